@@ -1,0 +1,38 @@
+# Every target sets up .venv first, once; `make help` lists them.
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help demo test check format slow bench notebooks clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort
+
+$(READY): requirements/all.txt requirements/bootstrap.sh pyproject.toml
+	@sh requirements/bootstrap.sh
+
+demo: $(READY)  ## the main job on sample data, in demo-output
+	@$(BIN)/gersp-geo demo demo-output --overwrite
+
+check: $(READY)  ## lint, format, types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+test: check  ## everything that decides whether a change lands
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
+
+slow: $(READY)  ## the laws of `test` on larger input
+	@$(BIN)/python -m pytest -m slow
+
+format: $(READY)  ## rewrite the code in house style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(READY)  ## measure, and print what docs/benchmarks.md reports
+	@for script in benchmarks/*.py; do echo "== $$script" && $(BIN)/python $$script || exit 1; done
+
+notebooks: $(READY)  ## execute every notebook offline
+	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 --allow-hosts=127.0.0.1 notebooks
+
+clean:  ## remove the environment and what the demo made
+	@rm -rf .venv demo-output

@@ -1,0 +1,197 @@
+"""What rides along with training: the preprocessing record in every checkpoint."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+from torchgeo.datamodules import BaseDataModule
+
+from .records import Preprocessing
+
+KEY = 'gersp_geo'
+"""Where checkpoints carry the record."""
+
+# A transform is probed with images of 0 and of this value: far enough apart that float32 shows the
+# slope to 1e-6 where statistics are those of 16-bit data, and a power of two, so that it is exact.
+LEVER = 8192.0
+
+# Side of the probe images where the data module does not say which it uses
+PROBE_SIZE = 64
+
+
+class PreprocessingRecord(Callback):
+    """Write into each checkpoint how file values become model input, and what classes mean.
+
+    ``predict_geotiff`` needs it. Data modules of this package describe themselves; of others the
+    evaluation transform is probed. Whatever cannot be told is an error when training starts, not
+    a guess.
+    """
+
+    def __init__(self, preprocessing: Preprocessing | str | PathLike[str] | None = None) -> None:
+        """Initialize a new PreprocessingRecord instance.
+
+        Args:
+            preprocessing: The record, or a JSON file with it, for data modules that cannot be
+                probed. Defaults to what the data module says or does.
+        """
+        self.preprocessing = preprocessing
+        self.record: Preprocessing | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Find the record before the first step.
+
+        Raises:
+            FileNotFoundError: If the JSON file is missing.
+            ValueError: If the transform of the data module is not affine per band.
+        """
+        if stage == 'fit':
+            self.record = self.find_record(trainer, pl_module)
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add the record under the key ``gersp_geo``, as plain dictionaries and lists."""
+        record = self.record or self.find_record(trainer, pl_module)
+        task = type(pl_module)
+        checkpoint[KEY] = replace(
+            record, task_class=f'{task.__module__}.{task.__qualname__}'
+        ).to_dict()
+
+    def find_record(self, trainer: Trainer, pl_module: LightningModule) -> Preprocessing:
+        """Take the given record, else ask the data module, else probe it."""
+        if isinstance(self.preprocessing, Preprocessing):
+            return self.preprocessing
+        if self.preprocessing is not None:
+            return Preprocessing.from_dict(json.loads(Path(self.preprocessing).read_text()))
+        # absent when loaders are passed to the trainer directly
+        datamodule: Any = getattr(trainer, 'datamodule', None)
+        if hasattr(datamodule, 'describe'):
+            record: Preprocessing = datamodule.describe()
+            return record
+        if isinstance(datamodule, BaseDataModule):
+            return probe_datamodule(datamodule, pl_module)
+        raise ValueError(
+            'no torchgeo data module tells how inputs were prepared; '
+            'pass PreprocessingRecord(preprocessing=...)'
+        )
+
+
+def probe_datamodule(datamodule: BaseDataModule, pl_module: LightningModule) -> Preprocessing:
+    """Find out what the evaluation transform of a torchgeo data module does to images.
+
+    Args:
+        datamodule: After its ``setup``.
+        pl_module: A torchgeo task; its hyperparameters say how many bands and classes there are.
+
+    Returns:
+        The record, for values as the data module's dataset gives them (scale 1).
+
+    Raises:
+        ValueError: If the transform is anything but one affine map per band.
+    """
+    in_channels: int | None = pl_module.hparams.get('in_channels')
+    if in_channels is None:
+        raise ValueError(
+            f'{type(pl_module).__name__} does not say in_channels; '
+            'pass PreprocessingRecord(preprocessing=...)'
+        )
+    patch_size = getattr(datamodule, 'patch_size', None)
+    sides = (patch_size, patch_size) if isinstance(patch_size, int) else patch_size
+    height, width = (int(side) for side in sides or (PROBE_SIZE, PROBE_SIZE))
+    mean, std = probe_transform(
+        datamodule.val_aug or datamodule.aug, shape=(in_channels, height, width)
+    )
+    dataset = find_dataset(datamodule)
+    return Preprocessing(
+        bands=name_bands(dataset, count=in_channels),
+        scale=(1.0,) * in_channels,
+        mean=tuple(mean),
+        std=tuple(std),
+        size=height if patch_size is not None and height == width else None,
+        class_names=name_classes(dataset, pl_module),
+    )
+
+
+def probe_transform(
+    transform: Any, *, shape: tuple[int, int, int]
+) -> tuple[list[float], list[float]]:
+    """Find mean and standard deviation that a transform of batches applies per band.
+
+    Args:
+        transform: Takes and returns a dictionary with 'image' of shape (B, C, H, W).
+        shape: (C, H, W) of the images to try.
+
+    Returns:
+        Mean and standard deviation, so that the transform equals ``(image - mean) / std``.
+
+    Raises:
+        ValueError: If there are none: it was tried on random images of several value ranges.
+    """
+    low = apply(transform, torch.zeros(1, *shape, dtype=torch.float64))
+    high = apply(transform, torch.full((1, *shape), LEVER, dtype=torch.float64))
+    offset, slope = low[0, :, 0, 0], (high - low)[0, :, 0, 0] / LEVER
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(2, *shape, dtype=torch.float64, generator=generator)
+    # reflectances, bytes, digital numbers, and values below zero
+    for tried in (noise, noise * 255, noise * 1e4, noise * 20 - 10):
+        expected = tried * slope[:, None, None] + offset[:, None, None]
+        tolerance = 1e-5 * expected.abs().max().clamp(min=1.0)
+        if not torch.allclose(apply(transform, tried), expected, rtol=0, atol=float(tolerance)):
+            raise not_affine('it changes values in another way')
+    if not (slope > 0).all():
+        raise not_affine('it does not grow with the values')
+    return (-offset / slope).tolist(), (1 / slope).tolist()
+
+
+def apply(transform: Any, image: Tensor) -> Tensor:
+    """Run a transform on images alone, and insist on images of the same shape."""
+    try:
+        result = transform({'image': image.clone()})['image']
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise not_affine(f'it fails on plain images ({error})') from error
+    if not isinstance(result, Tensor) or result.shape != image.shape:
+        raise not_affine(f'it changes the shape {tuple(image.shape)}')
+    return result.double()
+
+
+def not_affine(reason: str) -> ValueError:
+    """Make the error that says what to do instead."""
+    return ValueError(
+        'the evaluation transform is not (value - mean) / std per band: '
+        f'{" ".join(reason.split())}; pass PreprocessingRecord(preprocessing=...)'
+    )
+
+
+def find_dataset(datamodule: BaseDataModule) -> Any:
+    """Find the dataset that holds the images, behind subsets and intersections."""
+    dataset: Any = datamodule.train_dataset or datamodule.dataset or datamodule.val_dataset
+    while hasattr(dataset, 'dataset') or hasattr(dataset, 'datasets'):
+        dataset = dataset.dataset if hasattr(dataset, 'dataset') else dataset.datasets[0]
+    return dataset
+
+
+def name_bands(dataset: Any, *, count: int) -> tuple[str, ...]:
+    """Take the band names of a dataset if it has *count*, else number them."""
+    names = read_names(dataset, 'bands')
+    return names if len(names) == count else tuple(f'band_{i}' for i in range(1, count + 1))
+
+
+def name_classes(dataset: Any, pl_module: LightningModule) -> tuple[str, ...]:
+    """Take the class names of a dataset if they are as many as the task's, else number them."""
+    hparams = pl_module.hparams
+    count = 2 if hparams.get('task') == 'binary' else hparams.get('num_classes') or 0
+    names = read_names(dataset, 'classes')
+    return names if len(names) == count else tuple(f'class_{i}' for i in range(count))
+
+
+def read_names(dataset: Any, attribute: str) -> tuple[str, ...]:
+    """Read an attribute that may hold a sequence of texts; empty if it holds anything else."""
+    names: Any = getattr(dataset, attribute, None)
+    is_sequence = isinstance(names, Sequence) and not isinstance(names, str)
+    return tuple(names) if is_sequence and all(isinstance(n, str) for n in names) else ()

@@ -1,0 +1,215 @@
+"""Where the classes of pixels come from: class rasters, or polygons with an attribute."""
+
+import json
+import warnings
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from shapely import box
+
+from ..datasets.geotiff import GeoTIFFPatches
+from ..datasets.handles import HandlePool
+from ..datasets.tiles import Paths, find_rasters
+from ..geoio.reading import RasterHeader, open_reader, read_header, read_valid, read_window
+from ..geoio.vectors import rasterize_classes, read_vectors
+from ..records import Window
+
+IGNORE = 255
+"""Mask value of pixels without a class."""
+
+type Colors = tuple[tuple[int, int, int], ...]
+
+
+class LabelSource(Protocol):
+    """Classes of the pixels of some images."""
+
+    class_names: tuple[str, ...]
+    """Names of the values 0, 1, ...; empty where nothing tells."""
+
+    class_colors: Colors
+    """Red, green and blue of each class; empty where nothing tells."""
+
+    def read(self, tile: int, window: Window) -> NDArray[np.uint8]:
+        """Read the classes of a window inside image *tile*, :data:`IGNORE` where there is none."""
+
+
+class MaskFiles:
+    """One class raster per image, on the same grid."""
+
+    def __init__(
+        self, images: GeoTIFFPatches, masks: Paths, *, class_names: Sequence[str] = ()
+    ) -> None:
+        """Initialize a new MaskFiles instance.
+
+        Args:
+            images: The images.
+            masks: Rasters, or folders of them, with the file names of the images without suffix.
+                One image and one mask belong together whatever their names.
+            class_names: Defaults to the band tag CLASS_NAMES of the first mask.
+
+        Raises:
+            FileNotFoundError: If a mask is missing.
+            ValueError: If a mask lies on another grid than its image, or is no class raster.
+        """
+        self.files = match_masks(images.files, find_rasters(masks))
+        for file, image, header in zip(self.files, images.files, images.tiles, strict=True):
+            check_mask(file, read_header(file), image=image, expected=header)
+        self._readers: HandlePool[str, Any] = HandlePool(open_reader)
+        src = self._readers.get(self.files[0])
+        tag = src.tags(1).get('CLASS_NAMES')
+        self.class_names = tuple(class_names) or tuple(json.loads(tag) if tag else ())
+        self.class_colors = read_colors(src, count=len(self.class_names))
+
+    def read(self, tile: int, window: Window) -> NDArray[np.uint8]:
+        """Read classes.
+
+        Args:
+            tile: Number of the image.
+            window: Inside it.
+
+        Returns:
+            Shape (window.height, window.width).
+
+        Raises:
+            ValueError: If a value is no class.
+        """
+        src = self._readers.get(self.files[tile])
+        values = read_window(src, window, bands=[1])[0]
+        values = np.where(read_valid(src, window), values, IGNORE)
+        count = len(self.class_names) or IGNORE
+        wrong = values[((values >= count) & (values != IGNORE)) | (values < 0)]
+        if wrong.size:
+            raise ValueError(
+                f'{self.files[tile]} holds the value {wrong[0]}; classes are 0 to {count - 1}, '
+                f'and {IGNORE} or the nodata value means none'
+            )
+        return values.astype(np.uint8)
+
+
+class VectorLabels:
+    """Polygons over the images, with their class in one attribute."""
+
+    def __init__(
+        self,
+        images: GeoTIFFPatches,
+        labels: str | PathLike[str],
+        *,
+        attribute: str,
+        class_names: Sequence[str] = (),
+    ) -> None:
+        """Initialize a new VectorLabels instance.
+
+        Args:
+            images: The images.
+            labels: Vector file in any CRS.
+            attribute: Column with the class.
+            class_names: Defaults to the sorted values of *attribute*.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it cannot be read, or lacks the attribute.
+        """
+        self.tiles = images.tiles
+        self.attribute = attribute
+        frame = read_vectors(labels)
+        if attribute not in frame.columns:
+            known = [name for name in frame.columns if name != frame.geometry.name]
+            raise ValueError(f'{labels} has no attribute {attribute!r}, only {known}')
+        values = frame[attribute].dropna().drop_duplicates()
+        if not class_names and values.dtype.kind not in 'iuf':
+            values = values.map(str)
+        self.class_names = tuple(map(str, class_names or sorted(values)))
+        self.class_colors: Colors = ()
+        # one copy per CRS, so that no patch has to be reprojected
+        self._frames = {tile.crs: frame.to_crs(tile.crs) for tile in self.tiles}
+
+    def read(self, tile: int, window: Window) -> NDArray[np.uint8]:
+        """Rasterize the polygons of a window.
+
+        Args:
+            tile: Number of the image.
+            window: Inside it.
+
+        Returns:
+            Shape (window.height, window.width).
+
+        Raises:
+            ValueError: If a polygon there has no known class.
+        """
+        header = self.tiles[tile]
+        grid = header.transform
+        left, top = grid.c + grid.a * window.col_off, grid.f + grid.e * window.row_off
+        right, bottom = left + grid.a * window.width, top + grid.e * window.height
+        frame = self._frames[header.crs]
+        nearby = np.sort(frame.sindex.query(box(left, bottom, right, top)))
+        return rasterize_classes(
+            frame.iloc[nearby],
+            self.attribute,
+            class_names=self.class_names,
+            crs=header.crs,
+            transform=Affine(grid.a, 0, left, 0, grid.e, top),
+            height=window.height,
+            width=window.width,
+            ignore_value=IGNORE,
+        )
+
+
+def match_masks(images: Sequence[str], masks: Sequence[str]) -> list[str]:
+    """Find the mask of each image by its file name without suffix.
+
+    Raises:
+        FileNotFoundError: If an image has no mask.
+        ValueError: If two images or two masks share a name.
+
+    Warns:
+        UserWarning: If a mask has no image.
+    """
+    if len(images) == len(masks) == 1:
+        return list(masks)
+    for files in (images, masks):
+        stems = [Path(file).stem for file in files]
+        for file, stem in zip(files, stems, strict=True):
+            if stems.count(stem) > 1:
+                raise ValueError(f'two files are named {stem}, one is {file}; rename them')
+    by_stem = {Path(mask).stem: mask for mask in masks}
+    for image in images:
+        if Path(image).stem not in by_stem:
+            raise FileNotFoundError(f'no mask named {Path(image).stem} for {image}; add one')
+    matched = [by_stem[Path(image).stem] for image in images]
+    if unused := sorted(set(masks) - set(matched)):
+        warnings.warn(f'{len(unused)} masks have no image, one is {unused[0]}', stacklevel=3)
+    return matched
+
+
+def check_mask(file: str, header: RasterHeader, *, image: str, expected: RasterHeader) -> None:
+    """Refuse masks that are not class rasters on the grid of their image.
+
+    Raises:
+        ValueError: If size, transform or CRS differ, or it is not one band of integers.
+    """
+    if header.count != 1 or np.dtype(header.dtype).kind not in 'iu':
+        raise ValueError(
+            f'{file} must be one band of integers, got {header.count} of {header.dtype}'
+        )
+    for rule in ('height', 'width', 'transform', 'crs'):
+        here, there = getattr(header, rule), getattr(expected, rule)
+        same = here.almost_equals(there) if rule == 'transform' else here == there
+        if not same:
+            values = ' and '.join(' '.join(str(value).split()) for value in (here, there))
+            raise ValueError(f'{file} and {image} differ in {rule}: {values}; use one grid')
+
+
+def read_colors(src: Any, *, count: int) -> Colors:
+    """Read the colour table of an open class raster; empty unless all classes are in it."""
+    try:
+        table = src.colormap(1)
+    except ValueError:
+        return ()
+    if not all(value in table for value in range(count)):
+        return ()
+    return tuple((red, green, blue) for red, green, blue, _ in map(table.get, range(count)))

@@ -1,0 +1,183 @@
+"""Pre-training data: a remote-sensing and a natural stream from folders."""
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+from torchgeo.datamodules import BaseDataModule
+
+from ..bands import RGB
+from ..datasets import GeoTIFFPatches, ImageChips, NaturalImages
+from ..datasets.folders import SUFFIXES
+from ..datasets.streams import EpochPositions, JointBatches, RemoteSensingStream, measure_bands
+from ..records import Batch, ImageSample, Preprocessing
+from ..samplers import PatchSampler
+
+
+class ChipStream:
+    """Unlabelled images of one size, as a stream."""
+
+    def __init__(self, chips: ImageChips) -> None:
+        """Initialize a new ChipStream instance."""
+        self.chips = chips
+        self.bands = RGB.bands
+        self.res_m: float | None = None
+
+    def __len__(self) -> int:
+        """Number of images in one pass."""
+        return len(self.chips)
+
+    def draw(self, *, turn: int, index: int) -> ImageSample:
+        """Read image *index*, the same in every pass."""
+        return self.chips[index]
+
+
+class PatchStream:
+    """Patches at seeded random places of GeoTIFFs, as a stream."""
+
+    def __init__(self, tiles: GeoTIFFPatches, sampler: PatchSampler) -> None:
+        """Initialize a new PatchStream instance."""
+        self.tiles, self.sampler = tiles, sampler
+        self.bands = tuple(tiles.bands)
+        self.res_m: float | None = tiles.res_m
+
+    def __len__(self) -> int:
+        """Number of patches in one pass."""
+        return len(self.sampler)
+
+    def draw(self, *, turn: int, index: int) -> ImageSample:
+        """Read patch *index* of pass *turn*; each pass has places of its own."""
+        tile, window = self.sampler.patch(turn, index)
+        return {'image': self.tiles.read_patch(tile, window)}
+
+
+class GeRSPDataModule(BaseDataModule):
+    """Join unlabelled remote-sensing images and labelled natural images per step.
+
+    Batches stay in the dtype of the files until they are on the device, where the task scales,
+    augments and normalises them.
+    """
+
+    def __init__(
+        self,
+        remote_sensing: str | PathLike[str] | list[str],
+        natural: str | PathLike[str] | None = None,
+        *,
+        size: int = 224,
+        batch_size: int = 256,
+        natural_batch_size: int | None = None,
+        steps_per_epoch: int | None = None,
+        patches_per_pass: int | None = None,
+        num_workers: int = 0,
+        seed: int = 0,
+        bands: Sequence[int] | None = None,
+        scale: Sequence[float] | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> None:
+        """Initialize a new GeRSPDataModule instance.
+
+        Args:
+            remote_sensing: Folder or list of GeoTIFFs to draw patches from, or of JPEG or PNG
+                chips.
+            natural: Folder with one sub-folder of images per class; None for plain contrastive
+                learning (``supervised_weight=0``).
+            size: Side in pixels of patches and of natural images as loaded.
+            batch_size: Remote-sensing images per step.
+            natural_batch_size: Natural images per step. Defaults to *batch_size*.
+            steps_per_epoch: Defaults to one pass over the stream that needs more steps.
+            patches_per_pass: GeoTIFF patches that make up one pass. Defaults to about the number
+                that covers all tiles once.
+            num_workers: Processes that read; 0 reads in the main process.
+            seed: Decides the order of both streams and the places of patches.
+            bands: GeoTIFF bands to read, 1-based. Defaults to all.
+            scale: Per band, factor from file values to the unit of *mean*. Defaults to 1 / 255 for
+                uint8, else 1.
+            mean: Per band, after scaling. Defaults to ImageNet's for three uint8 bands, else
+                to what 256 seeded patches show.
+            std: Per band, after scaling. Defaults like *mean*.
+        """
+        super().__init__(GeoTIFFPatches, batch_size, num_workers)
+        self.remote_sensing, self.natural = remote_sensing, natural
+        self.size, self.seed, self.bands = size, seed, bands
+        self.natural_batch_size = natural_batch_size or batch_size
+        self.steps_per_epoch, self.patches_per_pass = steps_per_epoch, patches_per_pass
+        self.given = (scale, mean, std)
+        self.batches: JointBatches | None = None
+        self.described: Preprocessing | None = None
+
+    def setup(self, stage: str) -> None:
+        """List the files of both streams.
+
+        Raises:
+            FileNotFoundError: If a folder is missing or holds no image.
+            ValueError: If a stream is smaller than one of its batches.
+        """
+        if self.batches is not None:
+            return
+        natural = None if self.natural is None else NaturalImages(self.natural, size=self.size)
+        self.batches = JointBatches(
+            self.remote_sensing_stream(),
+            natural,
+            batch_size=self.batch_size,
+            natural_batch_size=self.natural_batch_size,
+            steps=self.steps_per_epoch,
+            seed=self.seed,
+        )
+
+    def remote_sensing_stream(self) -> RemoteSensingStream:
+        """Open the unlabelled stream, chips or GeoTIFFs by what the folder holds."""
+        paths = self.remote_sensing
+        first = Path(paths[0] if isinstance(paths, list) else paths)
+        files = first.rglob('*') if first.is_dir() else [first]
+        if any(file.suffix.lower() in SUFFIXES for file in files):
+            return ChipStream(ImageChips(paths, size=self.size))
+        tiles = GeoTIFFPatches(paths, bands=self.bands, raw=True)
+        sampler = PatchSampler(tiles, size=self.size, length=self.patches_per_pass, seed=self.seed)
+        return PatchStream(tiles, sampler)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Load whole batches, in the order of their positions."""
+        if self.batches is None:
+            raise RuntimeError('call setup("fit") before train_dataloader()')
+        return DataLoader(
+            self.batches,
+            batch_size=None,
+            sampler=EpochPositions(len(self.batches)),
+            num_workers=self.num_workers,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.num_workers > 0,
+        )
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Return the batch unchanged: the task augments it."""
+        return batch
+
+    def describe(self) -> Preprocessing:
+        """Say how file values become what the backbone is trained on.
+
+        Returns:
+            Bands, scale, mean and standard deviation; measured ones are the same on every call.
+        """
+        if self.described is None:
+            stream = self.remote_sensing_stream()
+            scale, mean, std = self.given
+            sample = stream.draw(turn=0, index=0)['image']
+            unit = 1 / 255 if sample.dtype == torch.uint8 else 1.0
+            scale = scale or [unit] * len(sample)
+            if mean is None or std is None:
+                photograph = sample.dtype == torch.uint8 and len(sample) == 3
+                known = (RGB.mean, RGB.std) if photograph else measure_bands(stream, scale=scale)
+                mean, std = mean or known[0], std or known[1]
+            self.described = Preprocessing(
+                bands=stream.bands,
+                scale=tuple(scale),
+                mean=tuple(mean),
+                std=tuple(std),
+                size=self.size,
+                res_m=stream.res_m,
+            )
+        return self.described

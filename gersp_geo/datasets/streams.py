@@ -1,0 +1,206 @@
+"""Two endless, seeded streams of samples, joined batch by batch."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from ..records import Batch, ImageSample, LabelledSample
+
+
+class RemoteSensingStream(Protocol):
+    """Where unlabelled samples come from."""
+
+    bands: tuple[str, ...]
+    """Names of the bands of each image."""
+
+    res_m: float | None
+    """Ground resolution in metres per pixel, where it is known."""
+
+    def __len__(self) -> int:
+        """Number of samples in one pass."""
+
+    def draw(self, *, turn: int, index: int) -> ImageSample:
+        """Read sample *index* of pass *turn*; the same arguments give the same sample."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchPosition:
+    """The place of one training batch in a run."""
+
+    epoch: int
+    step: int
+
+
+def positions(*, seed: int, length: int, first: int, count: int) -> list[tuple[int, int]]:
+    """Find what an endless, reshuffled stream holds at some places.
+
+    Args:
+        seed: Different streams take different seeds.
+        length: Number of samples in one pass, > 0.
+        first: First place, >= 0.
+        count: Number of places.
+
+    Returns:
+        For each place, the number of its pass and the sample there. Each pass holds every sample
+        once, in an order of its own.
+    """
+    places = []
+    orders: dict[int, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
+    for place in range(first, first + count):
+        turn, offset = divmod(place, length)
+        if turn not in orders:
+            generator = np.random.default_rng(np.random.SeedSequence([seed, turn]))
+            orders[turn] = generator.permutation(length)
+        places.append((turn, int(orders[turn][offset])))
+    return places
+
+
+class JointBatches(Dataset[Batch]):
+    """Whole batches of both streams, as a pure function of seed, epoch and step.
+
+    A batch is assembled where it is read, so that one worker process does all its decoding.
+    """
+
+    def __init__(
+        self,
+        remote_sensing: RemoteSensingStream,
+        natural: Dataset[LabelledSample] | None,
+        *,
+        batch_size: int,
+        natural_batch_size: int,
+        steps: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Initialize a new JointBatches instance.
+
+        Args:
+            remote_sensing: Unlabelled stream.
+            natural: Labelled stream, or None for contrastive learning alone.
+            batch_size: Remote-sensing images per batch.
+            natural_batch_size: Natural images per batch.
+            steps: Batches per epoch. Defaults to one pass over the stream that needs more of them,
+                while the other is reshuffled and repeated.
+            seed: Decides every order.
+
+        Raises:
+            ValueError: If a stream is smaller than one of its batches.
+        """
+        self.remote_sensing, self.natural = remote_sensing, natural
+        self.batch_size, self.natural_batch_size = batch_size, natural_batch_size
+        self.seed = seed
+        passes = [whole_batches('remote-sensing', len(remote_sensing), batch_size)]
+        if natural is not None:
+            passes.append(whole_batches('natural', len(natural), natural_batch_size))  # type: ignore[arg-type]
+        self.steps = steps or max(passes)
+
+    def __len__(self) -> int:
+        """Batches per epoch."""
+        return self.steps
+
+    def __getitem__(self, position: BatchPosition) -> Batch:
+        """Assemble one batch.
+
+        Args:
+            position: Its epoch and step.
+
+        Returns:
+            Images in the dtype of their files.
+        """
+        batch_index = position.epoch * self.steps + position.step
+        drawn = [
+            self.remote_sensing.draw(turn=turn, index=index)['image']
+            for turn, index in positions(
+                seed=2 * self.seed,
+                length=len(self.remote_sensing),
+                first=batch_index * self.batch_size,
+                count=self.batch_size,
+            )
+        ]
+        batch: Batch = {'remote_sensing': {'image': torch.stack(drawn)}}
+        if self.natural is None:
+            return batch
+        samples = [
+            self.natural[index]
+            for _, index in positions(
+                seed=2 * self.seed + 1,
+                length=len(self.natural),  # type: ignore[arg-type]
+                first=batch_index * self.natural_batch_size,
+                count=self.natural_batch_size,
+            )
+        ]
+        batch['natural'] = {
+            'image': torch.stack([sample['image'] for sample in samples]),
+            'label': torch.stack([sample['label'] for sample in samples]),
+        }
+        return batch
+
+
+class EpochPositions(Sampler[BatchPosition]):
+    """The positions of one epoch, in order; Lightning calls ``set_epoch``."""
+
+    def __init__(self, steps: int) -> None:
+        """Initialize a new EpochPositions instance.
+
+        Args:
+            steps: Batches per epoch.
+        """
+        self.steps = steps
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next iteration."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Batches per epoch."""
+        return self.steps
+
+    def __iter__(self) -> Iterator[BatchPosition]:
+        """Yield the positions of the chosen epoch."""
+        for step in range(self.steps):
+            yield BatchPosition(epoch=self.epoch, step=step)
+
+
+def whole_batches(name: str, samples: int, batch_size: int) -> int:
+    """Count the full batches of one pass.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if not 1 <= batch_size <= samples:
+        raise ValueError(
+            f'batch size of the {name} stream must be in [1, samples={samples}], got {batch_size}'
+        )
+    return samples // batch_size
+
+
+def measure_bands(
+    stream: RemoteSensingStream, *, scale: Sequence[float], samples: int = 256
+) -> tuple[list[float], list[float]]:
+    """Measure the mean and standard deviation of each band on the first samples of a stream.
+
+    Args:
+        stream: Its order is seeded, so that the result is the same on every call.
+        scale: Per band, multiplies file values first.
+        samples: Number of images to look at.
+
+    Returns:
+        Mean and standard deviation per band, after scaling.
+
+    Raises:
+        ValueError: If a band has one value only.
+    """
+    images = [
+        stream.draw(turn=turn, index=index)['image'].double()
+        for turn, index in positions(seed=0, length=len(stream), first=0, count=samples)
+    ]
+    pixels = torch.stack(images).movedim(1, 0).flatten(1)  # (bands, pixels)
+    pixels *= torch.as_tensor(scale, dtype=pixels.dtype)[:, None]
+    std = pixels.std(dim=1)
+    if not bool((std > 0).all()):
+        raise ValueError(f'every band must vary, got standard deviations {std.tolist()}')
+    return pixels.mean(dim=1).tolist(), std.tolist()

@@ -1,0 +1,82 @@
+"""One picture that shows what the demonstration did."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+type Curves = Mapping[str, tuple[Sequence[int], Sequence[float]]]
+
+LABELS = {
+    'train_contrastive_loss_step': 'contrastive',
+    'train_supervised_loss_step': 'supervised',
+    'train_loss': 'cross entropy',
+}
+
+
+def draw_report(
+    destination: Path,
+    *,
+    scene: np.ndarray,
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    class_names: Sequence[str],
+    class_colors: Sequence[tuple[int, int, int]],
+    pretraining: Curves,
+    finetuning: Curves,
+    title: str,
+) -> None:
+    """Draw scene, truth, prediction, legend and loss curves into a PNG file.
+
+    Args:
+        destination: Path of the PNG file.
+        scene: uint8, shape (3, rows, cols).
+        truth: Classes, shape (rows, cols).
+        predicted: Classes, shape (rows, cols).
+        class_names: Names in the order of the classes.
+        class_colors: Red, green and blue of each class, in [0, 255].
+        pretraining: Losses by step.
+        finetuning: Losses by step.
+        title: Heads the picture.
+    """
+    figure = Figure(figsize=(13, 7.6), dpi=110, layout='constrained')
+    FigureCanvasAgg(figure)
+    figure.suptitle(f'gersp_geo: {title}', fontsize=15, x=0.01, ha='left', weight='bold')
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1.75, 1))
+    colors = np.asarray(class_colors, dtype=np.uint8)
+    pictures = {
+        'Scene': np.moveaxis(scene, 0, -1),
+        'Truth': colors[truth],
+        'Prediction': colors[predicted],
+    }
+    for axes, (name, picture) in zip(top.subplots(1, 3), pictures.items(), strict=True):
+        axes.imshow(picture, interpolation='nearest')
+        axes.set_title(name, fontsize=12, loc='left')
+        axes.set_axis_off()
+    legend = [
+        Patch(facecolor=color / 255, edgecolor='0.4', label=name)
+        for name, color in zip(class_names, colors, strict=True)
+    ]
+    top.legend(handles=legend, loc='outside lower center', ncols=len(legend), frameon=False)
+    left, right = bottom.subplots(1, 2)
+    draw_curves(left, pretraining, title='Pre-training: two losses of one student')
+    draw_curves(right, finetuning, title='Fine-tuning: U-Net on the pre-trained backbone')
+    figure.savefig(destination)
+
+
+def draw_curves(axes: Axes, curves: Curves, *, title: str) -> None:
+    """Draw losses by step, with a running mean over the noise of single batches."""
+    for name, (steps, values) in curves.items():
+        window = max(1, len(values) // 12)
+        smooth = np.convolve(values, np.ones(window) / window, mode='valid')
+        (line,) = axes.plot(steps[window - 1 :], smooth, linewidth=2, label=LABELS.get(name, name))
+        axes.plot(steps, values, color=line.get_color(), alpha=0.25, linewidth=1)
+    axes.set_title(title, fontsize=12, loc='left')
+    axes.set(xlabel='step', ylabel='loss', ylim=(0, None))
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False)

@@ -1,0 +1,42 @@
+"""Judging frozen features without training anything."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def knn_accuracy(
+    features: Tensor, labels: Tensor, *, bank: Tensor, bank_labels: Tensor, k: int = 20
+) -> float:
+    """Share of features whose nearest neighbours vote for the right class.
+
+    Each of the *k* nearest bank features by cosine similarity has one vote; of tied classes the
+    smallest index wins. The protocol of InstDisc (https://arxiv.org/abs/1805.01978) without its
+    temperature.
+
+    Args:
+        features: Features to classify, shape (N, D).
+        labels: Their classes, shape (N,), int64 >= 0.
+        bank: Labelled features to search, shape (M, D), M >= *k*.
+        bank_labels: Classes of the bank, shape (M,), int64 >= 0.
+        k: Number of neighbours, >= 1.
+
+    Returns:
+        Accuracy in [0, 1].
+
+    Raises:
+        ValueError: If the bank has fewer than *k* features, or there is nothing to classify.
+    """
+    if not 1 <= k <= len(bank):
+        raise ValueError(f'k must be in [1, bank size={len(bank)}], got {k}')
+    if len(features) == 0:
+        raise ValueError('features must have at least one row, got 0')
+    classes = int(torch.maximum(labels.max(), bank_labels.max())) + 1
+    bank = F.normalize(bank, dim=1)
+    correct = 0
+    for rows, truth in zip(features.split(1024), labels.split(1024), strict=True):
+        similarity = F.normalize(rows, dim=1) @ bank.T  # (n, M)
+        neighbours = bank_labels[similarity.topk(k, dim=1).indices]  # (n, k)
+        votes = F.one_hot(neighbours, classes).sum(dim=1)  # (n, classes)
+        correct += int((votes.argmax(dim=1) == truth).sum())
+    return correct / len(features)

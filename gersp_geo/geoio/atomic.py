@@ -1,0 +1,102 @@
+"""Files and folders that appear under their name only when they are complete."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from uuid import uuid4
+
+# GDAL keeps statistics, overviews and masks in files beside a raster; left over from an earlier
+# file of the same name, they would describe pixels that no longer exist
+_STALE_SIDECARS = ('.aux.xml', '.ovr', '.msk')
+
+
+@contextmanager
+def new_file(destination: str | PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary path that becomes *destination* when the block succeeds.
+
+    The temporary file lies in the same folder, with the same suffix, under a hidden name, so that
+    the final rename is atomic and drivers that judge by suffix agree. What the block writes beside
+    it under its name plus an ending (``.aux.xml``) is renamed with it. After any exception nothing
+    of it is left. The folder of *destination* is created if needed.
+
+    Args:
+        destination: The file to make.
+        overwrite: Replace an existing file; until the rename, the old one stays whole.
+
+    Yields:
+        The path to write to. The file is to be closed before the block ends.
+
+    Raises:
+        FileExistsError: If *destination* is a folder, or exists and *overwrite* is False.
+        FileNotFoundError: If the block ended without an exception, but wrote nothing.
+    """
+    final = Path(destination)
+    if final.is_dir():
+        raise FileExistsError(f'{final} is a folder; pass the path of a file')
+    if final.exists() and not overwrite:
+        raise FileExistsError(f'{final} exists; pass another path, or overwrite=True')
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _hidden(final)
+    try:
+        yield temporary
+        if not temporary.exists():
+            raise FileNotFoundError(f'nothing was written for {final}')
+        _publish(temporary, final)
+    finally:
+        for path in _family(temporary):
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(destination: str | PathLike[str]) -> Iterator[Path]:
+    """Yield an empty temporary folder that becomes *destination* when the block succeeds.
+
+    Args:
+        destination: The folder to make; it may exist if it is empty.
+
+    Yields:
+        A hidden folder beside *destination*, removed with its content after any exception.
+
+    Raises:
+        FileExistsError: If *destination* is a file, or a folder that is not empty.
+    """
+    final = Path(destination).absolute()
+    if final.exists() and (not final.is_dir() or any(final.iterdir())):
+        raise FileExistsError(f'{final} exists and is not an empty folder; pass a new folder')
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _hidden(final)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if final.is_dir():
+            # a folder cannot be renamed over an existing one on every system
+            final.rmdir()
+        temporary.replace(final)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _hidden(final: Path) -> Path:
+    """Name a temporary neighbour that no other process uses."""
+    return final.with_name(f'.{final.stem}.{uuid4().hex[:8]}.partial{final.suffix}')
+
+
+def _family(path: Path) -> list[Path]:
+    """List a file and its sidecars: whatever lies beside it under its name plus an ending."""
+    return [other for other in path.parent.iterdir() if other.name.startswith(path.name)]
+
+
+def _publish(temporary: Path, final: Path) -> None:
+    """Rename a finished file and its sidecars, the file last."""
+    with temporary.open('rb+') as stream:
+        # otherwise a power cut after the rename could leave a file of the right name and no content
+        os.fsync(stream.fileno())
+    for ending in _STALE_SIDECARS:
+        final.with_name(final.name + ending).unlink(missing_ok=True)
+    for path in _family(temporary):
+        if path != temporary:
+            path.replace(final.with_name(final.name + path.name.removeprefix(temporary.name)))
+    temporary.replace(final)

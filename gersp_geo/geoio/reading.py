@@ -1,0 +1,261 @@
+"""Read windows of rasters: pixels, validity and headers."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import RasterioIOError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window as RasterioWindow
+
+from ..records import Window
+
+type Reader = DatasetReader
+"""An open raster, named here so that other packages need not import rasterio."""
+
+type Pad = Literal['reflect', 'edge']
+"""How pixels outside a raster are made from those inside."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RasterHeader:
+    """What a raster says about itself without any pixel being read."""
+
+    height: int
+    """Rows."""
+
+    width: int
+    """Columns."""
+
+    count: int
+    """Bands, alpha included."""
+
+    dtype: str
+    """The smallest NumPy type that holds every band."""
+
+    crs: CRS | None
+    """Coordinate reference system; None where the file names none."""
+
+    transform: Affine
+    """From (column, row) to coordinates, float64."""
+
+    nodata: float | None
+    """Tagged value of the first band that means "no observation"."""
+
+    descriptions: tuple[str | None, ...]
+    """Per band: its name; None where the file gives none."""
+
+    alpha: tuple[int, ...]
+    """1-based indices of the bands that hold transparency."""
+
+    block_shape: tuple[int, int]
+    """(rows, columns) that are stored together."""
+
+
+@contextmanager
+def open_reader(path: str | PathLike[str]) -> Iterator[Reader]:
+    """Open a raster for reading, whatever its format and with or without a CRS.
+
+    Args:
+        path: A file, or any name that GDAL understands.
+
+    Yields:
+        The open dataset, closed afterwards.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If GDAL cannot read it, or it holds no bands.
+    """
+    name = fspath(path)
+    try:
+        dataset = rasterio.open(name)
+    except RasterioIOError as error:
+        is_local = '://' not in name and not name.startswith('/vsi') and ':' not in name[2:]
+        if is_local and not Path(name).exists():
+            raise FileNotFoundError(f'{name} does not exist') from error
+        reason = ' '.join(str(error).split())
+        raise ValueError(f'{name} is not a raster that GDAL can read: {reason}') from error
+    with dataset:
+        if dataset.count == 0:
+            raise ValueError(f'{name} has no bands of its own; pass one of its sub-datasets')
+        yield dataset
+
+
+def read_header(path: str | PathLike[str]) -> RasterHeader:
+    """Read the size, type and georeference of a raster, no pixels.
+
+    Args:
+        path: As in :func:`open_reader`.
+
+    Returns:
+        The header.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If GDAL cannot read it, or it holds no bands.
+    """
+    with open_reader(path) as src:
+        return RasterHeader(
+            height=src.height,
+            width=src.width,
+            count=src.count,
+            dtype=str(np.result_type(*src.dtypes)),
+            crs=src.crs,
+            transform=src.transform,
+            nodata=src.nodata,
+            descriptions=tuple(description or None for description in src.descriptions),
+            alpha=_alpha_bands(src),
+            block_shape=src.block_shapes[0],
+        )
+
+
+def read_window(
+    src: Reader, window: Window, *, bands: Sequence[int], pad: Pad = 'reflect'
+) -> NDArray[np.generic]:
+    """Read a window that may hang over any side of the raster.
+
+    Args:
+        src: An open raster.
+        window: Pixels to read; offsets may be negative, and it may be larger than the raster.
+        bands: 1-based band indices in the order wanted; repeats are allowed.
+        pad: How pixels outside are made: 'reflect' mirrors at the border pixel, as often as it
+            takes, and 'edge' repeats the border pixel.
+
+    Returns:
+        Array of shape (bands, window.height, window.width), in the file's data type (in the
+        smallest common one where bands differ).
+
+    Raises:
+        ValueError: If the window is empty, or a band does not exist.
+        OSError: If the file is damaged there.
+    """
+    if not bands or not all(1 <= band <= src.count for band in bands):
+        raise ValueError(f'bands must be in [1, {src.count}] for {src.name}, got {list(bands)}')
+    dtype = np.result_type(*(src.dtypes[band - 1] for band in bands))
+    rows, cols, inside = _source_indices(src, window, pad=pad)
+    try:
+        pixels = src.read(list(bands), window=inside, out_dtype=dtype)
+    except RasterioIOError as error:
+        raise OSError(_damage(src, window, error)) from error
+    return _take(pixels, rows, cols)
+
+
+def read_valid(
+    src: Reader,
+    window: Window,
+    *,
+    nodata: float | None = None,
+    bands: Sequence[int] | None = None,
+    pad: Pad = 'reflect',
+) -> NDArray[np.bool_]:
+    """Say which pixels of a window are observations.
+
+    A pixel is none where the file's mask or alpha band says so, where every band of *bands* has
+    the file's nodata value, or the value *nodata*, or where any of them is NaN or infinite.
+
+    Args:
+        src: An open raster.
+        window: As in :func:`read_window`; outside the raster, validity is padded like pixels.
+        nodata: A further value that means "no observation"; NaN is allowed.
+        bands: 1-based indices of the bands that count; None means all but alpha bands.
+        pad: As in :func:`read_window`.
+
+    Returns:
+        Array of shape (window.height, window.width), True where there is an observation.
+
+    Raises:
+        ValueError: If the window is empty, or a band does not exist.
+        OSError: If the file is damaged there.
+    """
+    alpha = _alpha_bands(src)
+    # an alpha band is always valid itself, so it must not vote on the validity of a pixel
+    chosen = [band for band in bands or src.indexes if band not in alpha] or list(src.indexes)
+    if not all(1 <= band <= src.count for band in chosen):
+        raise ValueError(f'bands must be in [1, {src.count}] for {src.name}, got {chosen}')
+    rows, cols, inside = _source_indices(src, window, pad=pad)
+    valid = np.ones((inside.height, inside.width), dtype=np.bool_)
+    try:
+        if any(MaskFlags.all_valid not in src.mask_flag_enums[band - 1] for band in chosen):
+            valid &= src.read_masks(chosen, window=inside).any(axis=0)
+        empty = None if nodata is None else np.ones_like(valid)
+        for band in chosen:
+            is_float = np.dtype(src.dtypes[band - 1]).kind == 'f'
+            if not is_float and empty is None:
+                continue
+            values = src.read(band, window=inside)
+            if is_float:
+                valid &= np.isfinite(values)
+            if empty is not None:
+                empty &= values == nodata
+    except RasterioIOError as error:
+        raise OSError(_damage(src, window, error)) from error
+    if empty is not None:
+        valid &= ~empty
+    return _take(valid, rows, cols)
+
+
+def _alpha_bands(src: Reader) -> tuple[int, ...]:
+    """List the 1-based indices of the transparency bands."""
+    pairs = zip(src.indexes, src.colorinterp, strict=True)
+    return tuple(band for band, meaning in pairs if meaning == ColorInterp.alpha)
+
+
+def _source_indices(
+    src: Reader, window: Window, *, pad: Pad
+) -> tuple[NDArray[np.int64], NDArray[np.int64], RasterioWindow]:
+    """Find, for every row and column of a window, the pixel inside the raster it comes from.
+
+    Returns:
+        Rows and columns, counted within the smallest window inside the raster that holds them
+        all, and that window.
+    """
+    if window.height < 1 or window.width < 1:
+        raise ValueError(f'window must have at least one pixel, got {window}')
+    rows = _inside(np.arange(window.row_off, window.row_stop), src.height, pad=pad)
+    cols = _inside(np.arange(window.col_off, window.col_stop), src.width, pad=pad)
+    inside = Window(
+        row_off=int(rows.min()),
+        col_off=int(cols.min()),
+        height=int(rows.max() - rows.min()) + 1,
+        width=int(cols.max() - cols.min()) + 1,
+    )
+    return rows - inside.row_off, cols - inside.col_off, RasterioWindow(**asdict(inside))
+
+
+def _inside(indices: NDArray[np.int64], length: int, *, pad: Pad) -> NDArray[np.int64]:
+    """Map indices outside [0, length) to indices inside."""
+    if pad == 'edge':
+        return np.clip(indices, 0, length - 1)
+    if pad != 'reflect':
+        raise ValueError(f"pad must be 'reflect' or 'edge', got {pad!r}")
+    # reflection has period 2 * (length - 1): a b c | b a | b c ...; a single pixel has none
+    period = max(2 * (length - 1), 1)
+    phase = indices % period
+    return np.minimum(phase, period - phase) if length > 1 else phase
+
+
+def _take[Pixel: np.generic](
+    pixels: NDArray[Pixel], rows: NDArray[np.int64], cols: NDArray[np.int64]
+) -> NDArray[Pixel]:
+    """Pick rows and columns of the last two axes; no copy where nothing is padded."""
+    if pixels.shape[-2:] == (len(rows), len(cols)) and rows[0] == 0 and cols[0] == 0:
+        return pixels
+    return pixels[..., rows[:, None], cols]
+
+
+def _damage(src: Reader, window: Window, error: RasterioIOError) -> str:
+    """Say which part of which file could not be read, in one line."""
+    reason = ' '.join(str(error.__cause__ or error).split())
+    return (
+        f'{src.name} cannot be read at rows [{window.row_off}, {window.row_stop}), '
+        f'columns [{window.col_off}, {window.col_stop}): {reason}'
+    )

@@ -1,0 +1,85 @@
+"""Class names and colours in the forms that QGIS and GDAL read."""
+
+import json
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from xml.etree import ElementTree
+
+from .atomic import new_file
+
+
+def class_tag(class_names: Sequence[str]) -> dict[str, str]:
+    """Put class names into the band tag that this package reads them from.
+
+    Args:
+        class_names: Names of the values 0, 1, ...
+
+    Returns:
+        ``{'CLASS_NAMES': <JSON list>}``.
+    """
+    return {'CLASS_NAMES': json.dumps(list(class_names), ensure_ascii=False)}
+
+
+def write_qml(
+    raster_path: str | PathLike[str],
+    class_names: Sequence[str],
+    class_colors: Sequence[tuple[int, int, int]],
+) -> Path:
+    """Write the style that QGIS applies by itself when it opens a class raster.
+
+    It lies beside the raster, under its name with the suffix ``.qml``, and replaces an older one.
+
+    Args:
+        raster_path: The raster; it need not exist yet.
+        class_names: Names of the values 0, 1, ...
+        class_colors: Red, green and blue of each class, each in [0, 255].
+
+    Returns:
+        The path of the style.
+
+    Raises:
+        ValueError: If there are not as many colours as names, a colour is out of range, or a name
+            holds characters that XML cannot.
+    """
+    if len(class_names) != len(class_colors):
+        raise ValueError(
+            f'class_colors must have one colour per class ({len(class_names)}), '
+            f'got {len(class_colors)}'
+        )
+    for color in class_colors:
+        if len(color) != 3 or not all(0 <= value <= 255 for value in color):
+            raise ValueError(f'a class colour must be three numbers in [0, 255], got {color}')
+    for name in class_names:
+        if not name.isprintable():
+            raise ValueError(f'a class name must be printable text for a style, got {name!r}')
+    style = _paletted_style(class_names, class_colors)
+    destination = Path(raster_path).with_suffix('.qml')
+    with new_file(destination, overwrite=True) as temporary:
+        style.write(temporary, encoding='utf-8')
+    return destination
+
+
+def _paletted_style(
+    class_names: Sequence[str], class_colors: Sequence[tuple[int, int, int]]
+) -> ElementTree.ElementTree:
+    """Build the document: a pipe with one paletted renderer on band 1."""
+    root = ElementTree.Element('qgis', version='3.28', styleCategories='Symbology')
+    renderer = ElementTree.SubElement(
+        ElementTree.SubElement(root, 'pipe'),
+        'rasterrenderer',
+        {'type': 'paletted', 'band': '1', 'opacity': '1', 'alphaBand': '-1'},
+    )
+    palette = ElementTree.SubElement(renderer, 'colorPalette')
+    for value, (name, color) in enumerate(zip(class_names, class_colors, strict=True)):
+        red, green, blue = color
+        ElementTree.SubElement(
+            palette,
+            'paletteEntry',
+            value=str(value),
+            label=name,
+            color=f'#{red:02x}{green:02x}{blue:02x}',
+            alpha='255',
+        )
+    ElementTree.indent(root)
+    return ElementTree.ElementTree(root)

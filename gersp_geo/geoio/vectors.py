@@ -1,0 +1,166 @@
+"""Read, write and rasterize vector files."""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from pyogrio.errors import DataSourceError
+from rasterio.crs import CRS
+from rasterio.features import rasterize
+
+from .atomic import new_file
+
+_DRIVERS = {'.gpkg': 'GPKG', '.geojson': 'GeoJSON', '.json': 'GeoJSON'}
+
+
+def make_boxes(
+    bounds: NDArray[np.float64], attributes: Mapping[str, Sequence[object]], *, crs: CRS | str | int
+) -> geopandas.GeoDataFrame:
+    """Make one rectangle per row.
+
+    Args:
+        bounds: Left, bottom, right and top in *crs*, shape (n, 4).
+        attributes: Columns of n values.
+        crs: Coordinate reference system.
+
+    Returns:
+        n features.
+
+    Raises:
+        ValueError: If *bounds* has another shape, or a column another length.
+    """
+    if bounds.ndim != 2 or bounds.shape[1] != 4:
+        raise ValueError(f'bounds must have shape (n, 4), got {bounds.shape}')
+    for name, column in attributes.items():
+        if len(column) != len(bounds):
+            raise ValueError(f'{name!r} must have {len(bounds)} values, got {len(column)}')
+    return geopandas.GeoDataFrame(dict(attributes), geometry=shapely.box(*bounds.T), crs=crs)
+
+
+def write_vectors(
+    destination: str | PathLike[str], frame: geopandas.GeoDataFrame, *, overwrite: bool = False
+) -> Path:
+    """Write features as GeoPackage or GeoJSON; the file appears only when it is complete.
+
+    Args:
+        destination: The file to make; its suffix (.gpkg, .geojson, .json) chooses the format.
+        frame: Features with a CRS. GeoJSON knows only longitude and latitude: they are
+            reprojected for it.
+        overwrite: Replace an existing file.
+
+    Returns:
+        *destination* as a path.
+
+    Raises:
+        FileExistsError: If *destination* exists and *overwrite* is False.
+        ValueError: If the suffix is unknown, or *frame* has no CRS.
+    """
+    final = Path(destination)
+    driver = _DRIVERS.get(final.suffix.lower())
+    if driver is None:
+        raise ValueError(f'{final} must end in one of {", ".join(_DRIVERS)}')
+    if frame.crs is None:
+        raise ValueError(f'the features for {final} have no CRS; set one with frame.set_crs')
+    located = frame.to_crs('OGC:CRS84') if driver == 'GeoJSON' else frame
+    with new_file(final, overwrite=overwrite) as temporary:
+        # without a name of its own, the layer would be called like the temporary file
+        located.to_file(temporary, driver=driver, layer=final.stem, engine='pyogrio')
+    return final
+
+
+def read_vectors(
+    path: str | PathLike[str], *, crs: CRS | str | int | None = None
+) -> geopandas.GeoDataFrame:
+    """Read the features of a vector file.
+
+    Args:
+        path: Any file that GDAL reads as vectors; of several layers, the first one.
+        crs: Reproject the features to it.
+
+    Returns:
+        At least one feature, with a CRS.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read, names no CRS, or holds no feature.
+    """
+    source = Path(path)
+    if not source.exists():
+        raise FileNotFoundError(f'{source} does not exist')
+    try:
+        frame = geopandas.read_file(source, engine='pyogrio')
+    except DataSourceError as error:
+        reason = ' '.join(str(error).split())
+        raise ValueError(f'{source} is not a vector file that GDAL can read: {reason}') from error
+    has_geometries = isinstance(frame, geopandas.GeoDataFrame)
+    if not has_geometries:
+        raise ValueError(f'{source} is a table without geometries')
+    if frame.empty:
+        raise ValueError(f'{source} holds no feature')
+    if frame.crs is None:
+        raise ValueError(f'{source} names no CRS; assign one, for example with ogr2ogr -a_srs')
+    return frame if crs is None else frame.to_crs(crs)
+
+
+def rasterize_classes(
+    frame: geopandas.GeoDataFrame,
+    attribute: str,
+    *,
+    class_names: Sequence[str],
+    crs: CRS | str | int,
+    transform: Affine,
+    height: int,
+    width: int,
+    ignore_value: int = 255,
+) -> NDArray[np.uint8]:
+    """Turn polygons into a class raster.
+
+    A pixel belongs to a polygon that holds its centre; where polygons overlap, to the last one.
+
+    Args:
+        frame: Features in any CRS; those without a geometry mark nothing.
+        attribute: Column that holds the class of each feature.
+        class_names: Names of the values 0, 1, ...; the column's values are compared as text.
+        crs: Coordinate reference system of the raster.
+        transform: From (column, row) to coordinates.
+        height: Rows of the raster.
+        width: Columns of the raster.
+        ignore_value: Value of pixels under no polygon.
+
+    Returns:
+        Class indices, shape (height, width).
+
+    Raises:
+        ValueError: If the column does not exist, a value of it is no class, there are too many
+            classes, or *frame* has no CRS.
+    """
+    if attribute not in frame.columns or attribute == frame.geometry.name:
+        known = [name for name in frame.columns if name != frame.geometry.name]
+        raise ValueError(f'no attribute {attribute!r}; the features have {known}')
+    if frame.crs is None:
+        raise ValueError('the features have no CRS; set one with frame.set_crs')
+    names = [str(name) for name in class_names]
+    if not 0 <= ignore_value <= 255 or ignore_value < len(names):
+        raise ValueError(
+            f'ignore_value must be in [{len(names)}, 255], above the classes, got {ignore_value}'
+        )
+    values = frame[attribute].map(str)
+    if unknown := sorted(set(values) - set(names)):
+        raise ValueError(f'{attribute!r} has values {unknown} that are no class of {names}')
+    located = frame.geometry.to_crs(crs)
+    drawn = [
+        (geometry, names.index(value))
+        for geometry, value in zip(located, values, strict=True)
+        if geometry is not None and not geometry.is_empty
+    ]
+    if not drawn:
+        return np.full((height, width), ignore_value, dtype=np.uint8)
+    burnt: NDArray[np.uint8] = rasterize(
+        drawn, out_shape=(height, width), fill=ignore_value, transform=transform, dtype=np.uint8
+    )
+    return burnt

@@ -1,0 +1,48 @@
+"""Match the bands of a scene with those that a model was trained on."""
+
+from ..geoio.reading import RasterHeader
+from ..records import Preprocessing
+
+
+def select_bands(
+    header: RasterHeader,
+    preprocessing: Preprocessing,
+    *,
+    bands: tuple[int, ...] | None,
+    source: str,
+) -> tuple[int, ...]:
+    """Find the bands that a model wants in a scene.
+
+    Args:
+        header: Header of the scene.
+        preprocessing: Names the bands that the model was trained on.
+        bands: 1-based indices in the model's order. None selects by name where the scene names
+            its bands, and takes them in order where it does not and their number is right.
+        source: Name of the scene, for messages.
+
+    Returns:
+        1-based indices in the model's order.
+
+    Raises:
+        ValueError: If the bands given do not exist or are too few or many, or none were given and
+            names and numbers do not decide.
+    """
+    wanted = preprocessing.bands
+    if bands is not None:
+        if len(bands) != len(wanted) or not all(1 <= band <= header.count for band in bands):
+            raise ValueError(
+                f'bands must be {len(wanted)} indices in [1, {header.count}] for '
+                f'{", ".join(wanted)}, got {tuple(bands)}'
+            )
+        return tuple(bands)
+    usable = [band for band in range(1, header.count + 1) if band not in header.alpha]
+    named = {header.descriptions[band - 1]: band for band in usable}
+    if all(name in named for name in wanted):
+        return tuple(named[name] for name in wanted)
+    if set(named) == {None} and len(usable) == len(wanted):
+        return tuple(usable)
+    present = ', '.join(header.descriptions[band - 1] or f'{band} (unnamed)' for band in usable)
+    raise ValueError(
+        f'the model wants the bands {", ".join(wanted)}, but {source} has {present}; '
+        'pass bands (--bands) with the 1-based indices in the order of the model'
+    )

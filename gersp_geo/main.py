@@ -1,0 +1,212 @@
+"""The ``gersp-geo`` command: parse, then call one function.
+
+Heavy imports happen inside the command that needs them, so that ``--help`` answers at once.
+"""
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from . import __version__
+
+TRAINING = {
+    'fit': 'train a task, from YAML or arguments (LightningCLI)',
+    'validate': 'validate a task (LightningCLI)',
+    'test': 'test a task (LightningCLI)',
+}
+FORMATS = ('torchvision', 'timm', 'torchgeo', 'openmmlab')
+DATA_ERROR = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Words after the program's name; the process's own when None.
+
+    Returns:
+        Exit code: 0, or 1 when the data are not as they must be. Wrong usage exits with 2.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if words and words[0] in TRAINING:
+            return train(words)
+        parsed = build_parser().parse_args(words)
+        command: Callable[[argparse.Namespace], int] = parsed.command
+        return command(parsed)
+    except (OSError, ValueError) as error:
+        if os.environ.get('GERSP_GEO_TRACEBACK'):
+            raise
+        text = ' '.join(str(error).split())
+        sys.stderr.write(f'gersp-geo: error: {text}\n')
+        return DATA_ERROR
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe every command; imports nothing heavy."""
+    parser = argparse.ArgumentParser(
+        prog='gersp-geo',
+        description='GeRSP pre-training for remote sensing, and tiled prediction over GeoTIFFs.',
+        epilog='GERSP_GEO_TRACEBACK=1 shows where an error came from.',
+    )
+    parser.add_argument('--version', action='version', version=f'%(prog)s {__version__}')
+    commands = parser.add_subparsers(title='commands', required=True, metavar='COMMAND')
+    for name, purpose in TRAINING.items():
+        # dispatched before parsing: LightningCLI reads what follows
+        commands.add_parser(name, help=purpose)
+    add_predict(commands)
+    add_export(commands)
+    add_sample_data(commands)
+    add_demo(commands)
+    return parser
+
+
+type Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
+
+
+def add_predict(commands: Commands) -> None:
+    """Describe ``predict`` and ``plan``, which take the same options."""
+    for name, purpose, command in (
+        ('predict', 'predict a GeoTIFF of any size, patch by patch', predict),
+        ('plan', 'say what predict would do, without reading a pixel', plan),
+    ):
+        parser = commands.add_parser(name, help=purpose, description=purpose)
+        parser.set_defaults(command=command)
+        parser.add_argument('model', metavar='MODEL', type=Path, help='checkpoint of a task')
+        parser.add_argument('source', metavar='SOURCE', type=Path, help='GeoTIFF or VRT')
+        parser.add_argument('-o', '--output-file', dest='destination', type=Path, required=True)
+        parser.add_argument('--size', type=int, default=512, help='side of a patch (512)')
+        parser.add_argument('--overlap', type=int, default=64, help='shared by neighbours (64)')
+        parser.add_argument('--blend', choices=('hann', 'crop'), default='hann')
+        parser.add_argument('--margin', type=int, default=0, help='outer pixels of a patch to drop')
+        parser.add_argument('--batch-size', type=batch_size, default='auto', help="or 'auto'")
+        parser.add_argument('--bands', type=numbers, help="1-based, in the model's order: 4,3,2")
+        parser.add_argument('--nodata', type=float, help='value without observation, if untagged')
+        parser.add_argument('--preprocessing', type=Path, help='JSON, for a checkpoint without it')
+        parser.add_argument('--task-class', help='import path, for a checkpoint without it')
+        parser.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1 ...')
+        parser.add_argument('--output', default='auto', choices=OUTPUTS)
+        parser.add_argument('--overwrite', action='store_true')
+        parser.add_argument('--no-progress', dest='progress', action='store_false')
+
+
+OUTPUTS = ('auto', 'classes', 'probabilities', 'values')
+
+
+def add_export(commands: Commands) -> None:
+    """Describe ``export``."""
+    purpose = 'turn a checkpoint into backbone weights that other tools load'
+    parser = commands.add_parser('export', help=purpose, description=purpose)
+    parser.set_defaults(command=export)
+    parser.add_argument('source', metavar='SOURCE', type=Path, help='checkpoint or weights')
+    parser.add_argument('destination', metavar='DESTINATION', type=Path)
+    parser.add_argument('--format', choices=FORMATS, required=True)
+    parser.add_argument('--teacher', action='store_true', help='the teacher, not the student')
+    parser.add_argument('--overwrite', action='store_true')
+
+
+def add_sample_data(commands: Commands) -> None:
+    """Describe ``sample-data``."""
+    purpose = 'write a synthetic landscape: scenes, masks, buildings, two dates, natural images'
+    parser = commands.add_parser('sample-data', help=purpose, description=purpose)
+    parser.set_defaults(command=sample_data)
+    parser.add_argument('folder', metavar='DIR', type=Path)
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--no-progress', dest='progress', action='store_false')
+
+
+def add_demo(commands: Commands) -> None:
+    """Describe ``demo``."""
+    purpose = 'sample data, pre-train, export, fine-tune, predict, and a picture, in minutes'
+    parser = commands.add_parser('demo', help=purpose, description=purpose)
+    parser.set_defaults(command=demo)
+    parser.add_argument('folder', metavar='DIR', type=Path, help='made by this command')
+    parser.add_argument('--pretrain-steps', type=int, default=240)
+    parser.add_argument('--finetune-steps', type=int, default=240)
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--overwrite', action='store_true', help='replace what a demo made there')
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Parse ``4,3,2``."""
+    return tuple(int(word) for word in text.split(','))
+
+
+def batch_size(text: str) -> int | str:
+    """Parse a positive number or ``auto``."""
+    return text if text == 'auto' else int(text)
+
+
+def train(words: list[str]) -> int:
+    """Hand over to LightningCLI with torchgeo's and our classes."""
+    quieten()
+    from .training import train_from_arguments
+
+    train_from_arguments(words)
+    return 0
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Predict one scene and print the summary."""
+    from .inference import predict_geotiff
+
+    summary = predict_geotiff(**keywords(options))
+    sys.stdout.write(f'{summary}\n')
+    return 0
+
+
+def plan(options: argparse.Namespace) -> int:
+    """Print what predict would do."""
+    from .inference import plan_prediction
+
+    sys.stdout.write(f'{plan_prediction(**keywords(options))}\n')
+    return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """Export a backbone and print what was written."""
+    from .models import export_backbone
+
+    sys.stdout.write(f'{export_backbone(**keywords(options))}\n')
+    return 0
+
+
+def sample_data(options: argparse.Namespace) -> int:
+    """Write the sample landscape and print where it is."""
+    from .datasets.landscape import write_sample_data
+
+    files = write_sample_data(**keywords(options))
+    sys.stdout.write(
+        f'{len(files)} files in {options.folder}; README.txt there says what is what\n'
+    )
+    return 0
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Run the main job and print what was made."""
+    quieten()
+    from .demo import run_demo
+
+    sys.stdout.write(f'{run_demo(**keywords(options))}\n')
+    return 0
+
+
+def keywords(options: argparse.Namespace) -> dict[str, object]:
+    """Name the options as the called function does."""
+    return {name: value for name, value in vars(options).items() if name != 'command'}
+
+
+def quieten() -> None:
+    """Hide warnings that a user of the command can do nothing about."""
+    # https://github.com/Lightning-AI/pytorch-lightning: uses a torch class on its way out
+    warnings.filterwarnings('ignore', message='.*LeafSpec.*')
+    # a few reader processes are a choice, not an oversight
+    warnings.filterwarnings('ignore', message='.*does not have many workers.*')
+    warnings.filterwarnings('ignore', message='.*exists and is not empty.*')
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,152 @@
+"""Which backbone a set of tensors is, judged by their names and shapes."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+# ResNets are tried where a file does not say what it holds; torchvision, timm and OpenMMLab agree on
+# their names and shapes.
+_RESNETS = (
+    'resnet50', 'resnet18', 'resnet34', 'resnet101', 'resnet152',
+    'wide_resnet50_2', 'resnext50_32x4d', 'resnext101_32x8d',
+)  # fmt: skip
+
+_RESNET_TENSOR = 'layer1.0.conv1.weight'
+
+# The head of a ResNet.
+_USUAL_HEAD = ('fc',)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """A timm backbone without its classifier."""
+
+    name: str
+    """What timm calls it."""
+
+    shapes: Mapping[str, torch.Size]
+    """Shape of each tensor, in the order in which timm registers them."""
+
+    heads: tuple[str, ...]
+    """Modules that classify; they belong to no backbone."""
+
+    stem: str
+    """Name of the weight that reads the bands, shape (O, bands, rows, cols)."""
+
+    num_features: int
+    """Channels of the last feature map."""
+
+
+def architecture(name: str) -> Architecture | None:
+    """Describe a timm model without allocating it.
+
+    Args:
+        name: Name that timm registers, with or without a tag; names that would make timm read a
+            folder or a server are not followed.
+
+    Returns:
+        The description, or None if timm has no such model.
+    """
+    return _describe(name) if timm.is_model(name) else None
+
+
+@lru_cache(maxsize=32)
+def _describe(name: str) -> Architecture:
+    """Build a model on the meta device and write down what it looks like."""
+    with torch.device('meta'):
+        model: Any = timm.create_model(name, pretrained=False, num_classes=0)
+    return Architecture(
+        name=name,
+        shapes={key: tensor.shape for key, tensor in model.state_dict().items()},
+        heads=head_names(model),
+        stem=stem_name(model.state_dict()),
+        num_features=model.num_features,
+    )
+
+
+def head_names(model: nn.Module) -> tuple[str, ...]:
+    """List the modules of a backbone that classify.
+
+    Args:
+        model: From timm, or anything whose classifier is called ``fc``, as in torchvision's ResNets.
+
+    Returns:
+        Names of modules, which need not exist.
+    """
+    config = getattr(model, 'pretrained_cfg', None) or {}
+    named = config.get('classifier') or _USUAL_HEAD
+    return (named,) if isinstance(named, str) else tuple(named)
+
+
+def stem_name(tensors: Mapping[str, Tensor]) -> str:
+    """Name the weight that reads the bands: the first convolution of an image network.
+
+    Args:
+        tensors: State dict in the order of registration.
+
+    Returns:
+        Name of the first four-dimensional tensor, '' if there is none.
+    """
+    return next((name for name, tensor in tensors.items() if tensor.ndim == 4), '')
+
+
+def without_heads(names: Iterable[str], heads: Iterable[str]) -> list[str]:
+    """Leave out the tensors of classifiers.
+
+    Args:
+        names: Names of tensors.
+        heads: Names of modules.
+
+    Returns:
+        The other names, in their order.
+    """
+    prefixes = tuple(f'{head}.' for head in heads)
+    return [name for name in names if not name.startswith(prefixes)]
+
+
+def is_counter(name: str) -> bool:
+    """Say whether a tensor is BatchNorm's step counter, which frozen BatchNorm does not have."""
+    return name.rpartition('.')[2] == 'num_batches_tracked'
+
+
+def identify(tensors: Mapping[str, Tensor], *, hint: str | None = None) -> Architecture | None:
+    """Find the backbone whose names and shapes these are, any number of bands.
+
+    Args:
+        tensors: State dict, with or without classifier and BatchNorm counters.
+        hint: What the file says it holds; believed only if it fits.
+
+    Returns:
+        The backbone, or None if neither *hint* nor a common ResNet fits.
+    """
+    common = _RESNETS if _RESNET_TENSOR in tensors else ()
+    for candidate in (hint, *common) if hint else common:
+        found = architecture(candidate)
+        if found is not None and _fits(tensors, found):
+            return found
+    return None
+
+
+def _fits(tensors: Mapping[str, Tensor], wanted: Architecture) -> bool:
+    """Compare names and shapes, but for classifier, counters and number of bands."""
+    names = {name for name in without_heads(tensors, wanted.heads) if not is_counter(name)}
+    if names != {name for name in wanted.shapes if not is_counter(name)}:
+        return False
+    if tensors[wanted.stem].ndim != 4:
+        return False
+    # the second axis of the stem is the number of bands
+    return all(
+        _without_bands(tensors[name].shape, stem=name == wanted.stem)
+        == _without_bands(wanted.shapes[name], stem=name == wanted.stem)
+        for name in names
+    )
+
+
+def _without_bands(shape: torch.Size, *, stem: bool) -> tuple[int, ...]:
+    """Drop the band axis from the shape of a stem."""
+    return (shape[0], *shape[2:]) if stem else tuple(shape)

@@ -1,0 +1,170 @@
+"""Plain records that modules hand to each other: windows, plans, batches, preprocessing."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self, TypedDict
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A rectangle of whole pixels inside one raster.
+
+    Field names match rasterio's, so ``rasterio.windows.Window(**asdict(window))`` converts.
+    """
+
+    row_off: int
+    """First row, counted from the top of the file."""
+
+    col_off: int
+    """First column, counted from the left of the file."""
+
+    height: int
+    """Number of rows."""
+
+    width: int
+    """Number of columns."""
+
+    @property
+    def row_stop(self) -> int:
+        """One past the last row."""
+        return self.row_off + self.height
+
+    @property
+    def col_stop(self) -> int:
+        """One past the last column."""
+        return self.col_off + self.width
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """One step of a TilePlan."""
+
+    read: Window
+    """Given to the model; the same size in every patch of a plan."""
+
+    keep: Window
+    """Written to the output; over a plan, ``keep`` covers each pixel exactly once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocessing:
+    """How the values of a file become the input of a model, and what its output means.
+
+    For band *b*, the model sees ``(value * scale[b] - mean[b]) / std[b]``. The record travels
+    inside checkpoints as plain dictionaries and lists, so that ``weights_only=True`` reads it.
+    """
+
+    bands: tuple[str, ...]
+    """Names of the input bands, in the model's order."""
+
+    scale: tuple[float, ...]
+    """Per band: the factor from file values to the unit of *mean* and *std*."""
+
+    mean: tuple[float, ...]
+    """Per band: subtracted after scaling."""
+
+    std: tuple[float, ...]
+    """Per band: divides after subtracting; > 0."""
+
+    size: int | None = None
+    """Side of the training patches in pixels."""
+
+    res_m: float | None = None
+    """Ground resolution of the training images in metres per pixel."""
+
+    nodata: float | None = None
+    """File value that means "no observation", where the files themselves do not say."""
+
+    class_names: tuple[str, ...] = ()
+    """Names of the output classes, in the order of the logits."""
+
+    class_colors: tuple[tuple[int, int, int], ...] = ()
+    """Per class: red, green and blue, each in [0, 255]."""
+
+    task_class: str | None = None
+    """Import path of the task that the checkpoint belongs to."""
+
+    def __post_init__(self) -> None:
+        """Check that every per-band field has one value per band.
+
+        Raises:
+            ValueError: If lengths differ, or a standard deviation is not positive.
+        """
+        for name in ('scale', 'mean', 'std'):
+            values = getattr(self, name)
+            if len(values) != len(self.bands):
+                raise ValueError(
+                    f'{name} must have one value per band ({len(self.bands)}), got {len(values)}'
+                )
+        if not all(value > 0 for value in self.std):
+            raise ValueError(f'std must be > 0 in every band, got {self.std}')
+        if self.class_colors and len(self.class_colors) != len(self.class_names):
+            raise ValueError(
+                f'class_colors must have one colour per class ({len(self.class_names)}), '
+                f'got {len(self.class_colors)}'
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Convert to dictionaries, lists and numbers, as JSON and checkpoints hold them."""
+        record = asdict(self)
+        record['class_colors'] = [list(color) for color in self.class_colors]
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in record.items()}
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Self:
+        """Read what :meth:`to_dict` wrote.
+
+        Raises:
+            ValueError: If a required field is missing, or a field is unknown.
+        """
+        known = {field.name for field in fields(cls)}
+        if unknown := set(record) - known:
+            raise ValueError(f'preprocessing has unknown fields {sorted(unknown)}')
+        if missing := {'bands', 'scale', 'mean', 'std'} - set(record):
+            raise ValueError(f'preprocessing lacks the fields {sorted(missing)}')
+        values = {key: tuple(v) if isinstance(v, list) else v for key, v in record.items()}
+        values['class_colors'] = tuple(tuple(c) for c in record.get('class_colors', ()))
+        return cls(**values)
+
+
+class ImageSample(TypedDict):
+    """One unlabelled image."""
+
+    image: Tensor
+    """(C, H, W)."""
+
+
+class LabelledSample(TypedDict):
+    """One image with its class."""
+
+    image: Tensor
+    """(3, H, W), uint8."""
+
+    label: Tensor
+    """(), int64."""
+
+
+class ImageBatch(TypedDict):
+    """Unlabelled images."""
+
+    image: Tensor
+    """(B, C, H, W), or two dates as (B, 2 * C, H, W) or (B, 2, C, H, W)."""
+
+
+class LabelledBatch(TypedDict):
+    """Images with one class each."""
+
+    image: Tensor
+    """(B, 3, H, W)."""
+
+    label: Tensor
+    """(B,), int64."""
+
+
+class Batch(TypedDict, total=False):
+    """What GeRSPTask trains on."""
+
+    remote_sensing: ImageBatch
+    natural: LabelledBatch
+    """Absent when the supervised weight is 0."""

@@ -1,0 +1,5 @@
+"""Tasks: GeRSP pre-training."""
+
+from .gersp import GeRSPTask
+
+__all__ = ('GeRSPTask',)

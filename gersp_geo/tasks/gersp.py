@@ -1,0 +1,377 @@
+"""GeRSP: contrastive learning on remote-sensing images, supervised on natural ones."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any, Literal
+
+import timm
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import SGD
+from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
+from torchgeo.tasks import BaseTask
+from torchvision.models._api import WeightsEnum
+
+from ..bands import RGB
+from ..losses import info_nce
+from ..models import load_backbone
+from ..momentum import enqueue, update_teacher
+from ..records import Batch, Preprocessing
+from ..transforms import place_rgb, released_recipe, spectral_recipe
+
+
+class GeRSPTask(BaseTask):
+    """Generic knowledge boosted pre-training for remote sensing (GeRSP).
+
+    One student learns from two streams in each step: unlabelled remote-sensing images through
+    momentum contrast with a teacher and a queue of keys, and labelled natural images through cross
+    entropy. Both pass through the student in one batch, so that BatchNorm sees both domains.
+
+    If you use this task in your research, please cite https://arxiv.org/abs/2401.04614. Where paper
+    and released code differ, ``docs/pretraining.md`` says which this follows and why.
+    """
+
+    ignore = ('weights', 'augmentation1', 'augmentation2', 'augmentation_natural')
+    monitor = 'train_loss'
+
+    queue: Tensor
+    queue_ptr: Tensor
+
+    def __init__(
+        self,
+        model: str = 'resnet50',
+        weights: WeightsEnum | str | bool | None = None,
+        in_channels: int = 3,
+        hidden_dim: int = 2048,
+        output_dim: int = 128,
+        temperature: float = 0.07,
+        memory_bank_size: int = 65536,
+        moco_momentum: float = 0.996,
+        lr: float = 0.007,
+        momentum: float = 0.9,
+        weight_decay: float = 5e-4,
+        size: int = 224,
+        num_classes: int = 1000,
+        supervised_weight: float = 1.0,
+        teacher_projector: Literal['ema', 'frozen'] = 'ema',
+        rgb_bands: Sequence[int] = (0, 1, 2),
+        min_lr: float = 1e-3,
+        restart_period: int = 20,
+        augmentation1: nn.Module | None = None,
+        augmentation2: nn.Module | None = None,
+        augmentation_natural: nn.Module | None = None,
+    ) -> None:
+        """Initialize a new GeRSPTask instance.
+
+        Args:
+            model: Name of the `timm
+                <https://huggingface.co/docs/timm/reference/models>`__ model to pre-train.
+            weights: Initial weights of student and teacher: an enum, its name, the path of a
+                checkpoint, True for timm's own, None or False for random ones.
+            in_channels: Number of remote-sensing bands.
+            hidden_dim: Width of the projector's hidden layer (2048 in the released code).
+            output_dim: Size of an embedding (128 in the released code).
+            temperature: Divides cosine similarities (0.07 in the released code).
+            memory_bank_size: Number of keys in the queue (65,536 in the paper).
+            moco_momentum: Share of the teacher kept per step (0.996 in the paper, 0.999 in the
+                released code).
+            lr: Highest learning rate, for 256 pairs a step (released code).
+            momentum: Momentum of SGD (released code).
+            weight_decay: Weight decay of SGD on every parameter (released code).
+            size: Side of the augmented images in pixels.
+            num_classes: Number of classes of the natural images.
+            supervised_weight: Factor of the supervised loss; with 0, natural images are not used
+                and the classification head is frozen.
+            teacher_projector: 'ema' averages the teacher's projector like its backbone; 'frozen'
+                keeps it at its initial values, as the released code does.
+            rgb_bands: Bands of the remote-sensing images where red, green and blue of natural
+                images go, 0-based.
+            min_lr: Lowest learning rate (released code).
+            restart_period: Epochs between restarts of the cosine schedule (released code).
+            augmentation1: Pipeline of the student's view, from a batch as loaded to the network's
+                input. Defaults to the released recipe for three bands, else to a recipe
+                that treats all bands alike and needs a data module that knows their statistics.
+            augmentation2: Pipeline of the teacher's view. Defaults to *augmentation1*.
+            augmentation_natural: Pipeline of natural images. Defaults to the released recipe.
+
+        Raises:
+            ValueError: If an argument is outside its range or *model* is unknown.
+        """
+        self.weights = weights
+        super().__init__()
+        natural = released_recipe(size=size, scale=RGB.scale, mean=RGB.mean, std=RGB.std)
+        self.augmentation_natural = augmentation_natural or natural
+        self.default_views = augmentation1 is None
+        if augmentation1 is None and in_channels == 3:
+            augmentation1 = natural
+        self.augmentation1 = augmentation1
+        self.augmentation2 = augmentation2 or augmentation1
+
+    def configure_models(self) -> None:
+        """Initialize student, teacher, heads and queue."""
+        hparams = self.hparams
+        check_arguments(hparams)
+        self.backbone = timm.create_model(
+            hparams['model'],
+            in_chans=hparams['in_channels'],
+            num_classes=0,
+            pretrained=self.weights is True,
+        )
+        if self.weights and self.weights is not True:
+            load_backbone(
+                self.backbone,
+                self.weights,
+                in_channels=hparams['in_channels'],
+                rgb_bands=hparams['rgb_bands'],
+            )
+        features, output_dim = self.backbone.num_features, hparams['output_dim']
+        # no BatchNorm in the projector, as in the released code
+        self.projection_head = nn.Sequential(
+            nn.Linear(features, hparams['hidden_dim']),
+            nn.ReLU(inplace=True),
+            nn.Linear(hparams['hidden_dim'], output_dim),
+        )
+        self.classification_head = nn.Linear(features, hparams['num_classes'])
+        # frozen, so that distributed training need not search for unused parameters
+        self.classification_head.requires_grad_(hparams['supervised_weight'] > 0)
+        self.backbone_momentum = deepcopy(self.backbone).requires_grad_(False)
+        self.projection_head_momentum = deepcopy(self.projection_head).requires_grad_(False)
+        queue = F.normalize(torch.randn(hparams['memory_bank_size'], output_dim), dim=1)
+        self.register_buffer('queue', queue)
+        self.register_buffer('queue_ptr', torch.zeros(1, dtype=torch.long))
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Initialize SGD and a cosine schedule that restarts, stepped once per epoch.
+
+        Returns:
+            Optimizer and learning rate scheduler.
+        """
+        optimizer = SGD(
+            [p for p in self.parameters() if p.requires_grad],
+            lr=self.hparams['lr'],
+            momentum=self.hparams['momentum'],
+            weight_decay=self.hparams['weight_decay'],
+        )
+        scheduler = CosineAnnealingWarmRestarts(
+            optimizer, T_0=self.hparams['restart_period'], eta_min=self.hparams['min_lr']
+        )
+        return {
+            'optimizer': optimizer,
+            'lr_scheduler': {'scheduler': scheduler, 'interval': 'epoch'},
+        }
+
+    def setup(self, stage: str) -> None:
+        """Take band statistics from the data module where no augmentation was given.
+
+        Raises:
+            ValueError: If the bands are not three and nothing tells their statistics.
+        """
+        if not self.default_views:
+            return
+        describe = getattr(getattr(self.trainer, 'datamodule', None), 'describe', None)
+        if describe is not None:
+            known: Preprocessing = describe()
+            recipe = released_recipe if len(known.bands) == 3 else spectral_recipe
+            shared = self.augmentation2 is self.augmentation1
+            self.augmentation1 = recipe(
+                size=self.hparams['size'], scale=known.scale, mean=known.mean, std=known.std
+            ).to(self.device)
+            self.augmentation2 = self.augmentation1 if shared else self.augmentation2
+        elif self.augmentation1 is None:
+            raise ValueError(
+                f'in_channels={self.hparams["in_channels"]} needs augmentation1, or a data module '
+                'that describes its bands (GeRSPDataModule)'
+            )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Extract features with the student.
+
+        Args:
+            images: Normalised images, shape (B, C, H, W).
+
+        Returns:
+            Backbone features, shape (B, num_features).
+        """
+        features: Tensor = self.backbone(images)
+        return features
+
+    def training_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
+        """Compute the loss of one batch, update the teacher, and queue its keys.
+
+        Args:
+            batch: Two streams of images, see :class:`gersp_geo.records.Batch`.
+            batch_idx: Index of this batch.
+            dataloader_idx: Index of the current dataloader.
+
+        Returns:
+            Contrastive plus weighted supervised loss, shape ().
+        """
+        query_view, key_view = self.two_views(batch['remote_sensing']['image'])
+        views, supervised = [query_view], self.hparams['supervised_weight'] > 0
+        if supervised:
+            views.append(self.natural_view(batch['natural']['image']))
+            check_sizes(*views)
+        features = self(torch.cat(views))  # one pass, so that BatchNorm sees both domains
+        pairs = len(query_view)
+        query = F.normalize(self.projection_head(features[:pairs]), dim=1)
+        key = self.embed_with_teacher(key_view)
+        # a copy, since backward reads the queue after enqueue has changed it
+        queue = self.queue.clone()
+        contrastive = info_nce(query, key, queue, temperature=self.hparams['temperature'])
+        logged = {'train_contrastive_loss': contrastive}
+        loss = contrastive
+        if supervised:
+            logits, label = self.classification_head(features[pairs:]), batch['natural']['label']
+            classification = F.cross_entropy(logits, label)
+            loss = contrastive + self.hparams['supervised_weight'] * classification
+            logged |= {'train_supervised_loss': classification} | top_k_accuracy(logits, label)
+        enqueue(self.queue, self.queue_ptr, key)
+        # far below 1 / sqrt(num_features) when all images get the same features
+        logged['train_ssl_std'] = F.normalize(features[:pairs].detach(), dim=1).std(dim=0).mean()
+        self.log_step({'train_loss': loss} | logged, batch_size=pairs)
+        return loss
+
+    @torch.no_grad()
+    def two_views(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Augment one batch twice, or each of its two dates once.
+
+        Args:
+            images: One date (B, C, H, W), or two as (B, 2 * C, H, W) or (B, 2, C, H, W).
+
+        Returns:
+            The student's and the teacher's view, each (B, C, H', W') in the backbone's dtype.
+
+        Raises:
+            ValueError: If the number of channels is neither C nor 2 * C.
+        """
+        channels = self.hparams['in_channels']
+        if images.ndim == 5 and images.shape[1:3] == (2, channels):
+            first, second = images.unbind(dim=1)
+        elif images.ndim == 4 and images.shape[1] == 2 * channels:
+            first, second = images.split(channels, dim=1)
+        elif images.ndim == 4 and images.shape[1] == channels:
+            first = second = images
+        else:
+            raise ValueError(
+                f'remote-sensing images must be (B, C={channels}, H, W), (B, {2 * channels}, H, W) '
+                f'or (B, 2, {channels}, H, W), got {tuple(images.shape)}'
+            )
+        dtype = self.backbone_dtype
+        return self.augmentation1(first).to(dtype), self.augmentation2(second).to(dtype)
+
+    @torch.no_grad()
+    def natural_view(self, images: Tensor) -> Tensor:
+        """Augment natural images and give them the bands of the remote-sensing stream.
+
+        Args:
+            images: Shape (B, 3, H, W).
+
+        Returns:
+            Shape (B, C, H', W') in the backbone's dtype.
+        """
+        view: Tensor = self.augmentation_natural(images).to(self.backbone_dtype)
+        return place_rgb(
+            view, in_channels=self.hparams['in_channels'], rgb_bands=self.hparams['rgb_bands']
+        )
+
+    @torch.no_grad()
+    def embed_with_teacher(self, images: Tensor) -> Tensor:
+        """Update the teacher from the student as it is now, then embed with it.
+
+        Args:
+            images: The teacher's view, shape (B, C, H, W).
+
+        Returns:
+            L2-normalised keys, shape (B, output_dim).
+        """
+        kept = self.hparams['moco_momentum']
+        update_teacher(self.backbone_momentum, self.backbone, momentum=kept)
+        if self.hparams['teacher_projector'] == 'ema':
+            update_teacher(self.projection_head_momentum, self.projection_head, momentum=kept)
+        features = self.backbone_momentum(images)
+        return F.normalize(self.projection_head_momentum(features), dim=1)
+
+    @property
+    def backbone_dtype(self) -> torch.dtype:
+        """Floating point type of the backbone's parameters."""
+        dtype: torch.dtype = next(self.backbone.parameters()).dtype
+        return dtype
+
+    def log_step(self, values: Mapping[str, Tensor], *, batch_size: int) -> None:
+        """Log when a Trainer is attached; a plain loop reads the returned loss.
+
+        Args:
+            values: Scalars by name.
+            batch_size: Number of pairs, weights the mean over an epoch.
+        """
+        if self._trainer is None:
+            return
+        self.log_dict(dict(values), batch_size=batch_size, on_step=True, on_epoch=True)
+        self.log('lr', self.trainer.optimizers[0].param_groups[0]['lr'])
+
+
+def top_k_accuracy(logits: Tensor, label: Tensor) -> dict[str, Tensor]:
+    """Share of images whose class is among the one, and the five, highest logits.
+
+    Args:
+        logits: Shape (B, classes).
+        label: Shape (B,).
+
+    Returns:
+        Two scalars in [0, 1] under the names that are logged.
+    """
+    best = logits.detach().topk(min(5, logits.shape[1]), dim=1).indices == label[:, None]
+    return {
+        'train_supervised_acc1': best[:, 0].float().mean(),
+        'train_supervised_acc5': best.any(dim=1).float().mean(),
+    }
+
+
+def check_sizes(query_view: Tensor, natural_view: Tensor) -> None:
+    """Refuse views that cannot share one forward pass.
+
+    Raises:
+        ValueError: If height or width differ.
+    """
+    if query_view.shape[2:] != natural_view.shape[2:]:
+        raise ValueError(
+            'augmentation1 and augmentation_natural must give one size, since both streams share '
+            f'a forward pass; got {tuple(query_view.shape[2:])} and {tuple(natural_view.shape[2:])}'
+        )
+
+
+def check_arguments(hparams: Mapping[str, Any]) -> None:
+    """Refuse values for which the method is not defined.
+
+    Raises:
+        ValueError: Names the argument, the rule and the value.
+    """
+    positive = ('in_channels', 'hidden_dim', 'output_dim', 'temperature', 'memory_bank_size')
+    positive += ('lr', 'size', 'num_classes', 'restart_period')
+    for name in positive:
+        if hparams[name] <= 0:
+            raise ValueError(f'{name} must be > 0, got {hparams[name]}')
+    for name in ('supervised_weight', 'weight_decay', 'momentum', 'min_lr'):
+        if hparams[name] < 0:
+            raise ValueError(f'{name} must be >= 0, got {hparams[name]}')
+    if not 0 <= hparams['moco_momentum'] <= 1:
+        raise ValueError(f'moco_momentum must be in [0, 1], got {hparams["moco_momentum"]}')
+    if hparams['min_lr'] > hparams['lr']:
+        raise ValueError(f'min_lr must be <= lr={hparams["lr"]}, got {hparams["min_lr"]}')
+    if hparams['teacher_projector'] not in ('ema', 'frozen'):
+        raise ValueError(
+            f"teacher_projector must be 'ema' or 'frozen', got {hparams['teacher_projector']!r}"
+        )
+    bands, channels = tuple(hparams['rgb_bands']), hparams['in_channels']
+    placeable = len(set(bands)) == 3 and all(0 <= band < channels for band in bands)
+    if hparams['supervised_weight'] > 0 and not placeable:
+        raise ValueError(
+            f'rgb_bands must be three different bands in [0, in_channels={channels}), got {bands}'
+        )
+    # names with a colon are folders and hubs, which timm checks when it reads them
+    if ':' not in hparams['model'] and not timm.is_model(hparams['model']):
+        raise ValueError(
+            f'model must be a timm model (timm.list_models() names them), got {hparams["model"]!r}'
+        )

@@ -1,0 +1,134 @@
+"""Augmentation on the device: scaling, the released recipe, a recipe for any bands."""
+
+from collections.abc import Sequence
+
+import kornia.augmentation as K
+import torch
+from torch import Tensor, nn
+
+
+class ScaleValues(nn.Module):
+    """Bring file values into the unit in which mean and standard deviation are given.
+
+    uint8 is divided by 255, other integers are multiplied by *scale*, and floating point is
+    taken as already scaled, so that ``x`` (uint8) and ``x.float() / 255`` give equal results.
+    """
+
+    factors: Tensor
+
+    def __init__(self, scale: float | Sequence[float] = 1.0) -> None:
+        """Initialize a new ScaleValues instance.
+
+        Args:
+            scale: Factor for integers wider than uint8, one or one per band.
+        """
+        super().__init__()
+        self.register_buffer('factors', torch.as_tensor(scale).reshape(-1, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Scale a batch.
+
+        Args:
+            images: Any real dtype, shape (B, C, H, W).
+
+        Returns:
+            A new floating point tensor, or *images* itself where it already is one.
+        """
+        if images.is_floating_point():
+            return images
+        dtype = torch.get_default_dtype()
+        if images.dtype == torch.uint8:
+            return images.to(dtype) / 255
+        return images.to(dtype) * self.factors.to(dtype)
+
+
+def released_recipe(
+    *, size: int, scale: float | Sequence[float], mean: Sequence[float], std: Sequence[float]
+) -> nn.Sequential:
+    """Augment three-band images as the authors' released code does, for both streams.
+
+    ``configs/selfsup/GeRSP/GeRSP.py`` of https://github.com/floatingstarZ/GeRSP: crop of 0.2 to 1
+    of the area, grayscale with probability 0.2, colour jitter of 0.4 in brightness, contrast,
+    saturation and hue always, horizontal flip, normalisation. Parameters are drawn per image; the
+    order of the four jitters is drawn per batch.
+
+    Args:
+        size: Side of the output in pixels.
+        scale: Factor for integers wider than uint8, one or one per band.
+        mean: Per band, subtracted after scaling to [0, 1].
+        std: Per band, divides after that.
+
+    Returns:
+        A pipeline from uint8 or float in [0, 1], shape (B, 3, H, W), to normalised float,
+        shape (B, 3, *size*, *size*). The input is not changed.
+    """
+    return without_state(
+        ScaleValues(scale),
+        K.RandomResizedCrop((size, size), scale=(0.2, 1.0)),
+        K.RandomGrayscale(p=0.2),
+        K.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.4, p=1.0),
+        K.RandomHorizontalFlip(),
+        K.Normalize(torch.as_tensor(mean), torch.as_tensor(std)),
+    )
+
+
+def spectral_recipe(
+    *, size: int, scale: float | Sequence[float], mean: Sequence[float], std: Sequence[float]
+) -> nn.Sequential:
+    """Augment images of any number of bands, without mixing bands.
+
+    Hue, saturation and grayscale are defined for red, green and blue only. In their place: a gain
+    and an offset common to all bands (illumination, haze), and both flips, since an image from
+    above has no upright direction.
+
+    Args:
+        size: Side of the output in pixels.
+        scale: Factor for integers wider than uint8, one or one per band.
+        mean: Per band, subtracted after scaling.
+        std: Per band, divides after that.
+
+    Returns:
+        A pipeline from integers or scaled float, shape (B, C, H, W), to normalised float, shape
+        (B, C, *size*, *size*). The input is not changed.
+    """
+    return without_state(
+        ScaleValues(scale),
+        K.RandomResizedCrop((size, size), scale=(0.2, 1.0)),
+        K.RandomHorizontalFlip(),
+        K.RandomVerticalFlip(),
+        K.Normalize(torch.as_tensor(mean), torch.as_tensor(std)),
+        # after normalisation, so that one strength fits reflectances, decibels and counts
+        K.RandomContrast(contrast=(0.6, 1.4), clip_output=False, p=1.0),
+        K.RandomBrightness(brightness=(0.6, 1.4), clip_output=False, p=1.0),
+    )
+
+
+def without_state(*steps: nn.Module) -> nn.Sequential:
+    """Chain transforms so that a checkpoint holds nothing of them.
+
+    kornia keeps the ranges of some parameters in buffers. In a checkpoint they would tie its keys
+    to the recipe that was in use.
+    """
+    pipeline = nn.Sequential(*steps)
+    for module in pipeline.modules():
+        for name, buffer in list(module.named_buffers(recurse=False)):
+            module.register_buffer(name, buffer, persistent=False)
+    return pipeline
+
+
+def place_rgb(natural: Tensor, *, in_channels: int, rgb_bands: Sequence[int]) -> Tensor:
+    """Give normalised natural images the bands of a remote-sensing sensor.
+
+    Args:
+        natural: Normalised red, green and blue, shape (B, 3, H, W).
+        in_channels: Number of bands wanted.
+        rgb_bands: Where red, green and blue go, 0-based.
+
+    Returns:
+        Shape (B, *in_channels*, H, W); other bands hold 0, which is their mean after normalisation.
+    """
+    if in_channels == 3 and tuple(rgb_bands) == (0, 1, 2):
+        return natural
+    placed = natural.new_zeros(len(natural), in_channels, *natural.shape[2:])
+    placed[:, list(rgb_bands)] = natural
+    return placed

@@ -1,0 +1,32 @@
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gersp_geo.datasets.landscape import write_sample_data
+
+
+@pytest.fixture(scope='session')
+def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample landscape, written once per worker process; read only."""
+    folder = tmp_path_factory.mktemp('sample') / 'sample-data'
+    write_sample_data(folder, progress=False)
+    return folder
+
+
+@pytest.fixture
+def workplace(sample_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder with sample-data in it, as documentation assumes."""
+    shutil.copytree(sample_data, tmp_path / 'sample-data')
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope='session')
+def real_data() -> Path:
+    """Unpacked real images; tests that need them skip where there are none."""
+    folder = os.environ.get('GERSP_GEO_TEST_DATA')
+    if not folder or not Path(folder).is_dir():
+        pytest.skip('set GERSP_GEO_TEST_DATA to a folder of real images to run this')
+    return Path(folder)

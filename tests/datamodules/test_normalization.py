@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gersp_geo.datamodules.normalization import Normalize, RandomFlips, measure_bands, turn
+from gersp_geo.records import Preprocessing
+
+
+def record(bands: int) -> Preprocessing:
+    return Preprocessing(
+        bands=tuple(map(str, range(bands))),
+        scale=tuple(0.1 * (i + 1) for i in range(bands)),
+        mean=tuple(float(i) for i in range(bands)),
+        std=tuple(0.5 + i for i in range(bands)),
+    )
+
+
+def test_normalize_is_the_affine_map_of_the_record() -> None:
+    raw = torch.rand(2, 4, 5, 6) * 255
+    plan = record(4)
+    scale, mean, std = (
+        torch.tensor(getattr(plan, k)).view(-1, 1, 1) for k in ('scale', 'mean', 'std')
+    )
+    batch = {'image': raw, 'mask': torch.ones(2, 5, 6)}
+    result = Normalize(plan)(batch)
+    torch.testing.assert_close(result['image'], (raw * scale - mean) / std)
+    assert result['mask'] is batch['mask']
+    assert batch['image'] is raw
+
+
+def test_nan_becomes_the_mean() -> None:
+    raw = torch.full((1, 2, 3, 3), float('nan'))
+    assert (Normalize(record(2))({'image': raw})['image'] == 0).all()
+
+
+def test_image_and_mask_turn_together_and_all_ways_occur() -> None:
+    torch.manual_seed(0)
+    image = torch.arange(16.0).view(1, 1, 4, 4).repeat(200, 1, 1, 1)
+    result = RandomFlips()({'image': image, 'mask': image[:, 0].long()})
+    assert torch.equal(result['image'][:, 0].long(), result['mask'])
+    assert len({tuple(x.flatten().tolist()) for x in result['mask']}) == 8
+
+
+def test_the_eight_ways_differ() -> None:
+    image = torch.arange(9).view(3, 3)
+    assert len({tuple(turn(image, way).flatten().tolist()) for way in range(8)}) == 8
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 1000), offset=st.sampled_from([0, 1e4]))
+def test_measured_bands_equal_numpy_on_the_observed_pixels(seed: int, offset: float) -> None:
+    generator = np.random.default_rng(seed)
+    images = [generator.normal(offset, 3, (2, 8, 8)) for _ in range(3)]
+    valid = [generator.random((8, 8)) < 0.6 for _ in range(3)]
+    mean, std = measure_bands(zip(images, valid, strict=True), scale=[1.0, 0.5])
+    pixels = np.concatenate([i[:, v] for i, v in zip(images, valid, strict=True)], axis=1)
+    pixels *= [[1.0], [0.5]]
+    np.testing.assert_allclose(mean, pixels.mean(axis=1))
+    np.testing.assert_allclose(std, pixels.std(axis=1), rtol=1e-6)
+
+
+def test_nothing_observed_raises_and_a_constant_band_gets_one() -> None:
+    image, none = np.ones((1, 2, 2)), np.zeros((2, 2), dtype=bool)
+    with pytest.raises(ValueError, match='no observed pixel'):
+        measure_bands([(image, none)], scale=[1.0])
+    assert measure_bands([(image, ~none)], scale=[1.0]) == ([1.0], [1.0])

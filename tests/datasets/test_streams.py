@@ -1,0 +1,124 @@
+from collections import Counter
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader, Dataset
+
+from gersp_geo.datasets.streams import (
+    BatchPosition,
+    EpochPositions,
+    JointBatches,
+    measure_bands,
+    positions,
+)
+from gersp_geo.records import ImageSample, LabelledSample
+
+
+class Numbers:
+    """A stream whose every sample says which one it is."""
+
+    bands = ('number',)
+    res_m = None
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def draw(self, *, turn: int, index: int) -> ImageSample:
+        return {'image': torch.full((1, 2, 2), index)}
+
+
+class LabelledNumbers(Dataset[LabelledSample]):
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> LabelledSample:
+        return {'image': torch.full((3, 2, 2), index), 'label': torch.tensor(index)}
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 4), st.integers(0, 99))
+def test_each_pass_holds_every_sample_once(length: int, passes: int, seed: int) -> None:
+    places = positions(seed=seed, length=length, first=0, count=passes * length)
+    for turn in range(passes):
+        assert sorted(index for t, index in places if t == turn) == list(range(length))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 30), st.integers(0, 80), st.integers(1, 20), st.integers(0, 99))
+def test_a_place_does_not_depend_on_where_reading_began(
+    length: int, first: int, count: int, seed: int
+) -> None:
+    whole = positions(seed=seed, length=length, first=0, count=first + count)
+    assert positions(seed=seed, length=length, first=first, count=count) == whole[first:]
+
+
+def joint(remote: int = 12, natural: int = 7, **arguments: int) -> JointBatches:
+    sizes = {'batch_size': 4, 'natural_batch_size': 3} | arguments
+    return JointBatches(Numbers(remote), LabelledNumbers(natural), **sizes)
+
+
+def test_an_epoch_is_one_pass_over_the_longer_stream_and_the_shorter_repeats() -> None:
+    batches = joint(remote=12, natural=7)
+    assert len(batches) == 3
+    drawn = [batches[BatchPosition(epoch=0, step=step)] for step in range(3)]
+    remote = torch.cat([batch['remote_sensing']['image'][:, 0, 0, 0] for batch in drawn])
+    assert sorted(remote.tolist()) == list(range(12))
+    natural = Counter(torch.cat([batch['natural']['label'] for batch in drawn]).tolist())
+    assert set(natural) == set(range(7))
+    assert max(natural.values()) == 2
+
+
+def test_epochs_differ_and_seeds_differ_and_a_position_repeats_exactly() -> None:
+    def labels(batches: JointBatches, epoch: int) -> list[int]:
+        order: list[int] = batches[BatchPosition(epoch=epoch, step=0)]['natural']['label'].tolist()
+        return order
+
+    batches = joint(remote=40, natural=40, natural_batch_size=8)
+    assert labels(batches, 0) == labels(batches, 0)
+    assert labels(batches, 0) != labels(batches, 1)
+    assert labels(batches, 0) != labels(
+        joint(remote=40, natural=40, natural_batch_size=8, seed=1), 0
+    )
+
+
+@pytest.mark.parametrize('workers', [1, 2])
+def test_workers_do_not_change_the_batches(workers: int) -> None:
+    batches = joint(steps=6)
+    sampler = EpochPositions(len(batches))
+    sampler.set_epoch(3)
+    loader = DataLoader(batches, batch_size=None, sampler=sampler, num_workers=workers)
+    for step, batch in enumerate(loader):
+        alone = batches[BatchPosition(epoch=3, step=step)]
+        assert torch.equal(batch['natural']['label'], alone['natural']['label'])
+        assert torch.equal(batch['remote_sensing']['image'], alone['remote_sensing']['image'])
+
+
+def test_without_natural_images_a_batch_has_one_stream() -> None:
+    batches = JointBatches(Numbers(4), None, batch_size=2, natural_batch_size=2)
+    assert set(batches[BatchPosition(epoch=0, step=0)]) == {'remote_sensing'}
+
+
+@pytest.mark.parametrize(('remote', 'natural'), [(3, 7), (12, 2)])
+def test_a_stream_smaller_than_its_batch_is_refused(remote: int, natural: int) -> None:
+    with pytest.raises(ValueError, match=r'batch size of the .* stream must be in \[1, samples='):
+        joint(remote=remote, natural=natural)
+
+
+def test_band_statistics_are_those_of_the_scaled_values() -> None:
+    values = torch.arange(8.0) / 10
+    mean, std = measure_bands(Numbers(8), scale=[0.1], samples=8)
+    assert mean == pytest.approx([values.mean().item()])
+    assert std == pytest.approx([values.repeat(4).std().item()])
+
+
+def test_a_band_without_variation_is_refused() -> None:
+    with pytest.raises(ValueError, match='every band must vary'):
+        measure_bands(Numbers(1), scale=[1.0], samples=5)

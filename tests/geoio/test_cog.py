@@ -1,0 +1,123 @@
+"""Laws of Cloud Optimized GeoTIFFs."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rio_cogeo.cogeo import cog_validate
+
+from gersp_geo.geoio.cog import MapLayout, create_map, finish_cog, write_rows
+
+CLASSES = MapLayout(
+    height=700,
+    width=600,
+    crs=CRS.from_epsg(3857),
+    transform=Affine(0.1, 0, 11_350_123.1, 0, -0.1, 6_123_456.7),
+    dtype='uint8',
+    nodata=255,
+    descriptions=('class',),
+    class_names=('water', 'Wald & Wiese'),
+    class_colors=((0, 0, 200), (10, 180, 20)),
+)
+TRANSFORMS = {
+    'north-up, 0.1 m, large coordinates': CLASSES.transform,
+    'south-up': Affine(1 / 3, 0, 5e5 + 1 / 7, 0, 1 / 3, 5e6),
+    'rotated': Affine(0.29, 0.045, 5e5 + 1 / 7, 0.067, -0.19, 5e6 + 1 / 3),
+}
+
+
+def checkerboard(layout: MapLayout) -> NDArray[np.generic]:
+    rows, cols = np.indices((layout.height, layout.width)) // 64
+    return ((rows + cols) % 2)[None].astype(layout.dtype)
+
+
+def make(folder: Path, layout: MapLayout, pixels: NDArray[np.generic]) -> Path:
+    with create_map(folder / 'rows.tif', layout, tags={'MODEL': 'test'}) as dst:
+        # portions that no block size divides
+        for row in range(0, pixels.shape[1], 77):
+            write_rows(dst, row, pixels[:, row : row + 77])
+    resampling = 'average' if layout.dtype == 'float32' else 'mode'
+    finish_cog(folder / 'rows.tif', folder / 'map.tif', overview_resampling=resampling)  # type: ignore[arg-type]
+    return folder / 'map.tif'
+
+
+@pytest.mark.parametrize('dtype', ['uint8', 'uint16', 'float32'])
+def test_a_map_is_a_valid_cog_with_the_pixels_written(tmp_path: Path, dtype: str) -> None:
+    is_float = dtype == 'float32'
+    layout = replace(
+        CLASSES,
+        dtype=dtype,
+        nodata=math.nan if is_float else 255,
+        class_colors=() if is_float else CLASSES.class_colors,
+    )
+    pixels = checkerboard(layout)
+    path = make(tmp_path, layout, pixels)
+    is_valid, errors, warnings = cog_validate(path, strict=True)
+    assert is_valid, (errors, warnings)
+    with rasterio.open(path) as src:
+        assert src.overviews(1)
+        np.testing.assert_array_equal(src.read(), pixels)
+        np.testing.assert_equal(src.nodata, layout.nodata)
+
+
+@pytest.mark.parametrize('transform', TRANSFORMS.values(), ids=TRANSFORMS)
+def test_crs_and_transform_survive_to_the_last_bit(tmp_path: Path, transform: Affine) -> None:
+    layout = replace(CLASSES, transform=transform)
+    with rasterio.open(make(tmp_path, layout, checkerboard(layout))) as src:
+        assert tuple(src.transform) == tuple(transform)
+        assert src.crs == layout.crs
+
+
+def test_the_legend_survives(tmp_path: Path) -> None:
+    with rasterio.open(make(tmp_path, CLASSES, checkerboard(CLASSES))) as src:
+        colors = src.colormap(1)
+        assert [colors[index][:3] for index in (0, 1)] == list(CLASSES.class_colors)
+        assert json.loads(src.tags(1)['CLASS_NAMES']) == list(CLASSES.class_names)
+        assert src.descriptions == ('class',)
+        assert src.tags()['MODEL'] == 'test'
+
+
+def test_overviews_of_classes_hold_classes_only(tmp_path: Path) -> None:
+    path = make(tmp_path, CLASSES, checkerboard(CLASSES))
+    with rasterio.open(path, overview_level=0) as src:
+        assert set(np.unique(src.read())) <= {0, 1}
+
+
+def test_rows_never_written_are_nodata(tmp_path: Path) -> None:
+    pixels = checkerboard(CLASSES)[:, :100]
+    with rasterio.open(make(tmp_path, CLASSES, pixels)) as src:
+        assert (src.read(1)[100:] == 255).all()
+        np.testing.assert_array_equal(src.read()[:, :100], pixels)
+
+
+def test_an_existing_file_is_kept_unless_told_otherwise(tmp_path: Path) -> None:
+    path = make(tmp_path, CLASSES, checkerboard(CLASSES))
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError, match=r'map\.tif exists'):
+        finish_cog(tmp_path / 'rows.tif', path, overview_resampling='mode')
+    assert path.read_bytes() == before
+    finish_cog(tmp_path / 'rows.tif', path, overview_resampling='mode', overwrite=True)
+
+
+def test_a_damaged_source_leaves_nothing_behind(tmp_path: Path) -> None:
+    source = tmp_path / 'rows.tif'
+    with create_map(source, CLASSES, tags={}) as dst:
+        write_rows(dst, 0, np.random.default_rng(0).integers(0, 2, (1, 700, 600), dtype='uint8'))
+    source.write_bytes(source.read_bytes()[:20_000])
+    with pytest.raises(Exception, match=r'rows\.tif.* failed'):
+        finish_cog(source, tmp_path / 'map.tif', overview_resampling='mode')
+    assert [path.name for path in tmp_path.iterdir()] == ['rows.tif']
+
+
+def test_rows_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    with create_map(tmp_path / 'rows.tif', CLASSES, tags={}) as dst:
+        for row, width in ((690, 600), (-1, 600), (0, 599)):
+            with pytest.raises(ValueError, match='do not fit a map of shape'):
+                write_rows(dst, row, np.zeros((1, 20, width), dtype='uint8'))

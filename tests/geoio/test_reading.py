@@ -1,0 +1,226 @@
+"""Laws of reading windows."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
+
+from gersp_geo.geoio.reading import open_reader, read_header, read_valid, read_window
+from gersp_geo.records import Window
+
+UTM = CRS.from_epsg(32632)
+
+
+def write(
+    path: Path,
+    pixels: NDArray[np.generic],
+    *,
+    nodata: float | None = None,
+    descriptions: tuple[str, ...] = (),
+) -> Path:
+    count, height, width = pixels.shape
+    with rasterio.open(
+        path, 'w', driver='GTiff', height=height, width=width, count=count, dtype=pixels.dtype,
+        nodata=nodata, crs=UTM, transform=Affine(0.5, 0, 4e5, 0, -0.5, 5e6), tiled=True,
+        blockxsize=16, blockysize=16,
+    ) as dst:  # fmt: skip
+        dst.write(pixels)
+        if descriptions:
+            dst.descriptions = descriptions
+    return path
+
+
+def numbered(*shape: int, dtype: str = 'uint16') -> NDArray[np.generic]:
+    return np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+
+
+def whole(array: NDArray[np.generic]) -> Window:
+    return Window(row_off=0, col_off=0, height=array.shape[-2], width=array.shape[-1])
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    shape=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    before=st.tuples(st.integers(0, 30), st.integers(0, 30)),
+    after=st.tuples(st.integers(0, 30), st.integers(0, 30)),
+    pad=st.sampled_from(['reflect', 'edge']),
+)
+def test_windows_over_every_side_are_padded_as_numpy_does(
+    tmp_path: Path,
+    shape: tuple[int, int],
+    before: tuple[int, int],
+    after: tuple[int, int],
+    pad: str,
+) -> None:
+    pixels = numbered(2, *shape)
+    path = write(tmp_path / 'scene.tif', pixels)
+    window = Window(
+        row_off=-before[0],
+        col_off=-before[1],
+        height=before[0] + shape[0] + after[0],
+        width=before[1] + shape[1] + after[1],
+    )
+    sides = ((0, 0), (before[0], after[0]), (before[1], after[1]))
+    with open_reader(path) as src:
+        read = read_window(src, window, bands=(1, 2), pad=pad)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(read, np.pad(pixels, sides, mode=pad))  # type: ignore[call-overload]
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(start=st.tuples(st.integers(-25, 25), st.integers(-25, 25)))
+def test_a_window_is_the_same_part_of_the_padded_scene(
+    tmp_path: Path, start: tuple[int, int]
+) -> None:
+    pixels = numbered(1, 11, 7)
+    path = write(tmp_path / 'scene.tif', pixels)
+    padded = np.pad(pixels, ((0, 0), (30, 60), (30, 60)), mode='reflect')
+    window = Window(row_off=start[0], col_off=start[1], height=5, width=13)
+    with open_reader(path) as src:
+        read = read_window(src, window, bands=(1,))
+    row, col = start[0] + 30, start[1] + 30
+    np.testing.assert_array_equal(read, padded[:, row : row + 5, col : col + 13])
+
+
+@pytest.mark.parametrize('dtype', ['uint8', 'int16', 'uint16', 'int32', 'float32', 'float64'])
+def test_bands_come_in_the_order_asked_for_and_in_the_files_type(
+    tmp_path: Path, dtype: str
+) -> None:
+    pixels = numbered(3, 5, 4, dtype=dtype)
+    with open_reader(write(tmp_path / 'scene.tif', pixels)) as src:
+        read = read_window(src, whole(pixels), bands=(3, 1, 1))
+    assert read.dtype == dtype
+    np.testing.assert_array_equal(read, pixels[[2, 0, 0]])
+
+
+def test_a_header_says_what_the_file_says(tmp_path: Path) -> None:
+    pixels = numbered(2, 40, 30)
+    path = write(tmp_path / 'scene.tif', pixels, nodata=7, descriptions=('red', 'nir'))
+    header = read_header(path)
+    assert (header.count, header.height, header.width) == pixels.shape
+    assert (header.dtype, header.nodata) == ('uint16', 7)
+    assert header.descriptions == ('red', 'nir')
+    assert header.crs == UTM
+    assert header.transform == Affine(0.5, 0, 4e5, 0, -0.5, 5e6)
+    assert header.block_shape == (16, 16)
+    assert header.alpha == ()
+
+
+def test_a_pixel_is_valid_unless_every_band_has_the_tagged_nodata(tmp_path: Path) -> None:
+    pixels = np.ones((2, 3, 3), dtype='uint8')
+    pixels[0, 0, 0] = 9
+    pixels[:, 1, 1] = 9
+    with open_reader(write(tmp_path / 'scene.tif', pixels, nodata=9)) as src:
+        both = read_valid(src, whole(pixels))
+        first = read_valid(src, whole(pixels), bands=(1,))
+    assert np.argwhere(~both).tolist() == [[1, 1]]
+    assert np.argwhere(~first).tolist() == [[0, 0], [1, 1]]
+
+
+@pytest.mark.parametrize('nodata', [0.0, -9999.0])
+def test_a_value_given_counts_as_nodata_where_every_band_has_it(
+    tmp_path: Path, nodata: float
+) -> None:
+    pixels = np.ones((2, 3, 3), dtype='int16')
+    pixels[0, 0, 0] = nodata
+    pixels[:, 1, 1] = nodata
+    with open_reader(write(tmp_path / 'scene.tif', pixels)) as src:
+        valid = read_valid(src, whole(pixels), nodata=nodata)
+        assert read_valid(src, whole(pixels)).all()
+    assert np.argwhere(~valid).tolist() == [[1, 1]]
+
+
+def test_nan_and_infinity_are_no_observations(tmp_path: Path) -> None:
+    pixels = np.ones((2, 3, 3), dtype='float32')
+    pixels[0, 0, 0] = np.nan
+    pixels[1, 2, 2] = np.inf
+    with open_reader(write(tmp_path / 'scene.tif', pixels)) as src:
+        valid = read_valid(src, whole(pixels))
+    assert np.argwhere(~valid).tolist() == [[0, 0], [2, 2]]
+
+
+def test_transparent_pixels_are_no_observations(tmp_path: Path) -> None:
+    pixels = np.full((4, 3, 3), 255, dtype='uint8')
+    pixels[3, 2, 0] = 0
+    path = write(tmp_path / 'scene.tif', pixels)
+    with rasterio.open(path, 'r+') as dst:
+        dst.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
+    assert read_header(path).alpha == (4,)
+    with open_reader(path) as src:
+        for bands in (None, (1, 2, 3), (1, 2, 3, 4)):
+            valid = read_valid(src, whole(pixels), bands=bands)
+            assert np.argwhere(~valid).tolist() == [[2, 0]]
+
+
+def test_an_internal_mask_is_respected(tmp_path: Path) -> None:
+    pixels = np.ones((1, 3, 3), dtype='uint8')
+    path = write(tmp_path / 'scene.tif', pixels)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, 'r+') as dst:
+        dst.write_mask(np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=bool))
+    with open_reader(path) as src:
+        assert np.argwhere(~read_valid(src, whole(pixels))).tolist() == [[1, 1]]
+
+
+def test_validity_is_padded_like_pixels(tmp_path: Path) -> None:
+    pixels = np.array([[[1, 0, 1]]], dtype='uint8')
+    with open_reader(write(tmp_path / 'scene.tif', pixels, nodata=0)) as src:
+        window = Window(row_off=-1, col_off=-2, height=2, width=7)
+        valid = read_valid(src, window)
+        assert (valid == (read_window(src, window, bands=(1,))[0] != 0)).all()
+
+
+def test_a_raster_without_crs_is_read(tmp_path: Path) -> None:
+    path = tmp_path / 'plain.tif'
+    with (
+        pytest.warns(rasterio.errors.NotGeoreferencedWarning),
+        rasterio.open(path, 'w', driver='GTiff', height=2, width=2, count=1, dtype='uint8') as dst,
+    ):
+        dst.write(np.ones((1, 2, 2), dtype='uint8'))
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
+        header = read_header(path)
+    assert header.crs is None
+    assert header.transform == Affine.identity()
+
+
+def test_a_missing_file_is_told_from_one_of_another_kind(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r'nothing\.tif does not exist'):
+        read_header(tmp_path / 'nothing.tif')
+    text = tmp_path / 'notes.tif'
+    text.write_text('not a raster')
+    with pytest.raises(ValueError, match=r'notes\.tif is not a raster that GDAL can read') as info:
+        read_header(text)
+    assert '\n' not in str(info.value)
+
+
+def test_damage_is_reported_with_its_place(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (1, 64, 64), dtype='uint8')
+    path = write(tmp_path / 'scene.tif', pixels)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with (
+        open_reader(path) as src,
+        pytest.raises(OSError, match=r'scene\.tif cannot be read at rows \[0, 64\)') as info,
+    ):
+        read_window(src, whole(pixels), bands=(1,))
+    assert '\n' not in str(info.value)
+
+
+def test_bands_and_windows_that_do_not_exist_are_refused(tmp_path: Path) -> None:
+    pixels = numbered(2, 4, 4)
+    with open_reader(write(tmp_path / 'scene.tif', pixels)) as src:
+        for bands in ((), (0,), (1, 3)):
+            with pytest.raises(ValueError, match=r'bands must be in \[1, 2\]'):
+                read_window(src, whole(pixels), bands=bands)
+        with pytest.raises(ValueError, match='at least one pixel'):
+            read_window(src, Window(row_off=0, col_off=0, height=0, width=4), bands=(1,))
+        with pytest.raises(ValueError, match="pad must be 'reflect' or 'edge', got 'zero'"):
+            read_window(src, whole(pixels), bands=(1,), pad='zero')  # type: ignore[arg-type]

@@ -1,0 +1,120 @@
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import pytest
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rasterio.crs import CRS
+from shapely.geometry import Point, box
+
+from gersp_geo.geoio.vectors import rasterize_classes, read_vectors, write_vectors
+
+UTM = CRS.from_epsg(32633)
+# a raster of 20 x 30 pixels of 2 m
+LEFT, TOP = 400_000.0, 5_000_000.0
+GRID: dict[str, Any] = {'transform': Affine(2, 0, LEFT, 0, -2, TOP), 'height': 20, 'width': 30}
+CLASSES = ('field', 'forest')
+
+
+def frame_of(*geometries: object, kinds: list[str] | None = None) -> geopandas.GeoDataFrame:
+    kinds = kinds or ['forest'] * len(geometries)
+    return geopandas.GeoDataFrame({'kind': kinds}, geometry=list(geometries), crs=32633)
+
+
+def pixel_box(row: int, col: int, height: int, width: int) -> object:
+    left, top = LEFT + 2 * col, TOP - 2 * row
+    return box(left, top - 2 * height, left + 2 * width, top)
+
+
+@pytest.mark.parametrize('name', ['a.gpkg', 'a.geojson'])
+def test_features_survive_a_round_trip(tmp_path: Path, name: str) -> None:
+    frame = frame_of(pixel_box(0, 0, 5, 5), pixel_box(5, 5, 5, 5), kinds=['field', 'forest'])
+    path = write_vectors(tmp_path / name, frame)
+    read = read_vectors(path, crs=UTM)
+    assert read['kind'].tolist() == ['field', 'forest']
+    assert read.crs == frame.crs
+    # GeoJSON stores degrees with 7 decimals: a centimetre
+    np.testing.assert_allclose(read.total_bounds, frame.total_bounds, atol=0.02)
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_layer_is_called_like_the_file(tmp_path: Path) -> None:
+    path = write_vectors(tmp_path / 'boxes.gpkg', frame_of(Point(LEFT, TOP)))
+    assert geopandas.list_layers(path)['name'].tolist() == ['boxes']
+
+
+def test_existing_file_and_bad_frames_are_refused(tmp_path: Path) -> None:
+    frame = frame_of(Point(LEFT, TOP))
+    path = write_vectors(tmp_path / 'a.gpkg', frame)
+    with pytest.raises(FileExistsError):
+        write_vectors(path, frame)
+    write_vectors(path, frame, overwrite=True)
+    with pytest.raises(ValueError, match='must end in one of'):
+        write_vectors(tmp_path / 'a.doc', frame)
+    with pytest.raises(ValueError, match='no CRS'):
+        write_vectors(tmp_path / 'b.gpkg', frame.set_crs(None, allow_override=True))
+    assert [entry.name for entry in tmp_path.iterdir()] == ['a.gpkg']
+
+
+def test_unreadable_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r'gone\.gpkg does not exist'):
+        read_vectors(tmp_path / 'gone.gpkg')
+    (tmp_path / 'text.gpkg').write_text('no vectors here')
+    with pytest.raises(ValueError, match=r'text\.gpkg is not a vector file'):
+        read_vectors(tmp_path / 'text.gpkg')
+    frame_of().to_file(tmp_path / 'empty.gpkg')
+    with pytest.raises(ValueError, match=r'empty\.gpkg holds no feature'):
+        read_vectors(tmp_path / 'empty.gpkg')
+    frame = frame_of(Point(0, 0)).set_crs(None, allow_override=True)
+    frame.to_file(tmp_path / 'lost.shp')
+    with pytest.raises(ValueError, match=r'lost\.shp names no CRS'):
+        read_vectors(tmp_path / 'lost.shp')
+    (tmp_path / 'table.csv').write_text('a,b\n1,2\n')
+    with pytest.raises(ValueError, match='without geometries'):
+        read_vectors(tmp_path / 'table.csv')
+
+
+@given(
+    row=st.integers(0, 19),
+    col=st.integers(0, 29),
+    height=st.integers(1, 20),
+    width=st.integers(1, 30),
+    crs=st.sampled_from([32633, 3857, 4326]),
+)
+@settings(max_examples=50, deadline=None)
+def test_polygon_in_any_crs_marks_exactly_its_pixels(
+    row: int, col: int, height: int, width: int, crs: int
+) -> None:
+    frame = frame_of(pixel_box(row, col, height, width)).to_crs(crs)
+    mask = rasterize_classes(frame, 'kind', class_names=CLASSES, crs=UTM, **GRID)
+    expected = np.full((20, 30), 255, dtype=np.uint8)
+    expected[row : row + height, col : col + width] = 1
+    np.testing.assert_array_equal(mask, expected)
+    assert mask.dtype == np.uint8
+
+
+def test_last_polygon_wins_and_missing_geometries_mark_nothing() -> None:
+    frame = frame_of(
+        pixel_box(0, 0, 20, 30), None, pixel_box(0, 0, 4, 4), kinds=['field', 'field', 'forest']
+    )
+    mask = rasterize_classes(frame, 'kind', class_names=CLASSES, crs=UTM, **GRID)
+    assert mask[3, 3] == 1
+    assert mask[4, 4] == 0
+    empty = rasterize_classes(frame.iloc[1:2], 'kind', class_names=CLASSES, crs=UTM, **GRID)
+    assert (empty == 255).all()
+
+
+def test_wrong_attributes_and_values_are_named() -> None:
+    frame = frame_of(pixel_box(0, 0, 4, 4), kinds=['swamp'])
+    with pytest.raises(ValueError, match=r"no attribute 'class'; the features have \['kind'\]"):
+        rasterize_classes(frame, 'class', class_names=CLASSES, crs=UTM, **GRID)
+    with pytest.raises(ValueError, match=r"values \['swamp'\] that are no class"):
+        rasterize_classes(frame, 'kind', class_names=CLASSES, crs=UTM, **GRID)
+    with pytest.raises(ValueError, match=r'ignore_value must be in \[2, 255\]'):
+        rasterize_classes(frame, 'kind', class_names=CLASSES, crs=UTM, ignore_value=1, **GRID)
+    lost = frame.set_crs(None, allow_override=True)
+    with pytest.raises(ValueError, match='no CRS'):
+        rasterize_classes(lost, 'kind', class_names=CLASSES, crs=UTM, **GRID)

@@ -1,0 +1,150 @@
+"""Laws of planning: everything is decided and checked before a pixel is read."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from torch import Tensor, nn
+from torchgeo.tasks import PixelwiseRegression, SemanticSegmentation
+
+from gersp_geo.inference import plan_prediction
+from gersp_geo.inference.outputs import Output
+from gersp_geo.inference.plan import PredictionPlan
+from gersp_geo.records import Preprocessing
+
+RGB = Preprocessing(bands=('red', 'green', 'blue'), scale=(1,) * 3, mean=(0,) * 3, std=(1,) * 3)
+
+
+def make_scene(path: Path, *, count: int = 3, side: int = 100) -> Path:
+    with rasterio.open(
+        path, 'w', driver='GTiff', height=side, width=2 * side, count=count, dtype='uint16',
+        crs='EPSG:32632', transform=Affine(1, 0, 4e5, 0, -1, 5e6),
+    ) as dst:  # fmt: skip
+        dst.write(np.ones((count, side, 2 * side), dtype='uint16'))
+    return path
+
+
+def test_a_plan_counts_what_will_be_done(tmp_path: Path) -> None:
+    plan = plan_prediction(
+        nn.Identity(), make_scene(tmp_path / 'scene.tif'), tmp_path / 'map.tif', size=64,
+        overlap=16, preprocessing=RGB, output='probabilities', device='cpu',
+    )  # fmt: skip
+    assert (len(plan.tiles.row_offs), len(plan.tiles.col_offs)) == (2, 4)
+    assert plan.pixels_kept == 20_000
+    assert plan.pixels_forwarded == 8 * 64 * 64
+    assert plan.bytes_read == 8 * 64 * 64 * 3 * 2
+    assert plan.bytes_written == 20_000 * 3 * 4
+    assert plan.stitch_bytes == 3 * 64 * 200 * 4
+    text = str(plan)
+    assert '8 = 2 rows x 4 columns of 64 px' in text
+    assert '1.64 times the scene' in text
+
+
+def test_a_plan_reads_no_pixel_and_writes_nothing(tmp_path: Path) -> None:
+    source = make_scene(tmp_path / 'scene.tif')
+    # the header comes first; without pixels, any attempt to read one fails
+    source.write_bytes(source.read_bytes()[:4000])
+    plan = plan_prediction(nn.Identity(), source, tmp_path / 'map.tif', preprocessing=RGB)
+    assert plan.pixels_kept == 20_000
+    assert [path.name for path in tmp_path.iterdir()] == ['scene.tif']
+
+
+@pytest.mark.parametrize(
+    ('size', 'batch_size', 'expected'),
+    [(512, 'auto', 4), (128, 'auto', 64), (2048, 'auto', 1), (512, 7, 7)],
+)
+def test_automatic_batches_hold_a_megapixel_on_a_cpu(
+    tmp_path: Path, size: int, batch_size: int, expected: int
+) -> None:
+    plan = plan_prediction(
+        nn.Identity(), make_scene(tmp_path / 'scene.tif'), tmp_path / 'map.tif', size=size,
+        batch_size=batch_size, preprocessing=RGB, device='cpu',
+    )  # fmt: skip
+    assert plan.batch_size == expected
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'size': 64, 'overlap': 64}, r'overlap must be in \[0, size=64\), got 64'),
+        ({'size': 0, 'overlap': 0}, 'size must be >= 1, got 0'),
+        ({'margin': 33}, r'margin must be in \[0, overlap / 2=32\], got 33'),
+        ({'margin': -1}, 'got -1'),
+        ({'blend': 'gauss'}, "blend must be 'hann' or 'crop', got 'gauss'"),
+        ({'output': 'vectors'}, "got 'vectors'"),
+        ({'batch_size': 0}, "batch_size must be >= 1 or 'auto', got 0"),
+    ],
+    ids=str,
+)
+def test_options_out_of_range_are_refused(
+    tmp_path: Path, options: dict[str, object], message: str
+) -> None:
+    source = make_scene(tmp_path / 'scene.tif')
+    with pytest.raises(ValueError, match=message):
+        plan_prediction(
+            nn.Identity(), source, tmp_path / 'map.tif', preprocessing=RGB,
+            **options,  # type: ignore[arg-type]
+        )  # fmt: skip
+
+
+def halve(images: Tensor) -> Tensor:
+    return images[..., ::2, ::2]
+
+
+def pool(images: Tensor) -> Tensor:
+    return images.mean(dim=(2, 3))
+
+
+def nest(images: Tensor) -> dict[str, Tensor]:
+    return {'out': images}
+
+
+@pytest.mark.parametrize('model', [halve, pool, nest])
+def test_a_model_that_returns_no_score_per_pixel_is_refused(
+    tmp_path: Path, model: Callable[[Tensor], Tensor]
+) -> None:
+    source = make_scene(tmp_path / 'scene.tif')
+    with pytest.raises(ValueError, match=r'must return scores of shape \(1, K, 64, 64\)'):
+        plan_prediction(model, source, tmp_path / 'map.tif', size=64, overlap=0, preprocessing=RGB)
+
+
+def test_names_must_be_as_many_as_classes(tmp_path: Path) -> None:
+    source = make_scene(tmp_path / 'scene.tif')
+    record = replace(RGB, class_names=('water', 'forest'))
+    cases: tuple[tuple[Output, str], ...] = (('classes', 'classes'), ('probabilities', 'channels'))
+    for output, word in cases:
+        with pytest.raises(ValueError, match=f'returns 3 {word}, but preprocessing names 2'):
+            plan_prediction(
+                nn.Identity(), source, tmp_path / 'map.tif', preprocessing=record, output=output
+            )
+
+
+def test_regression_and_labels_choose_their_map(tmp_path: Path) -> None:
+    source = make_scene(tmp_path / 'scene.tif')
+    heights = PixelwiseRegression(model='fcn', num_outputs=1, num_filters=2)
+    labels = SemanticSegmentation(
+        model='fcn', task='multilabel', num_labels=3, num_filters=2, loss='bce'
+    )
+
+    def plan(model: nn.Module, output: Literal['auto', 'classes']) -> PredictionPlan:
+        return plan_prediction(
+            model,
+            source,
+            tmp_path / 'map.tif',
+            preprocessing=RGB,
+            output=output,
+            size=64,
+            overlap=0,
+        )
+
+    assert plan(heights, 'auto').output == 'values'
+    assert plan(labels, 'auto').output == 'probabilities'
+    with pytest.raises(ValueError, match='a regression has no classes'):
+        plan(heights, 'classes')
+    with pytest.raises(ValueError, match='labels do not exclude each other'):
+        plan(labels, 'classes')

@@ -1,0 +1,68 @@
+"""Laws of matching bands: by name, by number, or not at all."""
+
+import pytest
+from affine import Affine
+
+from gersp_geo.geoio.reading import RasterHeader
+from gersp_geo.inference.selection import select_bands
+from gersp_geo.records import Preprocessing
+
+RGB = Preprocessing(bands=('red', 'green', 'blue'), scale=(1,) * 3, mean=(0,) * 3, std=(1,) * 3)
+
+
+def header_of(*names: str | None, alpha: tuple[int, ...] = ()) -> RasterHeader:
+    return RasterHeader(
+        height=10,
+        width=10,
+        count=len(names),
+        dtype='uint8',
+        crs=None,
+        transform=Affine.identity(),
+        nodata=None,
+        descriptions=names,
+        alpha=alpha,
+        block_shape=(10, 10),
+    )
+
+
+def test_named_bands_are_taken_in_the_order_of_the_model() -> None:
+    scene = header_of('blue', 'green', 'red', 'nir')
+    assert select_bands(scene, RGB, bands=None, source='a.tif') == (3, 2, 1)
+
+
+def test_unnamed_bands_are_taken_in_order_if_their_number_is_right() -> None:
+    assert select_bands(header_of(None, None, None), RGB, bands=None, source='a.tif') == (1, 2, 3)
+
+
+def test_transparency_is_no_band() -> None:
+    scene = header_of(None, None, None, None, alpha=(4,))
+    assert select_bands(scene, RGB, bands=None, source='a.tif') == (1, 2, 3)
+
+
+def test_bands_given_are_taken_whatever_the_names() -> None:
+    scene = header_of('red', 'green', 'blue', 'nir')
+    assert select_bands(scene, RGB, bands=(4, 3, 2), source='a.tif') == (4, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ('names', 'present'),
+    [
+        ((None, None), r'1 \(unnamed\), 2 \(unnamed\)'),
+        ((None,) * 4, r'4 \(unnamed\)'),
+        (('B4', 'B3', 'B2'), 'B4, B3, B2'),
+        (('red', 'green', None), r'red, green, 3 \(unnamed\)'),
+    ],
+)
+def test_nothing_is_guessed_where_names_and_numbers_do_not_decide(
+    names: tuple[str | None, ...], present: str
+) -> None:
+    message = rf'wants the bands red, green, blue, but a\.tif has .*{present}; pass bands \(--bands'
+    with pytest.raises(ValueError, match=message):
+        select_bands(header_of(*names), RGB, bands=None, source='a.tif')
+
+
+@pytest.mark.parametrize('bands', [(1, 2), (1, 2, 3, 4), (0, 1, 2), (1, 2, 5)])
+def test_bands_that_are_not_there_are_refused(bands: tuple[int, ...]) -> None:
+    scene = header_of(None, None, None, None)
+    with pytest.raises(ValueError, match=r'bands must be 3 indices in \[1, 4\] for red, green'):
+        select_bands(scene, RGB, bands=bands, source='a.tif')

@@ -1,0 +1,113 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from gersp_geo import __version__
+from gersp_geo.main import build_parser, main
+
+
+def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, as a user does."""
+    command = [sys.executable, '-m', 'gersp_geo.main', *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_help_names_every_command_and_imports_nothing_heavy() -> None:
+    code = (
+        'import sys, contextlib\nfrom gersp_geo.main import main\n'
+        'with contextlib.suppress(SystemExit): main(["--help"])\n'
+        'print(sorted({"torch", "numpy", "rasterio"} & set(sys.modules)))'
+    )
+    answer = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip().endswith('[]')
+    for command in ('fit', 'validate', 'test', 'predict', 'plan', 'export', 'sample-data', 'demo'):
+        assert f'    {command}' in answer.stdout
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(['--version'])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.strip() == f'gersp-geo {__version__}'
+
+
+@pytest.mark.parametrize(
+    'words',
+    [
+        [],
+        ['predict'],
+        ['predict', 'model.ckpt', 'scene.tif'],
+        ['predict', 'model.ckpt', 'scene.tif', '-o', 'map.tif', '--bands', 'red'],
+        ['export', 'a.ckpt', 'b.ckpt', '--format', 'keras'],
+    ],
+)
+def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        build_parser().parse_args(words)
+    assert stop.value.code == 2
+    assert 'usage: gersp-geo' in capsys.readouterr().err
+
+
+def test_a_failure_in_the_data_is_one_line_and_exit_code_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ['export', str(tmp_path / 'none.ckpt'), str(tmp_path / 'b.ckpt'), '--format', 'timm']
+    assert main(words) == 1
+    error = capsys.readouterr().err
+    assert error.startswith('gersp-geo: error: ')
+    assert error.count('\n') == 1
+    assert 'none.ckpt' in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def fit(*words: str | Path) -> list[str | Path]:
+    """Words of a small pre-training run."""
+    return [
+        'fit', '--model', 'gersp_geo.tasks.GeRSPTask', '--model.model', 'resnet18',
+        '--model.size', '32', '--model.memory_bank_size', '16', '--model.num_classes', '9',
+        '--data', 'gersp_geo.datamodules.GeRSPDataModule', '--data.size', '32',
+        '--data.batch_size', '4', '--data.steps_per_epoch', '2',
+        '--trainer.max_epochs', '1', '--trainer.logger', 'false',
+        '--trainer.enable_progress_bar', 'false', *words,
+    ]  # fmt: skip
+
+
+def test_fit_trains_and_its_checkpoint_says_how_input_was_prepared(workplace: Path) -> None:
+    data = workplace / 'sample-data'
+    words = fit('--data.remote_sensing', data / 'scenes', '--data.natural', data / 'natural')
+    answer = run(*words, '--trainer.default_root_dir', workplace / 'runs')
+    assert answer.returncode == 0, answer.stderr
+    (checkpoint,) = (workplace / 'runs').rglob('*.ckpt')
+    record = torch.load(checkpoint, weights_only=True)['gersp_geo']
+    assert record['task_class'] == 'gersp_geo.tasks.GeRSPTask'
+    assert len(record['bands']) == 3
+    assert record['scale'] == pytest.approx([1 / 255] * 3)
+    assert record['res_m'] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize('kind', ['missing', 'empty'])
+def test_fit_on_a_missing_or_empty_folder_is_one_line(workplace: Path, kind: str) -> None:
+    folder = workplace / 'archive'
+    if kind == 'empty':
+        folder.mkdir()
+    natural = workplace / 'sample-data' / 'natural'
+    before = sorted(workplace.iterdir())
+    answer = run(*fit('--data.remote_sensing', folder, '--data.natural', natural))
+    assert answer.returncode == 1
+    assert 'Traceback' not in answer.stderr
+    error = [line for line in answer.stderr.splitlines() if line.startswith('gersp-geo: error:')]
+    assert len(error) == 1
+    assert str(folder) in error[0]
+    assert sorted(workplace.iterdir()) == before
+
+
+def test_a_traceback_can_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, 'GERSP_GEO_TRACEBACK', '1')
+    with pytest.raises(FileNotFoundError):
+        main(['export', str(tmp_path / 'none.ckpt'), str(tmp_path / 'b'), '--format', 'timm'])

@@ -1,0 +1,63 @@
+import pytest
+import torch
+from torch import nn
+
+from gersp_geo.bands import RGB
+from gersp_geo.transforms import ScaleValues, place_rgb, released_recipe, spectral_recipe
+
+
+def recipes(bands: int) -> list[nn.Module]:
+    spectral = spectral_recipe(size=16, scale=1 / 255, mean=[0.4] * bands, std=[0.2] * bands)
+    if bands != 3:
+        return [spectral]
+    return [spectral, released_recipe(size=16, scale=RGB.scale, mean=RGB.mean, std=RGB.std)]
+
+
+@pytest.mark.parametrize('bands', [1, 3, 4, 13])
+def test_uint8_and_its_float_in_unit_range_give_one_result(bands: int) -> None:
+    images = torch.randint(256, (4, bands, 20, 20), dtype=torch.uint8)
+    for recipe in recipes(bands):
+        torch.manual_seed(1)
+        from_bytes = recipe(images)
+        torch.manual_seed(1)
+        assert torch.equal(recipe(images.float() / 255), from_bytes)
+
+
+@pytest.mark.parametrize('bands', [3, 4])
+def test_the_input_is_never_changed(bands: int) -> None:
+    images = torch.rand(4, bands, 20, 20)
+    before = images.clone()
+    for recipe in recipes(bands):
+        recipe(images)
+        assert torch.equal(images, before)
+
+
+@pytest.mark.parametrize('bands', [3, 4])
+def test_every_image_is_augmented_in_its_own_way(bands: int) -> None:
+    images = torch.rand(1, bands, 20, 20).expand(8, -1, -1, -1)
+    for recipe in recipes(bands):
+        views = recipe(images)
+        assert views.shape == (8, bands, 16, 16)
+        assert all(not torch.equal(views[0], view) for view in views[1:])
+
+
+def test_augmentation_works_as_strongly_on_bytes_as_on_unit_floats() -> None:
+    grey = torch.full((64, 3, 16, 16), 128, dtype=torch.uint8)
+    for recipe in recipes(3):
+        assert recipe(grey).mean(dim=(1, 2, 3)).std() > 0.1
+
+
+def test_wide_integers_are_multiplied_by_the_scale_of_each_band() -> None:
+    images = torch.full((1, 2, 1, 1), 3000, dtype=torch.uint16)
+    assert ScaleValues([1e-4, 1e-3])(images).flatten().tolist() == pytest.approx([0.3, 3.0])
+
+
+def test_rgb_lands_in_its_bands_and_the_rest_is_the_mean() -> None:
+    natural = torch.rand(2, 3, 4, 4)
+    placed = place_rgb(natural, in_channels=5, rgb_bands=(3, 2, 1))
+    assert torch.equal(placed[:, [3, 2, 1]], natural)
+    assert placed[:, [0, 4]].abs().max() == 0
+
+
+def test_recipes_add_nothing_to_a_checkpoint() -> None:
+    assert [dict(recipe.state_dict()) for recipe in recipes(3)] == [{}, {}]
