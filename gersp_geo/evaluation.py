@@ -1,4 +1,4 @@
-"""Judging frozen features without training anything."""
+"""Judging logits and frozen features without training anything."""
 
 import torch
 from torch import Tensor
@@ -40,3 +40,18 @@ def knn_accuracy(
         votes = F.one_hot(neighbours, classes).sum(dim=1)  # (n, classes)
         correct += int((votes.argmax(dim=1) == truth).sum())
     return correct / len(features)
+
+
+def top_k_accuracy(logits: Tensor, label: Tensor, *, k: int) -> Tensor:
+    """Share of images whose class is among the *k* highest logits.
+
+    Args:
+        logits: Shape (B, classes).
+        label: Shape (B,), int64.
+        k: Number of guesses; all classes where there are fewer.
+
+    Returns:
+        Accuracy in [0, 1], shape ().
+    """
+    best = logits.topk(min(k, logits.shape[1]), dim=1).indices
+    return (best == label[:, None]).any(dim=1).float().mean()

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from . import __version__
 
@@ -194,7 +195,7 @@ def demo(options: argparse.Namespace) -> int:
     return 0
 
 
-def keywords(options: argparse.Namespace) -> dict[str, object]:
+def keywords(options: argparse.Namespace) -> dict[str, Any]:
     """Name the options as the called function does."""
     return {name: value for name, value in vars(options).items() if name != 'command'}
 

@@ -123,7 +123,9 @@ class Preprocessing:
             raise ValueError(f'preprocessing has unknown fields {sorted(unknown)}')
         if missing := {'bands', 'scale', 'mean', 'std'} - set(record):
             raise ValueError(f'preprocessing lacks the fields {sorted(missing)}')
-        values = {key: tuple(v) if isinstance(v, list) else v for key, v in record.items()}
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in record.items()
+        }
         values['class_colors'] = tuple(tuple(c) for c in record.get('class_colors', ()))
         return cls(**values)
 

@@ -102,6 +102,8 @@ class RowStitcher:
             width: Columns of the scene.
         """
         self.row_stops = (*row_offs[1:], height)
+        self.row_spans = [_span(weights) for weights in row_weights]
+        self.col_spans = [_span(weights) for weights in col_weights]
         self.row_offs = tuple(row_offs)
         self.col_offs = tuple(col_offs)
         self.row_weights = torch.from_numpy(row_weights).float()
@@ -121,7 +123,7 @@ class RowStitcher:
 
         Args:
             col: Its column of patches, from 0.
-            scores: Class probabilities or values, shape (C, size, size), on any one device.
+            scores: Class probabilities or values, shape (C, size, size), float32, on any one device.
         """
         if self._open is None:
             # a scene narrower than a patch still needs room for what hangs over
@@ -129,11 +131,12 @@ class RowStitcher:
             self._open = torch.zeros(shape, dtype=torch.float32, device=scores.device)
             self.row_weights = self.row_weights.to(scores.device)
             self.col_weights = self.col_weights.to(scores.device)
-        weights = self.row_weights[self._row, :, None] * self.col_weights[col]
         # a pixel without weight must not add even where the model returns NaN or infinity there
-        weighted = torch.where(weights > 0, scores * weights, 0)
+        rows, cols = self.row_spans[self._row], self.col_spans[col]
+        weights = self.row_weights[self._row, rows, None] * self.col_weights[col, cols]
         col_off = self.col_offs[col]
-        self._open[:, :, col_off : col_off + self.size] += weighted
+        under_patch = self._open[:, :, col_off : col_off + self.size]
+        under_patch[:, rows, cols].addcmul_(scores[:, rows, cols], weights)
 
     def finish_row(self) -> Tensor | None:
         """Close the current row of patches and go on to the next.
@@ -152,6 +155,12 @@ class RowStitcher:
         self._open[:, : rest.shape[1]] = rest
         self._open[:, rest.shape[1] :] = 0
         return rows
+
+
+def _span(weights: NDArray[np.float64]) -> slice:
+    """Find the range of positive weights, which has no holes."""
+    positive = np.flatnonzero(weights)
+    return slice(int(positive[0]), int(positive[-1]) + 1)
 
 
 def _check_cover(offsets: Sequence[int], *, size: int, length: int, margin: int) -> None:

@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import torchgeo.datamodules
 import torchgeo.tasks
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningCLI
 from torchgeo.datamodules import BaseDataModule
 from torchgeo.tasks import BaseTask
@@ -15,9 +17,21 @@ from .callbacks import PreprocessingRecord
 # Settings for reading many small windows, from https://github.com/pangeo-data/cog-best-practices
 GDAL = {'GDAL_DISABLE_READDIR_ON_OPEN': 'EMPTY_DIR', 'GDAL_MAX_RAW_BLOCK_CACHE_SIZE': '200000000'}
 
-
 # importing these packages makes their classes known by name alone, and registers our weights
 NAMED = (datamodules, models, tasks, torchgeo.datamodules, torchgeo.tasks)
+
+
+class TrainingCLI(LightningCLI):
+    """LightningCLI whose checkpoints say how their input was prepared."""
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Make the Trainer, with a record of preprocessing unless it was given one."""
+        trainer = super().instantiate_trainer(**kwargs)
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set dynamically
+        if not any(isinstance(callback, PreprocessingRecord) for callback in callbacks):
+            # first, so that a checkpoint callback finds the record in place
+            callbacks.insert(0, PreprocessingRecord())
+        return trainer
 
 
 def train_from_arguments(arguments: Sequence[str]) -> None:
@@ -29,7 +43,7 @@ def train_from_arguments(arguments: Sequence[str]) -> None:
             prepared.
     """
     os.environ.update(GDAL)
-    LightningCLI(
+    TrainingCLI(
         model_class=BaseTask,
         datamodule_class=BaseDataModule,
         seed_everything_default=0,
@@ -37,6 +51,5 @@ def train_from_arguments(arguments: Sequence[str]) -> None:
         subclass_mode_model=True,
         subclass_mode_data=True,
         save_config_kwargs={'overwrite': True},
-        trainer_defaults={'callbacks': [PreprocessingRecord()]},
         args=list(arguments),
     )

@@ -73,6 +73,7 @@ def own(folder: Path) -> BaseDataModule:
         str(folder / 'image.tif'),
         str(folder / 'mask.tif'),
         class_names=CLASSES,
+        scale=1e-4,
         size=32,
         block_size=32,
         batch_size=2,

@@ -23,8 +23,8 @@ def test_parameters_move_by_the_formula_and_buffers_stay(momentum: float) -> Non
     for name, value in teacher.named_parameters():
         expected = momentum * before[name] + (1 - momentum) * student.get_parameter(name)
         torch.testing.assert_close(value, expected)
-    for name, value in teacher.named_buffers():
-        assert torch.equal(value, before[name])
+    for name, buffer in teacher.named_buffers():
+        assert torch.equal(buffer, before[name])
 
 
 def test_the_student_is_not_changed() -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 # Names of red, green and blue: plain, and those of Sentinel-2
-RGB_NAMES = (('red', 'green', 'blue'), ('B4', 'B3', 'B2'))
+RGB_NAMES = (('red', 'green', 'blue'), ('B4', 'B3', 'B2'), ('B04', 'B03', 'B02'))
 
 
 def plot_classes(

@@ -5,16 +5,22 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 from torchgeo.datamodules import BaseDataModule
 
 from ..bands import RGB
 from ..datasets import GeoTIFFPatches, ImageChips, NaturalImages
 from ..datasets.folders import SUFFIXES
-from ..datasets.streams import EpochPositions, JointBatches, RemoteSensingStream, measure_bands
+from ..datasets.streams import JointBatches, RemoteSensingStream, positions
 from ..records import Batch, ImageSample, Preprocessing
-from ..samplers import PatchSampler
+from ..samplers import EpochIndices, PatchSampler
+from .normalization import measure_bands
+
+# 256 patches of 64 x 64 pixels are a million values per band, enough for three digits
+MEASURED_PATCHES = 256
 
 
 class ChipStream:
@@ -34,6 +40,11 @@ class ChipStream:
         """Read image *index*, the same in every pass."""
         return self.chips[index]
 
+    def observed(self, *, turn: int, index: int) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+        """Read image *index*; every pixel of it is an observation."""
+        image = self.chips[index]['image'].numpy()
+        return image, np.ones(image.shape[1:], dtype=np.bool_)
+
 
 class PatchStream:
     """Patches at seeded random places of GeoTIFFs, as a stream."""
@@ -52,6 +63,11 @@ class PatchStream:
         """Read patch *index* of pass *turn*; each pass has places of its own."""
         tile, window = self.sampler.patch(turn, index)
         return {'image': self.tiles.read_patch(tile, window)}
+
+    def observed(self, *, turn: int, index: int) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+        """Read patch *index* of pass *turn*, and which of its pixels are observations."""
+        place = self.sampler.patch(turn, index)
+        return self.tiles.read_patch(*place).numpy(), self.tiles.read_valid(*place)
 
 
 class GeRSPDataModule(BaseDataModule):
@@ -146,7 +162,7 @@ class GeRSPDataModule(BaseDataModule):
         return DataLoader(
             self.batches,
             batch_size=None,
-            sampler=EpochPositions(len(self.batches)),
+            sampler=EpochIndices(len(self.batches)),
             num_workers=self.num_workers,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.num_workers > 0,
@@ -170,7 +186,7 @@ class GeRSPDataModule(BaseDataModule):
             scale = scale or [unit] * len(sample)
             if mean is None or std is None:
                 photograph = sample.dtype == torch.uint8 and len(sample) == 3
-                known = (RGB.mean, RGB.std) if photograph else measure_bands(stream, scale=scale)
+                known = (RGB.mean, RGB.std) if photograph else self.measure(stream, scale)
                 mean, std = mean or known[0], std or known[1]
             self.described = Preprocessing(
                 bands=stream.bands,
@@ -181,3 +197,11 @@ class GeRSPDataModule(BaseDataModule):
                 res_m=stream.res_m,
             )
         return self.described
+
+    def measure(
+        self, stream: RemoteSensingStream, scale: Sequence[float]
+    ) -> tuple[list[float], list[float]]:
+        """Measure mean and standard deviation per band on seeded patches, nodata left out."""
+        places = positions(seed=self.seed, length=len(stream), first=0, count=MEASURED_PATCHES)
+        observed = (stream.observed(turn=turn, index=index) for turn, index in places)
+        return measure_bands(observed, scale=scale)

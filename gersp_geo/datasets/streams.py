@@ -1,12 +1,11 @@
 """Two endless, seeded streams of samples, joined batch by batch."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset, Sampler
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
 
 from ..records import Batch, ImageSample, LabelledSample
 
@@ -26,13 +25,8 @@ class RemoteSensingStream(Protocol):
     def draw(self, *, turn: int, index: int) -> ImageSample:
         """Read sample *index* of pass *turn*; the same arguments give the same sample."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchPosition:
-    """The place of one training batch in a run."""
-
-    epoch: int
-    step: int
+    def observed(self, *, turn: int, index: int) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+        """Read a sample as (C, H, W), and where it holds observations as (H, W)."""
 
 
 def positions(*, seed: int, length: int, first: int, count: int) -> list[tuple[int, int]]:
@@ -101,16 +95,17 @@ class JointBatches(Dataset[Batch]):
         """Batches per epoch."""
         return self.steps
 
-    def __getitem__(self, position: BatchPosition) -> Batch:
+    def __getitem__(self, position: tuple[int, int]) -> Batch:
         """Assemble one batch.
 
         Args:
-            position: Its epoch and step.
+            position: Its epoch and its step within that epoch.
 
         Returns:
             Images in the dtype of their files.
         """
-        batch_index = position.epoch * self.steps + position.step
+        epoch, step = position
+        batch_index = epoch * self.steps + step
         drawn = [
             self.remote_sensing.draw(turn=turn, index=index)['image']
             for turn, index in positions(
@@ -139,32 +134,6 @@ class JointBatches(Dataset[Batch]):
         return batch
 
 
-class EpochPositions(Sampler[BatchPosition]):
-    """The positions of one epoch, in order; Lightning calls ``set_epoch``."""
-
-    def __init__(self, steps: int) -> None:
-        """Initialize a new EpochPositions instance.
-
-        Args:
-            steps: Batches per epoch.
-        """
-        self.steps = steps
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next iteration."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        """Batches per epoch."""
-        return self.steps
-
-    def __iter__(self) -> Iterator[BatchPosition]:
-        """Yield the positions of the chosen epoch."""
-        for step in range(self.steps):
-            yield BatchPosition(epoch=self.epoch, step=step)
-
-
 def whole_batches(name: str, samples: int, batch_size: int) -> int:
     """Count the full batches of one pass.
 
@@ -176,31 +145,3 @@ def whole_batches(name: str, samples: int, batch_size: int) -> int:
             f'batch size of the {name} stream must be in [1, samples={samples}], got {batch_size}'
         )
     return samples // batch_size
-
-
-def measure_bands(
-    stream: RemoteSensingStream, *, scale: Sequence[float], samples: int = 256
-) -> tuple[list[float], list[float]]:
-    """Measure the mean and standard deviation of each band on the first samples of a stream.
-
-    Args:
-        stream: Its order is seeded, so that the result is the same on every call.
-        scale: Per band, multiplies file values first.
-        samples: Number of images to look at.
-
-    Returns:
-        Mean and standard deviation per band, after scaling.
-
-    Raises:
-        ValueError: If a band has one value only.
-    """
-    images = [
-        stream.draw(turn=turn, index=index)['image'].double()
-        for turn, index in positions(seed=0, length=len(stream), first=0, count=samples)
-    ]
-    pixels = torch.stack(images).movedim(1, 0).flatten(1)  # (bands, pixels)
-    pixels *= torch.as_tensor(scale, dtype=pixels.dtype)[:, None]
-    std = pixels.std(dim=1)
-    if not bool((std > 0).all()):
-        raise ValueError(f'every band must vary, got standard deviations {std.tolist()}')
-    return pixels.mean(dim=1).tolist(), std.tolist()

@@ -46,7 +46,7 @@ def draw_report(
     figure = Figure(figsize=(13, 7.6), dpi=110, layout='constrained')
     FigureCanvasAgg(figure)
     figure.suptitle(f'gersp_geo: {title}', fontsize=15, x=0.01, ha='left', weight='bold')
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.75, 1))
+    top, bottom = np.asarray(figure.subfigures(2, 1, height_ratios=(1.75, 1)))
     colors = np.asarray(class_colors, dtype=np.uint8)
     pictures = {
         'Scene': np.moveaxis(scene, 0, -1),
@@ -58,7 +58,7 @@ def draw_report(
         axes.set_title(name, fontsize=12, loc='left')
         axes.set_axis_off()
     legend = [
-        Patch(facecolor=color / 255, edgecolor='0.4', label=name)
+        Patch(facecolor=tuple(color / 255), edgecolor='0.4', label=name)
         for name, color in zip(class_names, colors, strict=True)
     ]
     top.legend(handles=legend, loc='outside lower center', ncols=len(legend), frameon=False)

@@ -117,9 +117,11 @@ def _forward(
         torch.tensor(values, dtype=torch.float32, device=plan.device)[:, None, None]
         for values in (record.scale, record.mean, record.std)
     )
-    images = (torch.from_numpy(pixels).to(plan.device).float() * scale - mean) / std
+    # copied once, then changed in place: temporary copies would multiply the memory of a batch
+    images = torch.from_numpy(pixels).to(plan.device, torch.float32, copy=True)
+    images.mul_(scale).sub_(mean).div_(std)
     # nodata may be NaN or as large as floats go, and would spoil every pixel that sees it
-    images = torch.where(torch.from_numpy(valid).to(plan.device)[:, None], images, 0)
+    images.masked_fill_(~torch.from_numpy(valid).to(plan.device)[:, None], 0)
     scores = loaded.forward(images).float()
     if plan.output == 'values':
         return scores

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import Any, Literal
+from typing import Literal, cast
 
 import timm
 import torch
@@ -15,11 +15,13 @@ from torchgeo.tasks import BaseTask
 from torchvision.models._api import WeightsEnum
 
 from ..bands import RGB
+from ..evaluation import top_k_accuracy
 from ..losses import info_nce
 from ..models import load_backbone
 from ..momentum import enqueue, update_teacher
 from ..records import Batch, Preprocessing
 from ..transforms import place_rgb, released_recipe, spectral_recipe
+from .arguments import check_arguments, check_sizes
 
 
 class GeRSPTask(BaseTask):
@@ -106,8 +108,9 @@ class GeRSPTask(BaseTask):
         self.default_views = augmentation1 is None
         if augmentation1 is None and in_channels == 3:
             augmentation1 = natural
-        self.augmentation1 = augmentation1
-        self.augmentation2 = augmentation2 or augmentation1
+        # without pipelines of their own, the views of other bands are set up with the data
+        self.augmentation1 = augmentation1 or nn.Identity()
+        self.augmentation2 = augmentation2 or self.augmentation1
 
     def configure_models(self) -> None:
         """Initialize student, teacher, heads and queue."""
@@ -126,7 +129,8 @@ class GeRSPTask(BaseTask):
                 in_channels=hparams['in_channels'],
                 rgb_bands=hparams['rgb_bands'],
             )
-        features, output_dim = self.backbone.num_features, hparams['output_dim']
+        features = cast(int, self.backbone.num_features)
+        output_dim = hparams['output_dim']
         # no BatchNorm in the projector, as in the released code
         self.projection_head = nn.Sequential(
             nn.Linear(features, hparams['hidden_dim']),
@@ -179,7 +183,7 @@ class GeRSPTask(BaseTask):
                 size=self.hparams['size'], scale=known.scale, mean=known.mean, std=known.std
             ).to(self.device)
             self.augmentation2 = self.augmentation1 if shared else self.augmentation2
-        elif self.augmentation1 is None:
+        elif self.hparams['in_channels'] != 3:
             raise ValueError(
                 f'in_channels={self.hparams["in_channels"]} needs augmentation1, or a data module '
                 'that describes its bands (GeRSPDataModule)'
@@ -226,7 +230,9 @@ class GeRSPTask(BaseTask):
             logits, label = self.classification_head(features[pairs:]), batch['natural']['label']
             classification = F.cross_entropy(logits, label)
             loss = contrastive + self.hparams['supervised_weight'] * classification
-            logged |= {'train_supervised_loss': classification} | top_k_accuracy(logits, label)
+            logged['train_supervised_loss'] = classification
+            for k in (1, 5):
+                logged[f'train_supervised_acc{k}'] = top_k_accuracy(logits.detach(), label, k=k)
         enqueue(self.queue, self.queue_ptr, key)
         # far below 1 / sqrt(num_features) when all images get the same features
         logged['train_ssl_std'] = F.normalize(features[:pairs].detach(), dim=1).std(dim=0).mean()
@@ -310,68 +316,3 @@ class GeRSPTask(BaseTask):
             return
         self.log_dict(dict(values), batch_size=batch_size, on_step=True, on_epoch=True)
         self.log('lr', self.trainer.optimizers[0].param_groups[0]['lr'])
-
-
-def top_k_accuracy(logits: Tensor, label: Tensor) -> dict[str, Tensor]:
-    """Share of images whose class is among the one, and the five, highest logits.
-
-    Args:
-        logits: Shape (B, classes).
-        label: Shape (B,).
-
-    Returns:
-        Two scalars in [0, 1] under the names that are logged.
-    """
-    best = logits.detach().topk(min(5, logits.shape[1]), dim=1).indices == label[:, None]
-    return {
-        'train_supervised_acc1': best[:, 0].float().mean(),
-        'train_supervised_acc5': best.any(dim=1).float().mean(),
-    }
-
-
-def check_sizes(query_view: Tensor, natural_view: Tensor) -> None:
-    """Refuse views that cannot share one forward pass.
-
-    Raises:
-        ValueError: If height or width differ.
-    """
-    if query_view.shape[2:] != natural_view.shape[2:]:
-        raise ValueError(
-            'augmentation1 and augmentation_natural must give one size, since both streams share '
-            f'a forward pass; got {tuple(query_view.shape[2:])} and {tuple(natural_view.shape[2:])}'
-        )
-
-
-def check_arguments(hparams: Mapping[str, Any]) -> None:
-    """Refuse values for which the method is not defined.
-
-    Raises:
-        ValueError: Names the argument, the rule and the value.
-    """
-    positive = ('in_channels', 'hidden_dim', 'output_dim', 'temperature', 'memory_bank_size')
-    positive += ('lr', 'size', 'num_classes', 'restart_period')
-    for name in positive:
-        if hparams[name] <= 0:
-            raise ValueError(f'{name} must be > 0, got {hparams[name]}')
-    for name in ('supervised_weight', 'weight_decay', 'momentum', 'min_lr'):
-        if hparams[name] < 0:
-            raise ValueError(f'{name} must be >= 0, got {hparams[name]}')
-    if not 0 <= hparams['moco_momentum'] <= 1:
-        raise ValueError(f'moco_momentum must be in [0, 1], got {hparams["moco_momentum"]}')
-    if hparams['min_lr'] > hparams['lr']:
-        raise ValueError(f'min_lr must be <= lr={hparams["lr"]}, got {hparams["min_lr"]}')
-    if hparams['teacher_projector'] not in ('ema', 'frozen'):
-        raise ValueError(
-            f"teacher_projector must be 'ema' or 'frozen', got {hparams['teacher_projector']!r}"
-        )
-    bands, channels = tuple(hparams['rgb_bands']), hparams['in_channels']
-    placeable = len(set(bands)) == 3 and all(0 <= band < channels for band in bands)
-    if hparams['supervised_weight'] > 0 and not placeable:
-        raise ValueError(
-            f'rgb_bands must be three different bands in [0, in_channels={channels}), got {bands}'
-        )
-    # names with a colon are folders and hubs, which timm checks when it reads them
-    if ':' not in hparams['model'] and not timm.is_model(hparams['model']):
-        raise ValueError(
-            f'model must be a timm model (timm.list_models() names them), got {hparams["model"]!r}'
-        )

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ from rasterio.transform import from_origin
 
 from gersp_geo import GeRSPDataModule, GeRSPTask
 from gersp_geo.bands import RGB
-from gersp_geo.datasets.streams import BatchPosition
 
 
 def write_tile(path: Path, *, bands: int, dtype: str, side: int = 80) -> None:
@@ -41,8 +41,8 @@ def tiles(tmp_path: Path) -> Path:
     return tmp_path / 'tiles'
 
 
-def module(remote: Path, natural: Path | None, **arguments: int) -> GeRSPDataModule:
-    defaults = {'size': 32, 'batch_size': 4, 'seed': 5}
+def module(remote: Path, natural: Path | None, **arguments: Any) -> GeRSPDataModule:
+    defaults: dict[str, Any] = {'size': 32, 'batch_size': 4, 'seed': 5}
     return GeRSPDataModule(str(remote), natural, **(defaults | arguments))
 
 
@@ -61,7 +61,7 @@ def test_patches_lie_in_the_files_pixel_for_pixel(tiles: Path, natural: Path) ->
     data = module(tiles, natural)
     data.setup('fit')
     assert data.batches is not None
-    patch = data.batches[BatchPosition(epoch=0, step=0)]['remote_sensing']['image'][0].numpy()
+    patch = data.batches[0, 0]['remote_sensing']['image'][0].numpy()
     files = [rasterio.open(path).read() for path in sorted(tiles.iterdir())]
     places = [
         (row, col)

@@ -1,26 +1,23 @@
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from gersp_geo.datasets.streams import (
-    BatchPosition,
-    EpochPositions,
-    JointBatches,
-    measure_bands,
-    positions,
-)
+from gersp_geo.datasets.streams import JointBatches, positions
 from gersp_geo.records import ImageSample, LabelledSample
+from gersp_geo.samplers import EpochIndices
 
 
 class Numbers:
     """A stream whose every sample says which one it is."""
 
-    bands = ('number',)
-    res_m = None
+    bands: tuple[str, ...] = ('number',)
+    res_m: float | None = None
 
     def __init__(self, length: int) -> None:
         self.length = length
@@ -30,6 +27,9 @@ class Numbers:
 
     def draw(self, *, turn: int, index: int) -> ImageSample:
         return {'image': torch.full((1, 2, 2), index)}
+
+    def observed(self, *, turn: int, index: int) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+        return np.full((1, 2, 2), index), np.ones((2, 2), dtype=np.bool_)
 
 
 class LabelledNumbers(Dataset[LabelledSample]):
@@ -68,7 +68,7 @@ def joint(remote: int = 12, natural: int = 7, **arguments: int) -> JointBatches:
 def test_an_epoch_is_one_pass_over_the_longer_stream_and_the_shorter_repeats() -> None:
     batches = joint(remote=12, natural=7)
     assert len(batches) == 3
-    drawn = [batches[BatchPosition(epoch=0, step=step)] for step in range(3)]
+    drawn = [batches[0, step] for step in range(3)]
     remote = torch.cat([batch['remote_sensing']['image'][:, 0, 0, 0] for batch in drawn])
     assert sorted(remote.tolist()) == list(range(12))
     natural = Counter(torch.cat([batch['natural']['label'] for batch in drawn]).tolist())
@@ -78,7 +78,7 @@ def test_an_epoch_is_one_pass_over_the_longer_stream_and_the_shorter_repeats() -
 
 def test_epochs_differ_and_seeds_differ_and_a_position_repeats_exactly() -> None:
     def labels(batches: JointBatches, epoch: int) -> list[int]:
-        order: list[int] = batches[BatchPosition(epoch=epoch, step=0)]['natural']['label'].tolist()
+        order: list[int] = batches[epoch, 0]['natural']['label'].tolist()
         return order
 
     batches = joint(remote=40, natural=40, natural_batch_size=8)
@@ -92,33 +92,21 @@ def test_epochs_differ_and_seeds_differ_and_a_position_repeats_exactly() -> None
 @pytest.mark.parametrize('workers', [1, 2])
 def test_workers_do_not_change_the_batches(workers: int) -> None:
     batches = joint(steps=6)
-    sampler = EpochPositions(len(batches))
+    sampler = EpochIndices(len(batches))
     sampler.set_epoch(3)
     loader = DataLoader(batches, batch_size=None, sampler=sampler, num_workers=workers)
     for step, batch in enumerate(loader):
-        alone = batches[BatchPosition(epoch=3, step=step)]
+        alone = batches[3, step]
         assert torch.equal(batch['natural']['label'], alone['natural']['label'])
         assert torch.equal(batch['remote_sensing']['image'], alone['remote_sensing']['image'])
 
 
 def test_without_natural_images_a_batch_has_one_stream() -> None:
     batches = JointBatches(Numbers(4), None, batch_size=2, natural_batch_size=2)
-    assert set(batches[BatchPosition(epoch=0, step=0)]) == {'remote_sensing'}
+    assert set(batches[0, 0]) == {'remote_sensing'}
 
 
 @pytest.mark.parametrize(('remote', 'natural'), [(3, 7), (12, 2)])
 def test_a_stream_smaller_than_its_batch_is_refused(remote: int, natural: int) -> None:
     with pytest.raises(ValueError, match=r'batch size of the .* stream must be in \[1, samples='):
         joint(remote=remote, natural=natural)
-
-
-def test_band_statistics_are_those_of_the_scaled_values() -> None:
-    values = torch.arange(8.0) / 10
-    mean, std = measure_bands(Numbers(8), scale=[0.1], samples=8)
-    assert mean == pytest.approx([values.mean().item()])
-    assert std == pytest.approx([values.repeat(4).std().item()])
-
-
-def test_a_band_without_variation_is_refused() -> None:
-    with pytest.raises(ValueError, match='every band must vary'):
-        measure_bands(Numbers(1), scale=[1.0], samples=5)

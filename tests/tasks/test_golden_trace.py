@@ -5,6 +5,7 @@ and inputs are drawn from generators that are seeded by the name of each tensor.
 """
 
 import json
+import math
 import zlib
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from gersp_geo import GeRSPTask
+from gersp_geo.records import LabelledBatch
 
 TRACE = json.loads((Path(__file__).parent.parent / 'fixtures' / 'official_trace.json').read_text())
 PAIRS, SIDE, QUEUE, CLASSES, DIMENSIONS = 8, 64, 64, 10, 128
@@ -35,9 +37,9 @@ def initial_value(name: str, like: Tensor) -> Tensor:
     values = draw(name, shape)
     match len(shape):
         case 4:
-            return values * np.sqrt(2 / np.prod(shape[1:]))
+            return values * math.sqrt(2 / math.prod(shape[1:]))
         case 2:
-            return values * np.sqrt(1 / shape[1])
+            return values * math.sqrt(1 / shape[1])
     is_norm_weight = name.startswith('backbone') and name.endswith('weight')
     return values * 0.1 + (1 if is_norm_weight else 0)
 
@@ -80,14 +82,14 @@ def train_one_step(
     shape = (PAIRS, 3, SIDE, SIDE)
     views = [draw(f'step{step}.{view}', shape) for view in ('query', 'key')]
     label = torch.from_numpy(generator(f'step{step}.label').integers(0, CLASSES, PAIRS))
-    natural = {'image': draw(f'step{step}.natural', shape), 'label': label}
+    natural: LabelledBatch = {'image': draw(f'step{step}.natural', shape), 'label': label}
     logged: dict[str, Tensor] = {}
     task.log_step = lambda values, **_: logged.update(values)  # type: ignore[method-assign]
     optimizer.zero_grad()
     total = task.training_step(
         {'remote_sensing': {'image': torch.cat(views, 1)}, 'natural': natural}, step
-    )  # type: ignore[typeddict-item]
-    total.backward()  # type: ignore[no-untyped-call]
+    )
+    total.backward()
     gradients = [p.grad for p in task.parameters() if p.grad is not None]
     optimizer.step()
     return {

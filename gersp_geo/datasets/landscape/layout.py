@@ -189,7 +189,7 @@ def _curve(controls: Points) -> Points:
 
 def _ray(rng: np.random.Generator, start: Points, heading: float, shape: tuple[int, int]) -> Points:
     """Draw a gently winding line from a point out of the raster."""
-    ends = np.arange(0, max(shape) * 1.5, 170.0)
+    ends = np.arange(0, max(shape) * 1.5 + 170, 170.0)
     drift = np.concatenate([[0, 0], rng.normal(0, 22, max(len(ends) - 2, 0))]).cumsum() * 0.7
     along = np.array([np.sin(heading), np.cos(heading)])
     aside = np.array([np.cos(heading), -np.sin(heading)])
@@ -201,6 +201,8 @@ def _streets(
 ) -> list[Points]:
     """Lay streets beside the main road, and lanes that join them to it."""
     village = main[np.hypot(*(main - centre).T) < reach]
+    if len(village) < 2:
+        return []
     tangents = np.gradient(village, axis=0)
     aside = tangents[:, ::-1] * (1, -1) / np.hypot(*tangents.T)[:, None]
     offsets = [sign * rng.uniform(56, 70) for sign in (-1, 1)]

@@ -119,8 +119,9 @@ def nearest_line(shape: tuple[int, int], lines: Sequence[Points]) -> Proximity:
     at, tangent = points.astype(np.float32)[index], tangents.astype(np.float32)[index]
     ahead = (rows - at[..., 0]) * tangent[..., 0] + (cols - at[..., 1]) * tangent[..., 1]
     beside = (rows - at[..., 0]) * tangent[..., 1] - (cols - at[..., 1]) * tangent[..., 0]
-    # along a line, the nearest pixel is up to one pixel ahead; more than that lies past its end
-    past = np.maximum(np.abs(ahead) - 1, 0)
+    # lines end where their ends are, but run on beyond the rim of the raster
+    is_end = np.concatenate([_ends(line) for line in lines])[index]
+    past = is_end * np.maximum(np.abs(ahead) - 2, 0)
     along = np.concatenate(travelled).astype(np.float32)[index] + ahead
     near = distance < sum(shape)
     return Proximity(
@@ -128,3 +129,9 @@ def nearest_line(shape: tuple[int, int], lines: Sequence[Points]) -> Proximity:
         distance=np.where(near, np.hypot(beside, past), distance),
         along=along,
     )
+
+
+def _ends(line: Points) -> NDArray[np.bool_]:
+    """Mark the points in the first and the last two pixels of a line."""
+    step = np.arange(len(line))
+    return np.minimum(step, step[::-1]) < 4

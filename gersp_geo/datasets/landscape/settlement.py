@@ -99,7 +99,7 @@ def make_buildings(
             while at * 2 < len(line) - 2:
                 near = np.hypot(*(line[int(at * 2)] - centre)) < roads.reach
                 candidate = _beside(rng, line, at, side=side, gap=half_width, farm=not near)
-                is_built = near or rng.uniform() < 0.04
+                is_built = near or rng.uniform() < 0.09
                 if is_built and _claim(taken, candidate):
                     placed.append(candidate)
                 at += candidate.length + rng.uniform(2.5, 7) if near else rng.uniform(18, 32)
@@ -183,7 +183,7 @@ def _beside(
     if farm or rng.uniform() < 0.06:
         length, width, height, flat = rng.uniform(22, 42), rng.uniform(13, 20), 8.0, 0.5
     else:
-        length, width, height, flat = rng.uniform(11, 18), rng.uniform(8, 11.5), 6.0, 0.1
+        length, width, height, flat = rng.uniform(11, 19), rng.uniform(8.5, 12), 6.0, 0.1
     turned = rng.uniform() < 0.3
     depth = length if turned else width
     distance = gap + depth / 2 + rng.uniform(3.5, 9)

@@ -72,7 +72,7 @@ def make_terrain(shape: tuple[int, int], *, seed: int) -> Terrain:
     """Lay out a piece of land: a river, a village, roads, lakes, fields and woods.
 
     Args:
-        shape: (rows, cols); a pixel is a metre.
+        shape: (rows, cols), at least 2 each; a pixel is a metre.
         seed: Equal seeds give equal land.
 
     Returns:

@@ -1,0 +1,220 @@
+import json
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from gersp_geo.datasets.landscape import CLASS_COLORS, CLASS_NAMES, write_sample_data
+from gersp_geo.datasets.landscape.natural import NATURAL_CLASSES, draw_natural_image
+from gersp_geo.datasets.landscape.noise import fractal_noise, nearest_line, nearest_point
+from gersp_geo.datasets.landscape.places import (
+    CHANGE,
+    MULTISPECTRAL,
+    SCENES,
+    building_bounds,
+    make_multispectral,
+    make_scene,
+    make_two_dates,
+)
+from gersp_geo.datasets.landscape.rendering import Look, render
+from gersp_geo.datasets.landscape.terrain import building_index, class_map, make_terrain
+
+SHAPES = st.tuples(st.integers(2, 90), st.integers(2, 90))
+SEEDS = st.integers(0, 10_000)
+NORTH = SCENES['north_1']
+
+
+@pytest.fixture(scope='module')
+def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp('landscape') / 'sample-data'
+    write_sample_data(folder, progress=False, size=96, images_per_class=2)
+    return folder
+
+
+@given(seed=SEEDS, shape=SHAPES, season=st.sampled_from(['spring', 'summer', 'autumn']))
+@settings(max_examples=15, deadline=None)
+def test_land_of_any_shape_can_be_mapped_and_seen(
+    seed: int, shape: tuple[int, int], season: str
+) -> None:
+    terrain = make_terrain(shape, seed=seed)
+    classes = class_map(terrain)
+    assert classes.shape == shape
+    assert classes.dtype == np.uint8
+    assert classes.max() < len(CLASS_NAMES)
+    image = render(terrain, Look(seed=seed, season=season))
+    assert image.shape == (4, *shape)
+    assert image.min() >= 0
+    assert image.max() <= 1
+
+
+def test_every_class_is_present_and_none_prevails() -> None:
+    classes = class_map(NORTH.terrain(seed=0, size=768))
+    shares = np.bincount(classes.ravel(), minlength=len(CLASS_NAMES)) / classes.size
+    assert shares.min() >= 0.02
+    assert shares.max() <= 0.60
+
+
+@given(seed=SEEDS)
+@settings(max_examples=10, deadline=None)
+def test_buildings_stand_on_dry_free_ground(seed: int) -> None:
+    terrain = make_terrain((160, 160), seed=seed)
+    built = building_index(terrain.shape, terrain.buildings) > 0
+    assert not (built & (terrain.depth > 0)).any()
+    assert not (built & (terrain.paved > 0)).any()
+    single = [(building_index(terrain.shape, (b,)) > 0).sum() for b in terrain.buildings]
+    assert sum(single) == built.sum()
+
+
+def test_equal_seeds_give_equal_pixels_and_other_seeds_others() -> None:
+    def arrays(seed: int) -> list[np.ndarray]:
+        natural = [
+            draw_natural_image(name, size=64, seed=seed, number=3) for name in NATURAL_CLASSES
+        ]
+        return [
+            *make_scene(NORTH, seed=seed, size=96),
+            *make_multispectral(MULTISPECTRAL, seed=seed, size=96),
+            *make_two_dates(CHANGE, seed=seed, size=192),
+            *natural,
+        ]
+
+    first, again, other = arrays(0), arrays(0), arrays(1)
+    for a, b, c in zip(first, again, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert not np.array_equal(a, c)
+
+
+def test_places_differ_within_one_seed() -> None:
+    first, second = (class_map(SCENES[f'north_{n}'].terrain(seed=0, size=96)) for n in (1, 2))
+    assert not np.array_equal(first, second)
+
+
+def test_collar_has_neither_data_nor_classes() -> None:
+    pixels, classes = make_multispectral(MULTISPECTRAL, seed=0, size=128)
+    assert pixels.dtype == np.uint16
+    empty = classes == 255
+    assert 0.05 < empty.mean() < 0.4
+    assert (pixels[:, empty] == 0).all()
+    assert (pixels[:, ~empty] > 0).all()
+    # vegetation, most of the land, reflects infrared more than red
+    assert np.median(pixels[3][~empty]) > 2 * np.median(pixels[2][~empty])
+
+
+def test_change_means_other_classes_and_spares_roads_and_water() -> None:
+    before, after, changed = make_two_dates(CHANGE, seed=0, size=384)
+    assert before.shape == after.shape == (3, *changed.shape)
+    assert set(np.unique(changed)) == {0, 1}
+    assert 0.01 < changed.mean() < 0.3
+    terrain = CHANGE.terrain(seed=0, size=384)
+    assert not changed[(terrain.depth > 0) | (terrain.paved > 0)].any()
+
+
+def test_boxes_are_the_envelopes_of_buildings() -> None:
+    terrain = NORTH.terrain(seed=0, size=256)
+    index = building_index(terrain.shape, terrain.buildings)
+    bounds = building_bounds(NORTH, seed=0, size=256)
+    assert len(bounds) == len(terrain.buildings) > 0
+    for number, (left, bottom, right, top) in enumerate(bounds, start=1):
+        rows, cols = np.nonzero(index == number)
+        assert ~NORTH.transform @ (left, top) == (cols.min(), rows.min())
+        assert ~NORTH.transform @ (right, bottom) == (cols.max() + 1, rows.max() + 1)
+
+
+@given(seed=SEEDS, shape=st.tuples(st.integers(2, 80), st.integers(2, 80)))
+@settings(max_examples=15, deadline=None)
+def test_noise_is_standardised(seed: int, shape: tuple[int, int]) -> None:
+    field = fractal_noise(np.random.default_rng(seed), shape, scale=20)
+    assert field.shape == shape
+    assert field.dtype == np.float32
+    assert abs(field.mean()) < 1e-3
+    assert abs(field.std() - 1) < 1e-3
+
+
+@given(angle=st.floats(0, np.pi), row=st.floats(10, 30), col=st.floats(10, 30))
+@settings(max_examples=30, deadline=None)
+def test_distance_to_a_straight_line_is_exact_nearby(angle: float, row: float, col: float) -> None:
+    heading = np.array([np.sin(angle), np.cos(angle)])
+    line = np.array([row, col]) + np.arange(-80, 80, 0.5)[:, None] * heading
+    proximity = nearest_line((40, 40), [line])
+    rows, cols = np.mgrid[:40, :40]
+    exact = np.abs((rows - row) * heading[1] - (cols - col) * heading[0])
+    near = exact < 6
+    # pixels whose nearest part of the line lies outside the raster see only an approximation
+    near[:8] = near[-8:] = near[:, :8] = near[:, -8:] = False
+    np.testing.assert_allclose(proximity.distance[near], exact[near], atol=0.01)
+
+
+def test_line_ends_where_it_ends() -> None:
+    line = np.column_stack([np.full(40, 10.0), np.arange(10, 30, 0.5)])
+    distance = nearest_line((21, 60), [line]).distance
+    np.testing.assert_allclose(distance[:, 20], np.abs(np.arange(21) - 10))
+    # two pixels late at most
+    assert (np.abs(distance[10, 30:] - (np.arange(30, 60) - 29.5)) <= 2.5).all()
+
+
+def test_nothing_is_near_where_nothing_is() -> None:
+    index, distance = nearest_point((5, 7), np.empty((0, 2)))
+    assert not index.any()
+    assert (distance >= 12).all()
+    assert (nearest_line((5, 7), []).distance >= 12).all()
+
+
+def test_layout_of_the_sample_data(sample_data: Path) -> None:
+    rasters = {str(p.relative_to(sample_data)) for p in sample_data.rglob('*.tif')}
+    names = ['north_1', 'north_2', 'north_3', 'south_1', 'south_2']
+    expected = {f'{folder}/{name}.tif' for folder in ('scenes', 'masks') for name in names}
+    expected |= {f'{folder}/{name}.tif' for folder in ('holdout', 'multispectral')
+                 for name in ('scene', 'mask')}  # fmt: skip
+    expected |= {f'change/{name}.tif' for name in ('before', 'after', 'mask')}
+    assert rasters == expected
+    assert 'CC0' in (sample_data / 'README.txt').read_text()
+    assert [p.name for p in sample_data.parent.iterdir()] == ['sample-data']
+    assert not [p for p in sample_data.rglob('.*')]
+
+
+@pytest.mark.parametrize(('name', 'epsg'), [('north_1', 32633), ('south_2', 32734)])
+def test_mask_lies_on_its_scene_and_names_its_classes(
+    sample_data: Path, name: str, epsg: int
+) -> None:
+    with (
+        rasterio.open(sample_data / 'scenes' / f'{name}.tif') as scene,
+        rasterio.open(sample_data / 'masks' / f'{name}.tif') as mask,
+    ):
+        assert scene.shape == mask.shape
+        assert scene.transform == mask.transform
+        assert scene.res == (1, 1)
+        assert scene.crs == mask.crs == rasterio.CRS.from_epsg(epsg)
+        assert scene.descriptions == ('red', 'green', 'blue')
+        assert scene.dtypes == ('uint8',) * 3
+        assert json.loads(mask.tags(1)['CLASS_NAMES']) == list(CLASS_NAMES)
+        table = mask.colormap(1)
+        assert tuple(table[i][:3] for i in range(len(CLASS_NAMES))) == CLASS_COLORS
+        assert mask.nodata == 255
+        assert (mask.read() < len(CLASS_NAMES)).all()
+
+
+def test_other_files_are_readable(sample_data: Path) -> None:
+    with rasterio.open(sample_data / 'multispectral' / 'scene.tif') as src:
+        assert src.descriptions == ('blue', 'green', 'red', 'nir')
+        assert src.nodata == 0
+    frame = geopandas.read_file(sample_data / 'buildings' / 'north_1.gpkg')
+    assert frame.crs == 32633
+    assert set(frame['class_name']) == {'building'}
+    assert frame['building_id'].is_unique
+    for folder in (sample_data / 'natural').iterdir():
+        pictures = [Image.open(path) for path in sorted(folder.glob('*.jpg'))]
+        assert [p.mode for p in pictures] == ['RGB', 'RGB']
+        assert all(64 <= side <= 96 for p in pictures for side in p.size)
+    assert {p.name for p in (sample_data / 'natural').iterdir()} == set(NATURAL_CLASSES)
+
+
+def test_existing_data_and_bad_numbers_are_refused(sample_data: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileExistsError, match='not an empty folder'):
+        write_sample_data(sample_data, progress=False)
+    with pytest.raises(ValueError, match='seed must be >= 0, got -1'):
+        write_sample_data(tmp_path / 'new', seed=-1)
+    assert list(tmp_path.iterdir()) == []
