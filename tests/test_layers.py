@@ -14,9 +14,10 @@ FLOORS = {
     'losses': 1, 'momentum': 1, 'evaluation': 1, 'tiling': 1, 'stitching': 1,
     'geoio': 2, 'transforms': 2,
     'datasets': 3, 'models': 3,
-    'samplers': 4, 'datamodules': 4, 'tasks': 4, 'callbacks': 4,
-    'inference': 5,
-    'demo': 6, 'training': 6, 'main': 7,
+    'samplers': 4,
+    'datamodules': 5, 'tasks': 5, 'callbacks': 5,
+    'inference': 6,
+    'demo': 7, 'training': 7, 'main': 8,
 }  # fmt: skip
 # package -> parts of gersp_geo that may import it directly
 HOMES = {

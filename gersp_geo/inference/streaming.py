@@ -117,8 +117,8 @@ def _forward(
         torch.tensor(values, dtype=torch.float32, device=plan.device)[:, None, None]
         for values in (record.scale, record.mean, record.std)
     )
-    # copied once, then changed in place: temporary copies would multiply the memory of a batch
-    images = torch.from_numpy(pixels).to(plan.device, torch.float32, copy=True)
+    # moved in the file's type, then changed in place: temporaries would multiply a batch's memory
+    images = torch.from_numpy(pixels).to(plan.device).to(torch.float32, copy=True)
     images.mul_(scale).sub_(mean).div_(std)
     # nodata may be NaN or as large as floats go, and would spoil every pixel that sees it
     images.masked_fill_(~torch.from_numpy(valid).to(plan.device)[:, None], 0)

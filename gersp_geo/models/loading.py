@@ -133,7 +133,7 @@ def _find_modules(target: nn.Module, loaded: BackboneWeights) -> dict[str, nn.Mo
             f'{type(target).__name__} has no backbone with tensors such as '
             f'{_first(list(loaded.state_dict))}; are these weights of its architecture?'
         )
-    paths = [prefix.removesuffix('.') for prefix, count in shared.items() if count == best][:1]
+    paths = [prefix.removesuffix('.') for prefix, count in shared.items() if count == best]
     return {path: target.get_submodule(path) for path in paths}
 
 

@@ -32,7 +32,7 @@ NORTH = SCENES['north_1']
 @pytest.fixture(scope='module')
 def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('landscape') / 'sample-data'
-    write_sample_data(folder, progress=False, size=96, images_per_class=2)
+    write_sample_data(folder, progress=False, size=160, images_per_class=2)
     return folder
 
 

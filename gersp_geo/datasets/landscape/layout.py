@@ -166,9 +166,11 @@ def make_roads(rng: np.random.Generator, shape: tuple[int, int], *, river: Field
     main = np.concatenate([rays[0][::-1], rays[1][1:]])
     found = [(line, MAIN_ROAD) for line in (main, *rays[2:])]
     found += [(line, STREET) for line in _streets(rng, main, centre=centre, reach=reach)]
-    for _ in range(max(1, round(side / 260))):
-        start = main[rng.integers(len(main))]
-        found.append((_ray(rng, start, rng.uniform(0, 2 * np.pi), shape), TRACK))
+    from_centre = np.hypot(*(main - centre).T)
+    starts = main[(from_centre > reach) & (from_centre < 0.6 * side)]
+    for start in rng.permutation(starts)[: max(1, round(side / 260))]:
+        away = np.arctan2(*(start - centre)) + rng.choice([-1, 1]) * rng.uniform(0.6, 1.2)
+        found.append((_ray(rng, start, away, shape), TRACK))
     bridged = [(line if kind == MAIN_ROAD else _dry(line, river), kind) for line, kind in found]
     kept = [(line, kind) for line, kind in bridged if len(line) > 20]
     return Roads(
