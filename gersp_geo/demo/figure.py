@@ -14,7 +14,8 @@ type Curves = Mapping[str, tuple[Sequence[int], Sequence[float]]]
 LABELS = {
     'train_contrastive_loss_step': 'contrastive',
     'train_supervised_loss_step': 'supervised',
-    'train_loss': 'cross entropy',
+    'train_loss': 'training',
+    'val_loss': 'validation',
 }
 
 
@@ -63,8 +64,8 @@ def draw_report(
     ]
     top.legend(handles=legend, loc='outside lower center', ncols=len(legend), frameon=False)
     left, right = bottom.subplots(1, 2)
-    draw_curves(left, pretraining, title='Pre-training: two losses of one student')
-    draw_curves(right, finetuning, title='Fine-tuning: U-Net on the pre-trained backbone')
+    draw_curves(left, pretraining, title='Pre-training: both losses of the student')
+    draw_curves(right, finetuning, title='Fine-tuning: cross entropy of a U-Net on that backbone')
     figure.savefig(destination)
 
 

@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from dataclasses import dataclass
+from math import ceil
 from os import PathLike
 from pathlib import Path
 
@@ -94,15 +95,15 @@ def run_demo(
     logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
     seed_everything(seed, verbose=False)
     data = folder / 'sample-data'
-    announce('1/5 sample data')
+    announce('1/5 sample data', started=started)
     write_sample_data(data, seed=seed)
-    announce(f'2/5 pre-training: ResNet-18, {pretrain_steps} steps')
+    announce(f'2/5 pre-training: ResNet-18, {pretrain_steps} steps', started=started)
     pretrain(folder, steps=pretrain_steps, seed=seed)
-    announce('3/5 export: backbone.ckpt')
+    announce('3/5 export: backbone.ckpt', started=started)
     export_backbone(folder / 'pretrain.ckpt', folder / 'backbone.ckpt', format='torchgeo')
-    announce(f'4/5 fine-tuning: U-Net on 5 scenes, {finetune_steps} steps')
+    announce(f'4/5 fine-tuning: U-Net on 5 scenes, {finetune_steps} steps', started=started)
     majority = finetune(folder, steps=finetune_steps, seed=seed)
-    announce('5/5 tiled prediction of a scene not trained on')
+    announce('5/5 tiled prediction of a scene not trained on', started=started)
     scene = data / 'holdout' / 'scene.tif'
     predict_geotiff(folder / 'finetune.ckpt', scene, folder / 'prediction.tif', size=256)
     truth = read_pixels(data / 'holdout' / 'mask.tif')[0]
@@ -118,7 +119,7 @@ def run_demo(
         pretraining=read_curves(
             folder / 'pretrain-log', 'train_contrastive_loss_step', 'train_supervised_loss_step'
         ),
-        finetuning=read_curves(folder / 'finetune-log', 'train_loss'),
+        finetuning=read_curves(folder / 'finetune-log', 'train_loss', 'val_loss'),
         title=f'mIoU {mean_iou:.2f} on a scene not trained on',
     )
     return DemoReport(
@@ -142,9 +143,9 @@ def clear_folder(folder: Path, *, overwrite: bool) -> None:
     (folder / MARK).touch()
 
 
-def announce(step: str) -> None:
-    """Head the next step on the terminal."""
-    sys.stdout.write(f'\n== {step}\n')
+def announce(step: str, *, started: float) -> None:
+    """Head the next step on the terminal, with the time that has passed."""
+    sys.stdout.write(f'\n[{time.monotonic() - started:4.0f} s] {step}\n')
     sys.stdout.flush()
 
 
@@ -153,15 +154,19 @@ def make_trainer(folder: Path, *, name: str, steps: int) -> Trainer:
     return Trainer(
         accelerator='auto',
         max_steps=steps,
-        max_epochs=-1,
+        max_epochs=count_epochs(steps),
         logger=CSVLogger(folder, name=f'{name}-log', version=''),
-        log_every_n_steps=5,
+        log_every_n_steps=max(1, steps // 60),
         enable_checkpointing=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        limit_val_batches=0,
         callbacks=[RichProgressBar(), PreprocessingRecord()],
     )
+
+
+def count_epochs(steps: int) -> int:
+    """Divide a run into epochs of about 60 steps, after each of which the schedule moves."""
+    return max(1, round(steps / 60))
 
 
 def pretrain(folder: Path, *, steps: int, seed: int) -> None:
@@ -175,13 +180,14 @@ def pretrain(folder: Path, *, steps: int, seed: int) -> None:
         memory_bank_size=1024,
         moco_momentum=0.99,
         lr=0.03,
+        restart_period=count_epochs(steps),
     )
     module = GeRSPDataModule(
         [str(path) for path in sorted((data / 'scenes').glob('*.tif'))],
         natural,
         size=PATCH,
         batch_size=32,
-        steps_per_epoch=60,
+        steps_per_epoch=ceil(steps / count_epochs(steps)),
         seed=seed,
     )
     trainer = make_trainer(folder, name='pretrain', steps=steps)
@@ -201,6 +207,7 @@ def finetune(folder: Path, *, steps: int, seed: int) -> int:
         masks=str(data / 'masks'),
         size=FINETUNE_PATCH,
         batch_size=8,
+        length=8 * ceil(steps / count_epochs(steps)),
         seed=seed,
     )
     task = SemanticSegmentation(

@@ -1,7 +1,7 @@
 """Read windows of rasters: pixels, validity and headers."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from os import PathLike, fspath
 from pathlib import Path
@@ -84,7 +84,8 @@ def open_reader(path: str | PathLike[str]) -> Iterator[Reader]:
             raise FileNotFoundError(f'{name} does not exist') from error
         reason = ' '.join(str(error).split())
         raise ValueError(f'{name} is not a raster that GDAL can read: {reason}') from error
-    with dataset:
+    # not `with dataset`: that enters a GDAL environment, and files kept open close in any order
+    with closing(dataset):
         if dataset.count == 0:
             raise ValueError(f'{name} has no bands of its own; pass one of its sub-datasets')
         yield dataset

@@ -30,7 +30,7 @@ NORTH = SCENES['north_1']
 
 
 @pytest.fixture(scope='module')
-def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('landscape') / 'sample-data'
     write_sample_data(folder, progress=False, size=160, images_per_class=2)
     return folder
@@ -163,26 +163,26 @@ def test_nothing_is_near_where_nothing_is() -> None:
     assert (nearest_line((5, 7), []).distance >= 12).all()
 
 
-def test_layout_of_the_sample_data(sample_data: Path) -> None:
-    rasters = {str(p.relative_to(sample_data)) for p in sample_data.rglob('*.tif')}
+def test_layout_of_the_sample_data(small_data: Path) -> None:
+    rasters = {str(p.relative_to(small_data)) for p in small_data.rglob('*.tif')}
     names = ['north_1', 'north_2', 'north_3', 'south_1', 'south_2']
     expected = {f'{folder}/{name}.tif' for folder in ('scenes', 'masks') for name in names}
     expected |= {f'{folder}/{name}.tif' for folder in ('holdout', 'multispectral')
                  for name in ('scene', 'mask')}  # fmt: skip
     expected |= {f'change/{name}.tif' for name in ('before', 'after', 'mask')}
     assert rasters == expected
-    assert 'CC0' in (sample_data / 'README.txt').read_text()
-    assert [p.name for p in sample_data.parent.iterdir()] == ['sample-data']
-    assert not [p for p in sample_data.rglob('.*')]
+    assert 'CC0' in (small_data / 'README.txt').read_text()
+    assert [p.name for p in small_data.parent.iterdir()] == ['sample-data']
+    assert not [p for p in small_data.rglob('.*')]
 
 
 @pytest.mark.parametrize(('name', 'epsg'), [('north_1', 32633), ('south_2', 32734)])
 def test_mask_lies_on_its_scene_and_names_its_classes(
-    sample_data: Path, name: str, epsg: int
+    small_data: Path, name: str, epsg: int
 ) -> None:
     with (
-        rasterio.open(sample_data / 'scenes' / f'{name}.tif') as scene,
-        rasterio.open(sample_data / 'masks' / f'{name}.tif') as mask,
+        rasterio.open(small_data / 'scenes' / f'{name}.tif') as scene,
+        rasterio.open(small_data / 'masks' / f'{name}.tif') as mask,
     ):
         assert scene.shape == mask.shape
         assert scene.transform == mask.transform
@@ -197,24 +197,24 @@ def test_mask_lies_on_its_scene_and_names_its_classes(
         assert (mask.read() < len(CLASS_NAMES)).all()
 
 
-def test_other_files_are_readable(sample_data: Path) -> None:
-    with rasterio.open(sample_data / 'multispectral' / 'scene.tif') as src:
+def test_other_files_are_readable(small_data: Path) -> None:
+    with rasterio.open(small_data / 'multispectral' / 'scene.tif') as src:
         assert src.descriptions == ('blue', 'green', 'red', 'nir')
         assert src.nodata == 0
-    frame = geopandas.read_file(sample_data / 'buildings' / 'north_1.gpkg')
+    frame = geopandas.read_file(small_data / 'buildings' / 'north_1.gpkg')
     assert frame.crs == 32633
     assert set(frame['class_name']) == {'building'}
     assert frame['building_id'].is_unique
-    for folder in (sample_data / 'natural').iterdir():
+    for folder in (small_data / 'natural').iterdir():
         pictures = [Image.open(path) for path in sorted(folder.glob('*.jpg'))]
         assert [p.mode for p in pictures] == ['RGB', 'RGB']
         assert all(64 <= side <= 96 for p in pictures for side in p.size)
-    assert {p.name for p in (sample_data / 'natural').iterdir()} == set(NATURAL_CLASSES)
+    assert {p.name for p in (small_data / 'natural').iterdir()} == set(NATURAL_CLASSES)
 
 
-def test_existing_data_and_bad_numbers_are_refused(sample_data: Path, tmp_path: Path) -> None:
+def test_existing_data_and_bad_numbers_are_refused(small_data: Path, tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match='not an empty folder'):
-        write_sample_data(sample_data, progress=False)
+        write_sample_data(small_data, progress=False)
     with pytest.raises(ValueError, match='seed must be >= 0, got -1'):
         write_sample_data(tmp_path / 'new', seed=-1)
     assert list(tmp_path.iterdir()) == []

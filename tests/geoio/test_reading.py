@@ -224,3 +224,14 @@ def test_bands_and_windows_that_do_not_exist_are_refused(tmp_path: Path) -> None
             read_window(src, Window(row_off=0, col_off=0, height=0, width=4), bands=(1,))
         with pytest.raises(ValueError, match="pad must be 'reflect' or 'edge', got 'zero'"):
             read_window(src, whole(pixels), bands=(1,), pad='zero')  # type: ignore[arg-type]
+
+
+def test_files_that_stay_open_may_close_in_any_order(tmp_path: Path) -> None:
+    paths = [write(tmp_path / f'{i}.tif', numbered(1, 4, 4)) for i in range(2)]
+    first, second = (open_reader(path) for path in paths)
+    one, _ = first.__enter__(), second.__enter__()
+    first.__exit__(None, None, None)
+    assert one.closed
+    with open_reader(paths[0]) as again:
+        assert again.read().shape == (1, 4, 4)
+    second.__exit__(None, None, None)
