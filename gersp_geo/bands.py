@@ -47,5 +47,3 @@ SENTINEL2 = Sensor(
     ),
 )
 # fmt: on
-
-SENSORS = {'rgb': RGB, 'sentinel2': SENTINEL2}

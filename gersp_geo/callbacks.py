@@ -48,7 +48,8 @@ class PreprocessingRecord(Callback):
 
         Raises:
             FileNotFoundError: If the JSON file is missing.
-            ValueError: If the transform of the data module is not affine per band.
+            ValueError: If it holds no record, or the transform of the data module is not affine per
+                band.
         """
         if stage == 'fit':
             self.record = self.find_record(trainer, pl_module)
@@ -68,7 +69,11 @@ class PreprocessingRecord(Callback):
         if isinstance(self.preprocessing, Preprocessing):
             return self.preprocessing
         if self.preprocessing is not None:
-            return Preprocessing.from_dict(json.loads(Path(self.preprocessing).read_text()))
+            path = Path(self.preprocessing)
+            try:
+                return Preprocessing.from_dict(json.loads(path.read_text(encoding='utf-8')))
+            except (TypeError, ValueError) as error:
+                raise ValueError(f'{path} holds no preprocessing record: {error}') from error
         # absent when loaders are passed to the trainer directly
         datamodule: Any = getattr(trainer, 'datamodule', None)
         if hasattr(datamodule, 'describe'):
@@ -104,9 +109,9 @@ def probe_datamodule(datamodule: BaseDataModule, pl_module: LightningModule) -> 
     patch_size = getattr(datamodule, 'patch_size', None)
     sides = (patch_size, patch_size) if isinstance(patch_size, int) else patch_size
     height, width = (int(side) for side in sides or (PROBE_SIZE, PROBE_SIZE))
-    mean, std = probe_transform(
-        datamodule.val_aug or datamodule.aug, shape=(in_channels, height, width)
-    )
+    # not `or`: a transform without steps is false
+    transform = datamodule.aug if datamodule.val_aug is None else datamodule.val_aug
+    mean, std = probe_transform(transform, shape=(in_channels, height, width))
     dataset = find_dataset(datamodule)
     return Preprocessing(
         bands=name_bands(dataset, count=in_channels),

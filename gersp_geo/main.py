@@ -4,7 +4,9 @@ Heavy imports happen inside the command that needs them, so that ``--help`` answ
 """
 
 import argparse
+import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -125,8 +127,8 @@ def add_demo(commands: Commands) -> None:
     parser = commands.add_parser('demo', help=purpose, description=purpose)
     parser.set_defaults(command=demo)
     parser.add_argument('folder', metavar='DIR', type=Path, help='made by this command')
-    parser.add_argument('--pretrain-steps', type=int, default=240)
-    parser.add_argument('--finetune-steps', type=int, default=240)
+    parser.add_argument('--pretrain-steps', type=int, default=200)
+    parser.add_argument('--finetune-steps', type=int, default=120)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--overwrite', action='store_true', help='replace what a demo made there')
 
@@ -201,12 +203,17 @@ def keywords(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def quieten() -> None:
-    """Hide warnings that a user of the command can do nothing about."""
+    """Hide messages that a user of the command can do nothing about."""
     # https://github.com/Lightning-AI/pytorch-lightning: uses a torch class on its way out
     warnings.filterwarnings('ignore', message='.*LeafSpec.*')
     # a few reader processes are a choice, not an oversight
     warnings.filterwarnings('ignore', message='.*does not have many workers.*')
     warnings.filterwarnings('ignore', message='.*exists and is not empty.*')
+    # the words are checked here before LightningCLI sees them
+    warnings.filterwarnings('ignore', message="LightningCLI's args parameter.*")
+    advertisement = re.compile(r'try installing \[lit')
+    for name in ('lightning.pytorch', 'lightning.pytorch.utilities.rank_zero'):
+        logging.getLogger(name).addFilter(lambda r: not advertisement.search(r.getMessage()))
 
 
 if __name__ == '__main__':

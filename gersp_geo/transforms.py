@@ -42,6 +42,32 @@ class ScaleValues(nn.Module):
         return images.to(dtype) * self.factors.to(dtype)
 
 
+class FillMissing(nn.Module):
+    """Put the mean of its band in place of NaN and infinite values, before they can spread."""
+
+    mean: Tensor
+
+    def __init__(self, mean: Sequence[float]) -> None:
+        """Initialize a new FillMissing instance.
+
+        Args:
+            mean: Per band, in the unit of the images.
+        """
+        super().__init__()
+        self.register_buffer('mean', torch.as_tensor(mean).view(-1, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Fill a batch.
+
+        Args:
+            images: Floating point, shape (B, C, H, W).
+
+        Returns:
+            A new tensor.
+        """
+        return torch.where(images.isfinite(), images, self.mean.to(images.dtype))
+
+
 def released_recipe(
     *, size: int, scale: float | Sequence[float], mean: Sequence[float], std: Sequence[float]
 ) -> nn.Sequential:
@@ -60,10 +86,11 @@ def released_recipe(
 
     Returns:
         A pipeline from uint8 or float in [0, 1], shape (B, 3, H, W), to normalised float,
-        shape (B, 3, *size*, *size*). The input is not changed.
+        shape (B, 3, *size*, *size*). The input is not changed; NaN counts as the mean.
     """
     return without_state(
         ScaleValues(scale),
+        FillMissing(mean),
         K.RandomResizedCrop((size, size), scale=(0.2, 1.0)),
         K.RandomGrayscale(p=0.2),
         K.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.4, p=1.0),
@@ -89,10 +116,11 @@ def spectral_recipe(
 
     Returns:
         A pipeline from integers or scaled float, shape (B, C, H, W), to normalised float, shape
-        (B, C, *size*, *size*). The input is not changed.
+        (B, C, *size*, *size*). The input is not changed; NaN counts as the mean.
     """
     return without_state(
         ScaleValues(scale),
+        FillMissing(mean),
         K.RandomResizedCrop((size, size), scale=(0.2, 1.0)),
         K.RandomHorizontalFlip(),
         K.RandomVerticalFlip(),

@@ -199,3 +199,13 @@ def test_no_data_module_is_an_error_before_training() -> None:
     trainer = Trainer(accelerator='cpu', logger=False, enable_checkpointing=False)
     with pytest.raises(ValueError, match='no torchgeo data module'):
         PreprocessingRecord().setup(trainer, task, 'fit')
+
+
+@pytest.mark.parametrize('content', ['not JSON', '3', '{"bands": ["red"]}'])
+def test_a_file_without_a_record_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / 'record.json'
+    path.write_text(content)
+    task = SemanticSegmentation(model='fcn', num_filters=4, num_classes=3)
+    trainer = Trainer(accelerator='cpu', logger=False, enable_checkpointing=False)
+    with pytest.raises(ValueError, match=r'record\.json holds no preprocessing record: .+'):
+        PreprocessingRecord(path).setup(trainer, task, 'fit')

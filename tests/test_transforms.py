@@ -61,3 +61,15 @@ def test_rgb_lands_in_its_bands_and_the_rest_is_the_mean() -> None:
 
 def test_recipes_add_nothing_to_a_checkpoint() -> None:
     assert [dict(recipe.state_dict()) for recipe in recipes(3)] == [{}, {}]
+
+
+@pytest.mark.parametrize('hole', [float('nan'), float('inf')])
+def test_a_missing_pixel_counts_as_the_mean(hole: float) -> None:
+    images, missing = torch.rand(4, 3, 20, 20), torch.rand(4, 1, 20, 20) < 0.3
+    for make in (released_recipe, spectral_recipe):
+        recipe = make(size=16, scale=1 / 255, mean=RGB.mean, std=RGB.std)
+        filled = torch.where(missing, torch.tensor(RGB.mean).view(-1, 1, 1), images)
+        torch.manual_seed(1)
+        expected = recipe(filled)
+        torch.manual_seed(1)
+        assert torch.equal(recipe(images.masked_fill(missing, hole)), expected)

@@ -82,10 +82,13 @@ class LabelledTiles:
             window: May hang over the edges of the image, whose pixels are then reflected.
 
         Returns:
-            'image': values of the file as float32, shape (C, H, W); 'mask': int64, shape (H, W).
+            'image': values of the file as float32, NaN where there is no observation, shape
+            (C, H, W); 'mask': int64, shape (H, W).
         """
-        mask = torch.from_numpy(self.read_mask(tile, window))
-        return {'image': self.images.read_patch(tile, window).float(), 'mask': mask.long()}
+        image = self.images.read_patch(tile, window).float()
+        valid = self.images.read_valid(tile, window, nodata=self.nodata)
+        image[:, torch.from_numpy(~valid)] = torch.nan
+        return {'image': image, 'mask': torch.from_numpy(self.read_mask(tile, window)).long()}
 
     def scan(self, block: Block, *, seed: Sequence[int]) -> BlockLabels:
         """Count the classes of a block, and remember some pixels of each.

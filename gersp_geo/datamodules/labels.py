@@ -79,7 +79,8 @@ class MaskFiles:
             ValueError: If a value is no class.
         """
         src = self._readers.get(self.files[tile])
-        values = read_window(src, window, bands=[1])[0]
+        # wide enough for IGNORE, which int8 is not
+        values = read_window(src, window, bands=[1])[0].astype(np.int64)
         values = np.where(read_valid(src, window), values, IGNORE)
         count = len(self.class_names) or IGNORE
         wrong = values[((values >= count) & (values != IGNORE)) | (values < 0)]

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..bands import RGB
 from ..records import Preprocessing
 
 type Batch = dict[str, Tensor]
@@ -71,6 +72,17 @@ def turn(image: Tensor, way: int) -> Tensor:
     return torch.rot90(image.flip(-1) if way >= 4 else image, way % 4, dims=(-2, -1))
 
 
+def imagenet_statistics(bands: Sequence[str]) -> tuple[list[float], list[float]]:
+    """Give ImageNet's mean and standard deviation in [0, 1] for the bands of a photograph.
+
+    Args:
+        bands: Three names; red, green and blue in any order, other names in this one.
+    """
+    named = sorted(bands) == sorted(RGB.bands)
+    order = [RGB.bands.index(name) for name in bands] if named else range(3)
+    return [RGB.mean[i] for i in order], [RGB.std[i] for i in order]
+
+
 def measure_bands(
     patches: Iterable[tuple[NDArray[np.generic], NDArray[np.bool_]]], *, scale: Sequence[float]
 ) -> tuple[list[float], list[float]]:
@@ -84,13 +96,17 @@ def measure_bands(
         Mean and standard deviation per band; a constant band gets 1.
 
     Raises:
-        ValueError: If no pixel is observed.
+        ValueError: If no pixel is observed, or *scale* does not have one value per band.
     """
     count = 0
     factor = np.asarray(scale, dtype=np.float64)[:, None]
     total, squares = np.zeros_like(factor[:, 0]), np.zeros_like(factor[:, 0])
     shift: NDArray[np.float64] | None = None
     for image, valid in patches:
+        if len(image) != len(factor):
+            raise ValueError(
+                f'scale must have one value per band ({len(image)}), got {len(factor)}'
+            )
         values = image[:, valid].astype(np.float64) * factor
         if not values.size:
             continue

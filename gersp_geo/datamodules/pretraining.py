@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader
 from torchgeo.datamodules import BaseDataModule
 
 from ..bands import RGB
-from ..datasets import GeoTIFFPatches, ImageChips, NaturalImages
-from ..datasets.folders import SUFFIXES
+from ..datasets import folders, tiles
+from ..datasets.folders import ImageChips, NaturalImages
+from ..datasets.geotiff import GeoTIFFPatches
 from ..datasets.streams import JointBatches, RemoteSensingStream, positions
 from ..records import Batch, ImageSample, Preprocessing
 from ..samplers import EpochIndices, PatchSampler
-from .normalization import measure_bands
+from .normalization import imagenet_statistics, measure_bands
 
 # 256 patches of 64 x 64 pixels are a million values per band, enough for three digits
 MEASURED_PATCHES = 256
@@ -60,9 +62,15 @@ class PatchStream:
         return len(self.sampler)
 
     def draw(self, *, turn: int, index: int) -> ImageSample:
-        """Read patch *index* of pass *turn*; each pass has places of its own."""
-        tile, window = self.sampler.patch(turn, index)
-        return {'image': self.tiles.read_patch(tile, window)}
+        """Read patch *index* of pass *turn*; each pass has places of its own.
+
+        In floating point, NaN stands where there is no observation; integers stay as stored.
+        """
+        place = self.sampler.patch(turn, index)
+        image = self.tiles.read_patch(*place)
+        if image.is_floating_point():
+            image[:, torch.from_numpy(~self.tiles.read_valid(*place))] = torch.nan
+        return {'image': image}
 
     def observed(self, *, turn: int, index: int) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
         """Read patch *index* of pass *turn*, and which of its pixels are observations."""
@@ -108,10 +116,10 @@ class GeRSPDataModule(BaseDataModule):
             patches_per_pass: GeoTIFF patches that make up one pass. Defaults to about the number
                 that covers all tiles once.
             num_workers: Processes that read; 0 reads in the main process.
-            seed: Decides the order of both streams and the places of patches.
+            seed: Decides the order of both streams and the places of patches, >= 0.
             bands: GeoTIFF bands to read, 1-based. Defaults to all.
-            scale: Per band, factor from file values to the unit of *mean*. Defaults to 1 / 255 for
-                uint8, else 1.
+            scale: Per band, factor from integers wider than uint8 to the unit of *mean*. Defaults
+                to 1. The task always divides uint8 by 255, and takes floating point as it is.
             mean: Per band, after scaling. Defaults to ImageNet's for three uint8 bands, else
                 to what 256 seeded patches show.
             std: Per band, after scaling. Defaults like *mean*.
@@ -119,7 +127,7 @@ class GeRSPDataModule(BaseDataModule):
         super().__init__(GeoTIFFPatches, batch_size, num_workers)
         self.remote_sensing, self.natural = remote_sensing, natural
         self.size, self.seed, self.bands = size, seed, bands
-        self.natural_batch_size = natural_batch_size or batch_size
+        self.natural_batch_size = batch_size if natural_batch_size is None else natural_batch_size
         self.steps_per_epoch, self.patches_per_pass = steps_per_epoch, patches_per_pass
         self.given = (scale, mean, std)
         self.batches: JointBatches | None = None
@@ -130,7 +138,8 @@ class GeRSPDataModule(BaseDataModule):
 
         Raises:
             FileNotFoundError: If a folder is missing or holds no image.
-            ValueError: If a stream is smaller than one of its batches.
+            ValueError: If a stream is smaller than one of its batches, a number is out of range, or
+                GeoTIFFs and other images are mixed.
         """
         if self.batches is not None:
             return
@@ -147,13 +156,12 @@ class GeRSPDataModule(BaseDataModule):
     def remote_sensing_stream(self) -> RemoteSensingStream:
         """Open the unlabelled stream, chips or GeoTIFFs by what the folder holds."""
         paths = self.remote_sensing
-        first = Path(paths[0] if isinstance(paths, list) else paths)
-        files = first.rglob('*') if first.is_dir() else [first]
-        if any(file.suffix.lower() in SUFFIXES for file in files):
+        if holds_chips(paths):
             return ChipStream(ImageChips(paths, size=self.size))
-        tiles = GeoTIFFPatches(paths, bands=self.bands, raw=True)
-        sampler = PatchSampler(tiles, size=self.size, length=self.patches_per_pass, seed=self.seed)
-        return PatchStream(tiles, sampler)
+        geotiffs = GeoTIFFPatches(paths, bands=self.bands, raw=True)
+        length = self.patches_per_pass
+        sampler = PatchSampler(geotiffs, size=self.size, length=length, seed=self.seed)
+        return PatchStream(geotiffs, sampler)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Load whole batches, in the order of their positions."""
@@ -177,16 +185,22 @@ class GeRSPDataModule(BaseDataModule):
 
         Returns:
             Bands, scale, mean and standard deviation; measured ones are the same on every call.
+
+        Raises:
+            ValueError: If the given scale is not what the task does, or there is not one value per
+                band.
         """
         if self.described is None:
-            stream = self.remote_sensing_stream()
+            opened = self.batches
+            stream = self.remote_sensing_stream() if opened is None else opened.remote_sensing
             scale, mean, std = self.given
             sample = stream.draw(turn=0, index=0)['image']
-            unit = 1 / 255 if sample.dtype == torch.uint8 else 1.0
-            scale = scale or [unit] * len(sample)
+            scale = choose_scale(scale, sample)
             if mean is None or std is None:
                 photograph = sample.dtype == torch.uint8 and len(sample) == 3
-                known = (RGB.mean, RGB.std) if photograph else self.measure(stream, scale)
+                known = (
+                    imagenet_statistics(stream.bands) if photograph else self.measure(stream, scale)
+                )
                 mean, std = mean or known[0], std or known[1]
             self.described = Preprocessing(
                 bands=stream.bands,
@@ -205,3 +219,44 @@ class GeRSPDataModule(BaseDataModule):
         places = positions(seed=self.seed, length=len(stream), first=0, count=MEASURED_PATCHES)
         observed = (stream.observed(turn=turn, index=index) for turn, index in places)
         return measure_bands(observed, scale=scale)
+
+
+def holds_chips(paths: str | PathLike[str] | Sequence[str | PathLike[str]]) -> bool:
+    """Whether files and folders hold JPEG, PNG and the like, rather than GeoTIFFs.
+
+    Raises:
+        ValueError: If they hold both: training on one would leave out the other.
+    """
+    given = [paths] if isinstance(paths, str | PathLike) else paths
+    suffixes = {
+        file.suffix.lower()
+        for path in map(Path, given)
+        for file in (path.rglob('*') if path.is_dir() else [path])
+    }
+    chips, rasters = (sorted(suffixes & set(m.SUFFIXES)) for m in (folders, tiles))
+    if chips and rasters:
+        raise ValueError(
+            f'{paths} holds both images ({", ".join(chips)}) and GeoTIFFs ({", ".join(rasters)}); '
+            'name the files or folders of one kind'
+        )
+    return bool(chips)
+
+
+def choose_scale(given: Sequence[float] | None, image: Tensor) -> Sequence[float]:
+    """Take the given factors, or those of the data type.
+
+    Args:
+        given: One per band, or None.
+        image: Values as stored, shape (C, H, W).
+
+    Raises:
+        ValueError: If the task scales this data type in another way.
+    """
+    unit = 1 / 255 if image.dtype == torch.uint8 else 1.0
+    is_fixed = image.dtype == torch.uint8 or image.is_floating_point()
+    if given is not None and is_fixed and not np.allclose(given, unit):
+        raise ValueError(
+            f'scale must be {unit:.6g} for {image.dtype}, which the task scales by itself, '
+            f'got {list(given)}; leave it out'
+        )
+    return [unit] * len(image) if given is None else given

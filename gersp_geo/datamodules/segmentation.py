@@ -13,14 +13,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchgeo.datamodules import BaseDataModule
 
-from ..bands import RGB
 from ..datasets.geotiff import GeoTIFFPatches
 from ..records import Preprocessing
 from ..samplers import EpochIndices
 from .figures import default_colors, plot_classes
 from .labelled import BlockLabels, GridPatches, LabelledTiles, TrainingPatches
 from .labels import IGNORE, LabelSource, MaskFiles, VectorLabels
-from .normalization import Normalize, RandomFlips, measure_bands
+from .normalization import Normalize, RandomFlips, imagenet_statistics, measure_bands
 from .splitting import Block, cut_blocks, split_blocks
 
 # Training patches that mean and standard deviation are measured on: 64 of 256 x 256 pixels are
@@ -33,8 +32,9 @@ type Files = str | PathLike[str] | list[str]
 class GeoTIFFSegmentationDataModule(BaseDataModule):
     """Patches of labelled GeoTIFFs in torchgeo's dialect.
 
-    Batches hold file values under 'image' (float32) and class indices under 'mask' (int64, 255
-    for none); ``aug`` and ``train_aug`` normalise them on the device. No pixel is in two splits.
+    Batches hold file values under 'image' (float32, NaN where there is no observation) and class
+    indices under 'mask' (int64, 255 for none); ``aug`` and ``train_aug`` normalise them on the
+    device, NaN to the mean, as prediction does. No pixel of a file is in two splits.
     """
 
     ignore_index = IGNORE
@@ -87,7 +87,7 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
             test_split: Share of the labelled pixels for the test.
             block_size: Side in pixels, >= *size*, of the blocks that are assigned to the splits.
                 Defaults to 2 * *size*.
-            seed: Decides the split and all training patches.
+            seed: Decides the split and all training patches, >= 0.
             scale: Per band or for all, factor from file values to the unit of *mean*. Defaults
                 to 1 / 255 for uint8, else 1.
             mean: Per band, after scaling. Defaults to ImageNet's for three uint8 bands, else to
@@ -97,8 +97,13 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
 
         Raises:
             ValueError: If not exactly one of *masks* and *labels* is given, *labels* without
-                *attribute*, or *mean* without *std*.
+                *attribute*, or *mean* without *std*, or a number is out of range.
         """
+        if seed < 0 or batch_size < 1 or (length is not None and length < 1):
+            raise ValueError(
+                'batch_size and length must be >= 1 and seed >= 0, '
+                f'got {batch_size}, {length} and {seed}'
+            )
         if (masks is None) == (labels is None):
             raise ValueError('pass either masks or labels, one of them')
         if (labels is None) != (attribute is None):
@@ -201,9 +206,7 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
         mean, std = self.given
         if mean is None or std is None:
             if photograph and len(names) == 3 and self.scale is None:
-                named = sorted(names) == sorted(RGB.bands)
-                order = [RGB.bands.index(name) for name in names] if named else range(3)
-                mean, std = ([values[i] for i in order] for values in (RGB.mean, RGB.std))
+                mean, std = imagenet_statistics(names)
             else:
                 mean, std = measure_bands(observed(train), scale=factors)
             rank_zero_info(f'bands {names}: scale {factors}, mean {mean}, std {std}')

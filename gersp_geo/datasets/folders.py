@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.datasets.folder import find_classes
@@ -115,21 +115,26 @@ def decode_image(file: Path, *, size: int) -> Tensor:
     *size* x *size* is returned as stored.
 
     Args:
-        file: Any format that Pillow reads; grayscale, palette and CMYK are converted.
+        file: Any format that Pillow reads, of 8 bits per band; grayscale, palette and CMYK are
+            converted.
         size: Side of the result in pixels.
 
     Returns:
         uint8, shape (3, *size*, *size*).
 
     Raises:
-        ValueError: If the file cannot be decoded; the message names it.
+        ValueError: If the file cannot be decoded, or is grayscale of more than 8 bits; the message
+            names it.
     """
     try:
         with Image.open(file) as image:
             # decodes a JPEG at a fraction of its size where that is still large enough
             image.draft('RGB', (size, size))
+            if image.mode.startswith(('I', 'F')):
+                # Pillow would cut every value above 255 off
+                raise ValueError(f'mode {image.mode} has more than 8 bits per band; convert it')
             upright = ImageOps.exif_transpose(image).convert('RGB')
-    except (UnidentifiedImageError, OSError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f'{file} cannot be read as an image: {error}') from error
     fitted = upright if upright.size == (size, size) else ImageOps.fit(upright, (size, size))
     return torch.from_numpy(np.array(fitted)).permute(2, 0, 1)

@@ -78,11 +78,14 @@ class JointBatches(Dataset[Batch]):
             natural_batch_size: Natural images per batch.
             steps: Batches per epoch. Defaults to one pass over the stream that needs more of them,
                 while the other is reshuffled and repeated.
-            seed: Decides every order.
+            seed: Decides every order, >= 0.
 
         Raises:
-            ValueError: If a stream is smaller than one of its batches.
+            ValueError: If a stream is smaller than one of its batches, *steps* is below 1 or *seed*
+                below 0.
         """
+        if seed < 0 or (steps is not None and steps < 1):
+            raise ValueError(f'steps must be >= 1 and seed >= 0, got {steps} and {seed}')
         self.remote_sensing, self.natural = remote_sensing, natural
         self.batch_size, self.natural_batch_size = batch_size, natural_batch_size
         self.seed = seed

@@ -29,6 +29,7 @@ def draw_report(
     class_colors: Sequence[tuple[int, int, int]],
     pretraining: Curves,
     finetuning: Curves,
+    chance: float,
     title: str,
 ) -> None:
     """Draw scene, truth, prediction, legend and loss curves into a PNG file.
@@ -42,6 +43,7 @@ def draw_report(
         class_colors: Red, green and blue of each class, in [0, 255].
         pretraining: Losses by step.
         finetuning: Losses by step.
+        chance: Contrastive loss of a student that guesses, in nats.
         title: Heads the picture.
     """
     figure = Figure(figsize=(13, 7.6), dpi=110, layout='constrained')
@@ -64,6 +66,7 @@ def draw_report(
     ]
     top.legend(handles=legend, loc='outside lower center', ncols=len(legend), frameon=False)
     left, right = bottom.subplots(1, 2)
+    left.axhline(chance, color='0.5', linestyle=':', label='contrastive, by chance')
     draw_curves(left, pretraining, title='Pre-training: both losses of the student')
     draw_curves(right, finetuning, title='Fine-tuning: cross entropy of a U-Net on that backbone')
     figure.savefig(destination)

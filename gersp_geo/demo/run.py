@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, log
 from os import PathLike
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from .figure import draw_report
 
 MARK = 'made-by-gersp-geo-demo'
 PATCH = 64
+QUEUE = 1024
 # larger than a patch of pre-training: a road is told from a field by what is around it
 FINETUNE_PATCH = 128
 
@@ -70,8 +71,8 @@ class DemoReport:
 def run_demo(
     folder: str | PathLike[str],
     *,
-    pretrain_steps: int = 240,
-    finetune_steps: int = 240,
+    pretrain_steps: int = 200,
+    finetune_steps: int = 120,
     seed: int = 0,
     overwrite: bool = False,
 ) -> DemoReport:
@@ -120,6 +121,7 @@ def run_demo(
             folder / 'pretrain-log', 'train_contrastive_loss_step', 'train_supervised_loss_step'
         ),
         finetuning=read_curves(folder / 'finetune-log', 'train_loss', 'val_loss'),
+        chance=log(1 + QUEUE),
         title=f'mIoU {mean_iou:.2f} on a scene not trained on',
     )
     return DemoReport(
@@ -177,7 +179,7 @@ def pretrain(folder: Path, *, steps: int, seed: int) -> None:
         model='resnet18',
         size=PATCH,
         num_classes=sum(path.is_dir() for path in natural.iterdir()),
-        memory_bank_size=1024,
+        memory_bank_size=QUEUE,
         moco_momentum=0.99,
         lr=0.03,
         restart_period=count_epochs(steps),

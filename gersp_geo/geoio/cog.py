@@ -11,12 +11,15 @@ import rasterio
 import rasterio.shutil
 from affine import Affine
 from numpy.typing import NDArray
+
+# rasterio means to keep this class to itself, but its copying lets it through
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window as RasterioWindow
 
-from .atomic import new_file
 from .styles import class_tag
+from .writing import new_raster, write_window
 
 type Writer = DatasetWriter
 """A map under construction, named here so that other packages need not import rasterio."""
@@ -111,6 +114,7 @@ def write_rows(dst: Writer, row_off: int, pixels: NDArray[np.generic]) -> None:
 
     Raises:
         ValueError: If the shape or the place does not fit the map.
+        OSError: If they cannot be written.
     """
     count, rows, width = pixels.shape
     if (count, width) != (dst.count, dst.width) or not 0 <= row_off <= dst.height - rows:
@@ -118,7 +122,7 @@ def write_rows(dst: Writer, row_off: int, pixels: NDArray[np.generic]) -> None:
             f'rows of shape {pixels.shape} at row {row_off} do not fit a map of shape '
             f'{(dst.count, dst.height, dst.width)}'
         )
-    dst.write(pixels, window=RasterioWindow(0, row_off, width, rows))
+    write_window(dst, pixels, RasterioWindow(0, row_off, width, rows))
 
 
 def finish_cog(
@@ -140,16 +144,25 @@ def finish_cog(
 
     Raises:
         FileExistsError: If *destination* exists and *overwrite* is false.
+        OSError: If *source* is damaged, or there is no room for the copy.
     """
-    with new_file(destination, overwrite=overwrite) as unfinished, rasterio.open(source) as src:
-        rasterio.shutil.copy(
-            src,
-            unfinished,
-            driver='COG',
-            compress='deflate',
-            # differences of neighbours help quantities; class numbers are no quantities
-            predictor='yes' if np.dtype(src.dtypes[0]).kind == 'f' else 'no',
-            overview_resampling=overview_resampling,
-            bigtiff='IF_SAFER',
-            num_threads='ALL_CPUS',
-        )
+    with new_raster(destination, overwrite=overwrite) as unfinished, rasterio.open(source) as src:
+        try:
+            rasterio.shutil.copy(
+                src,
+                unfinished,
+                driver='COG',
+                compress='deflate',
+                # differences of neighbours help quantities; class numbers are no quantities
+                predictor='yes' if np.dtype(src.dtypes[0]).kind == 'f' else 'no',
+                overview_resampling=overview_resampling,
+                bigtiff='IF_SAFER',
+                num_threads='ALL_CPUS',
+            )
+        except (CPLE_BaseError, SystemError) as error:
+            # rasterio raises SystemError where GDAL's threads keep the reason to themselves
+            known = isinstance(error, CPLE_BaseError)
+            reason = ' '.join(str(error).split()) if known else 'GDAL gives no reason'
+            raise OSError(
+                f'{source} cannot be copied to {destination}: {reason}; is the disk full?'
+            ) from error

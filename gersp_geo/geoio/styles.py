@@ -21,6 +21,30 @@ def class_tag(class_names: Sequence[str]) -> dict[str, str]:
     return {'CLASS_NAMES': json.dumps(list(class_names), ensure_ascii=False)}
 
 
+def check_legend(class_names: Sequence[str], class_colors: Sequence[tuple[int, int, int]]) -> None:
+    """Refuse names and colours that make no style.
+
+    Args:
+        class_names: Names of the values 0, 1, ...
+        class_colors: Red, green and blue of each class.
+
+    Raises:
+        ValueError: If there are not as many colours as names, a colour is out of range, or a name
+            holds characters that XML cannot.
+    """
+    if len(class_names) != len(class_colors):
+        raise ValueError(
+            f'class_colors must have one colour per class ({len(class_names)}), '
+            f'got {len(class_colors)}'
+        )
+    for color in class_colors:
+        if len(color) != 3 or not all(0 <= value <= 255 for value in color):
+            raise ValueError(f'a class colour must be three numbers in [0, 255], got {color}')
+    for name in class_names:
+        if not name.isprintable():
+            raise ValueError(f'a class name must be printable text for a style, got {name!r}')
+
+
 def write_qml(
     raster_path: str | PathLike[str],
     class_names: Sequence[str],
@@ -42,17 +66,7 @@ def write_qml(
         ValueError: If there are not as many colours as names, a colour is out of range, or a name
             holds characters that XML cannot.
     """
-    if len(class_names) != len(class_colors):
-        raise ValueError(
-            f'class_colors must have one colour per class ({len(class_names)}), '
-            f'got {len(class_colors)}'
-        )
-    for color in class_colors:
-        if len(color) != 3 or not all(0 <= value <= 255 for value in color):
-            raise ValueError(f'a class colour must be three numbers in [0, 255], got {color}')
-    for name in class_names:
-        if not name.isprintable():
-            raise ValueError(f'a class name must be printable text for a style, got {name!r}')
+    check_legend(class_names, class_colors)
     style = _paletted_style(class_names, class_colors)
     destination = Path(raster_path).with_suffix('.qml')
     with new_file(destination, overwrite=True) as temporary:

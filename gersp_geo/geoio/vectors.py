@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
-from pyogrio.errors import DataSourceError
+from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.crs import CRS
 from rasterio.features import rasterize
 
@@ -59,6 +59,7 @@ def write_vectors(
     Raises:
         FileExistsError: If *destination* exists and *overwrite* is False.
         ValueError: If the suffix is unknown, or *frame* has no CRS.
+        OSError: If it cannot be written.
     """
     final = Path(destination)
     driver = _DRIVERS.get(final.suffix.lower())
@@ -69,7 +70,11 @@ def write_vectors(
     located = frame.to_crs('OGC:CRS84') if driver == 'GeoJSON' else frame
     with new_file(final, overwrite=overwrite) as temporary:
         # without a name of its own, the layer would be called like the temporary file
-        located.to_file(temporary, driver=driver, layer=final.stem, engine='pyogrio')
+        try:
+            located.to_file(temporary, driver=driver, layer=final.stem, engine='pyogrio')
+        except (DataSourceError, DataLayerError) as error:
+            reason = ' '.join(str(error).split())
+            raise OSError(f'{final} cannot be written: {reason}; is the disk full?') from error
     return final
 
 
@@ -94,7 +99,7 @@ def read_vectors(
         raise FileNotFoundError(f'{source} does not exist')
     try:
         frame = geopandas.read_file(source, engine='pyogrio')
-    except DataSourceError as error:
+    except (DataSourceError, DataLayerError) as error:
         reason = ' '.join(str(error).split())
         raise ValueError(f'{source} is not a vector file that GDAL can read: {reason}') from error
     has_geometries = isinstance(frame, geopandas.GeoDataFrame)

@@ -1,6 +1,7 @@
 """Write arrays as GeoTIFFs that other programs understand."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
@@ -9,11 +10,14 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
+from rasterio.errors import RasterioIOError
+from rasterio.io import DatasetWriter
+from rasterio.windows import Window
 
 from .atomic import new_file
-from .styles import class_tag, write_qml
+from .styles import check_legend, class_tag, write_qml
 
-__all__ = ('new_file', 'write_raster')
+__all__ = ('new_file', 'new_raster', 'write_raster', 'write_window')
 
 
 def write_raster(
@@ -54,12 +58,13 @@ def write_raster(
     Raises:
         FileExistsError: If *destination* exists and *overwrite* is False.
         ValueError: If a shape, a length, a colour or *block_size* does not fit.
+        OSError: If it cannot be written completely.
     """
     layers = pixels[np.newaxis] if pixels.ndim == 2 else pixels
     _check_layers(layers, bands=bands, block_size=block_size)
     _check_classes(layers, class_names=class_names, class_colors=class_colors)
     profile = _profile(layers, block_size=block_size)
-    with new_file(destination, overwrite=overwrite) as temporary:
+    with new_raster(destination, overwrite=overwrite) as temporary:
         with rasterio.open(
             temporary, 'w', **profile, crs=crs, transform=transform, nodata=nodata
         ) as dst:
@@ -69,11 +74,83 @@ def write_raster(
                 dst.update_tags(1, **class_tag(class_names))
             for index, name in enumerate(bands, start=1):
                 dst.set_band_description(index, name)
-            dst.write(layers)
+            write_window(dst, layers)
         if class_colors:
             # before the raster gets its name: colours that make no style make no raster either
             write_qml(destination, class_names, class_colors)
     return Path(destination)
+
+
+@contextmanager
+def new_raster(destination: str | PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary path, as :func:`.atomic.new_file`, for a GeoTIFF.
+
+    What GDAL holds back until a file is closed may no longer find room on the disk, and closing
+    tells nobody: the file gets its name only if all that it lists lies inside it.
+
+    Args:
+        destination: The file to make.
+        overwrite: Replace an existing file.
+
+    Yields:
+        The path to write to. The file is to be closed before the block ends.
+
+    Raises:
+        FileExistsError: If *destination* is a folder, or exists and *overwrite* is False.
+        OSError: If the file is incomplete.
+    """
+    with new_file(destination, overwrite=overwrite) as temporary:
+        yield temporary
+        if temporary.exists() and not _is_complete(temporary):
+            raise OSError(f'{destination} could not be written completely; is the disk full?')
+
+
+def write_window(
+    dst: DatasetWriter, pixels: NDArray[np.generic], window: Window | None = None
+) -> None:
+    """Write pixels to an open raster.
+
+    Args:
+        dst: The raster.
+        pixels: Shape (bands, rows, cols).
+        window: Where; None means everywhere.
+
+    Raises:
+        OSError: If they cannot be written; says why in one line.
+    """
+    try:
+        dst.write(pixels, window=window)
+    except RasterioIOError as error:
+        reason = ' '.join(str(error.__cause__ or error).split())
+        raise OSError(f'{dst.name} cannot be written: {reason}; is the disk full?') from error
+
+
+def _is_complete(path: Path) -> bool:
+    """Say whether every block that a GeoTIFF and its overviews list lies inside the file."""
+    length = path.stat().st_size
+    try:
+        with rasterio.open(path) as src:
+            levels = [None, *range(len(src.overviews(1)))]
+        return all(_last_byte(path, level) <= length for level in levels)
+    except RasterioIOError:
+        return False
+
+
+def _last_byte(path: Path, level: int | None) -> int:
+    """Find where the last block of a GeoTIFF, or of one of its overviews, ends."""
+    options = {} if level is None else {'overview_level': level}
+    end = 0
+    with rasterio.open(path, **options) as src:
+        # otherwise a block holds all bands
+        is_by_band = src.profile.get('interleave') == 'band'
+        for band in src.indexes if is_by_band else (1,):
+            for (row, col), _ in src.block_windows(band):
+                offset, size = (
+                    int(src.get_tag_item(f'{what}_{col}_{row}', 'TIFF', bidx=band) or 0)
+                    for what in ('BLOCK_OFFSET', 'BLOCK_SIZE')
+                )
+                end = max(end, offset + size)
+    return end
 
 
 def _check_layers(layers: NDArray[np.generic], *, bands: Sequence[str], block_size: int) -> None:
@@ -101,11 +178,7 @@ def _check_classes(
         raise ValueError(f'class_names need a single band, got {len(layers)} bands')
     if not class_colors:
         return
-    if len(class_colors) != len(class_names):
-        raise ValueError(
-            f'class_colors must have one colour per class ({len(class_names)}), '
-            f'got {len(class_colors)}'
-        )
+    check_legend(class_names, class_colors)
     if layers.dtype not in (np.uint8, np.uint16):
         raise ValueError(f'a colour table needs uint8 or uint16 pixels, got {layers.dtype}')
     if len(class_colors) > 256**layers.dtype.itemsize:

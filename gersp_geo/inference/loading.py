@@ -1,9 +1,7 @@
 """Bring a model and the record of how its input is prepared, from a checkpoint or as given."""
 
-import hashlib
 import inspect
 import json
-import pickle
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torchgeo.tasks import PixelwiseRegression
 
+from ..models.containers import PREPROCESSING_KEY, load_pickle, parse_preprocessing, sha256_of
 from ..records import Preprocessing
 
 type Forward = Callable[[Tensor], Tensor]
@@ -107,7 +106,7 @@ def read_preprocessing(path: str | PathLike[str]) -> Preprocessing:
         record = json.loads(Path(path).read_text(encoding='utf-8'))
     except ValueError as error:
         raise ValueError(f'{path} is not a JSON file: {error}') from error
-    return _parse_record(record, source=path)
+    return parse_preprocessing(record, source=str(path))
 
 
 @contextmanager
@@ -132,8 +131,8 @@ def _load_checkpoint(
     checkpoint = _read_checkpoint(path)
     if given is not None:
         record = given
-    elif 'gersp_geo' in checkpoint:
-        record = _parse_record(checkpoint['gersp_geo'], source=path)
+    elif PREPROCESSING_KEY in checkpoint:
+        record = parse_preprocessing(checkpoint[PREPROCESSING_KEY], source=str(path))
     else:
         raise ValueError(
             f'{path} does not say how its input is prepared; pass preprocessing '
@@ -151,10 +150,12 @@ def _load_checkpoint(
     except (RuntimeError, TypeError, ValueError) as error:
         reason = ' '.join(str(error).split())
         raise ValueError(f'{path} does not fit {cls.__name__}: {reason}') from error
-    with path.open('rb') as stream:
-        sha256 = hashlib.file_digest(stream, 'sha256').hexdigest()
     return LoadedModel(
-        forward=task, scores=_scores(task), preprocessing=record, name=path.name, sha256=sha256
+        forward=task,
+        scores=_scores(task),
+        preprocessing=record,
+        name=path.name,
+        sha256=sha256_of(path),
     )
 
 
@@ -162,28 +163,11 @@ def _read_checkpoint(path: Path) -> Mapping[str, Any]:
     """Read a Lightning checkpoint without running code from it."""
     if not path.is_file():
         raise FileNotFoundError(f'{path} does not exist')
-    try:
-        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        # torch's own words advise to switch its protection off
-        raise ValueError(
-            f'{path} is not a checkpoint, is damaged, or holds objects that only running code '
-            'from it would load; pass a checkpoint that torch.load(weights_only=True) reads'
-        ) from error
+    checkpoint = load_pickle(path)
     needed = ('state_dict', 'hyper_parameters')
-    if not isinstance(checkpoint, dict) or not all(key in checkpoint for key in needed):
+    if not all(isinstance(checkpoint.get(key), Mapping) for key in needed):
         raise ValueError(f'{path} is not a Lightning checkpoint: it lacks {" or ".join(needed)}')
     return checkpoint
-
-
-def _parse_record(record: object, *, source: object) -> Preprocessing:
-    """Check and convert a record of preprocessing."""
-    try:
-        if not isinstance(record, dict):
-            raise TypeError(f'preprocessing must be a mapping, got {type(record).__name__}')
-        return Preprocessing.from_dict(record)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f'{source}: {error}') from error
 
 
 def _find_class(
@@ -202,7 +186,8 @@ def _find_class(
         )
     try:
         found: object = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    # importlib raises TypeError for a relative name
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ValueError(f'task_class {named!r} cannot be imported: {error}') from error
     if isinstance(found, type) and issubclass(found, LightningModule):
         return found

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..geoio.cog import MapLayout, OverviewResampling
 from ..geoio.reading import RasterHeader
+from ..geoio.styles import check_legend
 from ..records import Preprocessing
 
 type Output = Literal['classes', 'probabilities', 'values']
@@ -99,10 +100,14 @@ def layout_map(
         nodata. 32-bit floats with NaN for nodata otherwise, one band per channel.
 
     Raises:
-        ValueError: If the record names another number of classes than the model returns.
+        ValueError: If the record names another number of classes than the model returns, or its
+            names or colours make no legend.
     """
     is_classes = output == 'classes'
     names = _class_names(preprocessing, classes=max(channels, 2)) if is_classes else ()
+    colors = preprocessing.class_colors or _palette(len(names))
+    if is_classes:
+        check_legend(names, colors)
     is_small = len(names) <= _MAX_UINT8_CLASSES
     layout = MapLayout(
         height=header.height,
@@ -113,7 +118,7 @@ def layout_map(
         nodata=255 if is_small else 65535,
         descriptions=('class',),
         class_names=names,
-        class_colors=preprocessing.class_colors or _palette(len(names)),
+        class_colors=colors,
     )
     if is_classes:
         return layout

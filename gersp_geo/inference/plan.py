@@ -174,6 +174,9 @@ def prepare(
     """Load the model, read the header of the scene, and check that all fits together."""
     _check_destination(source, destination, overwrite=options.overwrite)
     header = read_header(source)
+    if np.dtype(header.dtype).kind == 'c':
+        # torch would drop the imaginary part
+        raise ValueError(f'{source} holds complex numbers ({header.dtype}); make real ones first')
     loaded = load_model(model, preprocessing=options.preprocessing, task_class=options.task_class)
     record = loaded.preprocessing
     device = _find_device(options.device)
@@ -204,6 +207,8 @@ def _check_destination(
 ) -> None:
     """Refuse to replace what must stay."""
     final = Path(destination)
+    if final.is_dir():
+        raise FileExistsError(f'{final} is a folder; pass the path of a file')
     if final.exists() and Path(source).exists() and final.samefile(source):
         raise ValueError(f'{final} is the scene itself; pass another destination')
     if final.exists() and not overwrite:
@@ -211,8 +216,14 @@ def _check_destination(
 
 
 def _find_device(device: str) -> str:
-    """Choose an accelerator if there is one."""
+    """Choose an accelerator if there is one; refuse a device that is not there."""
     if device != 'auto':
+        try:
+            torch.empty(0, device=device)
+        # AssertionError is what builds of torch without CUDA raise
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).partition('\n')[0]
+            raise ValueError(f'device {device!r} cannot be used: {reason}') from error
         return device
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     return 'cpu' if accelerator is None else accelerator.type

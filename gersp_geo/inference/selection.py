@@ -17,7 +17,8 @@ def select_bands(
         header: Header of the scene.
         preprocessing: Names the bands that the model was trained on.
         bands: 1-based indices in the model's order. None selects by name where the scene names
-            its bands, and takes them in order where it does not and their number is right.
+            its bands, each with a name of its own, and takes them in order where it does not and
+            their number is right.
         source: Name of the scene, for messages.
 
     Returns:
@@ -36,10 +37,10 @@ def select_bands(
             )
         return tuple(bands)
     usable = [band for band in range(1, header.count + 1) if band not in header.alpha]
-    named = {header.descriptions[band - 1]: band for band in usable}
-    if all(name in named for name in wanted):
-        return tuple(named[name] for name in wanted)
-    if set(named) == {None} and len(usable) == len(wanted):
+    names = [header.descriptions[band - 1] for band in usable]
+    if all(names.count(name) == 1 for name in wanted):
+        return tuple(usable[names.index(name)] for name in wanted)
+    if set(names) == {None} and len(usable) == len(wanted):
         return tuple(usable)
     present = ', '.join(header.descriptions[band - 1] or f'{band} (unnamed)' for band in usable)
     raise ValueError(

@@ -137,7 +137,7 @@ def _fits(tensors: Mapping[str, Tensor], wanted: Architecture) -> bool:
     names = {name for name in without_heads(tensors, wanted.heads) if not is_counter(name)}
     if names != {name for name in wanted.shapes if not is_counter(name)}:
         return False
-    if tensors[wanted.stem].ndim != 4:
+    if not wanted.stem or tensors[wanted.stem].ndim != 4:
         return False
     # the second axis of the stem is the number of bands
     return all(

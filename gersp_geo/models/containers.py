@@ -103,6 +103,48 @@ def parse(loaded: Mapping[str, Any], *, source: str) -> Content:
     )
 
 
+def load_pickle(path: Path) -> Mapping[str, Any]:
+    """Read what ``torch.save`` wrote, onto the CPU and without running code from it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The mapping in it.
+
+    Raises:
+        ValueError: If it is damaged, of another kind, or would run code on loading.
+    """
+    try:
+        loaded = torch.load(path, map_location='cpu', weights_only=True)
+    # what torch trips over in a damaged file depends on the byte that is wrong
+    except (
+        pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, IndexError,
+        AttributeError, TypeError, AssertionError,
+    ) as error:  # fmt: skip
+        raise ValueError(f'{path} is no checkpoint that loads safely: {_reason(error)}') from error
+    return _mapping(loaded, source=str(path))
+
+
+def parse_preprocessing(record: object, *, source: str) -> Preprocessing:
+    """Check and convert a record of preprocessing.
+
+    Args:
+        record: What ``Preprocessing.to_dict`` returns.
+        source: Named in errors.
+
+    Returns:
+        The record.
+
+    Raises:
+        ValueError: If it is no such record.
+    """
+    try:
+        return Preprocessing.from_dict(dict(_mapping(record, source='preprocessing')))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f'{source}: {error}') from error
+
+
 def sha256_of(path: Path) -> str:
     """Compute the SHA-256 of a file, in hexadecimal."""
     with path.open('rb') as stream:
@@ -110,15 +152,8 @@ def sha256_of(path: Path) -> str:
 
 
 def _open_pickle(path: Path) -> Content:
-    """Read what ``torch.save`` wrote."""
-    try:
-        loaded = torch.load(path, map_location='cpu', weights_only=True)
-    except (
-        pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, IndexError,
-        AttributeError, TypeError, UnicodeDecodeError,
-    ) as error:  # fmt: skip
-        raise ValueError(f'{path} is no checkpoint that loads safely: {_reason(error)}') from error
-    loaded = _mapping(loaded, source=str(path))
+    """Read what ``torch.save`` wrote, with the record beside it."""
+    loaded = load_pickle(path)
     content = parse(loaded, source=str(path))
     sidecar = path.with_name(f'{path.name}.json')
     if sidecar.is_file():
@@ -173,14 +208,8 @@ def _name(model: object) -> str | None:
 
 
 def _preprocessing(record: object, *, source: str) -> Preprocessing | None:
-    """Check and convert a record of preprocessing."""
-    if record is None:
-        return None
-    fields = dict(_mapping(record, source=f'{source}: {PREPROCESSING_KEY}'))
-    try:
-        return Preprocessing.from_dict(fields)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f'{source}: {error}') from error
+    """Check and convert a record of preprocessing, if there is one."""
+    return None if record is None else parse_preprocessing(record, source=source)
 
 
 def _provenance(record: object, *, source: str) -> dict[str, str]:
@@ -200,10 +229,10 @@ def _mapping(value: object, *, source: str) -> Mapping[str, Any]:
 
 def _read_json(path: Path) -> Mapping[str, Any]:
     """Read a JSON object from a file."""
-    return _parse_json(path.read_text(encoding='utf-8'), source=str(path))
+    return _parse_json(path.read_bytes(), source=str(path))
 
 
-def _parse_json(text: str, *, source: str) -> Mapping[str, Any]:
+def _parse_json(text: str | bytes, *, source: str) -> Mapping[str, Any]:
     """Read a JSON object."""
     try:
         parsed = json.loads(text)

@@ -125,9 +125,11 @@ def remember(path: Path) -> None:
     try:
         with new_file(sidecar, overwrite=True) as temporary:
             temporary.write_text(f'{sha256_of(path)}  {path.name}\n', encoding='ascii')
-    except PermissionError:
+    # a folder on a read-only file system gives no PermissionError
+    except OSError as error:
         warnings.warn(
-            f'{sidecar} cannot be written; a later change of {path.name} will go unnoticed',
+            f'{sidecar} cannot be written ({error.strerror or error}); a later change of {path.name} '
+            'will go unnoticed',
             stacklevel=2,
         )
 

@@ -33,6 +33,19 @@ def check_sizes(query_view: Tensor, natural_view: Tensor) -> None:
         )
 
 
+def check_labels(label: Tensor, *, num_classes: int) -> None:
+    """Refuse labels that the classification head has no logit for.
+
+    Raises:
+        ValueError: Names the largest label and the number of classes.
+    """
+    if (largest := int(label.max())) >= num_classes:
+        raise ValueError(
+            f'num_classes must be above every label, got num_classes={num_classes} and a natural '
+            f'image of class {largest}'
+        )
+
+
 def check_arguments(hparams: Mapping[str, Any]) -> None:
     """Refuse values for which the method is not defined.
 

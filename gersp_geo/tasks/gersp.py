@@ -21,7 +21,7 @@ from ..models import load_backbone
 from ..momentum import enqueue, update_teacher
 from ..records import Batch, Preprocessing
 from ..transforms import place_rgb, released_recipe, spectral_recipe
-from .arguments import check_arguments, check_sizes
+from .arguments import check_arguments, check_labels, check_sizes
 
 
 class GeRSPTask(BaseTask):
@@ -104,13 +104,16 @@ class GeRSPTask(BaseTask):
         self.weights = weights
         super().__init__()
         natural = released_recipe(size=size, scale=RGB.scale, mean=RGB.mean, std=RGB.std)
-        self.augmentation_natural = augmentation_natural or natural
+        # not `or`: an empty Sequential is false
+        self.augmentation_natural = (
+            natural if augmentation_natural is None else augmentation_natural
+        )
         self.default_views = augmentation1 is None
         if augmentation1 is None and in_channels == 3:
             augmentation1 = natural
         # without pipelines of their own, the views of other bands are set up with the data
-        self.augmentation1 = augmentation1 or nn.Identity()
-        self.augmentation2 = augmentation2 or self.augmentation1
+        self.augmentation1 = nn.Identity() if augmentation1 is None else augmentation1
+        self.augmentation2 = self.augmentation1 if augmentation2 is None else augmentation2
 
     def configure_models(self) -> None:
         """Initialize student, teacher, heads and queue."""
@@ -228,12 +231,14 @@ class GeRSPTask(BaseTask):
         loss = contrastive
         if supervised:
             logits, label = self.classification_head(features[pairs:]), batch['natural']['label']
+            if batch_idx == 0:  # not in every step: the check waits for the device
+                check_labels(label, num_classes=self.hparams['num_classes'])
             classification = F.cross_entropy(logits, label)
             loss = contrastive + self.hparams['supervised_weight'] * classification
             logged['train_supervised_loss'] = classification
             for k in (1, 5):
                 logged[f'train_supervised_acc{k}'] = top_k_accuracy(logits.detach(), label, k=k)
-        enqueue(self.queue, self.queue_ptr, key)
+        enqueue(self.queue, self.queue_ptr, self.gather_keys(key))
         # far below 1 / sqrt(num_features) when all images get the same features
         logged['train_ssl_std'] = F.normalize(features[:pairs].detach(), dim=1).std(dim=0).mean()
         self.log_step({'train_loss': loss} | logged, batch_size=pairs)
@@ -298,6 +303,24 @@ class GeRSPTask(BaseTask):
             update_teacher(self.projection_head_momentum, self.projection_head, momentum=kept)
         features = self.backbone_momentum(images)
         return F.normalize(self.projection_head_momentum(features), dim=1)
+
+    def gather_keys(self, key: Tensor) -> Tensor:
+        """Collect the keys of all processes, so that each holds the same queue.
+
+        Without it, the queue of the first process would replace the others' in every step, since
+        distributed training synchronises buffers.
+
+        Args:
+            key: Keys of this process, shape (B, output_dim).
+
+        Returns:
+            Keys in the order of processes, shape (processes * B, output_dim); *key* itself without
+            a Trainer or with one process.
+        """
+        if self._trainer is None:
+            return key
+        gathered: Tensor = self.all_gather(key)  # type: ignore[assignment]  # a tensor gives one
+        return gathered.flatten(0, -2)
 
     @property
     def backbone_dtype(self) -> torch.dtype:

@@ -4,7 +4,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gersp_geo.datamodules.normalization import Normalize, RandomFlips, measure_bands, turn
+from gersp_geo.datamodules.normalization import (
+    Normalize,
+    RandomFlips,
+    imagenet_statistics,
+    measure_bands,
+    turn,
+)
 from gersp_geo.records import Preprocessing
 
 
@@ -66,3 +72,16 @@ def test_nothing_observed_raises_and_a_constant_band_gets_one() -> None:
     with pytest.raises(ValueError, match='no observed pixel'):
         measure_bands([(image, none)], scale=[1.0])
     assert measure_bands([(image, ~none)], scale=[1.0]) == ([1.0], [1.0])
+
+
+def test_a_scale_of_another_band_count_is_refused() -> None:
+    image, valid = np.ones((4, 2, 2)), np.ones((2, 2), dtype=bool)
+    with pytest.raises(ValueError, match=r'scale must have one value per band \(4\), got 2'):
+        measure_bands([(image, valid)], scale=[1.0, 1.0])
+
+
+def test_the_statistics_of_photographs_follow_the_order_of_their_bands() -> None:
+    assert imagenet_statistics(('blue', 'green', 'red')) == (
+        [0.406, 0.456, 0.485], [0.225, 0.224, 0.229],
+    )  # fmt: skip
+    assert imagenet_statistics(('band_1', 'band_2', 'band_3'))[0] == [0.485, 0.456, 0.406]

@@ -146,3 +146,46 @@ def test_a_missing_or_empty_folder_is_named(tmp_path: Path, natural: Path, kind:
         folder.mkdir()
     with pytest.raises(FileNotFoundError, match='archive'):
         module(folder, natural).setup('fit')
+
+
+def test_missing_pixels_of_float_tiles_are_nan_and_training_stays_finite(
+    tmp_path: Path, tiles: Path
+) -> None:
+    for path in tiles.iterdir():
+        with rasterio.open(path) as src:
+            pixels, profile = src.read().astype('float32'), src.profile
+        pixels[:, 20:50, 20:50] = -9999
+        with rasterio.open(path, 'w', **(profile | {'dtype': 'float32', 'nodata': -9999})) as dst:
+            dst.write(pixels)
+    data = module(tiles, None)
+    data.setup('fit')
+    assert data.batches is not None
+    image = data.batches[0, 0]['remote_sensing']['image']
+    assert image.isnan().any()
+    assert image.nan_to_num().min() >= 0
+    task = GeRSPTask(
+        model='resnet18', in_channels=4, size=32, num_classes=2, memory_bank_size=8,
+        supervised_weight=0.0,
+    )  # fmt: skip
+    trainer = Trainer(
+        max_steps=2, logger=False, enable_checkpointing=False, enable_progress_bar=False
+    )
+    trainer.fit(task, datamodule=data)
+    assert all(view.isfinite().all() for view in task.two_views(image))
+    assert trainer.callback_metrics['train_loss'].isfinite()
+
+
+@pytest.mark.parametrize(('dtype', 'unit'), [('uint8', '0.00392157'), ('float32', '1')])
+def test_a_scale_that_the_task_would_not_apply_is_refused(
+    tmp_path: Path, dtype: str, unit: str
+) -> None:
+    write_tile(tmp_path / 'a.tif', bands=2, dtype=dtype)
+    data = module(tmp_path, None, batch_size=1, scale=[1e-4, 1e-4])
+    with pytest.raises(ValueError, match=f'scale must be {unit} for torch.{dtype}'):
+        data.describe()
+
+
+def test_a_folder_of_geotiffs_and_photographs_is_refused(tiles: Path, natural: Path) -> None:
+    (natural / 'cat' / '0.jpg').rename(tiles / 'preview.jpg')
+    with pytest.raises(ValueError, match=r'both images \(\.jpg\) and GeoTIFFs \(\.tif\)'):
+        module(tiles, natural).setup('fit')

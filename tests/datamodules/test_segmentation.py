@@ -20,6 +20,7 @@ from torchgeo.tasks import BaseTask
 from gersp_geo.bands import RGB, SENTINEL2
 from gersp_geo.datamodules.labelled import TrainingPatches
 from gersp_geo.datamodules.segmentation import GeoTIFFSegmentationDataModule
+from gersp_geo.records import Window
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'finetune'
 GRID = from_origin(500000, 5000000, 2, 2)
@@ -167,7 +168,9 @@ def test_measured_statistics_leave_nodata_out(tmp_path: Path) -> None:
     assert record.class_names == ('class_0', 'class_1')
     mask = torch.cat([batch['mask'] for batch in datamodule.val_dataloader()])
     image = torch.cat([batch['image'] for batch in datamodule.val_dataloader()])
-    assert torch.equal(mask == 255, (image == 0).all(dim=1))
+    assert torch.equal(mask == 255, image.isnan().all(dim=1))
+    # what is no observation is the mean to the model, as in prediction
+    assert (datamodule.aug({'image': image})['image'].movedim(1, -1)[mask == 255] == 0).all()
 
 
 def test_patches_of_sparse_polygons_hold_labels(tmp_path: Path) -> None:
@@ -226,6 +229,15 @@ def test_images_smaller_than_a_patch_are_padded_without_labels(tmp_path: Path) -
         assert (sample['mask'][:10] < 3).all()
 
 
+@pytest.mark.parametrize('dtype', ['int8', 'int16', 'uint16'])
+def test_masks_of_any_integer_type_are_read(scenes: Path, dtype: str) -> None:
+    mask = noise(1, 70, 64) % 5
+    write(scenes / 'masks' / 'b.tif', mask.astype(dtype), nodata=4)
+    tiles = training(module(scenes)).tiles
+    whole = Window(row_off=0, col_off=0, height=70, width=64)
+    assert np.array_equal(tiles.read_mask(1, whole), np.where(mask[0] == 4, 255, mask[0]))
+
+
 def test_masks_must_fit_their_images(scenes: Path) -> None:
     mask = scenes / 'masks' / 'b.tif'
     wrong: tuple[tuple[NDArray[Any], Affine, str], ...] = (
@@ -252,9 +264,11 @@ def test_masks_must_fit_their_images(scenes: Path) -> None:
         ({'labels': 'l'}, 'go together'),
         ({'masks': 'm', 'attribute': 'a'}, 'go together'),
         ({'masks': 'm', 'mean': [0.0]}, 'go together'),
+        ({'masks': 'm', 'length': 0}, 'length must be >= 1'),
+        ({'masks': 'm', 'seed': -1}, 'seed >= 0'),
     ],
 )
-def test_contradicting_arguments_raise(options: dict[str, Any], rule: str) -> None:
+def test_contradicting_or_impossible_arguments_raise(options: dict[str, Any], rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         GeoTIFFSegmentationDataModule('images', **options)
 

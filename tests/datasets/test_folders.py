@@ -84,3 +84,9 @@ def test_a_broken_file_is_named(tmp_path: Path, content: bytes | None) -> None:
     file.write_bytes(file.read_bytes()[:300] if content is None else content)
     with pytest.raises(ValueError, match=r'broken\.jpg cannot be read as an image'):
         decode_image(file, size=8)
+
+
+def test_more_than_eight_bits_are_refused_rather_than_cut_off(tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 8), 4000, dtype='uint16')).save(tmp_path / 'deep.png')
+    with pytest.raises(ValueError, match=r'deep\.png .* more than 8 bits per band; convert it'):
+        decode_image(tmp_path / 'deep.png', size=8)

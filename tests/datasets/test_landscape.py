@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import geopandas
@@ -218,3 +220,14 @@ def test_existing_data_and_bad_numbers_are_refused(small_data: Path, tmp_path: P
     with pytest.raises(ValueError, match='seed must be >= 0, got -1'):
         write_sample_data(tmp_path / 'new', seed=-1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_landscape_needs_neither_torch_nor_torchgeo() -> None:
+    code = (
+        'import sys, gersp_geo.datasets.landscape\n'
+        'print([name for name in ("torch", "torchgeo") if name in sys.modules])'
+    )
+    answer = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == '[]'

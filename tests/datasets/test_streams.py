@@ -110,3 +110,9 @@ def test_without_natural_images_a_batch_has_one_stream() -> None:
 def test_a_stream_smaller_than_its_batch_is_refused(remote: int, natural: int) -> None:
     with pytest.raises(ValueError, match=r'batch size of the .* stream must be in \[1, samples='):
         joint(remote=remote, natural=natural)
+
+
+@pytest.mark.parametrize('wrong', [{'steps': 0}, {'seed': -1}])
+def test_wrong_numbers_raise(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match='steps must be >= 1 and seed >= 0, got'):
+        joint(**wrong)

@@ -63,6 +63,7 @@ def test_the_picture_shows_scene_truth_and_prediction(tmp_path: Path) -> None:
         class_colors=((10, 200, 30), (20, 40, 240)),
         pretraining={'train_loss': ([0, 5, 10], [3.0, 2.0, 1.0])},
         finetuning={'train_loss': ([0, 5, 10], [3.0, 2.0, 1.0])},
+        chance=4.0,
         title='test',
     )
     colors = {

@@ -2,6 +2,8 @@
 
 import json
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,8 +113,31 @@ def test_a_damaged_source_leaves_nothing_behind(tmp_path: Path) -> None:
     with create_map(source, CLASSES, tags={}) as dst:
         write_rows(dst, 0, np.random.default_rng(0).integers(0, 2, (1, 700, 600), dtype='uint8'))
     source.write_bytes(source.read_bytes()[:20_000])
-    with pytest.raises(Exception, match=r'rows\.tif.* failed'):
+    with pytest.raises(
+        OSError, match=r'rows\.tif cannot be copied to .*map\.tif: .* failed'
+    ) as info:
         finish_cog(source, tmp_path / 'map.tif', overview_resampling='mode')
+    assert '\n' not in str(info.value)
+    assert [path.name for path in tmp_path.iterdir()] == ['rows.tif']
+
+
+@pytest.mark.parametrize('share', [0.002, 0.5, 0.85, 0.95, 0.999])
+def test_a_full_disk_leaves_nothing_behind(
+    tmp_path: Path, small_disk: Callable[[int], AbstractContextManager[None]], share: float
+) -> None:
+    # noise: all blocks are of one size, and what GDAL holds back until the end is large
+    layout = replace(
+        CLASSES, height=300, width=300, dtype='float32', nodata=math.nan, class_colors=()
+    )
+    noise = np.random.default_rng(0).random((1, 300, 300), dtype='float32')
+    size = make(tmp_path, layout, noise).stat().st_size
+    (tmp_path / 'map.tif').unlink()
+    with (
+        small_disk(int(share * size)),
+        pytest.raises(OSError, match=r'map\.tif.* is the disk full\?') as info,
+    ):
+        finish_cog(tmp_path / 'rows.tif', tmp_path / 'map.tif', overview_resampling='average')
+    assert '\n' not in str(info.value)
     assert [path.name for path in tmp_path.iterdir()] == ['rows.tif']
 
 

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,17 @@ def test_existing_file_and_bad_frames_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='no CRS'):
         write_vectors(tmp_path / 'b.gpkg', frame.set_crs(None, allow_override=True))
     assert [entry.name for entry in tmp_path.iterdir()] == ['a.gpkg']
+
+
+@pytest.mark.parametrize('name', ['a.gpkg', 'a.geojson'])
+def test_a_full_disk_leaves_nothing_behind(
+    tmp_path: Path, name: str, small_disk: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    frame = frame_of(*(Point(LEFT + i, TOP) for i in range(3000)))
+    with small_disk(10_000), pytest.raises(OSError, match='is the disk full') as info:
+        write_vectors(tmp_path / name, frame)
+    assert '\n' not in str(info.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unreadable_files_are_named(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +150,19 @@ def test_refused_input_leaves_no_file(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=message):
             write_raster(tmp_path / 'r.tif', pixels, **PLACED, **options)
         assert content(tmp_path) == []
+
+
+@pytest.mark.parametrize('share', [0.002, 0.5, 0.85, 0.95, 0.999])
+def test_a_full_disk_leaves_nothing_behind(
+    tmp_path: Path, small_disk: Callable[[int], AbstractContextManager[None]], share: float
+) -> None:
+    noise = np.random.default_rng(0).random((300, 300), dtype='float32')
+    size = write_raster(tmp_path / 'r.tif', noise, **PLACED).stat().st_size
+    (tmp_path / 'r.tif').unlink()
+    with small_disk(int(share * size)), pytest.raises(OSError, match=r'is the disk full\?') as info:
+        write_raster(tmp_path / 'r.tif', noise, **PLACED)
+    assert '\n' not in str(info.value)
+    assert content(tmp_path) == []
 
 
 def test_large_rasters_may_become_bigtiff_and_small_ones_stay_classic(tmp_path: Path) -> None:

@@ -391,6 +391,17 @@ def test_an_existing_map_is_kept_before_any_work(tmp_path: Path) -> None:
     assert (tmp_path / 'map.tif').read_text() == 'precious'
 
 
+def test_a_folder_is_refused_before_any_work(tmp_path: Path) -> None:
+    source = write(tmp_path / 'scene.tif', noise((1, 20, 20)))
+    (tmp_path / 'maps').mkdir()
+    model = Counter()
+    with pytest.raises(FileExistsError, match=r'maps is a folder; pass the path of a file'):
+        predict_geotiff(
+            model, source, tmp_path / 'maps', preprocessing=record_for(1), overwrite=True
+        )
+    assert model.patches == 0
+
+
 def test_the_scene_itself_is_never_replaced(tmp_path: Path) -> None:
     source = write(tmp_path / 'scene.tif', noise((1, 20, 20)))
     with pytest.raises(ValueError, match='is the scene itself'):

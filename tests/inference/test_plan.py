@@ -78,6 +78,7 @@ def test_automatic_batches_hold_a_megapixel_on_a_cpu(
         ({'blend': 'gauss'}, "blend must be 'hann' or 'crop', got 'gauss'"),
         ({'output': 'vectors'}, "got 'vectors'"),
         ({'batch_size': 0}, "batch_size must be >= 1 or 'auto', got 0"),
+        ({'device': 'abacus'}, "device 'abacus' cannot be used: "),
     ],
     ids=str,
 )
@@ -122,6 +123,25 @@ def test_names_must_be_as_many_as_classes(tmp_path: Path) -> None:
             plan_prediction(
                 nn.Identity(), source, tmp_path / 'map.tif', preprocessing=record, output=output
             )
+
+
+def test_names_that_make_no_legend_are_refused(tmp_path: Path) -> None:
+    source = make_scene(tmp_path / 'scene.tif')
+    record = replace(RGB, class_names=('water', 'two\nlines', 'road'))
+    with pytest.raises(ValueError, match='a class name must be printable text'):
+        plan_prediction(nn.Identity(), source, tmp_path / 'map.tif', preprocessing=record)
+
+
+def test_complex_numbers_are_refused(tmp_path: Path) -> None:
+    with rasterio.open(
+        tmp_path / 'scene.tif', 'w', driver='GTiff', height=4, width=4, count=3, dtype='complex64',
+        crs='EPSG:32632', transform=Affine(1, 0, 4e5, 0, -1, 5e6),
+    ):  # fmt: skip
+        pass
+    with pytest.raises(ValueError, match=r'scene\.tif holds complex numbers \(complex64\)'):
+        plan_prediction(
+            nn.Identity(), tmp_path / 'scene.tif', tmp_path / 'map.tif', preprocessing=RGB
+        )
 
 
 def test_regression_and_labels_choose_their_map(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def test_bands_given_are_taken_whatever_the_names() -> None:
         ((None,) * 4, r'4 \(unnamed\)'),
         (('B4', 'B3', 'B2'), 'B4, B3, B2'),
         (('red', 'green', None), r'red, green, 3 \(unnamed\)'),
+        (('red', 'green', 'blue', 'red'), 'red, green, blue, red'),
     ],
 )
 def test_nothing_is_guessed_where_names_and_numbers_do_not_decide(

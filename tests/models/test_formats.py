@@ -1,11 +1,13 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
 from torch import Tensor
 
+from gersp_geo.models.containers import open_checkpoint
 from gersp_geo.models.formats import FORMATS, read_checkpoint, read_state_dict
 from gersp_geo.records import Preprocessing
 
@@ -143,6 +145,33 @@ def test_a_truncated_file_is_refused_in_one_line(
     path.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(ValueError, match=name) as error:
         read_checkpoint(path)
+    assert one_line(error)
+
+
+@pytest.mark.filterwarnings('ignore:Detected pickle protocol')
+def test_a_damaged_old_file_is_refused_whatever_byte_is_wrong(tmp_path: Path) -> None:
+    # from before zip archives; torch raises errors of eight kinds for it
+    path = tmp_path / 'old.pth'
+    torch.save({'state_dict': {'a': torch.zeros(3)}}, path, _use_new_zipfile_serialization=False)
+    whole, random = path.read_bytes(), Random(0)
+    messages = []
+    for _ in range(500):
+        damaged = bytearray(whole)
+        damaged[random.randrange(len(whole))] = random.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            open_checkpoint(path)
+        except ValueError as error:
+            messages.append(str(error))
+    assert len(messages) > 250
+    assert not any('\n' in message for message in messages)
+
+
+def test_a_record_that_is_no_text_is_refused_by_name(tmp_path: Path, student: StateDict) -> None:
+    torch.save(student, tmp_path / 'a.pth')
+    (tmp_path / 'a.pth.json').write_bytes(b'{"\xff": 1}')
+    with pytest.raises(ValueError, match=r'a\.pth\.json is not JSON') as error:
+        read_checkpoint(tmp_path / 'a.pth')
     assert one_line(error)
 
 

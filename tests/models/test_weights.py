@@ -1,3 +1,4 @@
+import errno
 import pickle
 import sys
 from pathlib import Path
@@ -147,6 +148,18 @@ def test_a_file_that_changes_is_refused(folder: Path, backbone: StateDict) -> No
     assert '\n' not in str(error.value)
     (folder / 'GeRSP.pth.sha256').unlink()
     assert equal(GeRSP_Weights.RESNET50.get_state_dict(), changed)
+
+
+def test_a_folder_that_cannot_be_written_to_is_a_warning(
+    placed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        # a mounted file system that is read-only gives no PermissionError
+        raise OSError(errno.EROFS, 'Read-only file system')
+
+    monkeypatch.setattr('gersp_geo.models.storage.new_file', refuse)
+    with pytest.warns(UserWarning, match=r'sha256 cannot be written \(Read-only file system\)'):
+        assert len(GeRSP_Weights.RESNET50.get_state_dict()) == 318
 
 
 def test_an_incomplete_file_is_refused_and_not_remembered(

@@ -238,9 +238,31 @@ def test_views_of_two_sizes_are_refused() -> None:
         task.training_step(batch, 0)
 
 
+def test_a_label_without_a_logit_is_refused() -> None:
+    batch = make_batch()
+    batch['natural']['label'][2] = CLASSES
+    with pytest.raises(ValueError, match='got num_classes=5 and a natural image of class 5'):
+        make_task().training_step(batch, 0)
+
+
 def test_features_are_those_of_the_backbone() -> None:
     task = make_task().eval()
     images = torch.rand(2, 3, SIDE, SIDE)
     assert torch.equal(task(images), task.backbone(images))
     assert task(images).shape == (2, task.backbone.num_features)
     assert math.isfinite(task(images).sum().item())
+
+
+def test_the_queue_takes_the_keys_of_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    task, key = make_task(), torch.rand(2, 8)
+    assert task.gather_keys(key) is key
+    task._trainer = object()  # type: ignore[assignment]  # noqa: SLF001
+    monkeypatch.setattr(task, 'all_gather', lambda mine: torch.stack([mine, mine + 1, mine + 2]))
+    assert torch.equal(task.gather_keys(key), torch.cat([key, key + 1, key + 2]))
+
+
+def test_a_pipeline_without_steps_is_a_choice() -> None:
+    empty = nn.Sequential()
+    task = make_task(augmentation1=nn.ReLU(), augmentation2=empty, augmentation_natural=empty)
+    assert task.augmentation2 is empty
+    assert task.augmentation_natural is empty

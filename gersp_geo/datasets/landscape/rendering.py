@@ -66,7 +66,8 @@ def render(terrain: Terrain, look: Look) -> Image:
     rng = np.random.default_rng([look.seed, 2])
     shape = terrain.shape
     canopy = make_canopy(shape, terrain.trees)
-    built = building_index(shape, terrain.buildings) > 0
+    index = building_index(shape, terrain.buildings)
+    built = index > 0
     toward_sun = rng.uniform(-0.9, 0.9) + (0 if look.southern else np.pi)
     # (rows, cols): from the ground to the sun; rows grow southwards
     sun = np.array([-np.cos(toward_sun), np.sin(toward_sun)])
@@ -78,10 +79,8 @@ def render(terrain: Terrain, look: Look) -> Image:
     _paint_roofs(rng, image, terrain.buildings, sun=sun)
     heights = np.where(canopy.dome > 0, 4 + 5 * canopy.dome, 0).astype(np.float32)
     heights[(terrain.depth > 0) | (terrain.paved > 0)] = 0
-    index = building_index(shape, terrain.buildings)
-    heights[built] = np.array([b.height for b in terrain.buildings], dtype=np.float32)[
-        index[built] - 1
-    ]
+    roofs = np.array([b.height for b in terrain.buildings], dtype=np.float32)
+    heights[built] = roofs[index[built] - 1]
     shade = _shadows(heights, sun=sun, steepness=float(rng.uniform(0.75, 1.25)))
     # the sky still lights a shadow, more blue than red
     dark = np.array([0.50, 0.46, 0.38, 0.55], dtype=np.float32)[:, None, None]
