@@ -1,6 +1,7 @@
 """What rides along with training: the preprocessing record in every checkpoint."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
@@ -59,10 +60,7 @@ class PreprocessingRecord(Callback):
     ) -> None:
         """Add the record under the key ``gersp_geo``, as plain dictionaries and lists."""
         record = self.record or self.find_record(trainer, pl_module)
-        task = type(pl_module)
-        checkpoint[KEY] = replace(
-            record, task_class=f'{task.__module__}.{task.__qualname__}'
-        ).to_dict()
+        checkpoint[KEY] = replace(record, task_class=import_path(type(pl_module))).to_dict()
 
     def find_record(self, trainer: Trainer, pl_module: LightningModule) -> Preprocessing:
         """Take the given record, else ask the data module, else probe it."""
@@ -85,6 +83,16 @@ class PreprocessingRecord(Callback):
             'no torchgeo data module tells how inputs were prepared; '
             'pass PreprocessingRecord(preprocessing=...)'
         )
+
+
+def import_path(task: type) -> str:
+    """Find the shortest path that a class can be imported by: modules move, packages stay."""
+    parts = task.__module__.split('.')
+    for depth in range(1, len(parts)):
+        package = '.'.join(parts[:depth])
+        if getattr(sys.modules[package], task.__qualname__, None) is task:
+            return f'{package}.{task.__qualname__}'
+    return f'{task.__module__}.{task.__qualname__}'
 
 
 def probe_datamodule(datamodule: BaseDataModule, pl_module: LightningModule) -> Preprocessing:

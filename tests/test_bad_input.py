@@ -84,7 +84,7 @@ def test_a_checkpoint_that_is_not_one(
     command: str, content: bytes, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / 'model.ckpt').write_bytes(content)
-    words = [command, tmp_path / 'model.ckpt']
+    words: list[str | Path] = [command, tmp_path / 'model.ckpt']
     words += (
         [tmp_path / 'b', '--format', 'timm'] if command == 'export' else [scene, '-o', 'map.tif']
     )
@@ -121,7 +121,7 @@ def test_an_option_outside_its_range(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = ['predict', checkpoint, scene, '-o', tmp_path / 'map.tif', *options]
+    words: list[str | Path] = ['predict', checkpoint, scene, '-o', tmp_path / 'map.tif', *options]
     assert re.search(message, refusal(capsys, tmp_path, *words))
 
 

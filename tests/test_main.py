@@ -57,7 +57,13 @@ def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixtur
 def test_a_failure_in_the_data_is_one_line_and_exit_code_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ['export', str(tmp_path / 'none.ckpt'), str(tmp_path / 'b.ckpt'), '--format', 'timm']
+    words = [
+        'export',
+        str(tmp_path / 'none.ckpt'),
+        str(tmp_path / 'b.ckpt'),
+        '--format',
+        'torchgeo',
+    ]
     assert main(words) == 1
     error = capsys.readouterr().err
     assert error.startswith('gersp-geo: error: ')
@@ -85,7 +91,7 @@ def test_fit_trains_and_its_checkpoint_says_how_input_was_prepared(workplace: Pa
     assert answer.returncode == 0, answer.stderr
     (checkpoint,) = (workplace / 'runs').rglob('*.ckpt')
     record = torch.load(checkpoint, weights_only=True)['gersp_geo']
-    assert record['task_class'] == 'gersp_geo.tasks.GeRSPTask'
+    assert record['task_class'] == 'gersp_geo.GeRSPTask'
     assert len(record['bands']) == 3
     assert record['scale'] == pytest.approx([1 / 255] * 3)
     assert record['res_m'] == pytest.approx(1.0)

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save as serialize
 from torch import Tensor
 
 from .. import __version__
@@ -149,7 +149,8 @@ def _save_safetensors(weights: BackboneWeights, path: Path) -> None:
         for key, value in _record(weights).items()
     }
     # transformers refuses files that do not say which framework wrote them
-    save_file(_tensors(weights), path, metadata={'format': 'pt', **record})
+    content = serialize(_tensors(weights), metadata={'format': 'pt', **record})
+    path.write_bytes(content)  # not save_file, whose files nobody else may read
 
 
 def _write_torchvision(weights: BackboneWeights, destination: Path, overwrite: bool) -> Path:
