@@ -128,7 +128,7 @@ def add_demo(commands: Commands) -> None:
     parser.set_defaults(command=demo)
     parser.add_argument('folder', metavar='DIR', type=Path, help='made by this command')
     parser.add_argument('--pretrain-steps', type=int, default=200)
-    parser.add_argument('--finetune-steps', type=int, default=120)
+    parser.add_argument('--finetune-steps', type=int, default=90)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--overwrite', action='store_true', help='replace what a demo made there')
 

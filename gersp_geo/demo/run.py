@@ -72,7 +72,7 @@ def run_demo(
     folder: str | PathLike[str],
     *,
     pretrain_steps: int = 200,
-    finetune_steps: int = 120,
+    finetune_steps: int = 90,
     seed: int = 0,
     overwrite: bool = False,
 ) -> DemoReport:
