@@ -19,7 +19,7 @@ check: $(READY)  ## lint, format, types
 	@$(BIN)/mypy
 
 test: check  ## everything that decides whether a change lands
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow'
 
 slow: $(READY)  ## the laws of `test` on larger input
 	@$(BIN)/python -m pytest -m slow

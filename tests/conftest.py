@@ -7,6 +7,15 @@ import pytest
 from gersp_geo.datasets.landscape import write_sample_data
 
 
+# Files that take longest come first, so that no process is left with one of them at the end
+LONGEST = ('test_docs.py', 'test_run.py', 'test_main.py', 'test_golden_trace.py')
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the longest files first."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture(scope='session')
 def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample landscape, written once per worker process; read only."""
