@@ -6,7 +6,6 @@ import pytest
 
 from gersp_geo.datasets.landscape import write_sample_data
 
-
 # Files that take longest come first, so that no process is left with one of them at the end
 LONGEST = ('test_docs.py', 'test_run.py', 'test_main.py', 'test_golden_trace.py')
 
