@@ -67,6 +67,9 @@ class Preprocessing:
     std: tuple[float, ...]
     """Per band: divides after subtracting; > 0."""
 
+    dtype: str | None = None
+    """NumPy type of the file values that *scale* belongs to, where it is known."""
+
     size: int | None = None
     """Side of the training patches in pixels."""
 

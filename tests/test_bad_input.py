@@ -131,3 +131,41 @@ def test_sample_data_into_a_folder_with_files(
     (tmp_path / 'mine').mkdir()
     (tmp_path / 'mine' / 'thesis.txt').touch()
     assert 'mine' in refusal(capsys, tmp_path, 'sample-data', tmp_path / 'mine')
+
+
+def test_a_scene_of_another_type_than_the_training_files(
+    checkpoint: Path, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = torch.load(checkpoint, weights_only=True)
+    saved['gersp_geo']['dtype'] = 'uint16'
+    torch.save(saved, tmp_path / 'model.ckpt')
+    words = ('predict', tmp_path / 'model.ckpt', scene, '-o', tmp_path / 'map.tif')
+    error = refusal(capsys, tmp_path, *words)
+    assert 'scene.tif holds uint8, the model was trained on uint16' in error
+
+
+def test_a_map_that_would_not_be_named_as_a_geotiff(
+    checkpoint: Path, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ('predict', checkpoint, scene, '-o', tmp_path / 'map.png')
+    assert 'written as .tif or .tiff' in refusal(capsys, tmp_path, *words)
+
+
+def test_a_task_with_fewer_classes_than_the_labels(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        'fit', '--model', 'torchgeo.tasks.SemanticSegmentation', '--model.backbone', 'resnet18',
+        '--model.num_classes', '3', '--data', 'gersp_geo.datamodules.GeoTIFFSegmentationDataModule',
+        '--data.images', 'sample-data/scenes', '--data.masks', 'sample-data/masks',
+        '--data.size', '64', '--trainer.logger', 'false', '--trainer.enable_checkpointing', 'false',
+    ]  # fmt: skip
+    assert 'at least the 5 classes of the labels, got 3' in refusal_of_training(capsys, words)
+
+
+def refusal_of_training(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
+    """Run, expect exit code 1, and return the last line."""
+    assert main(words) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith('gersp-geo: error: ')
+    return line

@@ -204,6 +204,7 @@ class GeRSPDataModule(BaseDataModule):
                 mean, std = mean or known[0], std or known[1]
             self.described = Preprocessing(
                 bands=stream.bands,
+                dtype=str(sample.dtype).removeprefix('torch.'),
                 scale=tuple(scale),
                 mean=tuple(mean),
                 std=tuple(std),

@@ -154,6 +154,7 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
         self.test_dataset = GridPatches(tiles, test, size=self.size)
         highest = int(np.flatnonzero(counts.any(axis=0))[-1])
         self.record = self.make_record(self.train_patches, classes=highest + 1)
+        self.check_classes(len(self.record.class_names))
         self.normalize_with(self.record)
         unseen = set(range(highest + 1)) - set(self.train_patches.classes.tolist())
         if lost := [self.record.class_names[i] for i in sorted(unseen) if counts[:, i].any()]:
@@ -166,6 +167,20 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
             f'validation: {len(self.val_dataset)} from {len(val)}; '
             f'test: {len(self.test_dataset)} from {len(test)}'
         )
+
+    def check_classes(self, count: int) -> None:
+        """Refuse a task that has too few classes for the labels.
+
+        Raises:
+            ValueError: Names both numbers.
+        """
+        task = None if self.trainer is None else self.trainer.lightning_module
+        wanted = None if task is None else task.hparams.get('num_classes')
+        if wanted is not None and wanted < count:
+            raise ValueError(
+                f'num_classes of the task must be at least the {count} classes of the labels, '
+                f'got {wanted}'
+            )
 
     def training_patches(
         self, tiles: LabelledTiles, blocks: list[Block], labels: list[BlockLabels]
@@ -214,6 +229,7 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
         colors = labels.class_colors if self.class_colors is None else self.class_colors
         return Preprocessing(
             bands=names,
+            dtype=images.tiles[0].dtype,
             scale=factors,
             mean=tuple(mean),
             std=tuple(std),

@@ -37,7 +37,7 @@ def new_file(destination: str | PathLike[str], *, overwrite: bool = False) -> It
     if final.is_dir():
         raise FileExistsError(f'{final} is a folder; pass the path of a file')
     if final.exists() and not overwrite:
-        raise FileExistsError(f'{final} exists; pass another path, or overwrite=True')
+        raise FileExistsError(f'{final} exists; pass another path, or overwrite (--overwrite)')
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = _hidden(final)
     try:

@@ -129,16 +129,17 @@ def _load_checkpoint(
 ) -> LoadedModel:
     """Build the task of a checkpoint and fill in its weights."""
     checkpoint = _read_checkpoint(path)
-    if given is not None:
-        record = given
-    elif PREPROCESSING_KEY in checkpoint:
-        record = parse_preprocessing(checkpoint[PREPROCESSING_KEY], source=str(path))
-    else:
+    own = None
+    if PREPROCESSING_KEY in checkpoint:
+        own = parse_preprocessing(checkpoint[PREPROCESSING_KEY], source=str(path))
+    record = given or own
+    if record is None:
         raise ValueError(
-            f'{path} does not say how its input is prepared; pass preprocessing '
-            '(--preprocessing FILE.json)'
+            f'{path} does not say how its input is prepared, nor which task it is; pass '
+            'preprocessing (--preprocessing FILE.json) and task_class (--task-class)'
         )
-    cls = _find_class(task_class or record.task_class, trusted=task_class is not None, path=path)
+    named = task_class or record.task_class or (own and own.task_class)
+    cls = _find_class(named, trusted=task_class is not None, path=path)
     accepted = inspect.signature(cls.__init__).parameters
     arguments = {k: v for k, v in checkpoint['hyper_parameters'].items() if k in accepted}
     if 'weights' in accepted:

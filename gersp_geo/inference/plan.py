@@ -179,6 +179,12 @@ def prepare(
         raise ValueError(f'{source} holds complex numbers ({header.dtype}); make real ones first')
     loaded = load_model(model, preprocessing=options.preprocessing, task_class=options.task_class)
     record = loaded.preprocessing
+    if record.dtype is not None and header.dtype != record.dtype:
+        # the scale belongs to that type: bytes read as digital numbers would give a wrong map
+        raise ValueError(
+            f'{source} holds {header.dtype}, the model was trained on {record.dtype}; convert the '
+            'scene, or pass preprocessing (--preprocessing FILE.json) with the scale of its values'
+        )
     device = _find_device(options.device)
     chosen = select_bands(header, record, bands=options.bands, source=fspath(source))
     channels = _count_channels(loaded, size=options.size, device=device)
@@ -209,6 +215,8 @@ def _check_destination(
     final = Path(destination)
     if final.is_dir():
         raise FileExistsError(f'{final} is a folder; pass the path of a file')
+    if final.suffix.lower() not in ('.tif', '.tiff'):
+        raise ValueError(f'a map is written as .tif or .tiff, got {final}')
     if final.exists() and Path(source).exists() and final.samefile(source):
         raise ValueError(f'{final} is the scene itself; pass another destination')
     if final.exists() and not overwrite:

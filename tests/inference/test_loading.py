@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -219,3 +220,10 @@ def test_a_file_that_is_no_record_is_refused(tmp_path: Path, content: str) -> No
     with pytest.raises(ValueError, match=r'record\.json') as info:
         read_preprocessing(path)
     assert '\n' not in str(info.value)
+
+
+def test_a_given_record_leaves_the_task_that_the_checkpoint_names(checkpoint: Path) -> None:
+    given = replace(load_model(checkpoint).preprocessing, task_class=None, size=77)
+    loaded = load_model(checkpoint, preprocessing=given)
+    assert loaded.preprocessing.size == 77
+    assert isinstance(loaded.forward, SemanticSegmentation)
