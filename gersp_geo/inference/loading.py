@@ -138,7 +138,7 @@ def _load_checkpoint(
             f'{path} does not say how its input is prepared, nor which task it is; pass '
             'preprocessing (--preprocessing FILE.json) and task_class (--task-class)'
         )
-    named = task_class or record.task_class or (own and own.task_class)
+    named = task_class or record.task_class or (None if own is None else own.task_class)
     cls = _find_class(named, trusted=task_class is not None, path=path)
     accepted = inspect.signature(cls.__init__).parameters
     arguments = {k: v for k, v in checkpoint['hyper_parameters'].items() if k in accepted}
