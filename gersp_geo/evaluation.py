@@ -1,4 +1,4 @@
-"""Judging logits and frozen features without training anything."""
+"""Judging logits, embeddings and frozen features without training anything."""
 
 import torch
 from torch import Tensor
@@ -55,3 +55,35 @@ def top_k_accuracy(logits: Tensor, label: Tensor, *, k: int) -> Tensor:
     """
     best = logits.topk(min(k, logits.shape[1]), dim=1).indices
     return (best == label[:, None]).any(dim=1).float().mean()
+
+
+def effective_rank(embeddings: Tensor) -> Tensor:
+    """Count the dimensions that embeddings use: RankMe.
+
+    exp of the Shannon entropy of the singular values, divided by their sum (Garrido et al., 2023,
+    https://arxiv.org/abs/2210.02885). One dimension that holds nearly everything counts as 1, as
+    many equal ones as there are. Embeddings are not centred, and only their scale does not matter.
+
+    Args:
+        embeddings: Shape (N, D), any floating point type.
+
+    Returns:
+        Shape (), float64, in [1, min(N, D)]; 0 where all embeddings are 0, NaN where one is not
+        finite.
+
+    Raises:
+        ValueError: If *embeddings* are not a matrix of at least one row and one column.
+    """
+    if embeddings.ndim != 2 or embeddings.numel() == 0:
+        raise ValueError(f'embeddings must have shape (N, D), got {tuple(embeddings.shape)}')
+    matrix = embeddings.detach().double()
+    if not matrix.isfinite().all():
+        return matrix.new_full((), torch.nan)
+    if len(matrix) > matrix.shape[1]:
+        # R has the singular values of the whole, in D rows; Q^T Q = 1 loses no digits of small
+        # ones, which the square root of eigenvalues of the D x D Gram matrix would
+        matrix = torch.linalg.qr(matrix, mode='r').R
+    values: Tensor = torch.linalg.svdvals(matrix)
+    total = values.sum()
+    entropy: Tensor = torch.special.entr(values / total).sum()
+    return entropy.exp() if total > 0 else total

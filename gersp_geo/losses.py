@@ -9,7 +9,8 @@ def info_nce(query: Tensor, key: Tensor, queue: Tensor, *, temperature: float) -
     """Contrast each query with its own key against a queue of older keys.
 
     Eq. 1 of MoCo (He et al., 2020, https://arxiv.org/abs/1911.05722): cross entropy over
-    one positive and K negatives, with the positive as the right answer.
+    one positive and K negatives, with the positive as the right answer. Computed in the type of the
+    queue, under autocast too: divided by a small temperature, the rounding of bfloat16 would show.
 
     Args:
         query: Student embeddings, shape (N, D), L2-normalised.
@@ -34,8 +35,10 @@ def info_nce(query: Tensor, key: Tensor, queue: Tensor, *, temperature: float) -
         raise ValueError(f'queue must have shape (K, D={query.shape[1]}), got {tuple(queue.shape)}')
     if temperature <= 0:
         raise ValueError(f'temperature must be > 0, got {temperature}')
-    positive = (query * key).sum(dim=1, keepdim=True)  # (N, 1)
-    negative = query @ queue.T  # (N, K)
-    logits = torch.cat([positive, negative], dim=1) / temperature
-    target = torch.zeros(len(query), dtype=torch.long, device=query.device)
-    return F.cross_entropy(logits, target)
+    with torch.autocast(query.device.type, enabled=False):
+        query, key = query.to(queue.dtype), key.to(queue.dtype)
+        positive = (query * key).sum(dim=1, keepdim=True)  # (N, 1)
+        negative = query @ queue.T  # (N, K)
+        logits = torch.cat([positive, negative], dim=1) / temperature
+        target = torch.zeros(len(query), dtype=torch.long, device=query.device)
+        return F.cross_entropy(logits, target)

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterator
 
 import numpy as np
-from torch.utils.data import Sampler
+from torch.utils.data.distributed import DistributedSampler
 from torchgeo.datasets.utils import GeoSlice
 from torchgeo.samplers import GeoSampler
 
@@ -108,30 +108,44 @@ class PatchSampler(GeoSampler):
             )
 
 
-class EpochIndices(Sampler[tuple[int, int]]):
-    """Yield (epoch, 0), (epoch, 1), ... so that workers learn the epoch; Lightning sets it."""
+class EpochIndices(DistributedSampler[tuple[int, int]]):
+    """Yield (epoch, index) for this process's share of the indices; Lightning sets the epoch.
 
-    def __init__(self, length: int) -> None:
+    Process r of n takes r, r + n, r + 2 n, ..., so that the shares interleave to the sequence of
+    one process. A ``DistributedSampler``, since Lightning would wrap any other kind once more.
+    """
+
+    def __init__(self, length: int, *, processes: int = 1, rank: int = 0) -> None:
         """Initialize a new EpochIndices instance.
 
         Args:
-            length: Samples per epoch.
+            length: Indices per epoch of all processes; what is left of a division is not used.
+            processes: Number of processes.
+            rank: Which of them this is, in [0, *processes*).
         """
-        self.length = length
-        self.epoch = 0
+        super().__init__(range(length), processes, rank, shuffle=False, drop_last=True)  # type: ignore[arg-type]
+        self.length = length // processes
+        self.first = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next iteration."""
+        """Choose the epoch of the next iteration; another one begins at its first index."""
+        if epoch != self.epoch:
+            self.first = 0
         self.epoch = epoch
 
+    def skip_to(self, epoch: int, first: int) -> None:
+        """Let the next iteration of *epoch* begin after *first* of its indices."""
+        self.epoch, self.first = epoch, first
+
     def __len__(self) -> int:
-        """Samples per epoch."""
+        """Indices of a whole epoch, of this process."""
         return self.length
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """Yield the positions of the chosen epoch."""
-        for index in range(self.length):
-            yield self.epoch, index
+        first, self.first = self.first, 0
+        for step in range(first, self.length):
+            yield self.epoch, step * self.num_replicas + self.rank
 
 
 def rescale(position: int, count: int, new_count: int) -> int:

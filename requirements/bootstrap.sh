@@ -37,6 +37,8 @@ rm -rf .venv
 "$python" -m venv .venv
 # uv resolves and unpacks in a tenth of pip's time
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/installer.txt
-.venv/bin/uv pip install --quiet --python .venv/bin/python -r requirements/all.txt
+# compiled here, once: where Python may not write bytecode, each start would compile everything anew,
+# which takes longer than the rest of the start
+.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python -r requirements/all.txt
 .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --editable .
 touch .venv/.ready

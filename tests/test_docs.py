@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,13 @@ def test_every_block_runs_in_reading_order(tmp_path: Path) -> None:
     environment = os.environ | {'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}'}
     pages = {page.stem: BLOCK.findall(page.read_text()) for page in PAGES}
     assert {name for name, blocks in pages.items() if blocks} == set(READING_ORDER)
-    for language, code in (block for name in READING_ORDER for block in pages[name]):
+    # neighbours of one language go on from each other, as a reader would
+    sections = [
+        (language, '\n'.join(code for _, code in blocks))
+        for name in READING_ORDER
+        for language, blocks in groupby(pages[name], key=itemgetter(0))
+    ]
+    for language, code in sections:
         command = ['bash', '-euc', code] if language == 'bash' else [sys.executable, '-c', code]
         answer = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False

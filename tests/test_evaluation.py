@@ -1,7 +1,10 @@
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
 
-from gersp_geo.evaluation import knn_accuracy
+from gersp_geo.evaluation import effective_rank, knn_accuracy
 
 
 def test_separated_classes_are_all_found() -> None:
@@ -34,3 +37,75 @@ def test_k_outside_the_bank_is_refused(k: int) -> None:
         knn_accuracy(
             torch.eye(2), torch.arange(2), bank=torch.eye(2), bank_labels=torch.arange(2), k=k
         )
+
+
+def draw(rows: int, dimensions: int, *, rank: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    left = torch.randn(rows, rank, generator=generator, dtype=torch.float64)
+    return left @ torch.randn(rank, dimensions, generator=generator, dtype=torch.float64)
+
+
+shapes = {
+    'rows': st.integers(1, 60),
+    'dimensions': st.integers(1, 30),
+    'rank': st.integers(1, 30),
+    'seed': st.integers(0, 1000),
+}
+
+
+@settings(max_examples=50, deadline=None)
+@given(**shapes)
+def test_effective_rank_is_the_exponential_of_the_entropy_of_the_singular_values(
+    rows: int, dimensions: int, rank: int, seed: int
+) -> None:
+    embeddings = draw(rows, dimensions, rank=rank, seed=seed)
+    share = torch.linalg.svdvals(embeddings)
+    share = share[share > 1e-14 * share.max()] / share.sum()
+    expected = torch.exp(-(share * share.log()).sum())
+    torch.testing.assert_close(effective_rank(embeddings), expected, rtol=0, atol=1e-6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(scale=st.sampled_from([1e-3, 0.5, 7.0, 1e5]), **shapes)
+def test_effective_rank_knows_no_scale_and_stays_in_its_range(
+    rows: int, dimensions: int, rank: int, seed: int, scale: float
+) -> None:
+    embeddings = draw(rows, dimensions, rank=rank, seed=seed).float()
+    found = float(effective_rank(embeddings))
+    assert 1 - 1e-9 <= found <= min(rows, dimensions) + 1e-9
+    assert float(effective_rank(scale * embeddings)) == pytest.approx(found, abs=1e-4)
+    assert float(effective_rank(embeddings.T)) == pytest.approx(found, abs=1e-6)
+
+
+@pytest.mark.parametrize('dimensions', [1, 5, 128])
+def test_orthonormal_embeddings_use_every_dimension(dimensions: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    turned = torch.linalg.qr(torch.randn(dimensions, dimensions, generator=generator)).Q
+    assert float(effective_rank(turned)) == pytest.approx(dimensions, rel=1e-6)
+    assert float(effective_rank(turned.repeat(3, 1))) == pytest.approx(dimensions, rel=1e-6)
+
+
+@pytest.mark.parametrize('rows', [1, 4, 5000])
+def test_identical_embeddings_use_one_dimension(rows: int) -> None:
+    one = torch.randn(1, 64, generator=torch.Generator().manual_seed(0))
+    assert float(effective_rank(one.expand(rows, -1))) == pytest.approx(1, abs=1e-6)
+
+
+def test_small_singular_values_keep_their_digits() -> None:
+    # their squares drown in rounding errors of the largest one
+    small = torch.diag(torch.tensor([1.0, *[1e-9] * 7], dtype=torch.float64)).repeat(4, 1)
+    expected = float(effective_rank(small[:8]))
+    assert expected > 1 + 1e-7
+    assert float(effective_rank(small)) - 1 == pytest.approx(expected - 1, rel=1e-6)
+
+
+def test_zeros_use_no_dimension_and_what_is_not_finite_has_no_rank() -> None:
+    assert float(effective_rank(torch.zeros(9, 4))) == 0
+    assert effective_rank(torch.tensor([[1.0, torch.inf]])).isnan()
+    assert effective_rank(torch.full((9, 4), torch.nan)).isnan()
+
+
+@pytest.mark.parametrize('shape', [(3,), (0, 4), (4, 0), (2, 3, 4)])
+def test_what_is_no_matrix_has_no_effective_rank(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r'embeddings must have shape \(N, D\)'):
+        effective_rank(torch.ones(shape))

@@ -11,13 +11,13 @@ import gersp_geo
 ROOT = Path(gersp_geo.__file__).parent
 FLOORS = {
     'records': 0, 'bands': 0,
-    'losses': 1, 'momentum': 1, 'evaluation': 1, 'tiling': 1, 'stitching': 1,
+    'losses': 1, 'momentum': 1, 'distributed': 1, 'evaluation': 1, 'tiling': 1, 'stitching': 1,
     'geoio': 2, 'transforms': 2,
     'datasets': 3, 'models': 3,
     'samplers': 4,
-    'datamodules': 5, 'tasks': 5, 'callbacks': 5,
-    'inference': 6,
-    'demo': 7, 'training': 7, 'main': 8,
+    'datamodules': 5, 'callbacks': 6, 'tasks': 7,
+    'inference': 8,
+    'demo': 9, 'training': 9, 'main': 10,
 }  # fmt: skip
 # package -> parts of gersp_geo that may import it directly
 HOMES = {

@@ -15,7 +15,13 @@ BELOW = {
     'samplers': {'PatchSampler'},
     'datamodules': {'GeoTIFFSegmentationDataModule', 'GeRSPDataModule'},
     'tasks': {'GeRSPTask'},
-    'callbacks': {'PreprocessingRecord'},
+    'callbacks': {
+        'CollapseMonitor',
+        'ExactResume',
+        'OnlineKNN',
+        'PreprocessingRecord',
+        'ViewPairs',
+    },
 }
 
 

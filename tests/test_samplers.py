@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rasterio.transform import from_origin
 from torch.utils.data import DataLoader
 from torchgeo.datasets import RasterDataset, stack_samples
 
 from gersp_geo.datasets.geotiff import GeoTIFFPatches
-from gersp_geo.samplers import PatchSampler
+from gersp_geo.samplers import EpochIndices, PatchSampler
 
 
 def write(path: Path, height: int, width: int, *, left: float = 0, epsg: int = 32633) -> None:
@@ -105,3 +107,30 @@ def test_warped_tiles_are_indexed_inside_their_bounds(tmp_path: Path) -> None:
 def test_wrong_numbers_raise(dataset: GeoTIFFPatches, wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match='must be >= 1'):
         PatchSampler(dataset, **wrong)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 40), st.integers(1, 5), st.integers(0, 9), st.integers(0, 12))
+def test_shares_interleave_to_the_sequence_of_one_process(
+    length: int, processes: int, epoch: int, done: int
+) -> None:
+    shares = []
+    for rank in range(processes):
+        sampler = EpochIndices(length, processes=processes, rank=rank)
+        sampler.set_epoch(epoch)
+        share = list(sampler)
+        assert len(share) == len(sampler)
+        sampler.skip_to(epoch, done)
+        sampler.set_epoch(epoch)  # as Lightning does after restoring
+        assert list(sampler) == share[done:]
+        assert list(sampler) == share
+        shares.append(share)
+    merged = [place for step in zip(*shares, strict=True) for place in step]
+    assert merged == [(epoch, index) for index in range(length - length % processes)]
+
+
+def test_another_epoch_begins_at_its_first_index() -> None:
+    sampler = EpochIndices(3)
+    sampler.skip_to(0, 3)
+    sampler.set_epoch(1)
+    assert list(sampler) == [(1, 0), (1, 1), (1, 2)]

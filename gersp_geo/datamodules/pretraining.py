@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from torchgeo.datamodules import BaseDataModule
 
 from ..bands import RGB
@@ -17,9 +17,10 @@ from ..datasets import folders, tiles
 from ..datasets.folders import ImageChips, NaturalImages
 from ..datasets.geotiff import GeoTIFFPatches
 from ..datasets.streams import JointBatches, RemoteSensingStream, positions
-from ..records import Batch, ImageSample, Preprocessing
+from ..records import Batch, ImageSample, LabelledSample, Preprocessing
 from ..samplers import EpochIndices, PatchSampler
 from .normalization import imagenet_statistics, measure_bands
+from .resuming import ResumableLoader
 
 # 256 patches of 64 x 64 pixels are a million values per band, enough for three digits
 MEASURED_PATCHES = 256
@@ -110,8 +111,8 @@ class GeRSPDataModule(BaseDataModule):
             natural: Folder with one sub-folder of images per class; None for plain contrastive
                 learning (``supervised_weight=0``).
             size: Side in pixels of patches and of natural images as loaded.
-            batch_size: Remote-sensing images per step.
-            natural_batch_size: Natural images per step. Defaults to *batch_size*.
+            batch_size: Remote-sensing images per step and process.
+            natural_batch_size: Natural images per step and process. Defaults to *batch_size*.
             steps_per_epoch: Defaults to one pass over the stream that needs more steps.
             patches_per_pass: GeoTIFF patches that make up one pass. Defaults to about the number
                 that covers all tiles once.
@@ -131,6 +132,7 @@ class GeRSPDataModule(BaseDataModule):
         self.steps_per_epoch, self.patches_per_pass = steps_per_epoch, patches_per_pass
         self.given = (scale, mean, std)
         self.batches: JointBatches | None = None
+        self.natural_classes: int | None = None
         self.described: Preprocessing | None = None
 
     def setup(self, stage: str) -> None:
@@ -141,17 +143,30 @@ class GeRSPDataModule(BaseDataModule):
             ValueError: If a stream is smaller than one of its batches, a number is out of range, or
                 GeoTIFFs and other images are mixed.
         """
-        if self.batches is not None:
+        processes = 1 if self.trainer is None else self.trainer.world_size
+        if self.batches is None:
+            remote_sensing, natural = self.remote_sensing_stream(), self.natural_stream()
+        elif self.batches.processes == processes:
             return
-        natural = None if self.natural is None else NaturalImages(self.natural, size=self.size)
+        else:
+            remote_sensing, natural = self.batches.remote_sensing, self.batches.natural
         self.batches = JointBatches(
-            self.remote_sensing_stream(),
+            remote_sensing,
             natural,
             batch_size=self.batch_size,
             natural_batch_size=self.natural_batch_size,
             steps=self.steps_per_epoch,
+            processes=processes,
             seed=self.seed,
         )
+
+    def natural_stream(self) -> Dataset[LabelledSample] | None:
+        """Open the labelled stream, and count its classes."""
+        if self.natural is None:
+            return None
+        images = NaturalImages(self.natural, size=self.size)
+        self.natural_classes = len(images.classes)
+        return images
 
     def remote_sensing_stream(self) -> RemoteSensingStream:
         """Open the unlabelled stream, chips or GeoTIFFs by what the folder holds."""
@@ -163,17 +178,21 @@ class GeRSPDataModule(BaseDataModule):
         sampler = PatchSampler(geotiffs, size=self.size, length=length, seed=self.seed)
         return PatchStream(geotiffs, sampler)
 
+    @property
+    def distinct_samples(self) -> int | None:
+        """Number of different remote-sensing images in an epoch; None before ``setup``."""
+        if self.batches is None:
+            return None
+        return min(len(self.batches.remote_sensing), len(self.batches) * self.batch_size)
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """Load whole batches, in the order of their positions."""
         if self.batches is None:
             raise RuntimeError('call setup("fit") before train_dataloader()')
-        return DataLoader(
-            self.batches,
-            batch_size=None,
-            sampler=EpochIndices(len(self.batches)),
-            num_workers=self.num_workers,
-            pin_memory=torch.cuda.is_available(),
-            persistent_workers=self.num_workers > 0,
+        rank = 0 if self.trainer is None else self.trainer.global_rank
+        sampler = EpochIndices(len(self.batches), processes=self.batches.processes, rank=rank)
+        return ResumableLoader(
+            self.batches, sampler=sampler, num_workers=self.num_workers, cut=self.batches.cut()
         )
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:

@@ -263,10 +263,13 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
         """Load training patches, other ones in each epoch."""
         if self.train_patches is None:
             raise RuntimeError('call setup("fit") before train_dataloader()')
-        length = len(self.train_patches)
+        processes, rank = 1, 0
+        if self.trainer is not None:
+            processes, rank = self.trainer.world_size, self.trainer.global_rank
+        sampler = EpochIndices(len(self.train_patches), processes=processes, rank=rank)
         # batch normalisation dislikes a last batch of one
-        drop_last = length >= self.batch_size
-        return self.load(self.train_patches, sampler=EpochIndices(length), drop_last=drop_last)
+        drop_last = len(sampler) >= self.batch_size
+        return self.load(self.train_patches, sampler=sampler, drop_last=drop_last)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Load the validation patches, the same in each epoch."""

@@ -67,6 +67,7 @@ class JointBatches(Dataset[Batch]):
         batch_size: int,
         natural_batch_size: int,
         steps: int | None = None,
+        processes: int = 1,
         seed: int = 0,
     ) -> None:
         """Initialize a new JointBatches instance.
@@ -74,35 +75,53 @@ class JointBatches(Dataset[Batch]):
         Args:
             remote_sensing: Unlabelled stream.
             natural: Labelled stream, or None for contrastive learning alone.
-            batch_size: Remote-sensing images per batch.
-            natural_batch_size: Natural images per batch.
-            steps: Batches per epoch. Defaults to one pass over the stream that needs more of them,
-                while the other is reshuffled and repeated.
+            batch_size: Remote-sensing images per batch of one process.
+            natural_batch_size: Natural images per batch of one process.
+            steps: Batches per epoch and process. Defaults to one pass over the stream that needs
+                more of them, while the other is reshuffled and repeated.
+            processes: Number of processes that share an epoch.
             seed: Decides every order, >= 0.
 
         Raises:
-            ValueError: If a stream is smaller than one of its batches, *steps* is below 1 or *seed*
-                below 0.
+            ValueError: If a stream is smaller than one batch of all processes, *steps* is below 1
+                or *seed* below 0.
         """
         if seed < 0 or (steps is not None and steps < 1):
             raise ValueError(f'steps must be >= 1 and seed >= 0, got {steps} and {seed}')
         self.remote_sensing, self.natural = remote_sensing, natural
         self.batch_size, self.natural_batch_size = batch_size, natural_batch_size
-        self.seed = seed
-        passes = [whole_batches('remote-sensing', len(remote_sensing), batch_size)]
+        self.seed, self.processes = seed, processes
+        passes = [whole_batches('remote-sensing', len(remote_sensing), batch_size * processes)]
         if natural is not None:
-            passes.append(whole_batches('natural', len(natural), natural_batch_size))  # type: ignore[arg-type]
-        self.steps = steps or max(passes)
+            size = natural_batch_size * processes
+            passes.append(whole_batches('natural', len(natural), size))  # type: ignore[arg-type]
+        self.steps = (steps or max(passes)) * processes
+
+    def cut(self) -> dict[str, int]:
+        """Say what decides which samples a position holds.
+
+        Returns:
+            Numbers by name; where one differs, positions mean other samples.
+        """
+        numbers = {
+            'seed': self.seed,
+            'batch_size': self.batch_size,
+            'remote_sensing_samples': len(self.remote_sensing),
+        }
+        if self.natural is not None:
+            numbers['natural_batch_size'] = self.natural_batch_size
+            numbers['natural_samples'] = len(self.natural)  # type: ignore[arg-type]
+        return numbers
 
     def __len__(self) -> int:
-        """Batches per epoch."""
+        """Batches per epoch, of all processes."""
         return self.steps
 
     def __getitem__(self, position: tuple[int, int]) -> Batch:
         """Assemble one batch.
 
         Args:
-            position: Its epoch and its step within that epoch.
+            position: Its epoch and its number within that epoch; those of one step are neighbours.
 
         Returns:
             Images in the dtype of their files.
@@ -145,6 +164,7 @@ def whole_batches(name: str, samples: int, batch_size: int) -> int:
     """
     if not 1 <= batch_size <= samples:
         raise ValueError(
-            f'batch size of the {name} stream must be in [1, samples={samples}], got {batch_size}'
+            f'batch size of the {name} stream, of all processes, must be in '
+            f'[1, samples={samples}], got {batch_size}'
         )
     return samples // batch_size

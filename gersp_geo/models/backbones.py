@@ -1,13 +1,44 @@
 """Builders of backbones."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import timm
 from torch import nn
 
 from .loading import load_backbone
 from .sources import WeightsSource
+
+
+def create_backbone(
+    model: str, *, in_channels: int, size: int, pretrained: bool = False
+) -> nn.Module:
+    """Build a timm model without its head.
+
+    Args:
+        model: Any classification model of timm.
+        in_channels: Number of bands.
+        size: Side of the images in pixels; models with position embeddings for one size (most
+            vision transformers) are set to it.
+        pretrained: Load timm's own weights.
+
+    Returns:
+        From images (B, *in_channels*, *size*, *size*) to features, see :func:`count_features`.
+    """
+    backbone: nn.Module = timm.create_model(
+        model, in_chans=in_channels, num_classes=0, pretrained=pretrained
+    )
+    if hasattr(backbone, 'set_input_size'):
+        # after timm has loaded its own weights, which interpolates the embeddings
+        cast(Any, backbone).set_input_size(img_size=size)
+    return backbone
+
+
+def count_features(backbone: nn.Module) -> int:
+    """Count the features that a timm model without its classifier gives per image."""
+    # some have a hidden layer after the last feature map (MobileNetV3, VGG)
+    hidden: int | None = getattr(backbone, 'head_hidden_size', None)
+    return hidden or cast(int, backbone.num_features)
 
 
 def gersp_resnet50(

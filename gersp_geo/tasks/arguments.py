@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import timm
-from torch import Tensor
+import torch
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor, nn
+
+from ..records import Batch
 
 POSITIVE = (
     'in_channels',
@@ -43,6 +47,78 @@ def check_labels(label: Tensor, *, num_classes: int) -> None:
         raise ValueError(
             f'num_classes must be above every label, got num_classes={num_classes} and a natural '
             f'image of class {largest}'
+        )
+
+
+def check_classes(classes: int, *, num_classes: int) -> None:
+    """Refuse natural images of more classes than the classification head has logits.
+
+    Raises:
+        ValueError: Names both.
+    """
+    if classes > num_classes:
+        raise ValueError(
+            f'num_classes must be >= the classes of the natural images={classes}, got {num_classes}'
+        )
+
+
+def check_precision(dtype: torch.dtype) -> None:
+    """Refuse weights too coarse for a moving average.
+
+    A teacher of momentum 0.996 moves by less than half precision can hold, that is, not at all.
+
+    Raises:
+        ValueError: Names the type and a precision that works.
+    """
+    if dtype in (torch.float16, torch.bfloat16):
+        raise ValueError(
+            f'weights must be of 32 or 64 bits, got {dtype}: the teacher would not move; use '
+            "precision='bf16-mixed' or '16-mixed'"
+        )
+
+
+def check_normalization(backbone: nn.Module) -> None:
+    """Refuse a backbone that lost layers when its normalisation was converted.
+
+    torch's conversion knows BatchNorm alone; timm's normalisation with activation (EfficientNet,
+    MobileNet, RegNet) keeps its activation as a child that is no longer called.
+
+    Raises:
+        ValueError: Says how to convert without loss.
+    """
+    kinds = [module for module in backbone.modules() if type(module) is nn.SyncBatchNorm]
+    if any(list(module.children()) for module in kinds):
+        raise ValueError(
+            'sync_batchnorm=True has dropped the activations of this backbone; convert backbone and '
+            'backbone_momentum with timm.layers.convert_sync_batchnorm, and leave it out'
+        )
+
+
+def check_streams(batch: Batch) -> None:
+    """Refuse a batch without natural images where the supervised loss needs them.
+
+    Raises:
+        ValueError: Names both ways out.
+    """
+    if 'natural' not in batch:
+        raise ValueError(
+            'supervised_weight > 0 needs natural images, and the batch has none; give the data '
+            'module natural=FOLDER, or the task supervised_weight=0'
+        )
+
+
+def warn_of_large_queue(memory_bank_size: int, *, samples: float) -> None:
+    """Warn where many queries meet keys of their own image, made in the epoch before.
+
+    Args:
+        memory_bank_size: Keys in the queue.
+        samples: Different remote-sensing images per epoch.
+    """
+    if 2 * memory_bank_size > samples:
+        rank_zero_warn(
+            f'memory_bank_size={memory_bank_size} is more than half of the {samples:.0f} '
+            'remote-sensing images of an epoch: images will meet keys of their own as negatives; '
+            f'memory_bank_size <= {max(samples // 2, 1):.0f} avoids it'
         )
 
 

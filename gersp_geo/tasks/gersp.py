@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import Literal, cast
+from typing import Any, Literal
 
-import timm
 import torch
+from lightning.pytorch import Callback
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,13 +15,32 @@ from torchgeo.tasks import BaseTask
 from torchvision.models._api import WeightsEnum
 
 from ..bands import RGB
+from ..callbacks import CollapseMonitor, ExactResume, ViewPairs
+from ..distributed import (
+    embed_shuffled,
+    gather_rows,
+    has_batch_statistics,
+    process_count,
+    share_first,
+    take_share,
+)
 from ..evaluation import top_k_accuracy
 from ..losses import info_nce
 from ..models import load_backbone
+from ..models.backbones import count_features, create_backbone
 from ..momentum import enqueue, update_teacher
 from ..records import Batch, Preprocessing
 from ..transforms import place_rgb, released_recipe, spectral_recipe
-from .arguments import check_arguments, check_labels, check_sizes
+from .arguments import (
+    check_arguments,
+    check_classes,
+    check_labels,
+    check_normalization,
+    check_precision,
+    check_sizes,
+    check_streams,
+    warn_of_large_queue,
+)
 
 
 class GeRSPTask(BaseTask):
@@ -119,10 +138,10 @@ class GeRSPTask(BaseTask):
         """Initialize student, teacher, heads and queue."""
         hparams = self.hparams
         check_arguments(hparams)
-        self.backbone = timm.create_model(
+        self.backbone = create_backbone(
             hparams['model'],
-            in_chans=hparams['in_channels'],
-            num_classes=0,
+            in_channels=hparams['in_channels'],
+            size=hparams['size'],
             pretrained=self.weights is True,
         )
         if self.weights and self.weights is not True:
@@ -132,7 +151,7 @@ class GeRSPTask(BaseTask):
                 in_channels=hparams['in_channels'],
                 rgb_bands=hparams['rgb_bands'],
             )
-        features = cast(int, self.backbone.num_features)
+        features = count_features(self.backbone)
         output_dim = hparams['output_dim']
         # no BatchNorm in the projector, as in the released code
         self.projection_head = nn.Sequential(
@@ -169,13 +188,23 @@ class GeRSPTask(BaseTask):
             'lr_scheduler': {'scheduler': scheduler, 'interval': 'epoch'},
         }
 
+    def configure_callbacks(self) -> list[Callback]:
+        """Add what every run needs: exact resuming, a look at the views, a watch for collapse.
+
+        Returns:
+            Those that the trainer was not given.
+        """
+        given: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]  # set dynamically
+        wanted = (ExactResume, CollapseMonitor, ViewPairs)
+        return [kind() for kind in wanted if not any(isinstance(one, kind) for one in given)]
+
     def setup(self, stage: str) -> None:
         """Take band statistics from the data module where no augmentation was given.
 
         Raises:
             ValueError: If the bands are not three and nothing tells their statistics.
         """
-        if not self.default_views:
+        if stage != 'fit' or not self.default_views:
             return
         describe = getattr(getattr(self.trainer, 'datamodule', None), 'describe', None)
         if describe is not None:
@@ -192,6 +221,33 @@ class GeRSPTask(BaseTask):
                 'that describes its bands (GeRSPDataModule)'
             )
 
+    def on_train_start(self) -> None:
+        """Check what is only known once the data is there, and give all processes one queue.
+
+        Raises:
+            ValueError: If the weights are of half precision, a conversion to SyncBatchNorm has lost
+                activations, or the head has too few classes.
+        """
+        check_precision(self.backbone_dtype)
+        check_normalization(self.backbone)
+        data: Any = getattr(self.trainer, 'datamodule', None)
+        classes = getattr(data, 'natural_classes', None)
+        if classes is not None and self.hparams['supervised_weight'] > 0:
+            check_classes(classes, num_classes=self.hparams['num_classes'])
+        share_first(self.queue)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Warn once, at the first batch, of a queue that outlives half an epoch."""
+        if self.trainer.global_step > 0 or batch_idx > 0:
+            return
+        data: Any = getattr(self.trainer, 'datamodule', None)
+        samples: float | None = getattr(data, 'distinct_samples', None)
+        if samples is None:
+            pairs = len(batch['remote_sensing']['image']) * self.trainer.world_size
+            # infinite for loaders without a length
+            samples = self.trainer.num_training_batches * pairs
+        warn_of_large_queue(self.hparams['memory_bank_size'], samples=samples)
+
     def forward(self, images: Tensor) -> Tensor:
         """Extract features with the student.
 
@@ -199,7 +255,7 @@ class GeRSPTask(BaseTask):
             images: Normalised images, shape (B, C, H, W).
 
         Returns:
-            Backbone features, shape (B, num_features).
+            Backbone features, shape (B, F).
         """
         features: Tensor = self.backbone(images)
         return features
@@ -218,15 +274,20 @@ class GeRSPTask(BaseTask):
         query_view, key_view = self.two_views(batch['remote_sensing']['image'])
         views, supervised = [query_view], self.hparams['supervised_weight'] > 0
         if supervised:
+            check_streams(batch)
             views.append(self.natural_view(batch['natural']['image']))
             check_sizes(*views)
         features = self(torch.cat(views))  # one pass, so that BatchNorm sees both domains
         pairs = len(query_view)
-        query = F.normalize(self.projection_head(features[:pairs]), dim=1)
-        key = self.embed_with_teacher(key_view)
+        query = self.normalize(self.projection_head(features[:pairs]))
+        if not self.accumulates(batch_idx):
+            self.move_teacher()
+        keys = self.embed_with_teacher(key_view)
         # a copy, since backward reads the queue after enqueue has changed it
         queue = self.queue.clone()
-        contrastive = info_nce(query, key, queue, temperature=self.hparams['temperature'])
+        contrastive = info_nce(
+            query, take_share(keys), queue, temperature=self.hparams['temperature']
+        )
         logged = {'train_contrastive_loss': contrastive}
         loss = contrastive
         if supervised:
@@ -238,8 +299,8 @@ class GeRSPTask(BaseTask):
             logged['train_supervised_loss'] = classification
             for k in (1, 5):
                 logged[f'train_supervised_acc{k}'] = top_k_accuracy(logits.detach(), label, k=k)
-        enqueue(self.queue, self.queue_ptr, self.gather_keys(key))
-        # far below 1 / sqrt(num_features) when all images get the same features
+        enqueue(self.queue, self.queue_ptr, keys)
+        # far below 1 / sqrt(F) when all images get the same features
         logged['train_ssl_std'] = F.normalize(features[:pairs].detach(), dim=1).std(dim=0).mean()
         self.log_step({'train_loss': loss} | logged, batch_size=pairs)
         return loss
@@ -287,40 +348,40 @@ class GeRSPTask(BaseTask):
             view, in_channels=self.hparams['in_channels'], rgb_bands=self.hparams['rgb_bands']
         )
 
-    @torch.no_grad()
-    def embed_with_teacher(self, images: Tensor) -> Tensor:
-        """Update the teacher from the student as it is now, then embed with it.
+    def accumulates(self, batch_idx: int) -> bool:
+        """Whether the student has not moved since the last batch, as gradients accumulate."""
+        if self._trainer is None:
+            return False
+        return batch_idx % self.trainer.accumulate_grad_batches > 0
 
-        Args:
-            images: The teacher's view, shape (B, C, H, W).
-
-        Returns:
-            L2-normalised keys, shape (B, output_dim).
-        """
+    def move_teacher(self) -> None:
+        """Move the teacher towards the student as it is now."""
         kept = self.hparams['moco_momentum']
         update_teacher(self.backbone_momentum, self.backbone, momentum=kept)
         if self.hparams['teacher_projector'] == 'ema':
             update_teacher(self.projection_head_momentum, self.projection_head, momentum=kept)
-        features = self.backbone_momentum(images)
-        return F.normalize(self.projection_head_momentum(features), dim=1)
 
-    def gather_keys(self, key: Tensor) -> Tensor:
-        """Collect the keys of all processes, so that each holds the same queue.
-
-        Without it, the queue of the first process would replace the others' in every step, since
-        distributed training synchronises buffers.
+    @torch.no_grad()
+    def embed_with_teacher(self, images: Tensor) -> Tensor:
+        """Embed the second views of all processes.
 
         Args:
-            key: Keys of this process, shape (B, output_dim).
+            images: Those of this process, shape (B, C, H, W).
 
         Returns:
-            Keys in the order of processes, shape (processes * B, output_dim); *key* itself without
-            a Trainer or with one process.
+            L2-normalised keys in the order of processes, shape (processes * B, output_dim).
         """
-        if self._trainer is None:
-            return key
-        gathered: Tensor = self.all_gather(key)  # type: ignore[assignment]  # a tensor gives one
-        return gathered.flatten(0, -2)
+        if process_count() > 1 and has_batch_statistics(self.backbone_momentum):
+            return embed_shuffled(self.teacher, images)
+        return gather_rows(self.teacher(images))
+
+    def teacher(self, images: Tensor) -> Tensor:
+        """Embed images with backbone and projector of the teacher, L2-normalised."""
+        return self.normalize(self.projection_head_momentum(self.backbone_momentum(images)))
+
+    def normalize(self, projected: Tensor) -> Tensor:
+        """Bring embeddings to length 1, in the queue's type: in bfloat16 it would be off by 0.4 %."""
+        return F.normalize(projected.to(self.queue.dtype), dim=1)
 
     @property
     def backbone_dtype(self) -> torch.dtype:

@@ -189,3 +189,26 @@ def test_a_folder_of_geotiffs_and_photographs_is_refused(tiles: Path, natural: P
     (natural / 'cat' / '0.jpg').rename(tiles / 'preview.jpg')
     with pytest.raises(ValueError, match=r'both images \(\.jpg\) and GeoTIFFs \(\.tif\)'):
         module(tiles, natural).setup('fit')
+
+
+def test_fewer_logits_than_folders_of_natural_images_are_refused_at_the_start(
+    tiles: Path, natural: Path
+) -> None:
+    data = module(tiles, natural, steps_per_epoch=1)
+    task = GeRSPTask(
+        model='resnet18', in_channels=4, size=32, num_classes=1, memory_bank_size=2, output_dim=8
+    )
+    trainer = Trainer(
+        max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False
+    )
+    with pytest.raises(ValueError, match='classes of the natural images=2, got 1'):
+        trainer.fit(task, datamodule=data)
+
+
+def test_an_epoch_counts_each_image_once(tiles: Path, natural: Path) -> None:
+    data = module(tiles, natural, steps_per_epoch=2, patches_per_pass=20)
+    data.setup('fit')
+    assert data.distinct_samples == 2 * 4
+    data = module(tiles, natural, steps_per_epoch=50, patches_per_pass=20)
+    data.setup('fit')
+    assert data.distinct_samples == 20

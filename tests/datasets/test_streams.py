@@ -108,7 +108,9 @@ def test_without_natural_images_a_batch_has_one_stream() -> None:
 
 @pytest.mark.parametrize(('remote', 'natural'), [(3, 7), (12, 2)])
 def test_a_stream_smaller_than_its_batch_is_refused(remote: int, natural: int) -> None:
-    with pytest.raises(ValueError, match=r'batch size of the .* stream must be in \[1, samples='):
+    with pytest.raises(
+        ValueError, match=r'batch size of the .* stream, of all processes, must be in \[1, samples='
+    ):
         joint(remote=remote, natural=natural)
 
 
@@ -116,3 +118,14 @@ def test_a_stream_smaller_than_its_batch_is_refused(remote: int, natural: int) -
 def test_wrong_numbers_raise(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match='steps must be >= 1 and seed >= 0, got'):
         joint(**wrong)
+
+
+def test_batches_of_two_processes_make_up_those_of_one_with_twice_the_size() -> None:
+    alone = joint(remote=24, natural=14, batch_size=8, natural_batch_size=6)
+    shared = joint(remote=24, natural=14, processes=2)
+    assert len(shared) == 2 * len(alone)
+    for step in range(len(alone)):
+        whole, parts = alone[1, step], [shared[1, 2 * step + rank] for rank in range(2)]
+        for name in ('remote_sensing', 'natural'):
+            images = [part[name]['image'] for part in parts]
+            assert torch.equal(torch.cat(images), whole[name]['image'])

@@ -1,13 +1,18 @@
 import math
+import warnings
 from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
+from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader
 
 from gersp_geo import GeRSPTask
 from gersp_geo.records import Batch
+from gersp_geo.tasks.arguments import check_normalization
 
 SIDE, CLASSES, QUEUE = 32, 5, 12
 
@@ -245,20 +250,64 @@ def test_a_label_without_a_logit_is_refused() -> None:
         make_task().training_step(batch, 0)
 
 
+def loader_of(*batches: Batch) -> DataLoader[Batch]:
+    return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
+
+
+def fit(task: GeRSPTask, *batches: Batch, **arguments: Any) -> None:
+    trainer = Trainer(
+        max_epochs=1,
+        accelerator='cpu',
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **arguments,
+    )
+    trainer.fit(task, loader_of(*batches))
+
+
+def test_a_queue_longer_than_half_an_epoch_is_warned_of_with_both_numbers() -> None:
+    batches = [make_batch(pairs=4) for _ in range(3)]
+    message = 'memory_bank_size=7 is more than half of the 12 remote-sensing images of an epoch'
+    with pytest.warns(UserWarning, match=message):
+        fit(make_task(memory_bank_size=7), *batches)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('error', message='memory_bank_size')
+        fit(make_task(memory_bank_size=6), *batches)
+
+
+def test_weights_too_coarse_for_a_moving_average_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"got torch.bfloat16.*use precision='bf16-mixed'"):
+        fit(make_task(), make_batch(), precision='bf16-true')
+
+
+def test_a_batch_without_natural_images_is_refused_where_they_are_needed() -> None:
+    with pytest.raises(ValueError, match='natural=FOLDER, or the task supervised_weight=0'):
+        make_task().training_step({'remote_sensing': make_batch()['remote_sensing']}, 0)
+
+
+def test_a_conversion_that_dropped_activations_is_refused() -> None:
+    check_normalization(nn.SyncBatchNorm.convert_sync_batchnorm(make_task().backbone))
+    converted = nn.SyncBatchNorm.convert_sync_batchnorm(
+        make_task(model='test_efficientnet').backbone
+    )
+    with pytest.raises(ValueError, match='convert_sync_batchnorm, and leave it out'):
+        check_normalization(converted)
+    check_normalization(convert_sync_batchnorm(make_task(model='test_efficientnet').backbone))
+
+
+@pytest.mark.parametrize('stage', ['validate', 'test', 'predict'])
+def test_other_bands_need_no_pipeline_where_nothing_is_augmented(stage: str) -> None:
+    make_task(in_channels=13).setup(stage)
+
+
 def test_features_are_those_of_the_backbone() -> None:
     task = make_task().eval()
     images = torch.rand(2, 3, SIDE, SIDE)
     assert torch.equal(task(images), task.backbone(images))
     assert task(images).shape == (2, task.backbone.num_features)
     assert math.isfinite(task(images).sum().item())
-
-
-def test_the_queue_takes_the_keys_of_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    task, key = make_task(), torch.rand(2, 8)
-    assert task.gather_keys(key) is key
-    task._trainer = object()  # type: ignore[assignment]  # noqa: SLF001
-    monkeypatch.setattr(task, 'all_gather', lambda mine: torch.stack([mine, mine + 1, mine + 2]))
-    assert torch.equal(task.gather_keys(key), torch.cat([key, key + 1, key + 2]))
 
 
 def test_a_pipeline_without_steps_is_a_choice() -> None:

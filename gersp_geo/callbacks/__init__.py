@@ -1,0 +1,16 @@
+"""What rides along with training.
+
+- ``record``: how inputs were prepared, in every checkpoint (``probing`` asks foreign data modules);
+- ``resuming``: random states, so that a resumed run takes the steps of one that was not stopped;
+- ``collapse``: a warning when embeddings stop telling images apart;
+- ``views``: a picture of the first batch beside its augmented views (drawn by ``figures``);
+- ``knn``: how well frozen features tell classes apart, on labelled images (read by ``chips``).
+"""
+
+from .collapse import CollapseMonitor
+from .knn import OnlineKNN
+from .record import PreprocessingRecord
+from .resuming import ExactResume
+from .views import ViewPairs
+
+__all__ = ('CollapseMonitor', 'ExactResume', 'OnlineKNN', 'PreprocessingRecord', 'ViewPairs')

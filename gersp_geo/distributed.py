@@ -1,0 +1,80 @@
+"""Exchange between training processes; with one process, nothing is exchanged."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, distributed, nn
+
+
+def process_count() -> int:
+    """Number of training processes; 1 without ``torch.distributed``."""
+    is_running = distributed.is_available() and distributed.is_initialized()
+    return distributed.get_world_size() if is_running else 1
+
+
+def gather_rows(rows: Tensor) -> Tensor:
+    """Collect the rows of all processes, without gradients.
+
+    Args:
+        rows: Shape (B, ...), the same in every process.
+
+    Returns:
+        In the order of processes, shape (processes * B, ...); *rows* itself with one process.
+    """
+    if process_count() == 1:
+        return rows
+    gathered = [
+        torch.empty_like(rows, memory_format=torch.contiguous_format)
+        for _ in range(process_count())
+    ]
+    distributed.all_gather(gathered, rows.contiguous())
+    return torch.cat(gathered)
+
+
+def share_first(values: Tensor) -> None:
+    """Overwrite *values* by those of the first process, in place."""
+    if process_count() > 1:
+        distributed.broadcast(values, src=0)
+
+
+def take_share(rows: Tensor) -> Tensor:
+    """Pick the part of gathered rows that belongs to this process.
+
+    Args:
+        rows: Shape (processes * B, ...), in the order of processes.
+
+    Returns:
+        Shape (B, ...); *rows* itself with one process.
+    """
+    if process_count() == 1:
+        return rows
+    return rows.chunk(process_count())[distributed.get_rank()]
+
+
+def embed_shuffled(embed: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """Embed the images of all processes, each in a batch drawn from all of them.
+
+    Shuffling BN of MoCo (section 3.3 of https://arxiv.org/abs/1911.05722): batch statistics are
+    those of images that query and key do not share, so that they do not give the pair away.
+
+    Args:
+        embed: From images (B, C, H, W) to embeddings (B, D).
+        images: Those of this process, shape (B, C, H, W), B the same in every process.
+
+    Returns:
+        Embeddings of the images of all processes in their own order, shape (processes * B, D).
+    """
+    everything = gather_rows(images)
+    order = torch.randperm(len(everything), device=images.device)
+    share_first(order)
+    shuffled = gather_rows(embed(everything[take_share(order)]))
+    return shuffled[order.argsort()]
+
+
+def has_batch_statistics(module: nn.Module) -> bool:
+    """Whether a forward pass normalises by the statistics of its own process's batch.
+
+    SyncBatchNorm does not count: its statistics are those of all processes.
+    """
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    return any(isinstance(child, kinds) and child.training for child in module.modules())

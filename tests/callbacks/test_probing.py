@@ -1,0 +1,60 @@
+from typing import Any
+
+import kornia.augmentation as K
+import pytest
+import torch
+from torch import Tensor
+
+from gersp_geo.callbacks.probing import probe_transform
+
+SHAPE = (3, 16, 16)
+
+
+def column(values: tuple[float, ...]) -> Tensor:
+    return torch.tensor(values).view(-1, 1, 1)
+
+
+def sequential(*steps: Any) -> Any:
+    return K.AugmentationSequential(*steps, data_keys=None, keepdim=True)
+
+
+@pytest.mark.parametrize(
+    'transform',
+    [
+        sequential(K.Normalize(mean=0, std=255)),
+        sequential(
+            K.Normalize(mean=0, std=10000),
+            K.Normalize(mean=torch.tensor([0.4, 0.5, 0.6]), std=torch.tensor([0.2, 0.3, 0.1])),
+        ),
+        lambda batch: {'image': (batch['image'].float() - 1e4) / 500},
+    ],
+)
+def test_probing_finds_the_affine_map(transform: Any) -> None:
+    mean, std = probe_transform(transform, shape=SHAPE)
+    raw = torch.rand(2, *SHAPE) * 1e4
+    expected = transform({'image': raw.clone()})['image']
+    found = (raw - column(tuple(mean))) / column(tuple(std))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('transform', 'reason'),
+    [
+        (lambda b: {'image': b['image'].clamp(0, 255) / 255}, 'another way'),
+        (
+            lambda b: {
+                'image': b['image'] / b['image'].amax(dim=(-1, -2), keepdim=True).clamp(min=1)
+            },
+            'another way',
+        ),
+        (lambda b: {'image': b['image'].roll(1, dims=-1)}, 'another way'),
+        (lambda b: {'image': b['image'].flip(1)}, 'another way'),
+        (lambda b: {'image': -b['image']}, 'does not grow'),
+        (lambda b: {'image': b['image'][..., :-1]}, 'changes the shape'),
+        (lambda b: {'image': b['image'] + b['mask']}, 'fails on plain images'),
+        (sequential(K.RandomBrightness(p=1.0), K.Normalize(mean=0, std=255)), 'another way'),
+    ],
+)
+def test_other_transforms_are_refused(transform: Any, reason: str) -> None:
+    with pytest.raises(ValueError, match=f'{reason}.*pass PreprocessingRecord'):
+        probe_transform(transform, shape=SHAPE)
