@@ -177,7 +177,8 @@ class ExactResume(Callback):
                 f'{trainer.world_size}: it goes on, but draws other augmentations'
             )
             return
-        mine = {name: rows[trainer.global_rank] for name, rows in saved.items()}
+        # copies, since torch reads the state of its generator from the start of the memory
+        mine = {name: rows[trainer.global_rank].clone() for name, rows in saved.items()}
         for when, states in (('within', self.within), ('between', self.between)):
             names = [name for name in mine if name.startswith(when)]
             states.update({name.partition(' ')[2]: mine[name] for name in names})
