@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from gersp_geo import GeRSPDataModule, GeRSPTask
-from gersp_geo.callbacks.random_states import read_states
+from gersp_geo.callbacks.random_states import read_states, seed_states, write_states
 from gersp_geo.callbacks.resuming import AtomicCheckpointIO, ExactResume
 
 # an epoch of 12 steps, so that 40 steps cross three ends of epochs; 20 natural images, of which
@@ -279,6 +279,17 @@ def test_draws_between_steps_change_no_draw_of_a_step() -> None:
     plain, disturbed = note(ExactResume()), note(ExactResume(), Draws())
     assert torch.equal(torch.cat(plain.drawn), torch.cat(disturbed.drawn))
     assert not torch.equal(torch.stack(plain.seen), torch.stack(disturbed.seen))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs the generator of a GPU')
+def test_the_generator_of_a_gpu_is_read_and_written() -> None:
+    device = torch.device('cuda')
+    states = read_states(device)
+    drawn = torch.rand(3, device=device)
+    write_states(states)
+    assert torch.equal(torch.rand(3, device=device), drawn)
+    assert not torch.equal(seed_states(1, device=device)['cuda'], states['cuda'])
 
 
 def test_a_callback_that_is_used_again_starts_over() -> None:
