@@ -1,6 +1,7 @@
 """LightningCLI over torchgeo's and our classes."""
 
 import os
+import signal
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import torchgeo.datamodules
 import torchgeo.tasks
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torchgeo.datamodules import BaseDataModule
 from torchgeo.tasks import BaseTask
 
@@ -41,15 +43,22 @@ def train_from_arguments(arguments: Sequence[str]) -> None:
         arguments: The command and its options, as LightningCLI reads them. Class names of torchgeo
             work as in torchgeo's own command, and every checkpoint records how its input was
             prepared.
+
+    Raises:
+        SystemExit: With code 143, if SIGTERM stopped the run.
     """
     os.environ.update(GDAL)
-    TrainingCLI(
-        model_class=BaseTask,
-        datamodule_class=BaseDataModule,
-        seed_everything_default=0,
-        parser_kwargs={'version': __version__},
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        save_config_kwargs={'overwrite': True},
-        args=list(arguments),
-    )
+    try:
+        TrainingCLI(
+            model_class=BaseTask,
+            datamodule_class=BaseDataModule,
+            seed_everything_default=0,
+            parser_kwargs={'version': __version__},
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_kwargs={'overwrite': True},
+            args=list(arguments),
+        )
+    except SIGTERMException as stop:
+        # as a shell reports it, so that a job script can tell a stop from the end of training
+        raise SystemExit(128 + signal.SIGTERM) from stop

@@ -20,7 +20,7 @@ from ..datasets.streams import JointBatches, RemoteSensingStream, positions
 from ..records import Batch, ImageSample, LabelledSample, Preprocessing
 from ..samplers import EpochIndices, PatchSampler
 from .normalization import imagenet_statistics, measure_bands
-from .resuming import ResumableLoader
+from .resuming import ResumableLoader, check_cut
 
 # 256 patches of 64 x 64 pixels are a million values per band, enough for three digits
 MEASURED_PATCHES = 256
@@ -194,6 +194,20 @@ class GeRSPDataModule(BaseDataModule):
         return ResumableLoader(
             self.batches, sampler=sampler, num_workers=self.num_workers, cut=self.batches.cut()
         )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Say what decides which samples a position holds, for checkpoints."""
+        return {} if self.batches is None else self.batches.cut()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Refuse to resume on other samples, before anything of the run is restored.
+
+        Later, Lightning would save what it has restored so far over the checkpoint.
+
+        Raises:
+            ValueError: Names the first difference.
+        """
+        check_cut(state_dict, self.state_dict())
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Return the batch unchanged: the task augments it."""

@@ -74,12 +74,20 @@ class ResumableLoader[Item](DataLoader[Item]):
         Raises:
             ValueError: If an epoch was cut in another way then, so that positions differ.
         """
-        saved: dict[str, int] = state['cut']
-        for name in saved.keys() | self.cut.keys():
-            if saved.get(name) != self.cut.get(name):
-                raise ValueError(
-                    f'the checkpoint was made with {name}={saved.get(name)}, this run has '
-                    f'{self.cut.get(name)}; resume with the same data, batch sizes and devices'
-                )
+        check_cut(state['cut'], self.cut)
         self.position = (state['epoch'], state['step'])
         self.sampler.skip_to(*self.position)
+
+
+def check_cut(saved: Mapping[str, int | None], present: Mapping[str, int | None]) -> None:
+    """Refuse to go on where positions mean other samples than they did.
+
+    Raises:
+        ValueError: Names the first difference.
+    """
+    for name in sorted(saved.keys() | present.keys()):
+        if saved.get(name) != present.get(name):
+            raise ValueError(
+                f'the checkpoint was made with {name}={saved.get(name)}, this run has '
+                f'{present.get(name)}; resume with the same data, seed, batch sizes and devices'
+            )

@@ -105,6 +105,8 @@ class JointBatches(Dataset[Batch]):
         """
         numbers = {
             'seed': self.seed,
+            'processes': self.processes,
+            'steps_per_epoch': self.steps // self.processes,
             'batch_size': self.batch_size,
             'remote_sensing_samples': len(self.remote_sensing),
         }

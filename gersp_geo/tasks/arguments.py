@@ -58,7 +58,8 @@ def check_classes(classes: int, *, num_classes: int) -> None:
     """
     if classes > num_classes:
         raise ValueError(
-            f'num_classes must be >= the classes of the natural images={classes}, got {num_classes}'
+            f'num_classes must be at least the number of classes of the natural images, {classes}, '
+            f'got {num_classes}'
         )
 
 
@@ -74,6 +75,21 @@ def check_precision(dtype: torch.dtype) -> None:
         raise ValueError(
             f'weights must be of 32 or 64 bits, got {dtype}: the teacher would not move; use '
             "precision='bf16-mixed' or '16-mixed'"
+        )
+
+
+class NoViews(nn.Module):
+    """Stands where a pipeline will be, once the statistics of the bands are known."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Refuse to pass images on as they are.
+
+        Raises:
+            ValueError: Says where statistics come from.
+        """
+        raise ValueError(
+            f'images of {images.shape[1]} bands need augmentation1, or a Trainer with a data module '
+            'that describes its bands (GeRSPDataModule)'
         )
 
 

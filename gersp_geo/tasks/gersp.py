@@ -32,6 +32,7 @@ from ..momentum import enqueue, update_teacher
 from ..records import Batch, Preprocessing
 from ..transforms import place_rgb, released_recipe, spectral_recipe
 from .arguments import (
+    NoViews,
     check_arguments,
     check_classes,
     check_labels,
@@ -131,7 +132,7 @@ class GeRSPTask(BaseTask):
         if augmentation1 is None and in_channels == 3:
             augmentation1 = natural
         # without pipelines of their own, the views of other bands are set up with the data
-        self.augmentation1 = nn.Identity() if augmentation1 is None else augmentation1
+        self.augmentation1 = NoViews() if augmentation1 is None else augmentation1
         self.augmentation2 = self.augmentation1 if augmentation2 is None else augmentation2
 
     def configure_models(self) -> None:
@@ -328,7 +329,8 @@ class GeRSPTask(BaseTask):
         else:
             raise ValueError(
                 f'remote-sensing images must be (B, C={channels}, H, W), (B, {2 * channels}, H, W) '
-                f'or (B, 2, {channels}, H, W), got {tuple(images.shape)}'
+                f'or (B, 2, {channels}, H, W), got {tuple(images.shape)}; set in_channels, or the '
+                'bands of the data module'
             )
         dtype = self.backbone_dtype
         return self.augmentation1(first).to(dtype), self.augmentation2(second).to(dtype)
@@ -398,5 +400,11 @@ class GeRSPTask(BaseTask):
         """
         if self._trainer is None:
             return
-        self.log_dict(dict(values), batch_size=batch_size, on_step=True, on_epoch=True)
+        self.log_dict(
+            dict(values),
+            batch_size=batch_size,
+            on_step=True,
+            on_epoch=True,
+            sync_dist=self.trainer.world_size > 1,
+        )
         self.log('lr', self.trainer.optimizers[0].param_groups[0]['lr'])

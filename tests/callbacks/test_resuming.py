@@ -202,6 +202,31 @@ def test_gradients_that_accumulate_survive_a_stop(
     assert_equal_bit_for_bit(final_checkpoint(stopped), final_checkpoint(straight))
 
 
+def test_a_refused_resume_leaves_the_checkpoint_as_it_was(images: Path, tmp_path: Path) -> None:
+    assert run(images, tmp_path, 5, Accident('kill', 7)) == -signal.SIGKILL
+    before = (tmp_path / 'last.ckpt').read_bytes()
+    data = GeRSPDataModule(str(images / 'remote'), size=SIDE, batch_size=PAIRS, seed=3)
+    checkpoints = ModelCheckpoint(tmp_path, save_last=True, save_on_exception=True)
+    trainer = Trainer(
+        max_steps=9,
+        accelerator='cpu',
+        logger=False,
+        enable_progress_bar=False,
+        callbacks=checkpoints,
+    )
+    task = GeRSPTask(
+        model='test_resnet',
+        hidden_dim=16,
+        output_dim=8,
+        memory_bank_size=18,
+        num_classes=2,
+        size=SIDE,
+    )
+    with pytest.raises(ValueError, match='made with natural_batch_size=3, this run has None'):
+        trainer.fit(task, datamodule=data, ckpt_path=tmp_path / 'last.ckpt')
+    assert (tmp_path / 'last.ckpt').read_bytes() == before
+
+
 def test_a_failed_save_leaves_the_old_checkpoint(tmp_path: Path) -> None:
     path, saver = tmp_path / 'last.ckpt', AtomicCheckpointIO()
     saver.save_checkpoint({'step': 1}, path)

@@ -201,7 +201,7 @@ def test_fewer_logits_than_folders_of_natural_images_are_refused_at_the_start(
     trainer = Trainer(
         max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False
     )
-    with pytest.raises(ValueError, match='classes of the natural images=2, got 1'):
+    with pytest.raises(ValueError, match='classes of the natural images, 2, got 1'):
         trainer.fit(task, datamodule=data)
 
 

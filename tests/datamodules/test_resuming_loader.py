@@ -48,5 +48,5 @@ def test_a_restored_loader_goes_on_after_what_was_handed_out(taken: int, workers
 
 def test_another_cut_of_the_epoch_is_refused() -> None:
     state = loader().state_dict()
-    with pytest.raises(ValueError, match=r'made with (steps_per_epoch=6, this run has 3|proc.*=1)'):
+    with pytest.raises(ValueError, match='made with processes=1, this run has 2'):
         loader(processes=2).load_state_dict(state)

@@ -297,6 +297,11 @@ def test_a_conversion_that_dropped_activations_is_refused() -> None:
     check_normalization(convert_sync_batchnorm(make_task(model='test_efficientnet').backbone))
 
 
+def test_other_bands_without_statistics_are_refused_in_a_plain_loop_too() -> None:
+    with pytest.raises(ValueError, match='images of 4 bands need augmentation1, or a Trainer'):
+        make_task(in_channels=4).training_step(make_batch(channels=4), 0)
+
+
 @pytest.mark.parametrize('stage', ['validate', 'test', 'predict'])
 def test_other_bands_need_no_pipeline_where_nothing_is_augmented(stage: str) -> None:
     make_task(in_channels=13).setup(stage)
