@@ -302,9 +302,13 @@ def test_other_bands_without_statistics_are_refused_in_a_plain_loop_too() -> Non
         make_task(in_channels=4).training_step(make_batch(channels=4), 0)
 
 
-@pytest.mark.parametrize('stage', ['validate', 'test', 'predict'])
-def test_other_bands_need_no_pipeline_where_nothing_is_augmented(stage: str) -> None:
-    make_task(in_channels=13).setup(stage)
+def test_other_bands_need_no_statistics_to_predict_and_do_to_train() -> None:
+    task, images = make_task(in_channels=13).eval(), torch.rand(4, 13, SIDE, SIDE)
+    trainer = Trainer(accelerator='cpu', logger=False, enable_progress_bar=False)
+    predicted: Any = trainer.predict(task, DataLoader(images, batch_size=4))  # type: ignore[arg-type]
+    assert torch.equal(predicted[0], task.backbone(images))
+    with pytest.raises(ValueError, match='in_channels=13 needs augmentation1, or a data module'):
+        fit(task, make_batch(channels=13))
 
 
 def test_features_are_those_of_the_backbone() -> None:
