@@ -1,10 +1,14 @@
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from gersp_geo.datasets.landscape import write_sample_data
+
+# What tests remember is theirs alone, also in the processes that they start
+os.environ['GERSP_GEO_CACHE'] = tempfile.mkdtemp(prefix='gersp-geo-cache-')
 
 # Files that take longest come first, so that no process is left with one of them at the end
 LONGEST = ('test_docs.py', 'test_run.py', 'test_main.py', 'test_golden_trace.py')

@@ -1,67 +1,56 @@
 """GeoTIFFs as a torchgeo data set that reads whole pixels where it can."""
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from time import monotonic
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from pyproj import CRS
+from rich.progress import track
 from torch import Tensor
 from torchgeo.datasets import RasterDataset
 from torchgeo.datasets.utils import GeoSlice, Sample
 
-from ..geoio.reading import RasterHeader, open_reader, read_header, read_valid, read_window
+from ..geoio.headers import WORTH_KEEPING
+from ..geoio.reading import crs_text, open_reader, read_valid, read_window
+from ..geoio.remembering import fingerprint, recall, remember
 from ..records import Window
 from .handles import HandlePool
+from .index import IndexGrid, PatchSlice, build_index, read_index
 from .tiles import (
     ALIGNED,
     Paths,
     band_names,
-    check_bands,
-    check_tile,
+    check_tiles,
     choose_bands,
     fill_slice,
     find_rasters,
     ground_resolution,
-    is_north_up,
+    match_names,
+    measure_valid,
+    open_headers,
     whole_pixels,
 )
 
+# files that a process keeps open; 1024 is the usual limit of an operating system
+OPEN_FILES = 256
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexGrid:
-    """What the fast path needs to know of a torchgeo index, as plain arrays."""
-
-    index: Any
-    """The GeoDataFrame that this was made from."""
-
-    crs: Any
-    """Its coordinate reference system then."""
-
-    bounds: NDArray[np.float64]
-    """Per row of the index: left, bottom, right, top in *crs*."""
-
-    native: NDArray[np.bool_]
-    """Per row: whether the tile's pixels are north-up in *crs*."""
-
-    extent: tuple[float, float, float, float]
-    """Left, bottom, right, top of all tiles."""
-
-    tiles: NDArray[np.int64]
-    """Per row of the index: the number of its tile."""
-
-    times: slice
-    """First and last time stamp."""
+# tiles; measuring nodata in this many takes seconds
+SHOW_PROGRESS_FROM = 20
 
 
 class GeoTIFFPatches(RasterDataset):
     """GeoTIFFs and VRTs, indexed by place (torchgeo's way) or by tile and window.
 
-    Unlike :class:`torchgeo.datasets.RasterDataset`, no file is ever skipped, and a query that
-    lies on the pixel grid of one file is read from it directly, without merging and warping.
+    Unlike :class:`torchgeo.datasets.RasterDataset`, no file is skipped silently, headers are
+    remembered on disk, and a query that lies on the pixel grid of one file is read from it
+    directly, without merging and warping.
     """
 
     def __init__(
@@ -73,9 +62,14 @@ class GeoTIFFPatches(RasterDataset):
         bands: Sequence[int | str] | None = None,
         transforms: Callable[[Sample], Sample] | None = None,
         cache: bool = True,
+        time_series: bool = False,
         raw: bool = False,
+        nodata: float | None = None,
+        filename_regex: str | None = None,
+        date_format: str | None = None,
+        on_error: Literal['raise', 'skip'] = 'raise',
     ) -> None:
-        """Initialize a new GeoTIFFPatches instance.
+        r"""Initialize a new GeoTIFFPatches instance.
 
         Args:
             paths: Files, or folders that are searched recursively for *.tif, *.tiff and *.vrt.
@@ -85,36 +79,50 @@ class GeoTIFFPatches(RasterDataset):
                 alpha.
             transforms: Applied to each sample.
             cache: Keep files open between queries.
+            time_series: Stack the files of a query, as torchgeo does, instead of merging them.
             raw: Keep the data type of the files instead of converting to float32. Where a query
                 has to be resampled, integers then take the nearest pixel.
+            nodata: Value that means "no observation" where all bands have it, beside what the
+                files themselves say.
+            filename_regex: Files whose name it does not match are left out; a group ``date`` (or
+                ``start`` and ``stop``) dates them, as in torchgeo. For example
+                ``.*_(?P<date>\d{8})\.tif``.
+            date_format: Of those dates; ``%Y%m%d`` by default.
+            on_error: 'skip' leaves out files that cannot be read, with a warning, up to 1 % of all;
+                'raise' stops at the first.
 
         Raises:
             FileNotFoundError: If a path does not exist, or a folder holds no raster.
-            ValueError: If a file cannot be read, has no CRS or a rotated grid, or its bands or
-                data type do not fit; the message names it.
+            UnreadableFileError: If a file cannot be read.
+            ValueError: If a file has no CRS or a rotated grid, or its bands or data type do not
+                fit; the message names it.
         """
-        self._files = find_rasters(paths)
-        self.tiles: tuple[RasterHeader, ...] = tuple(map(read_header, self._files))
-        self._chosen = choose_bands(self.tiles[0], bands, file=self._files[0])
+        self.filename_regex = filename_regex or self.filename_regex
+        self.date_format = date_format or self.date_format
+        self.nodata = self.nodata if nodata is None else nodata
+        found = match_names(find_rasters(paths), self.filename_regex)
+        self._files, self.tiles = open_headers(found, on_error=on_error)
         self.all_bands = band_names(self.tiles[0])
-        for file, header in zip(self._files, self.tiles, strict=True):
-            check_tile(file, header)
-            check_bands(file, header, self.tiles[0], self._chosen)
-            if raw and header.dtype != self.tiles[0].dtype:
-                raise ValueError(
-                    f'raw=True needs one data type, got {self.tiles[0].dtype} and '
-                    f'{header.dtype} in {file}; pass raw=False'
-                )
-        self.raw = raw
-        self._readers: HandlePool[str, Any] = HandlePool(open_reader)
-        self._warped = HandlePool(self._open_warped)
+        self._chosen = choose_bands(self.tiles[0], bands, file=self._files[0])
+        check_tiles(self._files, self.tiles, self._chosen, one_dtype=raw)
+        # not RasterDataset.__init__: it opens every file again, and leaves out what it cannot read
+        self.paths, self.raw, self.transforms = paths, raw, transforms
+        self.cache, self.time_series = cache, time_series
+        self.bands = [self.all_bands[band - 1] for band in self._chosen]
+        self.band_indexes = self._chosen
+        self._readers: HandlePool[str, Any] = HandlePool(open_reader, limit=OPEN_FILES)
+        self._warped = HandlePool(self._open_warped, limit=OPEN_FILES)
         self._grid: IndexGrid | None = None
-        self._plain: dict[int, bool] = {}
-        names = [self.all_bands[band - 1] for band in self._chosen]
-        super().__init__(self._files, crs, res, names, transforms, cache)
-        if len(self.index) != len(self._files):
-            lost = sorted(set(self._files) - set(self.index['filepath']))
-            raise ValueError(f'{lost[0]} could not be read')
+        first = self.tiles[0]
+        native = CRS.from_wkt(crs_text(first.crs))
+        target = native if crs is None else CRS.from_user_input(crs)
+        spans = [self._filepath_to_timestamp(file) for file in self._files]
+        self.index = build_index(self._files, self.tiles, spans, crs=target)
+        if res is None and target == native:
+            res = abs(first.transform.a), abs(first.transform.e)
+        elif res is None:
+            res = self._warped.get((self._files[0], target)).res
+        self._res = (float(res), float(res)) if isinstance(res, int | float) else res
 
     @property
     def files(self) -> list[str]:
@@ -140,21 +148,30 @@ class GeoTIFFPatches(RasterDataset):
             index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] in units of the CRS.
 
         Returns:
-            torchgeo's sample: 'image' of shape (C, H, W), 'bounds', 'transform'.
+            torchgeo's sample: 'image' of shape (C, H, W), 'bounds', 'transform'. Where tiles
+            overlap, they are merged as torchgeo does, unless a :class:`PatchSlice` names one.
 
         Raises:
             IndexError: If no tile is there.
         """
         x, y, t = self._resolve(index)
-        place = self._place(x, y)
+        place = self._named(index) if isinstance(index, PatchSlice) else self._place(x, y, t)
         if place is None:
             return super().__getitem__(index)
-        numbers = (x.start, x.stop, x.step, y.start, y.stop, y.step)
-        times = (t.start.timestamp(), t.stop.timestamp(), t.step)
+        tile, window = place
+        image = self.read_patch(tile, window)
+        if self.tiles[tile].transform.e > 0:
+            image = image.flip(1)
+        if not self.raw:
+            image = image.to(self.dtype)
+        times = t.start.timestamp(), t.stop.timestamp(), t.step
+        bounds = [x.start, x.stop, x.step, y.start, y.stop, y.step, *times]
+        transform = [x.step, 0, x.start, 0, -y.step, y.stop, 0, 0, 1]
+        # by way of NumPy, which turns lists into tensors three times as fast
         sample: Sample = {
-            'bounds': torch.tensor([*numbers, *times]),
-            'transform': torch.tensor([x.step, 0, x.start, 0, -y.step, y.stop, 0, 0, 1.0]),
-            'image': self.read_patch(*place).to(self.dtype),
+            'bounds': torch.from_numpy(np.array(bounds, dtype=np.float32)),
+            'transform': torch.from_numpy(np.array(transform, dtype=np.float32)),
+            'image': image,
         }
         return sample if self.transforms is None else self.transforms(sample)
 
@@ -163,10 +180,14 @@ class GeoTIFFPatches(RasterDataset):
 
         Args:
             tile: Index into :attr:`tiles`.
-            window: Pixels to read; what hangs over the edge is reflected.
+            window: Pixels to read, rows in the order of the file; what hangs over the edge is
+                reflected.
 
         Returns:
             Shape (C, window.height, window.width), in the data type of the file.
+
+        Raises:
+            UnreadableFileError: If the file is damaged there.
         """
         src = self._readers.get(self._files[tile])
         return torch.from_numpy(read_window(src, window, bands=self._chosen))
@@ -180,13 +201,51 @@ class GeoTIFFPatches(RasterDataset):
             tile: Index into :attr:`tiles`.
             window: As in :meth:`read_patch`.
             nodata: Value that means "no observation" where all bands have it, beside what the
-                file itself says.
+                file itself says. Defaults to that of the data set.
 
         Returns:
             Shape (window.height, window.width), True where there is an observation.
+
+        Raises:
+            UnreadableFileError: If the file is damaged there.
         """
         src = self._readers.get(self._files[tile])
+        nodata = self.nodata if nodata is None else nodata
         return read_valid(src, window, nodata=nodata, bands=self._chosen)
+
+    def may_miss(self, tile: int) -> bool:
+        """Whether a tile can have pixels without observation, as far as its header tells."""
+        header = self.tiles[tile]
+        is_float = np.dtype(header.dtype).kind == 'f'
+        return is_float or self.nodata is not None or header.masks != ('all_valid',)
+
+    def valid_shares(self) -> NDArray[np.float64]:
+        """Estimate which share of each tile's pixels are observations.
+
+        Small tiles are read whole, of others 64 windows in a regular grid. What took long to
+        measure is remembered on disk until the files change.
+
+        Returns:
+            Shape (N,), in [0, 1]; 1 for tiles that cannot miss any.
+
+        Raises:
+            UnreadableFileError: If a file is damaged.
+        """
+        shares = np.ones(len(self.tiles))
+        missing = [tile for tile in range(len(self.tiles)) if self.may_miss(tile)]
+        if not missing:
+            return shares
+        marks = fingerprint([self._files[tile] for tile in missing])
+        key = json.dumps([marks, self._chosen, self.nodata])
+        found = None if marks is None else recall('valid-shares', key)
+        if found is None:
+            begin = monotonic()
+            shown = track(missing, 'Measuring nodata', disable=len(missing) < SHOW_PROGRESS_FROM)
+            found = [measure_valid(self.tiles[t], partial(self.read_valid, t)) for t in shown]
+            if marks is not None and monotonic() - begin > WORTH_KEEPING:
+                remember('valid-shares', key, found)
+        shares[missing] = found
+        return shares
 
     def _cached_load_warp_file(  # type: ignore[override]  # there it is an lru_cache
         self, filepath: Any, crs: CRS
@@ -198,37 +257,33 @@ class GeoTIFFPatches(RasterDataset):
         """Open a file for the merge path; it closes once nobody holds it, a merge may hold many."""
         return nullcontext(self._load_warp_file(*key))
 
-    def _index_grid(self) -> IndexGrid:
-        """Mirror the index as arrays, again after somebody changed it or its CRS."""
-        grid = self._grid
-        if grid is None or grid.index is not self.index or grid.crs is not self.index.crs:
-            crs = self.index.crs
-            rows = {file: tile for tile, file in enumerate(self._files)}
-            numbers = np.array([rows[file] for file in self.index['filepath']])
-            tiles = [self.tiles[number] for number in numbers]
-            left, bottom, right, top = self.index.total_bounds
-            grid = IndexGrid(
-                index=self.index,
-                crs=crs,
-                bounds=self.index.geometry.bounds.to_numpy(dtype=np.float64),
-                native=np.array(
-                    [is_north_up(t) and CRS.from_user_input(t.crs) == crs for t in tiles]
-                ),
-                tiles=numbers,
-                extent=(left, bottom, right, top),
-                times=slice(self.index.index.left.min(), self.index.index.right.max()),
-            )
-            self._grid = grid
-        return grid
+    @property
+    def crs(self) -> CRS:
+        """Coordinate reference system of queries; assign another one as in torchgeo."""
+        crs: CRS = self.index.crs
+        return crs
+
+    @crs.setter
+    def crs(self, new_crs: CRS) -> None:
+        """Bring the index into another CRS, as ``&`` and ``|`` do."""
+        self.index = self.index.to_crs(new_crs)
+
+    def index_grid(self) -> IndexGrid:
+        """Mirror the index as arrays, again after it was replaced."""
+        if self._grid is None or self._grid.index is not self.index:
+            self._grid = read_index(self.index, self._files, self.tiles)
+        return self._grid
 
     def _resolve(self, index: GeoSlice) -> tuple[slice, slice, slice]:
         """Fill in what a query leaves open."""
-        grid = self._index_grid()
-        left, bottom, right, top = grid.extent
+        if isinstance(index, PatchSlice):
+            x, y, t = index
+            return x, y, t
+        across, up, times = self.index_grid().extent
         whole = (
-            slice(left, right, self.res[0]),
-            slice(bottom, top, self.res[1]),
-            slice(grid.times.start, grid.times.stop, 1),
+            slice(across.start, across.stop, self.res[0]),
+            slice(up.start, up.stop, self.res[1]),
+            times,
         )
         given = (index,) if isinstance(index, slice) else index
         x, y, t = (
@@ -236,15 +291,29 @@ class GeoTIFFPatches(RasterDataset):
         )
         return x, y, t
 
-    def _place(self, x: slice, y: slice) -> tuple[int, Window] | None:
+    def _named(self, index: PatchSlice) -> tuple[int, Window] | None:
+        """Find the tile that an index names; None if it is another's, or has to be warped."""
+        grid = self.index_grid()
+        row = grid.rows.get(index.file)
+        if row is None or self.time_series or not grid.native[row]:
+            return None
+        tile = int(grid.tiles[row])
+        x, y, _ = index
+        transform = self.tiles[tile].transform
+        is_same_grid = x.step == transform.a and y.step == abs(transform.e)
+        return (tile, index.window) if is_same_grid and self._is_plain(tile) else None
+
+    def _place(self, x: slice, y: slice, t: slice) -> tuple[int, Window] | None:
         """Find the tile and whole pixels that a query means; None if they are not so simple."""
-        grid = self._index_grid()
+        grid = self.index_grid()
         left, bottom, right, top = grid.bounds.T
         slack_x, slack_y = ALIGNED * x.step, ALIGNED * y.step
-        meets_x = (left < x.stop - slack_x) & (right > x.start + slack_x)
-        meets_y = (bottom < y.stop - slack_y) & (top > y.start + slack_y)
-        rows = np.flatnonzero(meets_x & meets_y)
-        if len(rows) != 1 or not grid.native[rows[0]]:
+        meets = (left < x.stop - slack_x) & (right > x.start + slack_x)
+        meets &= (bottom < y.stop - slack_y) & (top > y.start + slack_y)
+        if t != grid.extent[2]:
+            meets &= self.index.index.overlaps(pd.Interval(t.start, t.stop))
+        rows = np.flatnonzero(meets)
+        if len(rows) != 1 or self.time_series or t.step != 1 or not grid.native[rows[0]]:
             return None
         tile = int(grid.tiles[rows[0]])
         window = whole_pixels(self.tiles[tile], x, y)
@@ -254,8 +323,4 @@ class GeoTIFFPatches(RasterDataset):
 
     def _is_plain(self, tile: int) -> bool:
         """Whether a merge would copy the pixels as they are: no mask but the nodata value."""
-        if tile not in self._plain:
-            src = self._readers.get(self._files[tile])
-            kinds = {flag.name for flags in src.mask_flag_enums for flag in flags}
-            self._plain[tile] = kinds <= {'all_valid', 'nodata'}
-        return self._plain[tile]
+        return set(self.tiles[tile].masks) <= {'all_valid', 'nodata'}

@@ -1,13 +1,18 @@
 """What can be said of tiles from their paths and headers alone."""
 
 import os
-from collections.abc import Iterable, Sequence
+import re
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from math import cos, radians, sqrt
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..geoio.reading import RasterHeader
+from ..geoio.headers import read_headers
+from ..geoio.reading import RasterHeader, UnreadableFileError
 from ..records import Window
 
 SUFFIXES = ('.tif', '.tiff', '.vrt')
@@ -18,6 +23,19 @@ METRES_PER_DEGREE = 111195.08
 # A query this close to the pixel grid, in pixels, is on it: float64 coordinates of 1e7 m at 0.1 m
 # per pixel are exact to 1e-8 pixels.
 ALIGNED = 1e-6
+
+# Share of files that a run may leave out as unreadable: a damaged few do not change what is learnt,
+# while more hint at a broken copy or disk
+MAX_UNREADABLE = 0.01
+
+# pixels of a tile that is read whole to see what it misses
+WHOLE_PIXELS = 2**20
+
+# Windows per side of a larger tile that are read instead, and their side in pixels
+PROBES, PROBE_SIDE = 8, 64
+
+# files that a message names
+NAMED = 10
 
 type Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -88,6 +106,102 @@ def choose_bands(
     return chosen
 
 
+def match_names(files: Sequence[str], regex: str) -> list[str]:
+    """Keep the files whose name matches a pattern, as torchgeo does.
+
+    Args:
+        files: Paths.
+        regex: Of file names, in Python's verbose syntax.
+
+    Raises:
+        ValueError: If none does, or the pattern is none.
+    """
+    if regex == '.*':
+        return list(files)
+    try:
+        pattern = re.compile(regex, re.VERBOSE)
+    except re.error as error:
+        raise ValueError(f'filename_regex {regex!r} is no regular expression: {error}') from error
+    kept = [file for file in files if pattern.match(os.path.basename(file))]
+    if not kept:
+        raise ValueError(
+            f'none of {len(files)} files matches filename_regex {regex!r}, the first is {files[0]}'
+        )
+    return kept
+
+
+def open_headers(
+    files: Sequence[str], *, on_error: Literal['raise', 'skip']
+) -> tuple[list[str], list[RasterHeader]]:
+    """Read headers, and leave out files that cannot be read if that is wanted.
+
+    Returns:
+        The files that were read, and their headers.
+
+    Raises:
+        UnreadableFileError: If a file cannot be read, with 'skip' only if they are more than 1 %.
+
+    Warns:
+        UserWarning: Names files that were left out.
+    """
+    found = list(zip(files, read_headers(files), strict=True))
+    failed = [header for _, header in found if isinstance(header, UnreadableFileError)]
+    if failed and (on_error == 'raise' or len(failed) > MAX_UNREADABLE * len(files)):
+        if on_error == 'raise':
+            raise failed[0]
+        raise UnreadableFileError(failed[0].file, too_many_unreadable(failed, len(files)))
+    if failed:
+        warnings.warn(
+            f'{len(failed)} of {len(files)} files cannot be read and are left out: '
+            f'{name_some([error.file for error in failed])}',
+            stacklevel=3,
+        )
+    kept = [(file, header) for file, header in found if isinstance(header, RasterHeader)]
+    return [file for file, _ in kept], [header for _, header in kept]
+
+
+def too_many_unreadable(errors: Sequence[UnreadableFileError], files: int) -> str:
+    """Say that more files cannot be read than a run may leave out."""
+    return (
+        f'at most {MAX_UNREADABLE:.0%} of the files may be unreadable, got {len(errors)} of {files} '
+        f'({name_some([error.file for error in errors])}); repair or remove them: {errors[0]}'
+    )
+
+
+def name_some(names: Sequence[str]) -> str:
+    """List the first of some names."""
+    rest = len(names) - NAMED
+    return ', '.join(names[:NAMED]) + (f' and {rest} more' if rest > 0 else '')
+
+
+def check_tiles(
+    files: Sequence[str],
+    tiles: Sequence[RasterHeader],
+    chosen: Sequence[int],
+    *,
+    one_dtype: bool = False,
+) -> None:
+    """Refuse tiles that have no place on an upright grid, or do not fit the first one.
+
+    Args:
+        files: Paths.
+        tiles: Their headers.
+        chosen: 1-based bands that all must have.
+        one_dtype: Whether their data types must agree.
+
+    Raises:
+        ValueError: Names the first such file.
+    """
+    for file, tile in zip(files, tiles, strict=True):
+        check_tile(file, tile)
+        check_bands(file, tile, tiles[0], chosen)
+        if one_dtype and tile.dtype != tiles[0].dtype:
+            raise ValueError(
+                f'raw=True needs one data type, got {tiles[0].dtype} and {tile.dtype} in {file}; '
+                'pass raw=False'
+            )
+
+
 def check_tile(file: str, header: RasterHeader) -> None:
     """Refuse tiles that have no place on an upright grid.
 
@@ -95,7 +209,10 @@ def check_tile(file: str, header: RasterHeader) -> None:
         ValueError: If the file has no CRS, or its grid is rotated or sheared.
     """
     if header.crs is None:
-        raise ValueError(f'{file} has no CRS; assign one, for example with rio edit-info --crs')
+        raise ValueError(
+            f'{file} has no CRS; assign one, for example with rio edit-info --crs, or read '
+            "GeoTIFFs as plain images (kind='chips')"
+        )
     if header.transform.b != 0 or header.transform.d != 0:
         raise ValueError(f'{file} has a rotated grid; warp it first, for example with rio warp')
 
@@ -119,9 +236,9 @@ def check_bands(
             )
 
 
-def is_north_up(header: RasterHeader) -> bool:
-    """Whether rows go south and columns go east."""
-    return bool(header.transform.a > 0 > header.transform.e)
+def is_upright(header: RasterHeader) -> bool:
+    """Whether columns go east; rows may go south, or north (bottom-up files)."""
+    return bool(header.transform.a > 0)
 
 
 def ground_resolution(header: RasterHeader) -> float:
@@ -145,29 +262,51 @@ def whole_pixels(header: RasterHeader, x: slice, y: slice) -> Window | None:
     """Find the window that a query means, if it lies on the grid and inside the tile.
 
     Args:
-        header: Of a north-up tile in the CRS of the query.
+        header: Of an upright tile in the CRS of the query.
         x: Left, right and pixel width.
         y: Bottom, top and pixel height.
     """
     transform = header.transform
-    sides = np.array([x.step / transform.a, y.step / -transform.e])
-    edges = np.array(
-        [
-            (x.start - transform.c) / transform.a,
-            (x.stop - transform.c) / transform.a,
-            (y.stop - transform.f) / transform.e,
-            (y.start - transform.f) / transform.e,
-        ]
+    sides = x.step / transform.a - 1, y.step / abs(transform.e) - 1
+    if max(map(abs, sides)) > ALIGNED / max(header.width, header.height):
+        return None
+    edges = (
+        (x.start - transform.c) / transform.a,
+        (x.stop - transform.c) / transform.a,
+        (y.stop - transform.f) / transform.e,
+        (y.start - transform.f) / transform.e,
     )
-    whole = np.rint(edges)
-    if np.abs(sides - 1).max() > ALIGNED / max(header.width, header.height):
+    left, right, first, last = whole = tuple(map(round, edges))
+    if max(abs(edge - number) for edge, number in zip(edges, whole, strict=True)) > ALIGNED:
         return None
-    if np.abs(edges - whole).max() > ALIGNED:
-        return None
-    left, right, top, bottom = whole.astype(int).tolist()
+    # in a bottom-up file the first row is the southern one
+    top, bottom = min(first, last), max(first, last)
     if not (0 <= left < right <= header.width and 0 <= top < bottom <= header.height):
         return None
     return Window(row_off=top, col_off=left, height=bottom - top, width=right - left)
+
+
+def measure_valid(header: RasterHeader, read_valid: Callable[[Window], NDArray[np.bool_]]) -> float:
+    """Estimate which share of a tile's pixels are observations.
+
+    Args:
+        header: Of the tile.
+        read_valid: Says which pixels of a window are observations.
+
+    Returns:
+        In [0, 1]; exact for tiles of up to 1 Mi pixels. Of larger tiles a part is read, so that
+        these never get 0.
+    """
+    if header.height * header.width <= WHOLE_PIXELS:
+        whole = Window(row_off=0, col_off=0, height=header.height, width=header.width)
+        return float(read_valid(whole).mean())
+    height, width = min(header.height, PROBE_SIDE), min(header.width, PROBE_SIDE)
+    shares = [
+        read_valid(Window(row_off=row, col_off=col, height=height, width=width)).mean()
+        for row in np.linspace(0, header.height - height, PROBES).astype(int).tolist()
+        for col in np.linspace(0, header.width - width, PROBES).astype(int).tolist()
+    ]
+    return max(float(np.mean(shares)), 1 / (PROBES * PROBE_SIDE) ** 2)
 
 
 def fill_slice(given: slice, whole: slice) -> slice:

@@ -5,14 +5,14 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags, WktVersion
 from rasterio.errors import RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
@@ -24,6 +24,24 @@ type Reader = DatasetReader
 
 type Pad = Literal['reflect', 'edge']
 """How pixels outside a raster are made from those inside."""
+
+
+class UnreadableFileError(OSError, ValueError):
+    """A file whose content cannot be read; callers may leave it out and go on."""
+
+    def __init__(self, file: str, message: str) -> None:
+        """Initialize a new UnreadableFileError instance.
+
+        Args:
+            file: Its path.
+            message: What is wrong, with the path, in one line.
+        """
+        super().__init__(message)
+        self.file = file
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        """Travel from a worker process."""
+        return type(self), (self.file, str(self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +78,9 @@ class RasterHeader:
     block_shape: tuple[int, int]
     """(rows, columns) that are stored together."""
 
+    masks: tuple[str, ...] = ('all_valid',)
+    """What says which pixels are observations, in any band: names of GDAL's mask flags."""
+
 
 @contextmanager
 def open_reader(path: str | PathLike[str]) -> Iterator[Reader]:
@@ -73,7 +94,8 @@ def open_reader(path: str | PathLike[str]) -> Iterator[Reader]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If GDAL cannot read it, or it holds no bands.
+        UnreadableFileError: If GDAL cannot read it.
+        ValueError: If it holds no bands.
     """
     name = fspath(path)
     try:
@@ -83,7 +105,8 @@ def open_reader(path: str | PathLike[str]) -> Iterator[Reader]:
         if is_local and not Path(name).exists():
             raise FileNotFoundError(f'{name} does not exist') from error
         reason = ' '.join(str(error).split())
-        raise ValueError(f'{name} is not a raster that GDAL can read: {reason}') from error
+        message = f'{name} is not a raster that GDAL can read: {reason}'
+        raise UnreadableFileError(name, message) from error
     # not `with dataset`: that enters a GDAL environment, and files kept open close in any order
     with closing(dataset):
         if dataset.count == 0:
@@ -102,7 +125,8 @@ def read_header(path: str | PathLike[str]) -> RasterHeader:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If GDAL cannot read it, or it holds no bands.
+        UnreadableFileError: If GDAL cannot read it.
+        ValueError: If it holds no bands.
     """
     with open_reader(path) as src:
         return RasterHeader(
@@ -116,7 +140,13 @@ def read_header(path: str | PathLike[str]) -> RasterHeader:
             descriptions=tuple(description or None for description in src.descriptions),
             alpha=_alpha_bands(src),
             block_shape=src.block_shapes[0],
+            masks=tuple(sorted({flag.name for flags in src.mask_flag_enums for flag in flags})),
         )
+
+
+def crs_text(crs: CRS) -> str:
+    """Write a coordinate reference system as WKT 2, which keeps the order of its axes."""
+    return str(crs.to_wkt(version=WktVersion.WKT2_2019))
 
 
 def read_window(
@@ -137,16 +167,27 @@ def read_window(
 
     Raises:
         ValueError: If the window is empty, or a band does not exist.
-        OSError: If the file is damaged there.
+        UnreadableFileError: If the file is damaged there.
     """
-    if not bands or not all(1 <= band <= src.count for band in bands):
+    if not bands or min(bands) < 1 or max(bands) > src.count:
         raise ValueError(f'bands must be in [1, {src.count}] for {src.name}, got {list(bands)}')
-    dtype = np.result_type(*(src.dtypes[band - 1] for band in bands))
-    rows, cols, inside = _source_indices(src, window, pad=pad)
+    stored = src.dtypes
+    dtypes = {stored[band - 1] for band in bands}
+    # None is the stored one, and saves a conversion of its name
+    dtype = None if len(dtypes) == 1 else np.result_type(*dtypes)
+    is_inside = pad in ('reflect', 'edge') and (
+        0 <= window.row_off < window.row_stop <= src.height
+        and 0 <= window.col_off < window.col_stop <= src.width
+    )
     try:
+        if is_inside:
+            # the usual case, which training repeats thousands of times per second
+            part = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
+            return src.read(list(bands), window=part, out_dtype=dtype)  # type: ignore[no-any-return]
+        rows, cols, inside = _source_indices(src, window, pad=pad)
         pixels = src.read(list(bands), window=inside, out_dtype=dtype)
     except RasterioIOError as error:
-        raise OSError(_damage(src, window, error)) from error
+        raise UnreadableFileError(src.name, _damage(src, window, error)) from error
     return _take(pixels, rows, cols)
 
 
@@ -175,7 +216,7 @@ def read_valid(
 
     Raises:
         ValueError: If the window is empty, or a band does not exist.
-        OSError: If the file is damaged there.
+        UnreadableFileError: If the file is damaged there.
     """
     alpha = _alpha_bands(src)
     # an alpha band is always valid itself, so it must not vote on the validity of a pixel
@@ -198,7 +239,7 @@ def read_valid(
             if empty is not None:
                 empty &= values == nodata
     except RasterioIOError as error:
-        raise OSError(_damage(src, window, error)) from error
+        raise UnreadableFileError(src.name, _damage(src, window, error)) from error
     if empty is not None:
         valid &= ~empty
     return _take(valid, rows, cols)

@@ -1,8 +1,10 @@
 import pickle
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import torch
@@ -16,7 +18,9 @@ from torchgeo.samplers import GriddedPatchSampler, RandomPatchSampler, RandomTim
 
 from gersp_geo.datasets.geotiff import GeoTIFFPatches
 from gersp_geo.datasets.handles import HandlePool
+from gersp_geo.geoio.reading import UnreadableFileError
 from gersp_geo.records import Window
+from gersp_geo.samplers import PatchSampler
 
 QUICK = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -31,6 +35,7 @@ def write(
     transform: Affine | None = None,
     nodata: float | None = None,
     names: tuple[str, ...] = (),
+    layout: dict[str, Any] | None = None,
 ) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     profile = {
@@ -43,7 +48,7 @@ def write(
         'transform': transform or from_origin(500000, 5000000, 10, 10),
         'nodata': nodata,
     }
-    with rasterio.open(path, 'w', **profile) as dst:
+    with rasterio.open(path, 'w', **(profile | (layout or {}))) as dst:
         dst.write(pixels)
         for band, name in enumerate(names, start=1):
             dst.set_band_description(band, name)
@@ -253,3 +258,211 @@ def test_workers_read_the_same_pixels(folder: Path) -> None:
     copy = pickle.loads(pickle.dumps(dataset))
     for place, image in zip(index, expected, strict=True):
         assert torch.equal(copy[place]['image'], image)
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    'north_up': {},
+    'south_up': {'transform': Affine(10, 0, 500000, 0, 10, 4999600)},
+    'not_square': {'transform': from_origin(500000, 5000000, 10, 5)},
+    'uint16': {'dtype': 'uint16'},
+    'float32': {'dtype': 'float32', 'nodata': -9999.0},
+    'one_band': {'bands': 1},
+    # GDAL takes the fourth band of a photograph for transparency
+    'four_bands': {'bands': 4, 'layout': {'photometric': 'minisblack'}},
+    'thirteen_bands': {'bands': 13, 'dtype': 'uint16', 'nodata': 0},
+    'tiled': {'layout': {'tiled': True, 'blockxsize': 16, 'blockysize': 16, 'compress': 'deflate'}},
+    'cog': {'layout': {'driver': 'COG', 'blocksize': 128, 'overview_count': 2}},
+}
+
+
+@pytest.mark.parametrize('kind', KINDS)
+@QUICK
+@given(data=st.data())
+def test_patches_equal_a_direct_read(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, data: st.DataObject
+) -> None:
+    chosen = KINDS[kind]
+    folder = tmp_path_factory.getbasetemp() / f'patches-{kind}'
+    pixels = noise((chosen.get('bands', 3), 40, 50), dtype=chosen.get('dtype', 'uint8'))
+    path = folder / 'a.tif'
+    if not path.exists():
+        given_ = {k: v for k, v in chosen.items() if k in ('transform', 'nodata', 'layout')}
+        write(path, pixels, **given_)
+    size = data.draw(st.integers(1, 40))
+    dataset = GeoTIFFPatches(path, raw=True)
+    sampler = PatchSampler(dataset, size=size, length=3, seed=data.draw(st.integers(0, 99)))
+    for i, index in enumerate(sampler):
+        _, window = sampler.patch(0, i)
+        direct = pixels[:, window.row_off : window.row_stop, window.col_off : window.col_stop]
+        np.testing.assert_array_equal(dataset.read_patch(0, window).numpy(), direct)
+        image = dataset[index]['image'].numpy()
+        # torchgeo's samples have north at the top
+        upright = direct[:, ::-1] if kind == 'south_up' else direct
+        np.testing.assert_array_equal(image, upright)
+
+
+@pytest.mark.parametrize('kind', [kind for kind in KINDS if kind != 'not_square'])
+def test_a_patch_equals_torchgeos_reading_of_its_place(tmp_path: Path, kind: str) -> None:
+    # torchgeo resamples pixels that are not square
+    chosen = dict(KINDS[kind])
+    pixels = noise((chosen.pop('bands', 3), 40, 50), dtype=chosen.pop('dtype', 'uint8'))
+    path = write(tmp_path / 'a.tif', pixels, **chosen)
+    dataset, theirs = GeoTIFFPatches(path), RasterDataset(path)
+    for index in PatchSampler(dataset, size=16, length=10):
+        sample, expected = dataset[index], theirs[index]
+        assert sample.keys() == expected.keys()
+        for key, value in expected.items():
+            assert torch.equal(sample[key], value), key
+
+
+def source(path: Path, *, width: int, at: int) -> str:
+    return f"""<SimpleSource><SourceFilename>{path}</SourceFilename><SourceBand>2</SourceBand>
+      <SrcRect xOff="0" yOff="0" xSize="{width}" ySize="40"/>
+      <DstRect xOff="{at}" yOff="0" xSize="{width}" ySize="40"/></SimpleSource>"""
+
+
+def test_a_vrt_is_read_like_its_sources(folder: Path, tmp_path: Path) -> None:
+    text = f"""<VRTDataset rasterXSize="80" rasterYSize="40"><SRS>EPSG:32633</SRS>
+      <GeoTransform>500000, 10, 0, 5000000, 0, -10</GeoTransform>
+      <VRTRasterBand dataType="Byte" band="1">
+      {source(folder / 'a.tif', width=50, at=0)}{source(folder / 'deep' / 'b.TIFF', width=30, at=50)}
+      </VRTRasterBand></VRTDataset>"""
+    (tmp_path / 'both.vrt').write_text(text)
+    dataset = GeoTIFFPatches(tmp_path, raw=True)
+    both = np.concatenate([noise((3, 40, 50))[1], noise((3, 40, 30), seed=1)[1]], axis=1)
+    window = Window(row_off=3, col_off=40, height=30, width=30)
+    np.testing.assert_array_equal(dataset.read_patch(0, window).numpy()[0], both[3:33, 40:70])
+
+
+def test_files_with_different_nodata_each_say_what_they_miss(tmp_path: Path) -> None:
+    pixels = noise((1, 20, 20)) + 1
+    pixels[:, :5] = 7
+    for name, nodata in (('a', 7), ('b', None), ('c', 9)):
+        write(tmp_path / f'{name}.tif', pixels, nodata=nodata)
+    whole = Window(row_off=0, col_off=0, height=20, width=20)
+    dataset = GeoTIFFPatches(tmp_path, raw=True)
+    expected = [pixels[0] != 7, pixels[0] == pixels[0], pixels[0] != 9]
+    for tile, valid in enumerate(expected):
+        np.testing.assert_array_equal(dataset.read_valid(tile, whole), valid)
+    assert [dataset.may_miss(tile) for tile in range(3)] == [True, False, True]
+    np.testing.assert_allclose(dataset.valid_shares(), [v.mean() for v in expected])
+    told = GeoTIFFPatches(tmp_path, raw=True, nodata=7)
+    assert all(map(told.may_miss, range(3)))
+    assert not told.read_valid(1, whole)[:5].any()
+
+
+def test_large_tiles_are_probed_and_small_ones_read_whole(tmp_path: Path) -> None:
+    pixels = np.ones((1, 1100, 1000), dtype='uint8')
+    pixels[:, :, :250] = 0
+    dataset = GeoTIFFPatches(write(tmp_path / 'a.tif', pixels, nodata=0))
+    assert dataset.valid_shares()[0] == pytest.approx(0.75, abs=0.02)
+    pixels[:] = 0
+    empty = GeoTIFFPatches(write(tmp_path / 'b.tif', pixels, nodata=0))
+    assert 0 < empty.valid_shares()[0] < 1e-3
+
+
+def test_measured_nodata_is_remembered_until_a_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('GERSP_GEO_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setattr('gersp_geo.datasets.geotiff.WORTH_KEEPING', 0.0)
+    pixels = noise((1, 20, 20)) + 1
+    pixels[:, :5] = 0
+    path = write(tmp_path / 'a.tif', pixels, nodata=0)
+    dataset = GeoTIFFPatches(path)
+    assert dataset.valid_shares().tolist() == [0.75]
+    with monkeypatch.context() as patch:
+        patch.delattr('gersp_geo.datasets.geotiff.measure_valid')
+        assert dataset.valid_shares().tolist() == [0.75]
+    pixels[:, :10] = 0
+    write(path, pixels, nodata=0)
+    assert GeoTIFFPatches(path).valid_shares().tolist() == [0.5]
+
+
+def test_dates_in_file_names_select_as_in_torchgeo(tmp_path: Path) -> None:
+    regex = r'scene_(?P<date>\d{8})\.tif'
+    for seed, date in enumerate(('20200101', '20210101')):
+        write(tmp_path / f'scene_{date}.tif', noise((3, 20, 20), seed=seed))
+    write(tmp_path / 'mask_20200101.tif', noise((1, 20, 20)))
+    dataset = GeoTIFFPatches(tmp_path, filename_regex=regex)
+    assert len(dataset) == 2
+
+    class Dated(RasterDataset):
+        filename_regex = regex
+
+    place = slice(500000, 500100), slice(4999900, 5000000)
+    times = [
+        slice(pd.Timestamp(f'{y}-01-01'), pd.Timestamp(f'{y}-06-01')) for y in (2020, 2021, 2022)
+    ]
+    for t in times[:2]:
+        assert torch.equal(dataset[*place, t]['image'], Dated(dataset.files)[*place, t]['image'])
+    with pytest.raises(IndexError):
+        dataset[*place, times[2]]
+    # both dates overlap: merged, as torchgeo does
+    assert torch.equal(dataset[place]['image'], Dated(dataset.files)[place]['image'])
+    series = GeoTIFFPatches(tmp_path, filename_regex=regex, time_series=True)
+    assert series[place]['image'].shape == (2, 3, 10, 10)
+    with pytest.raises(ValueError, match='none of 3 files matches filename_regex'):
+        GeoTIFFPatches(tmp_path, filename_regex='nothing')
+    with pytest.raises(ValueError, match='is no regular expression'):
+        GeoTIFFPatches(tmp_path, filename_regex='(')
+
+
+def test_unreadable_files_are_left_out_only_if_that_is_wanted_and_they_are_few(
+    tmp_path: Path,
+) -> None:
+    for i in range(100):
+        write(tmp_path / f'{i:03d}.tif', noise((3, 8, 8)))
+    (tmp_path / '050.tif').write_bytes(b'')
+    with pytest.raises(UnreadableFileError, match=r'050\.tif is not a raster'):
+        GeoTIFFPatches(tmp_path)
+    with pytest.warns(UserWarning, match=r'1 of 100 files cannot be read .*050\.tif'):
+        assert len(GeoTIFFPatches(tmp_path, on_error='skip')) == 99
+    (tmp_path / '051.tif').write_text('not a raster')
+    with pytest.raises(UnreadableFileError, match=r'at most 1% .* got 2 of 100 .*051\.tif'):
+        GeoTIFFPatches(tmp_path, on_error='skip')
+
+
+def test_tiles_in_another_crs_lie_where_torchgeo_puts_them(tmp_path: Path) -> None:
+    write(tmp_path / 'a.tif', noise((3, 40, 50)))
+    write(tmp_path / 'b.tif', noise((3, 40, 50)), crs='EPSG:32632')
+    ours, theirs = GeoTIFFPatches(tmp_path), RasterDataset(tmp_path)
+    # GDAL rounds the sides of a warped file up to whole pixels
+    difference = ours.index.geometry.bounds - theirs.index.geometry.bounds
+    assert difference.abs().to_numpy().max() < 10
+    assert difference.iloc[0].abs().max() == 0
+
+
+def test_a_slice_that_names_a_file_reads_it_where_files_overlap(tmp_path: Path) -> None:
+    scenes = [noise((3, 20, 20), seed=seed) + 1 for seed in range(2)]
+    for name, pixels in zip('ab', scenes, strict=True):
+        write(tmp_path / f'{name}.tif', pixels)
+    dataset = GeoTIFFPatches(tmp_path, raw=True)
+    sampler = PatchSampler(dataset, size=20, length=20)
+    for index in [pickle.loads(pickle.dumps(index)) for index in sampler]:
+        tile = dataset.files.index(index.file)
+        np.testing.assert_array_equal(dataset[index]['image'].numpy(), scenes[tile])
+        # the place alone means both, and torchgeo takes the first
+        x, y, t = index
+        np.testing.assert_array_equal(dataset[x, y, t]['image'].numpy(), scenes[0])
+
+
+def test_an_intersection_follows_the_patches_of_one_of_its_parts(tmp_path: Path) -> None:
+    write(tmp_path / 'images' / 'a.tif', noise((3, 40, 50)))
+    shifted = from_origin(500100, 4999900, 10, 10)
+    masks = noise((1, 40, 50), seed=9)
+    write(tmp_path / 'masks' / 'b.tif', masks, transform=shifted)
+
+    class Masks(RasterDataset):
+        is_image = False
+
+    both = GeoTIFFPatches(tmp_path / 'images') & Masks(tmp_path / 'masks')
+    seen = 0
+    for index in PatchSampler(both, size=8, length=20):
+        sample = both[index]
+        x, y, _ = index
+        row, col = round((4999900 - y.stop) / 10), round((x.start - 500100) / 10)
+        expected = masks[0, row : row + 8, col : col + 8]
+        np.testing.assert_array_equal(sample['mask'].numpy(), expected)
+        seen += 1
+    assert seen == 20
