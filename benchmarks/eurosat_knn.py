@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from gersp_geo import load_backbone
 from gersp_geo.bands import RGB
-from gersp_geo.datasets.folders import decode_image
+from gersp_geo.datasets.decoding import decode_image
 from gersp_geo.evaluation import knn_accuracy
 
 Features = Callable[[Tensor], Tensor]

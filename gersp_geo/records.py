@@ -173,3 +173,6 @@ class Batch(TypedDict, total=False):
     remote_sensing: ImageBatch
     natural: LabelledBatch
     """Absent when the supervised weight is 0."""
+
+    unreadable: tuple[str, ...]
+    """Files in whose place others were taken; the loader takes it out."""

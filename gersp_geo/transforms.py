@@ -69,7 +69,12 @@ class FillMissing(nn.Module):
 
 
 def released_recipe(
-    *, size: int, scale: float | Sequence[float], mean: Sequence[float], std: Sequence[float]
+    *,
+    size: int,
+    scale: float | Sequence[float],
+    mean: Sequence[float],
+    std: Sequence[float],
+    crop: bool = True,
 ) -> nn.Sequential:
     """Augment three-band images as the authors' released code does, for both streams.
 
@@ -83,6 +88,7 @@ def released_recipe(
         scale: Factor for integers wider than uint8, one or one per band.
         mean: Per band, subtracted after scaling to [0, 1].
         std: Per band, divides after that.
+        crop: False leaves the crop out, for images that come cropped at random to *size*.
 
     Returns:
         A pipeline from uint8 or float in [0, 1], shape (B, 3, H, W), to normalised float,
@@ -91,7 +97,7 @@ def released_recipe(
     return without_state(
         ScaleValues(scale),
         FillMissing(mean),
-        K.RandomResizedCrop((size, size), scale=(0.2, 1.0)),
+        *([K.RandomResizedCrop((size, size), scale=(0.2, 1.0))] if crop else []),
         K.RandomGrayscale(p=0.2),
         K.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.4, p=1.0),
         K.RandomHorizontalFlip(),

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torchvision.datasets.folder import find_classes
 
-from ..datamodules.pretraining import holds_chips
-from ..datasets.folders import NaturalImages, decode_image
+from ..datamodules.opening import holds_chips
+from ..datasets.decoding import decode_image
+from ..datasets.folders import NaturalImages
 from ..datasets.tiles import choose_bands, find_rasters
 from ..geoio.reading import open_reader, read_header, read_valid, read_window
 from ..records import Window
@@ -24,7 +25,7 @@ class LabelledChips:
         Args:
             folder: Holds one folder per class.
             size: Side of the images returned. JPEG and PNG files are resized to it (see
-                :func:`~gersp_geo.datasets.folders.decode_image`); of a GeoTIFF the middle is cut
+                :func:`~gersp_geo.datasets.decoding.decode_image`); of a GeoTIFF the middle is cut
                 out at its own resolution, mirrored at the edges where it is smaller.
 
         Raises:

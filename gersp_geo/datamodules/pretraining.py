@@ -1,82 +1,21 @@
 """Pre-training data: a remote-sensing and a natural stream from folders."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from os import PathLike
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 from torchgeo.datamodules import BaseDataModule
 
-from ..bands import RGB
-from ..datasets import folders, tiles
-from ..datasets.folders import ImageChips, NaturalImages
 from ..datasets.geotiff import GeoTIFFPatches
-from ..datasets.streams import JointBatches, RemoteSensingStream, positions
-from ..records import Batch, ImageSample, LabelledSample, Preprocessing
-from ..samplers import EpochIndices, PatchSampler
-from .normalization import imagenet_statistics, measure_bands
+from ..datasets.natural import open_natural
+from ..datasets.streams import JointBatches, LabelledStream, RemoteSensingStream
+from ..records import Batch, Preprocessing
+from ..samplers import EpochIndices
+from .opening import PatchOptions, open_remote_sensing
 from .resuming import ResumableLoader, check_cut
-
-# 256 patches of 64 x 64 pixels are a million values per band, enough for three digits
-MEASURED_PATCHES = 256
-
-
-class ChipStream:
-    """Unlabelled images of one size, as a stream."""
-
-    def __init__(self, chips: ImageChips) -> None:
-        """Initialize a new ChipStream instance."""
-        self.chips = chips
-        self.bands = RGB.bands
-        self.res_m: float | None = None
-
-    def __len__(self) -> int:
-        """Number of images in one pass."""
-        return len(self.chips)
-
-    def draw(self, *, turn: int, index: int) -> ImageSample:
-        """Read image *index*, the same in every pass."""
-        return self.chips[index]
-
-    def observed(self, *, turn: int, index: int) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-        """Read image *index*; every pixel of it is an observation."""
-        image = self.chips[index]['image'].numpy()
-        return image, np.ones(image.shape[1:], dtype=np.bool_)
-
-
-class PatchStream:
-    """Patches at seeded random places of GeoTIFFs, as a stream."""
-
-    def __init__(self, tiles: GeoTIFFPatches, sampler: PatchSampler) -> None:
-        """Initialize a new PatchStream instance."""
-        self.tiles, self.sampler = tiles, sampler
-        self.bands = tuple(tiles.bands)
-        self.res_m: float | None = tiles.res_m
-
-    def __len__(self) -> int:
-        """Number of patches in one pass."""
-        return len(self.sampler)
-
-    def draw(self, *, turn: int, index: int) -> ImageSample:
-        """Read patch *index* of pass *turn*; each pass has places of its own.
-
-        In floating point, NaN stands where there is no observation; integers stay as stored.
-        """
-        place = self.sampler.patch(turn, index)
-        image = self.tiles.read_patch(*place)
-        if image.is_floating_point():
-            image[:, torch.from_numpy(~self.tiles.read_valid(*place))] = torch.nan
-        return {'image': image}
-
-    def observed(self, *, turn: int, index: int) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-        """Read patch *index* of pass *turn*, and which of its pixels are observations."""
-        place = self.sampler.patch(turn, index)
-        return self.tiles.read_patch(*place).numpy(), self.tiles.read_valid(*place)
+from .statistics import describe_stream
 
 
 class GeRSPDataModule(BaseDataModule):
@@ -88,8 +27,8 @@ class GeRSPDataModule(BaseDataModule):
 
     def __init__(
         self,
-        remote_sensing: str | PathLike[str] | list[str],
-        natural: str | PathLike[str] | None = None,
+        remote_sensing: str | PathLike[str] | list[str] | Dataset[Any],
+        natural: str | PathLike[str] | Dataset[Any] | None = None,
         *,
         size: int = 224,
         batch_size: int = 256,
@@ -98,18 +37,33 @@ class GeRSPDataModule(BaseDataModule):
         patches_per_pass: int | None = None,
         num_workers: int = 0,
         seed: int = 0,
-        bands: Sequence[int] | None = None,
+        kind: Literal['auto', 'geotiffs', 'chips'] = 'auto',
+        bands: Sequence[int | str] | None = None,
+        nodata: float | None = None,
+        min_valid: float = 0.0,
+        roi: Sequence[float] | None = None,
+        toi: Sequence[str] | None = None,
+        small_tiles: Literal['pad', 'skip'] = 'pad',
+        patches_per_block: int = 1,
+        filename_regex: str | None = None,
+        date_format: str | None = None,
+        two_dates: bool = False,
+        natural_crop_scale: tuple[float, float] | None = None,
+        on_error: Literal['raise', 'skip'] = 'raise',
         scale: Sequence[float] | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        prefetch_factor: int | None = None,
+        multiprocessing_context: str | None = None,
     ) -> None:
-        """Initialize a new GeRSPDataModule instance.
+        r"""Initialize a new GeRSPDataModule instance.
 
         Args:
-            remote_sensing: Folder or list of GeoTIFFs to draw patches from, or of JPEG or PNG
-                chips.
-            natural: Folder with one sub-folder of images per class; None for plain contrastive
-                learning (``supervised_weight=0``).
+            remote_sensing: Folder or list of GeoTIFFs to draw patches from, or of JPEG, PNG or
+                TIFF chips; or any data set whose samples have an 'image', such as torchgeo's.
+            natural: Folder with one sub-folder of images per class, or a data set of images with
+                labels, such as torchvision's; None for plain contrastive learning
+                (``supervised_weight=0``).
             size: Side in pixels of patches and of natural images as loaded.
             batch_size: Remote-sensing images per step and process.
             natural_batch_size: Natural images per step and process. Defaults to *batch_size*.
@@ -118,19 +72,65 @@ class GeRSPDataModule(BaseDataModule):
                 that covers all tiles once.
             num_workers: Processes that read; 0 reads in the main process.
             seed: Decides the order of both streams and the places of patches, >= 0.
-            bands: GeoTIFF bands to read, 1-based. Defaults to all.
+            kind: What *remote_sensing* holds; 'auto' judges by suffixes. 'chips' reads TIFF files
+                without georeference as plain images.
+            bands: Bands to read, 1-based or by name. Defaults to all but alpha.
+            nodata: Value that means "no observation" where all bands have it, beside what the
+                GeoTIFFs themselves say.
+            min_valid: Share of a patch's pixels that must be observations, in [0, 1]. Others get
+                the mean of their band.
+            roi: Region of interest as left, bottom, right, top in the CRS of the first GeoTIFF.
+            toi: First and last day of interest, by the dates in file names, as ``2020-06-01``.
+            small_tiles: GeoTIFFs smaller than a patch are padded, or left out with 'skip'.
+            patches_per_block: So many patches in a row lie near each other, and mostly share the
+                blocks that have to be decoded.
+            filename_regex: GeoTIFFs whose name it does not match are left out; a group ``date``
+                dates them, as in torchgeo: ``.*_(?P<date>\d{8})\.tif``.
+            date_format: Of those dates; ``%Y%m%d`` by default.
+            two_dates: Draw two dates of each place, one per view. Names of its files differ in the
+                date alone.
+            natural_crop_scale: Cut natural images at random where they are decoded, to these shares
+                of their area, at full resolution; the task then leaves its own crop out. Defaults
+                to the whole image, which the task crops.
+            on_error: A file that cannot be read stops the run; with 'skip' another sample is taken
+                in its place, up to 1 % of all files, and its name is reported.
             scale: Per band, factor from integers wider than uint8 to the unit of *mean*. Defaults
-                to 1. The task always divides uint8 by 255, and takes floating point as it is.
+                to what brings 99.9 % of 256 seeded patches to at most 1. The task always divides
+                uint8 by 255, and takes floating point as it is; for a data set of floating point
+                images, it is applied as they are read.
             mean: Per band, after scaling. Defaults to ImageNet's for three uint8 bands, else
                 to what 256 seeded patches show.
             std: Per band, after scaling. Defaults like *mean*.
+            prefetch_factor: Batches that each worker reads ahead; torch's default is 2.
+            multiprocessing_context: How workers start: 'fork', 'spawn' or 'forkserver'. Defaults
+                to that of the platform.
         """
         super().__init__(GeoTIFFPatches, batch_size, num_workers)
         self.remote_sensing, self.natural = remote_sensing, natural
-        self.size, self.seed, self.bands = size, seed, bands
+        self.size, self.seed, self.on_error = size, seed, on_error
         self.natural_batch_size = batch_size if natural_batch_size is None else natural_batch_size
-        self.steps_per_epoch, self.patches_per_pass = steps_per_epoch, patches_per_pass
+        self.steps_per_epoch, self.natural_crop_scale = steps_per_epoch, natural_crop_scale
         self.given = (scale, mean, std)
+        self.options = PatchOptions(
+            kind=kind,
+            bands=bands,
+            nodata=nodata,
+            min_valid=min_valid,
+            roi=roi,
+            toi=toi,
+            small_tiles=small_tiles,
+            patches_per_block=patches_per_block,
+            patches_per_pass=patches_per_pass,
+            filename_regex=filename_regex,
+            date_format=date_format,
+            two_dates=two_dates,
+            scale=scale,
+            on_error=on_error,
+        )
+        self.loading: dict[str, Any] = {
+            'prefetch_factor': prefetch_factor,
+            'multiprocessing_context': multiprocessing_context,
+        }
         self.batches: JointBatches | None = None
         self.natural_classes: int | None = None
         self.described: Preprocessing | None = None
@@ -158,25 +158,38 @@ class GeRSPDataModule(BaseDataModule):
             steps=self.steps_per_epoch,
             processes=processes,
             seed=self.seed,
+            on_error=self.on_error,
         )
 
-    def natural_stream(self) -> Dataset[LabelledSample] | None:
+    def natural_stream(self) -> LabelledStream | None:
         """Open the labelled stream, and count its classes."""
         if self.natural is None:
             return None
-        images = NaturalImages(self.natural, size=self.size)
-        self.natural_classes = len(images.classes)
-        return images
+        stream = open_natural(
+            self.natural, size=self.size, seed=self.seed, crop_scale=self.natural_crop_scale
+        )
+        self.natural_classes = None if stream.classes is None else len(stream.classes)
+        return stream
 
     def remote_sensing_stream(self) -> RemoteSensingStream:
-        """Open the unlabelled stream, chips or GeoTIFFs by what the folder holds."""
-        paths = self.remote_sensing
-        if holds_chips(paths):
-            return ChipStream(ImageChips(paths, size=self.size))
-        geotiffs = GeoTIFFPatches(paths, bands=self.bands, raw=True)
-        length = self.patches_per_pass
-        sampler = PatchSampler(geotiffs, size=self.size, length=length, seed=self.seed)
-        return PatchStream(geotiffs, sampler)
+        """Open the unlabelled stream, and fill what was not observed with the mean."""
+        stream = open_remote_sensing(
+            self.remote_sensing, size=self.size, seed=self.seed, options=self.options
+        )
+        scale, mean, std = self.given
+        self.described = describe_stream(
+            stream,
+            scale=scale,
+            mean=mean,
+            std=std,
+            size=self.size,
+            seed=self.seed,
+            settings=asdict(self.options),
+        )
+        if hasattr(stream, 'fill'):
+            known = zip(self.described.mean, self.described.scale, strict=True)
+            stream.fill = tuple(mean / scale for mean, scale in known)
+        return stream
 
     @property
     def distinct_samples(self) -> int | None:
@@ -185,14 +198,19 @@ class GeRSPDataModule(BaseDataModule):
             return None
         return min(len(self.batches.remote_sensing), len(self.batches) * self.batch_size)
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> ResumableLoader[Batch]:
         """Load whole batches, in the order of their positions."""
         if self.batches is None:
             raise RuntimeError('call setup("fit") before train_dataloader()')
         rank = 0 if self.trainer is None else self.trainer.global_rank
         sampler = EpochIndices(len(self.batches), processes=self.batches.processes, rank=rank)
         return ResumableLoader(
-            self.batches, sampler=sampler, num_workers=self.num_workers, cut=self.batches.cut()
+            self.batches,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            cut=self.batches.cut(),
+            files=self.batches.files,
+            **self.loading,
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -224,73 +242,7 @@ class GeRSPDataModule(BaseDataModule):
                 band.
         """
         if self.described is None:
-            opened = self.batches
-            stream = self.remote_sensing_stream() if opened is None else opened.remote_sensing
-            scale, mean, std = self.given
-            sample = stream.draw(turn=0, index=0)['image']
-            scale = choose_scale(scale, sample)
-            if mean is None or std is None:
-                photograph = sample.dtype == torch.uint8 and len(sample) == 3
-                known = (
-                    imagenet_statistics(stream.bands) if photograph else self.measure(stream, scale)
-                )
-                mean, std = mean or known[0], std or known[1]
-            self.described = Preprocessing(
-                bands=stream.bands,
-                dtype=str(sample.dtype).removeprefix('torch.'),
-                scale=tuple(scale),
-                mean=tuple(mean),
-                std=tuple(std),
-                size=self.size,
-                res_m=stream.res_m,
-            )
+            self.remote_sensing_stream()
+        if self.described is None:
+            raise RuntimeError('remote_sensing_stream() left no record')
         return self.described
-
-    def measure(
-        self, stream: RemoteSensingStream, scale: Sequence[float]
-    ) -> tuple[list[float], list[float]]:
-        """Measure mean and standard deviation per band on seeded patches, nodata left out."""
-        places = positions(seed=self.seed, length=len(stream), first=0, count=MEASURED_PATCHES)
-        observed = (stream.observed(turn=turn, index=index) for turn, index in places)
-        return measure_bands(observed, scale=scale)
-
-
-def holds_chips(paths: str | PathLike[str] | Sequence[str | PathLike[str]]) -> bool:
-    """Whether files and folders hold JPEG, PNG and the like, rather than GeoTIFFs.
-
-    Raises:
-        ValueError: If they hold both: training on one would leave out the other.
-    """
-    given = [paths] if isinstance(paths, str | PathLike) else paths
-    suffixes = {
-        file.suffix.lower()
-        for path in map(Path, given)
-        for file in (path.rglob('*') if path.is_dir() else [path])
-    }
-    chips, rasters = (sorted(suffixes & set(m.SUFFIXES)) for m in (folders, tiles))
-    if chips and rasters:
-        raise ValueError(
-            f'{paths} holds both images ({", ".join(chips)}) and GeoTIFFs ({", ".join(rasters)}); '
-            'name the files or folders of one kind'
-        )
-    return bool(chips)
-
-
-def choose_scale(given: Sequence[float] | None, image: Tensor) -> Sequence[float]:
-    """Take the given factors, or those of the data type.
-
-    Args:
-        given: One per band, or None.
-        image: Values as stored, shape (C, H, W).
-
-    Raises:
-        ValueError: If the task scales this data type in another way.
-    """
-    unit = 1 / 255 if image.dtype == torch.uint8 else 1.0
-    is_fixed = image.dtype == torch.uint8 or image.is_floating_point()
-    if given is not None and is_fixed and not np.allclose(given, unit):
-        raise ValueError(
-            f'scale must be {unit:.6g} for {image.dtype}, which the task scales by itself, '
-            f'got {list(given)}; leave it out'
-        )
-    return [unit] * len(image) if given is None else given

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from ..datasets.unreadable import Unreadable
+from ..geoio.reading import UnreadableFileError
 from ..samplers import EpochIndices
 
 
@@ -25,6 +27,9 @@ class ResumableLoader[Item](DataLoader[Item]):
         sampler: EpochIndices,
         num_workers: int = 0,
         cut: Mapping[str, int] | None = None,
+        files: int = 0,
+        prefetch_factor: int | None = None,
+        multiprocessing_context: str | None = None,
     ) -> None:
         """Initialize a new ResumableLoader instance.
 
@@ -33,27 +38,46 @@ class ResumableLoader[Item](DataLoader[Item]):
             sampler: Says which.
             num_workers: Processes that read; 0 reads in the main process.
             cut: Numbers that decide what a position holds, by name.
+            files: Number of files behind *dataset*, of which 1 % may be unreadable.
+            prefetch_factor: Batches that each worker reads ahead; torch's default is 2.
+            multiprocessing_context: How workers start: 'fork', 'spawn' or 'forkserver'. Defaults to
+                that of the platform.
         """
         super().__init__(
-            dataset,
+            UnreadableAsItems(dataset),  # type: ignore[arg-type]  # errors are raised in __iter__
             batch_size=None,
             sampler=sampler,
             num_workers=num_workers,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=num_workers > 0,
+            prefetch_factor=prefetch_factor if num_workers > 0 else None,
+            multiprocessing_context=multiprocessing_context if num_workers > 0 else None,
             # seeds of workers come from here, so that starting them leaves the run's draws alone
             generator=torch.Generator(),
         )
         self.position = (sampler.epoch, 0)
+        self.unreadable = Unreadable(files)
         sizes = {'steps_per_epoch': len(sampler), 'processes': sampler.num_replicas}
         self.cut = sizes | dict(cut or {})
 
     def __iter__(self) -> Iterator[Item]:  # type: ignore[override]
-        """Yield batches, and keep count."""
+        """Yield batches, and keep count.
+
+        Raises:
+            UnreadableFileError: If more than 1 % of the files cannot be read.
+
+        Warns:
+            UserWarning: At the end of an epoch, names files in whose place others were taken.
+        """
         done = self.sampler.first
         for step, batch in enumerate(super().__iter__(), start=done + 1):
+            if isinstance(batch, UnreadableFileError):
+                raise batch
+            if isinstance(batch, dict):
+                self.unreadable.add(batch.pop('unreadable', ()))
             self.position = (self.sampler.epoch, step)
             yield batch
+        self.unreadable.report()
 
     def state_dict(self) -> dict[str, Any]:
         """Say where this epoch stands.
@@ -77,6 +101,24 @@ class ResumableLoader[Item](DataLoader[Item]):
         check_cut(state['cut'], self.cut)
         self.position = (state['epoch'], state['step'])
         self.sampler.skip_to(*self.position)
+
+
+class UnreadableAsItems[Item](Dataset[Item | UnreadableFileError]):
+    """Hand out the error of a file that cannot be read as an item.
+
+    Raised in a worker, it would arrive as a traceback of some twenty lines that ends in its message.
+    """
+
+    def __init__(self, dataset: Dataset[Item]) -> None:
+        """Initialize a new UnreadableAsItems instance."""
+        self.dataset = dataset
+
+    def __getitem__(self, index: Any) -> Item | UnreadableFileError:
+        """Read an item, or the reason why it cannot be read."""
+        try:
+            return self.dataset[index]
+        except UnreadableFileError as error:
+            return error
 
 
 def check_cut(saved: Mapping[str, int | None], present: Mapping[str, int | None]) -> None:

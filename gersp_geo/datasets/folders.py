@@ -1,38 +1,65 @@
 """Folders of ordinary images: unlabelled chips, and natural images in one folder per class."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
-from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.datasets.folder import find_classes
 
+from ..bands import RGB
+from ..geoio.chips import read_chip
+from ..geoio.reading import read_header
 from ..records import ImageSample, LabelledSample
+from .decoding import decode_image
+from .tiles import band_names, choose_bands
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
+TIFF_SUFFIXES = ('.tif', '.tiff')
 
 
 class ImageChips(Dataset[ImageSample]):
     """Unlabelled images below one or more folders, in sorted order."""
 
     def __init__(
-        self, paths: str | PathLike[str] | Iterable[str | PathLike[str]], *, size: int
+        self,
+        paths: str | PathLike[str] | Iterable[str | PathLike[str]],
+        *,
+        size: int,
+        bands: Sequence[int | str] | None = None,
     ) -> None:
         """Initialize a new ImageChips instance.
 
         Args:
-            paths: Folders, searched recursively, or files.
-            size: Side of the images returned, see :func:`decode_image`.
+            paths: Folders, searched recursively, or files: JPEG, PNG and the like, or TIFF files of
+                any bands and data type, whose georeference, if any, is not used.
+            size: Side of the images returned: the largest square in the middle is resized to it.
+            bands: Bands of TIFF files, 1-based or by name. Defaults to all but alpha.
 
         Raises:
             FileNotFoundError: If a path does not exist or holds no image.
+            UnreadableFileError: If the first TIFF file cannot be read.
+            ValueError: If there are both kinds, or *bands* do not exist or are given for photographs.
         """
-        self.files = find_images(paths)
+        self.files = find_images(paths, suffixes=SUFFIXES + TIFF_SUFFIXES)
         self.size = size
+        first = self.files[0]
+        tiffs = sum(file.suffix.lower() in TIFF_SUFFIXES for file in self.files)
+        if 0 < tiffs < len(self.files):
+            raise ValueError(
+                f'chips must be of one kind, got {tiffs} TIFF files and {len(self.files) - tiffs} '
+                'others; name the files or folders of one kind'
+            )
+        self.is_tiff, self.bands = tiffs > 0, RGB.bands
+        if self.is_tiff:
+            self.header = read_header(first)
+            self.band_indexes = choose_bands(self.header, bands, file=str(first))
+            self.bands = tuple(band_names(self.header)[band - 1] for band in self.band_indexes)
+        elif bands is not None:
+            raise ValueError(
+                f'bands are for TIFF files, got {list(bands)} for {first}; leave it out'
+            )
 
     def __len__(self) -> int:
         """Number of images."""
@@ -45,9 +72,17 @@ class ImageChips(Dataset[ImageSample]):
             index: In [0, len).
 
         Returns:
-            Under 'image': uint8, shape (3, *size*, *size*).
+            Under 'image': shape (C, *size*, *size*), in the data type of the files.
+
+        Raises:
+            UnreadableFileError: If the file cannot be read.
+            ValueError: If it has other bands or another data type than the first one.
         """
-        return {'image': decode_image(self.files[index], size=self.size)}
+        file = self.files[index]
+        if not self.is_tiff:
+            return {'image': decode_image(file, size=self.size)}
+        chip = read_chip(file, size=self.size, bands=self.band_indexes, dtype=self.header.dtype)
+        return {'image': torch.from_numpy(chip)}
 
 
 class NaturalImages(Dataset[LabelledSample]):
@@ -89,8 +124,16 @@ class NaturalImages(Dataset[LabelledSample]):
         return {'image': decode_image(file, size=self.size), 'label': torch.tensor(label)}
 
 
-def find_images(paths: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Path]:
+def find_images(
+    paths: str | PathLike[str] | Iterable[str | PathLike[str]],
+    *,
+    suffixes: Sequence[str] = SUFFIXES,
+) -> list[Path]:
     """List image files in sorted order, so that a seed means the same on every machine.
+
+    Args:
+        paths: Folders, searched recursively, or files.
+        suffixes: In lower case; other files are left out.
 
     Raises:
         FileNotFoundError: If a path does not exist or holds no image.
@@ -101,40 +144,8 @@ def find_images(paths: str | PathLike[str] | Iterable[str | PathLike[str]]) -> l
         if not path.exists():
             raise FileNotFoundError(f'no file or folder {path}')
         found = [path] if path.is_file() else sorted(path.rglob('*'))
-        found = [file for file in found if file.suffix.lower() in SUFFIXES]
+        found = [file for file in found if file.suffix.lower() in suffixes]
         if not found:
-            raise FileNotFoundError(f'no image ({", ".join(SUFFIXES)}) in {path}')
+            raise FileNotFoundError(f'no image ({", ".join(suffixes)}) in {path}')
         files += found
     return files
-
-
-def decode_image(file: Path, *, size: int) -> Tensor:
-    """Read one image upright, in three bands, at one size.
-
-    The shorter side is resized to *size* and the middle is cut out; an image that already is
-    *size* x *size* is returned as stored.
-
-    Args:
-        file: Any format that Pillow reads, of 8 bits per band; grayscale, palette and CMYK are
-            converted.
-        size: Side of the result in pixels.
-
-    Returns:
-        uint8, shape (3, *size*, *size*).
-
-    Raises:
-        ValueError: If the file cannot be decoded, or is grayscale of more than 8 bits; the message
-            names it.
-    """
-    try:
-        with Image.open(file) as image:
-            # decodes a JPEG at a fraction of its size where that is still large enough
-            image.draft('RGB', (size, size))
-            if image.mode.startswith(('I', 'F')):
-                # Pillow would cut every value above 255 off
-                raise ValueError(f'mode {image.mode} has more than 8 bits per band; convert it')
-            upright = ImageOps.exif_transpose(image).convert('RGB')
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f'{file} cannot be read as an image: {error}') from error
-    fitted = upright if upright.size == (size, size) else ImageOps.fit(upright, (size, size))
-    return torch.from_numpy(np.array(fitted)).permute(2, 0, 1)

@@ -103,13 +103,13 @@ class GeoTIFFPatches(RasterDataset):
         found = match_names(find_rasters(paths), self.filename_regex)
         self._files, self.tiles = open_headers(found, on_error=on_error)
         self.all_bands = band_names(self.tiles[0])
-        self._chosen = choose_bands(self.tiles[0], bands, file=self._files[0])
-        check_tiles(self._files, self.tiles, self._chosen, one_dtype=raw)
+        self.chosen = choose_bands(self.tiles[0], bands, file=self._files[0])
+        check_tiles(self._files, self.tiles, self.chosen, one_dtype=raw)
         # not RasterDataset.__init__: it opens every file again, and leaves out what it cannot read
         self.paths, self.raw, self.transforms = paths, raw, transforms
         self.cache, self.time_series = cache, time_series
-        self.bands = [self.all_bands[band - 1] for band in self._chosen]
-        self.band_indexes = self._chosen
+        self.bands = [self.all_bands[band - 1] for band in self.chosen]
+        self.band_indexes = self.chosen
         self._readers: HandlePool[str, Any] = HandlePool(open_reader, limit=OPEN_FILES)
         self._warped = HandlePool(self._open_warped, limit=OPEN_FILES)
         self._grid: IndexGrid | None = None
@@ -190,7 +190,7 @@ class GeoTIFFPatches(RasterDataset):
             UnreadableFileError: If the file is damaged there.
         """
         src = self._readers.get(self._files[tile])
-        return torch.from_numpy(read_window(src, window, bands=self._chosen))
+        return torch.from_numpy(read_window(src, window, bands=self.chosen))
 
     def read_valid(
         self, tile: int, window: Window, *, nodata: float | None = None
@@ -211,7 +211,7 @@ class GeoTIFFPatches(RasterDataset):
         """
         src = self._readers.get(self._files[tile])
         nodata = self.nodata if nodata is None else nodata
-        return read_valid(src, window, nodata=nodata, bands=self._chosen)
+        return read_valid(src, window, nodata=nodata, bands=self.chosen)
 
     def may_miss(self, tile: int) -> bool:
         """Whether a tile can have pixels without observation, as far as its header tells."""
@@ -236,7 +236,7 @@ class GeoTIFFPatches(RasterDataset):
         if not missing:
             return shares
         marks = fingerprint([self._files[tile] for tile in missing])
-        key = json.dumps([marks, self._chosen, self.nodata])
+        key = json.dumps([marks, self.chosen, self.nodata])
         found = None if marks is None else recall('valid-shares', key)
         if found is None:
             begin = monotonic()

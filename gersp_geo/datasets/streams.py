@@ -1,16 +1,38 @@
 """Two endless, seeded streams of samples, joined batch by batch."""
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from ..geoio.reading import UnreadableFileError
 from ..records import Batch, ImageSample, LabelledSample
 
+# places tried in place of one that cannot be read, before the error is passed on
+REPLACEMENTS = 100
 
-class RemoteSensingStream(Protocol):
+
+class Drawing[Sample](Protocol):
+    """What samples can be drawn from."""
+
+    def __len__(self) -> int:
+        """Number of samples in one pass."""
+
+    def draw(self, *, turn: int, index: int) -> Sample:
+        """Read sample *index* of pass *turn*; the same arguments give the same sample."""
+
+
+class LabelledStream(Drawing[LabelledSample], Protocol):
+    """Where natural images come from."""
+
+    files: int
+    """Number of files, each of which may be unreadable."""
+
+
+class RemoteSensingStream(Drawing[ImageSample], Protocol):
     """Where unlabelled samples come from."""
 
     bands: tuple[str, ...]
@@ -19,38 +41,47 @@ class RemoteSensingStream(Protocol):
     res_m: float | None
     """Ground resolution in metres per pixel, where it is known."""
 
-    def __len__(self) -> int:
-        """Number of samples in one pass."""
+    files: int
+    """Number of files, each of which may be unreadable."""
 
-    def draw(self, *, turn: int, index: int) -> ImageSample:
-        """Read sample *index* of pass *turn*; the same arguments give the same sample."""
+    paths: Sequence[str]
+    """Paths of these files, where they are known."""
+
+    applied_scale: Sequence[float] | None
+    """Per band, what floating point values were multiplied by as they were read, if they were."""
+
+    reshuffled: bool
+    """Whether each pass takes the samples in an order of its own. Draws that are random by
+    themselves need none, and neighbours among them may share what has to be decoded."""
 
     def observed(self, *, turn: int, index: int) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
         """Read a sample as (C, H, W), and where it holds observations as (H, W)."""
 
 
-def positions(*, seed: int, length: int, first: int, count: int) -> list[tuple[int, int]]:
-    """Find what an endless, reshuffled stream holds at some places.
+def positions(
+    *, seed: int, length: int, first: int, count: int, reshuffled: bool = True
+) -> list[tuple[int, int]]:
+    """Find what an endless stream holds at some places.
 
     Args:
         seed: Different streams take different seeds.
         length: Number of samples in one pass, > 0.
         first: First place, >= 0.
         count: Number of places.
+        reshuffled: Give each pass an order of its own.
 
     Returns:
         For each place, the number of its pass and the sample there. Each pass holds every sample
-        once, in an order of its own.
+        once.
     """
-    places = []
-    orders: dict[int, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
-    for place in range(first, first + count):
-        turn, offset = divmod(place, length)
-        if turn not in orders:
-            generator = np.random.default_rng(np.random.SeedSequence([seed, turn]))
-            orders[turn] = generator.permutation(length)
-        places.append((turn, int(orders[turn][offset])))
-    return places
+    places = [divmod(place, length) for place in range(first, first + count)]
+    if not reshuffled:
+        return places
+    orders = {
+        turn: np.random.default_rng(np.random.SeedSequence([seed, turn])).permutation(length)
+        for turn in {turn for turn, _ in places}
+    }
+    return [(turn, int(orders[turn][offset])) for turn, offset in places]
 
 
 class JointBatches(Dataset[Batch]):
@@ -62,13 +93,14 @@ class JointBatches(Dataset[Batch]):
     def __init__(
         self,
         remote_sensing: RemoteSensingStream,
-        natural: Dataset[LabelledSample] | None,
+        natural: LabelledStream | None,
         *,
         batch_size: int,
         natural_batch_size: int,
         steps: int | None = None,
         processes: int = 1,
         seed: int = 0,
+        on_error: Literal['raise', 'skip'] = 'raise',
     ) -> None:
         """Initialize a new JointBatches instance.
 
@@ -81,21 +113,30 @@ class JointBatches(Dataset[Batch]):
                 more of them, while the other is reshuffled and repeated.
             processes: Number of processes that share an epoch.
             seed: Decides every order, >= 0.
+            on_error: 'skip' puts the next sample in place of one that cannot be read, and names
+                its file in the batch; 'raise' passes the error on.
 
         Raises:
-            ValueError: If a stream is smaller than one batch of all processes, *steps* is below 1
-                or *seed* below 0.
+            ValueError: If a stream is smaller than one batch of all processes, *steps* is below 1,
+                *seed* below 0, or *on_error* is unknown.
         """
         if seed < 0 or (steps is not None and steps < 1):
             raise ValueError(f'steps must be >= 1 and seed >= 0, got {steps} and {seed}')
+        if on_error not in ('raise', 'skip'):
+            raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
         self.remote_sensing, self.natural = remote_sensing, natural
         self.batch_size, self.natural_batch_size = batch_size, natural_batch_size
-        self.seed, self.processes = seed, processes
+        self.seed, self.processes, self.on_error = seed, processes, on_error
         passes = [whole_batches('remote-sensing', len(remote_sensing), batch_size * processes)]
         if natural is not None:
             size = natural_batch_size * processes
-            passes.append(whole_batches('natural', len(natural), size))  # type: ignore[arg-type]
+            passes.append(whole_batches('natural', len(natural), size))
         self.steps = (steps or max(passes)) * processes
+
+    @property
+    def files(self) -> int:
+        """Number of files of both streams."""
+        return self.remote_sensing.files + (0 if self.natural is None else self.natural.files)
 
     def cut(self) -> dict[str, int]:
         """Say what decides which samples a position holds.
@@ -112,7 +153,7 @@ class JointBatches(Dataset[Batch]):
         }
         if self.natural is not None:
             numbers['natural_batch_size'] = self.natural_batch_size
-            numbers['natural_samples'] = len(self.natural)  # type: ignore[arg-type]
+            numbers['natural_samples'] = len(self.natural)
         return numbers
 
     def __len__(self) -> int:
@@ -126,36 +167,56 @@ class JointBatches(Dataset[Batch]):
             position: Its epoch and its number within that epoch; those of one step are neighbours.
 
         Returns:
-            Images in the dtype of their files.
+            Images in the dtype of their files. Under 'unreadable', names of files in whose place
+            others were taken, if there are any.
+
+        Raises:
+            UnreadableFileError: If a file cannot be read, and *on_error* is 'raise' or 100 samples
+                in its place cannot be read either.
         """
         epoch, step = position
         batch_index = epoch * self.steps + step
+        failed: list[str] = []
+        remote_places = positions(
+            seed=2 * self.seed,
+            length=len(self.remote_sensing),
+            first=batch_index * self.batch_size,
+            count=self.batch_size,
+            reshuffled=self.remote_sensing.reshuffled,
+        )
         drawn = [
-            self.remote_sensing.draw(turn=turn, index=index)['image']
-            for turn, index in positions(
-                seed=2 * self.seed,
-                length=len(self.remote_sensing),
-                first=batch_index * self.batch_size,
-                count=self.batch_size,
-            )
+            self._read(self.remote_sensing, *place, failed)['image'] for place in remote_places
         ]
         batch: Batch = {'remote_sensing': {'image': torch.stack(drawn)}}
-        if self.natural is None:
-            return batch
-        samples = [
-            self.natural[index]
-            for _, index in positions(
+        if self.natural is not None:
+            natural_places = positions(
                 seed=2 * self.seed + 1,
-                length=len(self.natural),  # type: ignore[arg-type]
+                length=len(self.natural),
                 first=batch_index * self.natural_batch_size,
                 count=self.natural_batch_size,
             )
-        ]
-        batch['natural'] = {
-            'image': torch.stack([sample['image'] for sample in samples]),
-            'label': torch.stack([sample['label'] for sample in samples]),
-        }
+            samples = [self._read(self.natural, *place, failed) for place in natural_places]
+            batch['natural'] = {
+                'image': torch.stack([sample['image'] for sample in samples]),
+                'label': torch.stack([sample['label'] for sample in samples]),
+            }
+        if failed:
+            batch['unreadable'] = tuple(failed)
         return batch
+
+    def _read[Sample](
+        self, stream: Drawing[Sample], turn: int, index: int, failed: list[str]
+    ) -> Sample:
+        """Draw a sample, or the next one that can be read; names of others go into *failed*."""
+        attempt = 0
+        while True:
+            try:
+                return stream.draw(turn=turn, index=(index + attempt) % len(stream))
+            except UnreadableFileError as error:
+                attempt += 1
+                if self.on_error == 'raise' or attempt > REPLACEMENTS:
+                    raise
+                failed.append(error.file)
 
 
 def whole_batches(name: str, samples: int, batch_size: int) -> int:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from math import cos, radians, sqrt
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from ..geoio.headers import read_headers
 from ..geoio.reading import RasterHeader, UnreadableFileError
 from ..records import Window
+from .unreadable import Unreadable
 
 SUFFIXES = ('.tif', '.tiff', '.vrt')
 
@@ -24,18 +24,11 @@ METRES_PER_DEGREE = 111195.08
 # per pixel are exact to 1e-8 pixels.
 ALIGNED = 1e-6
 
-# Share of files that a run may leave out as unreadable: a damaged few do not change what is learnt,
-# while more hint at a broken copy or disk
-MAX_UNREADABLE = 0.01
-
 # pixels of a tile that is read whole to see what it misses
 WHOLE_PIXELS = 2**20
 
 # Windows per side of a larger tile that are read instead, and their side in pixels
 PROBES, PROBE_SIDE = 8, 64
-
-# files that a message names
-NAMED = 10
 
 type Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -146,32 +139,13 @@ def open_headers(
     """
     found = list(zip(files, read_headers(files), strict=True))
     failed = [header for _, header in found if isinstance(header, UnreadableFileError)]
-    if failed and (on_error == 'raise' or len(failed) > MAX_UNREADABLE * len(files)):
-        if on_error == 'raise':
-            raise failed[0]
-        raise UnreadableFileError(failed[0].file, too_many_unreadable(failed, len(files)))
-    if failed:
-        warnings.warn(
-            f'{len(failed)} of {len(files)} files cannot be read and are left out: '
-            f'{name_some([error.file for error in failed])}',
-            stacklevel=3,
-        )
+    if failed and on_error == 'raise':
+        raise failed[0]
+    unreadable = Unreadable(len(files))
+    unreadable.add([error.file for error in failed])
+    unreadable.report()
     kept = [(file, header) for file, header in found if isinstance(header, RasterHeader)]
     return [file for file, _ in kept], [header for _, header in kept]
-
-
-def too_many_unreadable(errors: Sequence[UnreadableFileError], files: int) -> str:
-    """Say that more files cannot be read than a run may leave out."""
-    return (
-        f'at most {MAX_UNREADABLE:.0%} of the files may be unreadable, got {len(errors)} of {files} '
-        f'({name_some([error.file for error in errors])}); repair or remove them: {errors[0]}'
-    )
-
-
-def name_some(names: Sequence[str]) -> str:
-    """List the first of some names."""
-    rest = len(names) - NAMED
-    return ', '.join(names[:NAMED]) + (f' and {rest} more' if rest > 0 else '')
 
 
 def check_tiles(

@@ -129,6 +129,7 @@ class GeRSPTask(BaseTask):
             natural if augmentation_natural is None else augmentation_natural
         )
         self.default_views = augmentation1 is None
+        self.default_natural = augmentation_natural is None
         if augmentation1 is None and in_channels == 3:
             augmentation1 = natural
         # without pipelines of their own, the views of other bands are set up with the data
@@ -202,12 +203,20 @@ class GeRSPTask(BaseTask):
     def setup(self, stage: str) -> None:
         """Take band statistics from the data module where no augmentation was given.
 
+        Where it crops natural images at random as it decodes them, they are not cropped again.
+
         Raises:
             ValueError: If the bands are not three and nothing tells their statistics.
         """
+        data: Any = getattr(self.trainer, 'datamodule', None)
+        cropped = getattr(data, 'natural_crop_scale', None) is not None
+        if stage == 'fit' and self.default_natural and cropped:
+            self.augmentation_natural = released_recipe(
+                size=self.hparams['size'], scale=RGB.scale, mean=RGB.mean, std=RGB.std, crop=False
+            ).to(self.device)
         if stage != 'fit' or not self.default_views:
             return
-        describe = getattr(getattr(self.trainer, 'datamodule', None), 'describe', None)
+        describe = getattr(data, 'describe', None)
         if describe is not None:
             known: Preprocessing = describe()
             recipe = released_recipe if len(known.bands) == 3 else spectral_recipe

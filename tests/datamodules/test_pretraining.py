@@ -92,9 +92,10 @@ def test_photographs_are_described_by_imagenet_statistics(natural: Path) -> None
 def test_other_bands_are_described_by_what_is_measured(tiles: Path, natural: Path) -> None:
     record = module(tiles, natural).describe()
     assert len(record.bands) == 4
-    assert record.scale == (1.0,) * 4
-    assert record.mean == pytest.approx([100] * 4, rel=0.05)
-    assert record.std == pytest.approx([57.4] * 4, rel=0.05)
+    # values are uniform in [1, 199]
+    assert record.scale == pytest.approx([1 / 199] * 4, rel=0.01)
+    assert record.mean == pytest.approx([0.5] * 4, rel=0.05)
+    assert record.std == pytest.approx([0.288] * 4, rel=0.05)
     assert record.res_m == pytest.approx(10)
     assert module(tiles, natural).describe() == record
 
@@ -148,30 +149,36 @@ def test_a_missing_or_empty_folder_is_named(tmp_path: Path, natural: Path, kind:
         module(folder, natural).setup('fit')
 
 
-def test_missing_pixels_of_float_tiles_are_nan_and_training_stays_finite(
-    tmp_path: Path, tiles: Path
+@pytest.mark.parametrize(('dtype', 'nodata'), [('float32', -9999), ('int16', -9999), ('uint8', 0)])
+def test_missing_pixels_take_the_mean_of_their_band(
+    tmp_path: Path, tiles: Path, dtype: str, nodata: float
 ) -> None:
     for path in tiles.iterdir():
         with rasterio.open(path) as src:
-            pixels, profile = src.read().astype('float32'), src.profile
-        pixels[:, 20:50, 20:50] = -9999
-        with rasterio.open(path, 'w', **(profile | {'dtype': 'float32', 'nodata': -9999})) as dst:
+            pixels, profile = src.read().astype(dtype), src.profile
+        pixels[:, 20:50, 20:50] = nodata
+        # or GDAL takes the fourth band for transparency
+        profile |= {'dtype': dtype, 'nodata': nodata, 'photometric': 'minisblack'}
+        with rasterio.open(path, 'w', **profile) as dst:
             dst.write(pixels)
     data = module(tiles, None)
     data.setup('fit')
     assert data.batches is not None
+    record = data.describe()
     image = data.batches[0, 0]['remote_sensing']['image']
-    assert image.isnan().any()
-    assert image.nan_to_num().min() >= 0
+    values = image.float() * torch.tensor(record.scale).view(-1, 1, 1)
+    mean = torch.tensor(record.mean).view(-1, 1, 1)
+    filled = ((values - mean).abs() < 0.6 * max(record.scale)).all(dim=1)
+    assert 0.05 < filled.float().mean() < 0.6
+    assert image.min() > 0
     task = GeRSPTask(
-        model='resnet18', in_channels=4, size=32, num_classes=2, memory_bank_size=8,
+        model='resnet18', in_channels=4, size=32, num_classes=2, memory_bank_size=4,
         supervised_weight=0.0,
     )  # fmt: skip
     trainer = Trainer(
         max_steps=2, logger=False, enable_checkpointing=False, enable_progress_bar=False
     )
     trainer.fit(task, datamodule=data)
-    assert all(view.isfinite().all() for view in task.two_views(image))
     assert trainer.callback_metrics['train_loss'].isfinite()
 
 
@@ -212,3 +219,134 @@ def test_an_epoch_counts_each_image_once(tiles: Path, natural: Path) -> None:
     data = module(tiles, natural, steps_per_epoch=50, patches_per_pass=20)
     data.setup('fit')
     assert data.distinct_samples == 20
+
+
+def test_natural_images_that_come_cropped_are_not_cropped_again(tiles: Path, natural: Path) -> None:
+    kinds: list[list[str]] = []
+    for scale in (None, (0.2, 1.0)):
+        task = GeRSPTask(
+            model='resnet18', in_channels=4, size=32, num_classes=2, memory_bank_size=4
+        )
+        data = module(tiles, natural, steps_per_epoch=1, natural_crop_scale=scale)
+        trainer = Trainer(
+            max_steps=1, logger=False, enable_checkpointing=False, enable_progress_bar=False
+        )
+        trainer.fit(task, datamodule=data)
+        kinds.append([type(step).__name__ for step in task.augmentation_natural.children()])
+    assert 'RandomResizedCrop' in kinds[0]
+    assert kinds[1] == [kind for kind in kinds[0] if kind != 'RandomResizedCrop']
+
+
+def test_two_dates_are_the_two_views_of_a_place(tmp_path: Path, natural: Path) -> None:
+    scenes = tmp_path / 'scenes'
+    scenes.mkdir()
+    for year in (2020, 2021):
+        write_tile(scenes / f'scene_{year}0101.tif', bands=3, dtype='uint16')
+    data = module(
+        scenes, natural, steps_per_epoch=1, two_dates=True,
+        filename_regex=r'scene_(?P<date>\d{8})\.tif', toi=['2020-01-01', '2020-12-31'],
+    )  # fmt: skip
+    task = GeRSPTask(model='resnet18', size=32, num_classes=2, memory_bank_size=4)
+    trainer = Trainer(
+        max_steps=1, logger=False, enable_checkpointing=False, enable_progress_bar=False
+    )
+    trainer.fit(task, datamodule=data)
+    assert data.batches is not None
+    assert data.batches[0, 0]['remote_sensing']['image'].shape == (4, 6, 32, 32)
+    assert len(data.describe().bands) == 3
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ({'roi': [5, 0, 1, 9]}, r'roi must be \[left, bottom, right, top\]'),
+        ({'toi': ['2020-01-01']}, 'toi must be two dates'),
+        ({'kind': 'tiffs'}, "kind must be 'auto', 'geotiffs' or 'chips'"),
+        ({'kind': 'chips', 'min_valid': 0.5}, 'min_valid is for GeoTIFFs, got 0.5 for a folder of'),
+        ({'two_dates': True}, r'filename_regex with a group \(\?P<date>'),
+        ({'on_error': 'ignore'}, "on_error must be 'raise' or 'skip'"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(
+    tiles: Path, natural: Path, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        module(tiles, natural, **arguments).setup('fit')
+
+
+def test_statistics_are_remembered_and_measured_anew_when_a_file_changes(
+    tmp_path: Path, tiles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('GERSP_GEO_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setattr('gersp_geo.datamodules.statistics.WORTH_KEEPING', 0.0)
+    first = module(tiles, None).describe()
+    with monkeypatch.context() as patch:
+        patch.delattr('gersp_geo.datamodules.statistics.measure')
+        assert module(tiles, None).describe() == first
+    write_tile(tiles / 'a.tif', bands=4, dtype='uint16', side=90)
+    assert module(tiles, None).describe() != first
+
+
+def test_a_damaged_tile_is_replaced_only_if_that_is_wanted(tmp_path: Path) -> None:
+    for number in range(150):
+        write_tile(tmp_path / f'{number:03d}.tif', bands=1, dtype='uint16', side=40)
+    damaged = tmp_path / '077.tif'
+    damaged.write_bytes(damaged.read_bytes()[:-1500])
+    arguments: dict[str, Any] = {'patches_per_pass': 600, 'scale': [1], 'mean': [0], 'std': [1]}
+    data = module(tmp_path, None, **arguments)
+    data.setup('fit')
+    with pytest.raises(ValueError, match=r'077\.tif cannot be read at rows'):
+        list(data.train_dataloader())
+    data = module(tmp_path, None, on_error='skip', num_workers=1, **arguments)
+    data.setup('fit')
+    with pytest.warns(UserWarning, match=r'1 of 150 files cannot be read .*077\.tif'):
+        batches = list(data.train_dataloader())
+    assert len(batches) == 150
+    assert all(set(batch) == {'remote_sensing'} for batch in batches)
+
+
+@pytest.mark.parametrize(
+    ('method', 'workers'),
+    [
+        ('fork', 1),
+        ('fork', 3),
+        ('spawn', 1),
+        ('forkserver', 1),
+        pytest.param('spawn', 3, marks=pytest.mark.slow),
+        pytest.param('forkserver', 3, marks=pytest.mark.slow),
+    ],
+)
+def test_workers_give_the_batches_of_the_main_process_also_after_a_resume(
+    tiles: Path, natural: Path, workers: int, method: str
+) -> None:
+    # a part of the tiles is missing, so that workers open files to draw a patch at all
+    for path in tiles.iterdir():
+        with rasterio.open(path, 'r+') as dst:
+            dst.nodata = 7
+    arguments: dict[str, Any] = {
+        'steps_per_epoch': 5, 'min_valid': 0.9, 'natural_crop_scale': (0.2, 1.0), 'batch_size': 2,
+        'patches_per_block': 2,
+    }  # fmt: skip
+    alone = module(tiles, natural, **arguments)
+    alone.setup('fit')
+    # opens files before the workers are forked
+    expected = list(alone.train_dataloader())
+    for done in range(5) if method == 'fork' and workers == 1 else [2]:
+        interrupted = alone.train_dataloader()
+        batches = iter(interrupted)
+        seen = [next(batches) for _ in range(done)]
+        data = module(
+            tiles, natural, num_workers=workers, multiprocessing_context=method, **arguments
+        )
+        data.setup('fit')
+        resumed = data.train_dataloader()
+        resumed.load_state_dict(interrupted.state_dict())
+        seen += list(resumed)
+        assert len(seen) == len(expected) == 5
+        for batch, wanted in zip(seen, expected, strict=True):
+            pairs = [
+                (batch['remote_sensing']['image'], wanted['remote_sensing']['image']),
+                (batch['natural']['image'], wanted['natural']['image']),
+                (batch['natural']['label'], wanted['natural']['label']),
+            ]
+            assert all(torch.equal(one, other) for one, other in pairs)

@@ -1,48 +1,20 @@
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+import rasterio
 from PIL import Image
+from rasterio.errors import NotGeoreferencedWarning
 
-from gersp_geo.datasets.folders import ImageChips, NaturalImages, decode_image, find_images
+from gersp_geo.datasets.folders import ImageChips, NaturalImages, find_images
+from gersp_geo.geoio.reading import UnreadableFileError
 
 
 def gradient(height: int = 8, width: int = 8) -> Image.Image:
     rows, columns = np.mgrid[:height, :width]
     pixels = np.stack([rows * 20, columns * 20, rows * 0 + 99], axis=2)
     return Image.fromarray(pixels.clip(0, 255).astype('uint8'))
-
-
-def test_an_image_of_the_right_size_is_returned_as_stored(tmp_path: Path) -> None:
-    gradient().save(tmp_path / 'a.png')
-    expected = torch.from_numpy(np.array(gradient())).permute(2, 0, 1)
-    assert torch.equal(decode_image(tmp_path / 'a.png', size=8), expected)
-
-
-@pytest.mark.parametrize('mode', ['L', 'P', 'CMYK', 'RGBA', 'LA'])
-def test_any_colour_mode_becomes_three_bands(tmp_path: Path, mode: str) -> None:
-    suffix = 'jpg' if mode == 'CMYK' else 'png'
-    gradient().convert(mode).save(tmp_path / f'a.{suffix}')
-    image = decode_image(tmp_path / f'a.{suffix}', size=8)
-    assert image.shape == (3, 8, 8)
-    assert image.dtype == torch.uint8
-
-
-def test_a_photograph_taken_sideways_comes_out_upright(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6  # orientation: the camera was turned by 90 degrees
-    gradient().save(tmp_path / 'a.png', exif=exif)
-    upright = torch.from_numpy(np.array(gradient().rotate(-90))).permute(2, 0, 1)
-    assert torch.equal(decode_image(tmp_path / 'a.png', size=8), upright)
-
-
-@pytest.mark.parametrize(('height', 'width'), [(20, 31), (5, 4), (8, 9)])
-def test_other_sizes_are_resized_and_cut_to_the_middle(
-    tmp_path: Path, height: int, width: int
-) -> None:
-    gradient(height, width).save(tmp_path / 'a.png')
-    assert decode_image(tmp_path / 'a.png', size=8).shape == (3, 8, 8)
 
 
 def test_files_are_found_in_sorted_order_at_any_depth(tmp_path: Path) -> None:
@@ -67,7 +39,7 @@ def test_the_class_of_an_image_is_its_folder(tmp_path: Path) -> None:
     ('make', 'message'),
     [
         (lambda folder: ImageChips(folder / 'none', size=8), 'no file or folder .*none'),
-        (lambda folder: ImageChips(folder, size=8), r'no image \(.*\.jpg.*\) in '),
+        (lambda folder: ImageChips(folder, size=8), r'no image \(.*\.jpg.*\.tif.*\) in '),
         (lambda folder: NaturalImages(folder / 'none', size=8), 'no folder .*none; give one with'),
         (lambda folder: NaturalImages(folder, size=8), "Couldn't find any class folder"),
     ],
@@ -77,16 +49,53 @@ def test_a_missing_or_empty_folder_is_named(tmp_path: Path, make, message: str) 
         make(tmp_path)
 
 
-@pytest.mark.parametrize('content', [b'', b'not an image', None])
-def test_a_broken_file_is_named(tmp_path: Path, content: bytes | None) -> None:
-    file = tmp_path / 'broken.jpg'
-    gradient(64, 64).save(file)
-    file.write_bytes(file.read_bytes()[:300] if content is None else content)
-    with pytest.raises(ValueError, match=r'broken\.jpg cannot be read as an image'):
-        decode_image(file, size=8)
+def write_tiff(path: Path, pixels: np.ndarray) -> Path:
+    profile = {'driver': 'GTiff', 'count': len(pixels), 'dtype': pixels.dtype}
+    with warnings.catch_warnings():
+        # that there is no georeference is the point
+        warnings.simplefilter('ignore', NotGeoreferencedWarning)
+        with rasterio.open(
+            path, 'w', height=pixels.shape[1], width=pixels.shape[2], **profile
+        ) as dst:
+            dst.write(pixels)
+    return path
 
 
-def test_more_than_eight_bits_are_refused_rather_than_cut_off(tmp_path: Path) -> None:
-    Image.fromarray(np.full((8, 8), 4000, dtype='uint16')).save(tmp_path / 'deep.png')
-    with pytest.raises(ValueError, match=r'deep\.png .* more than 8 bits per band; convert it'):
-        decode_image(tmp_path / 'deep.png', size=8)
+@pytest.mark.filterwarnings('ignore::rasterio.errors.NotGeoreferencedWarning')
+@pytest.mark.parametrize('dtype', ['uint8', 'uint16', 'float32'])
+def test_tiff_chips_need_no_georeference_and_keep_bands_and_dtype(
+    tmp_path: Path, dtype: str
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 250, (5, 8, 8)).astype(dtype)
+    for name in ('a', 'b'):
+        write_tiff(tmp_path / f'{name}.tif', pixels)
+    chips = ImageChips(tmp_path, size=8)
+    assert chips.bands == ('band_1', 'band_2', 'band_3', 'band_4', 'band_5')
+    np.testing.assert_array_equal(chips[1]['image'].numpy(), pixels)
+    chosen = ImageChips(tmp_path, size=8, bands=[4, 2])
+    assert chosen.bands == ('band_4', 'band_2')
+    np.testing.assert_array_equal(chosen[0]['image'].numpy(), pixels[[3, 1]])
+    assert ImageChips(tmp_path, size=4)[0]['image'].shape == (5, 4, 4)
+    assert ImageChips(tmp_path, size=11)[0]['image'].shape == (5, 11, 11)
+
+
+@pytest.mark.filterwarnings('ignore::rasterio.errors.NotGeoreferencedWarning')
+def test_chips_that_do_not_fit_the_first_one_are_named(tmp_path: Path) -> None:
+    write_tiff(tmp_path / 'a.tif', np.ones((3, 8, 8), dtype='uint16'))
+    write_tiff(tmp_path / 'b.tif', np.ones((3, 8, 8), dtype='uint8'))
+    write_tiff(tmp_path / 'c.tif', np.ones((2, 8, 8), dtype='uint16'))
+    (tmp_path / 'd.tif').write_text('not a raster')
+    chips = ImageChips(tmp_path, size=8)
+    with pytest.raises(ValueError, match=r'b\.tif has 3 bands of uint8'):
+        chips[1]
+    with pytest.raises(ValueError, match=r'c\.tif has 2 bands of uint16, band 3 '):
+        chips[2]
+    with pytest.raises(UnreadableFileError, match=r'd\.tif is not a raster'):
+        chips[3]
+    gradient().save(tmp_path / 'e.png')
+    with pytest.raises(
+        ValueError, match='chips must be of one kind, got 4 TIFF files and 1 others'
+    ):
+        ImageChips(tmp_path, size=8)
+    with pytest.raises(ValueError, match='bands are for TIFF files'):
+        ImageChips(tmp_path / 'e.png', size=8, bands=[1])

@@ -1,4 +1,6 @@
 from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,9 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from gersp_geo.datasets.streams import JointBatches, positions
+from gersp_geo.geoio.reading import UnreadableFileError
 from gersp_geo.records import ImageSample, LabelledSample
 from gersp_geo.samplers import EpochIndices
 
@@ -18,28 +21,37 @@ class Numbers:
 
     bands: tuple[str, ...] = ('number',)
     res_m: float | None = None
+    reshuffled = True
+    applied_scale: Sequence[float] | None = None
+    paths: Sequence[str] = ()
 
-    def __init__(self, length: int) -> None:
-        self.length = length
+    def __init__(self, length: int, *, broken: Collection[int] = ()) -> None:
+        self.length = self.files = length
+        self.broken = broken
 
     def __len__(self) -> int:
         return self.length
 
     def draw(self, *, turn: int, index: int) -> ImageSample:
+        if index in self.broken:
+            raise UnreadableFileError(f'{index}.tif', f'{index}.tif cannot be read')
         return {'image': torch.full((1, 2, 2), index)}
 
     def observed(self, *, turn: int, index: int) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
         return np.full((1, 2, 2), index), np.ones((2, 2), dtype=np.bool_)
 
 
-class LabelledNumbers(Dataset[LabelledSample]):
-    def __init__(self, length: int) -> None:
-        self.length = length
+class LabelledNumbers:
+    def __init__(self, length: int, *, broken: Collection[int] = ()) -> None:
+        self.length = self.files = length
+        self.broken = broken
 
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, index: int) -> LabelledSample:
+    def draw(self, *, turn: int, index: int) -> LabelledSample:
+        if index in self.broken:
+            raise UnreadableFileError(f'{index}.jpg', f'{index}.jpg cannot be read')
         return {'image': torch.full((3, 2, 2), index), 'label': torch.tensor(index)}
 
 
@@ -60,8 +72,17 @@ def test_a_place_does_not_depend_on_where_reading_began(
     assert positions(seed=seed, length=length, first=first, count=count) == whole[first:]
 
 
-def joint(remote: int = 12, natural: int = 7, **arguments: int) -> JointBatches:
-    sizes = {'batch_size': 4, 'natural_batch_size': 3} | arguments
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 30), st.integers(0, 80), st.integers(0, 40))
+def test_a_stream_that_is_random_by_itself_is_taken_in_order(
+    length: int, first: int, count: int
+) -> None:
+    places = positions(seed=3, length=length, first=first, count=count, reshuffled=False)
+    assert [turn * length + index for turn, index in places] == list(range(first, first + count))
+
+
+def joint(remote: int = 12, natural: int = 7, **arguments: Any) -> JointBatches:
+    sizes: dict[str, Any] = {'batch_size': 4, 'natural_batch_size': 3} | arguments
     return JointBatches(Numbers(remote), LabelledNumbers(natural), **sizes)
 
 
@@ -129,3 +150,42 @@ def test_batches_of_two_processes_make_up_those_of_one_with_twice_the_size() -> 
         for name in ('remote_sensing', 'natural'):
             images = [part[name]['image'] for part in parts]
             assert torch.equal(torch.cat(images), whole[name]['image'])
+
+
+def test_a_file_that_cannot_be_read_stops_with_its_name() -> None:
+    batches = JointBatches(Numbers(12, broken=[5]), None, batch_size=12, natural_batch_size=1)
+    with pytest.raises(UnreadableFileError, match=r'5\.tif cannot be read'):
+        batches[0, 0]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.sets(st.integers(0, 11), max_size=4), st.sets(st.integers(0, 6), max_size=3))
+def test_another_sample_stands_in_for_one_that_cannot_be_read(
+    broken: set[int], unlabelled: set[int]
+) -> None:
+    batches = JointBatches(
+        Numbers(12, broken=broken), LabelledNumbers(7, broken=unlabelled), on_error='skip',
+        batch_size=12, natural_batch_size=7,
+    )  # fmt: skip
+    whole = JointBatches(Numbers(12), LabelledNumbers(7), batch_size=12, natural_batch_size=7)
+    batch, expected = batches[0, 0], whole[0, 0]
+    for drawn, wanted, bad in (
+        (batch['remote_sensing']['image'], expected['remote_sensing']['image'], broken),
+        (batch['natural']['image'], expected['natural']['image'], unlabelled),
+    ):
+        readable = [index not in bad for index in wanted[:, 0, 0, 0].tolist()]
+        assert torch.equal(drawn[readable], wanted[readable])
+        assert not set(drawn[:, 0, 0, 0].tolist()) & bad
+    names = {f'{index}.tif' for index in broken} | {f'{index}.jpg' for index in unlabelled}
+    assert set(batch.get('unreadable', ())) == names
+    assert ('unreadable' in batch) == bool(names)
+    again = batches[0, 0]
+    assert torch.equal(again['remote_sensing']['image'], batch['remote_sensing']['image'])
+
+
+def test_a_stream_without_any_readable_file_raises_even_so() -> None:
+    batches = JointBatches(
+        Numbers(4, broken=range(4)), None, batch_size=2, natural_batch_size=1, on_error='skip'
+    )
+    with pytest.raises(UnreadableFileError, match=r'\.tif cannot be read'):
+        batches[0, 0]

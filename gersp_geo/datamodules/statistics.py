@@ -1,0 +1,207 @@
+"""Scale, mean and standard deviation of a pre-training stream, measured once and remembered."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from time import monotonic
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from lightning.pytorch.utilities import rank_zero_info
+from numpy.typing import NDArray
+from rich.progress import track
+from torch import Tensor
+
+from ..datasets.samples import Observed
+from ..datasets.streams import RemoteSensingStream, positions
+from ..geoio.headers import WORTH_KEEPING
+from ..geoio.reading import UnreadableFileError
+from ..geoio.remembering import fingerprint, recall, remember
+from ..records import Preprocessing
+from .normalization import imagenet_statistics, measure_bands
+
+# 256 patches of 64 x 64 pixels are a million values per band, enough for three digits
+MEASURED_PATCHES = 256
+
+# pixels per patch that the quantile is taken from
+QUANTILE_PIXELS = 1024
+
+# Share of the values that a measured scale brings to at most 1. The rest are clouds, glint and
+# faulty pixels, which would otherwise decide it.
+QUANTILE = 0.999
+
+
+class Statistics(NamedTuple):
+    """Per band."""
+
+    scale: list[float]
+    mean: list[float]
+    std: list[float]
+
+
+def describe_stream(
+    stream: RemoteSensingStream,
+    *,
+    scale: Sequence[float] | None,
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+    size: int,
+    seed: int,
+    settings: Mapping[str, object],
+) -> Preprocessing:
+    """Say how the values of a stream become what the backbone is trained on.
+
+    Args:
+        stream: Where samples come from.
+        scale: Per band; None measures it where the data type does not say it.
+        mean: Per band, after scaling; None takes ImageNet's for photographs, else measures it.
+        std: Per band, like *mean*.
+        size: Side of the samples in pixels.
+        seed: Decides the samples that are measured.
+        settings: Whatever else decides what the stream reads; names and values.
+
+    Raises:
+        ValueError: If *scale* is not what the task does, or there is not one value per band.
+    """
+    sample = stream.draw(turn=0, index=0)['image'][: len(stream.bands)]
+    applied = stream.applied_scale
+    if applied is None:
+        scale = choose_scale(scale, sample)
+    photograph = sample.dtype == torch.uint8 and len(sample) == 3
+    if mean is not None and std is not None and (scale or applied):
+        found = Statistics(list(scale or ()), list(mean), list(std))
+    elif photograph and scale is not None:
+        found = Statistics(list(scale), *imagenet_statistics(stream.bands))
+    else:
+        own = [1.0] * len(sample) if applied is not None else scale
+        found = stream_statistics(stream, scale=own, seed=seed, size=size, settings=settings)
+    return Preprocessing(
+        bands=stream.bands,
+        dtype=None if applied is not None else str(sample.dtype).removeprefix('torch.'),
+        scale=tuple(found.scale if applied is None else applied),
+        mean=tuple(mean or found.mean),
+        std=tuple(std or found.std),
+        size=size,
+        res_m=stream.res_m,
+    )
+
+
+def choose_scale(given: Sequence[float] | None, image: Tensor) -> Sequence[float] | None:
+    """Take the given factors, or those of the data type; None if they are to be measured.
+
+    Args:
+        given: One per band, or None.
+        image: Values as stored, shape (C, H, W).
+
+    Raises:
+        ValueError: If the task scales this data type in another way.
+    """
+    is_byte = image.dtype == torch.uint8
+    if not is_byte and not image.is_floating_point():
+        return given
+    unit = 1 / 255 if is_byte else 1.0
+    if given is not None and not np.allclose(given, unit):
+        raise ValueError(
+            f'scale must be {unit:.6g} for {image.dtype}, which the task scales by itself, '
+            f'got {list(given)}; leave it out'
+        )
+    return [unit] * len(image)
+
+
+def stream_statistics(
+    stream: RemoteSensingStream,
+    *,
+    scale: Sequence[float] | None,
+    seed: int,
+    size: int,
+    settings: Mapping[str, object],
+) -> Statistics:
+    """Measure a stream on seeded patches, nodata left out, or recall what was measured.
+
+    Args:
+        stream: Where patches come from. While its files do not change, what took long to measure
+            is remembered on disk.
+        scale: Per band, factor before measuring mean and standard deviation; None measures it too.
+        seed: Decides the patches.
+        size: Side of the patches in pixels.
+        settings: Whatever else decides what the stream reads.
+
+    Returns:
+        The same for the same arguments.
+
+    Raises:
+        ValueError: If no pixel is observed, or *scale* does not have one value per band.
+    """
+    files = stream.paths
+    marks = fingerprint(files) if files else None
+    given = None if scale is None else list(scale)
+    key = json.dumps([marks, given, seed, size, MEASURED_PATCHES, settings], default=str)
+    found = None if marks is None else recall('statistics', key)
+    if found is not None:
+        rank_zero_info(f'statistics of {len(files)} files as measured before: {report(found)}')
+        return Statistics(*found)
+    begin = monotonic()
+    skip = settings.get('on_error') == 'skip'
+    measured = measure(observe(stream, seed=seed, skip_unreadable=skip), scale=scale)
+    rank_zero_info(
+        f'statistics of {MEASURED_PATCHES} patches of {size} px, in {monotonic() - begin:.1f} s: '
+        f'{report(measured)}'
+    )
+    if marks is not None and monotonic() - begin > WORTH_KEEPING:
+        remember('statistics', key, measured)
+    return measured
+
+
+def observe(stream: RemoteSensingStream, *, seed: int, skip_unreadable: bool) -> Iterator[Observed]:
+    """Read the patches that are measured."""
+    places = positions(seed=seed, length=len(stream), first=0, count=MEASURED_PATCHES)
+    for turn, index in track(places, 'Measuring mean and standard deviation', transient=True):
+        try:
+            yield stream.observed(turn=turn, index=index)
+        except UnreadableFileError:
+            if not skip_unreadable:
+                raise
+            # the loader counts and names it
+
+
+def measure(patches: Iterable[Observed], *, scale: Sequence[float] | None) -> Statistics:
+    """Measure mean and standard deviation, and a scale where none is given.
+
+    The scale of integers wider than 8 bits brings 99.9 % of the values to at most 1: in each band,
+    but in one and the same for three bands, whose ratios are colours. Floating point and 8 bits
+    have a scale by themselves.
+
+    Args:
+        patches: Images of shape (C, H, W) with their observed pixels, shape (H, W).
+        scale: Per band; None measures it.
+
+    Raises:
+        ValueError: If no pixel is observed, or *scale* does not have one value per band.
+    """
+    samples: list[NDArray[np.float64]] = []
+
+    def watched() -> Iterator[Observed]:
+        for image, valid in patches:
+            values = image[:, valid]
+            step = max(values.shape[1] // QUANTILE_PIXELS, 1)
+            samples.append(values[:, ::step].astype(np.float64))
+            yield image, valid
+
+    if scale is not None:
+        return Statistics(list(scale), *measure_bands(patches, scale=scale))
+    seen = watched()
+    first = next(seen)
+    mean, std = measure_bands(chain([first], seen), scale=[1.0] * len(first[0]))
+    top = np.quantile(np.concatenate(samples, axis=1), QUANTILE, axis=1)
+    if len(top) == 3:
+        top[:] = top.max()
+    factors = np.where(top > 0, 1 / np.where(top > 0, top, 1), 1.0).tolist()
+    scaled = ([v * f for v, f in zip(of, factors, strict=True)] for of in (mean, std))
+    return Statistics(factors, *scaled)
+
+
+def report(found: Sequence[Sequence[float]]) -> str:
+    """Write statistics in one line."""
+    named = zip(Statistics._fields, found, strict=True)
+    return ', '.join(f'{name} [{", ".join(f"{v:.4g}" for v in of)}]' for name, of in named)
