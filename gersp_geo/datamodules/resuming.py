@@ -1,6 +1,7 @@
 """A loader that goes on where an interrupted run stopped."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -70,13 +71,21 @@ class ResumableLoader[Item](DataLoader[Item]):
             UserWarning: At the end of an epoch, names files in whose place others were taken.
         """
         done = self.sampler.first
-        for step, batch in enumerate(super().__iter__(), start=done + 1):
+        batches: Iterator[Any] = super().__iter__()
+        if self.num_workers > 0 and not self.pin_memory:
+            # receiving a batch takes milliseconds; with pinned memory, torch has a thread for that
+            batches = read_ahead(batches)
+        for batch in batches:
             if isinstance(batch, UnreadableFileError):
                 raise batch
             if isinstance(batch, dict):
                 self.unreadable.add(batch.pop('unreadable', ()))
-            self.position = (self.sampler.epoch, step)
-            yield batch
+            done += 1
+            self.position = (self.sampler.epoch, done)
+            # not kept here, where giving its memory back would make the next batch wait
+            held = [batch]
+            del batch
+            yield held.pop()
         self.unreadable.report()
 
     def state_dict(self) -> dict[str, Any]:
@@ -101,6 +110,16 @@ class ResumableLoader[Item](DataLoader[Item]):
         check_cut(state['cut'], self.cut)
         self.position = (state['epoch'], state['step'])
         self.sampler.skip_to(*self.position)
+
+
+def read_ahead[Item](items: Iterator[Item]) -> Iterator[Item]:
+    """Take each item in a thread while the one before it is used."""
+    end = object()
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        coming = thread.submit(next, items, end)
+        while (held := [coming.result()])[0] is not end:
+            coming = thread.submit(next, items, end)
+            yield held.pop()  # type: ignore[misc]  # only the end is no Item
 
 
 class UnreadableAsItems[Item](Dataset[Item | UnreadableFileError]):

@@ -7,7 +7,10 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+import numpy as np
+import simplejpeg
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional as F
@@ -100,8 +103,8 @@ def decode_image(
         ValueError: If it is grayscale of more than 8 bits.
     """
     try:
-        # read at once: Pillow would ask for the header in small pieces
-        with Image.open(BytesIO(Path(file).read_bytes())) as image:
+        content = Path(file).read_bytes()
+        with Image.open(BytesIO(content)) as image:
             if image.mode.startswith(('I', 'F')):
                 # Pillow would cut every value above 255 off
                 raise ValueError(
@@ -115,27 +118,53 @@ def decode_image(
             else:
                 box = draw_crop(height, width, scale=crop_scale, generator=generator)
             wanted = ceil(width * size / box.width), ceil(height * size / box.height)
-            image.draft('RGB', wanted[::-1] if turned else wanted)
-            upright = image if orientation == 1 else ImageOps.exif_transpose(image)
-            # smaller than the file says, where it is decoded at a fraction
-            scaled = box.scale(down=upright.height / height, across=upright.width / width)
-            pixels = cut(upright, scaled)
+            if image.format == 'JPEG' and image.mode in ('RGB', 'L') and orientation == 1:
+                pixels = decode_jpeg(image, content, wanted=wanted)
+            else:
+                image.draft('RGB', wanted[::-1] if turned else wanted)
+                pixels = decode_any(image)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         message = f'{fspath(file)} cannot be read as an image: {error}'
         raise UnreadableFileError(fspath(file), message) from error
-    return resize(pixels, size=size)
+    # smaller than the file says, where it was decoded at a fraction
+    part = box.scale(down=pixels.shape[0] / height, across=pixels.shape[1] / width)
+    rows, cols = slice(part.top, part.top + part.height), slice(part.left, part.left + part.width)
+    return resize(torch.from_numpy(pixels[rows, cols]).permute(2, 0, 1), size=size)
 
 
-def cut(image: Image.Image, box: Box) -> Tensor:
-    """Cut a part out of an image, which is decoded now at the latest.
+def decode_jpeg(
+    image: Image.Image, content: bytes, *, wanted: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Decode a JPEG, at a fraction of its size if that is still large enough.
+
+    Args:
+        image: As opened: only its header has been read.
+        content: What it was opened from.
+        wanted: Smallest width and height needed.
 
     Returns:
-        uint8, shape (3, box.height, box.width).
+        Shape (H, W, 3).
     """
-    part = image.crop((box.left, box.top, box.left + box.width, box.top + box.height))
-    part = part if part.mode == 'RGB' else part.convert('RGB')
-    stored = torch.frombuffer(bytearray(part.tobytes()), dtype=torch.uint8)
-    return stored.view(box.height, box.width, 3).permute(2, 0, 1)
+    width, height = wanted
+    try:
+        # fractions between 1/2 and 1 take longer than the whole
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+            content, min_height=height, min_width=width, min_factor=2
+        )
+    except ValueError:
+        # stops at every irregularity; Pillow only where pixels are missing
+        return decode_any(image)
+    return pixels
+
+
+def decode_any(image: Image.Image) -> NDArray[np.uint8]:
+    """Decode an image of any format, and turn it upright.
+
+    Returns:
+        Shape (H, W, 3).
+    """
+    upright = ImageOps.exif_transpose(image)
+    return np.array(upright if upright.mode == 'RGB' else upright.convert('RGB'))
 
 
 def resize(pixels: Tensor, *, size: int) -> Tensor:
