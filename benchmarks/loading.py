@@ -44,7 +44,7 @@ from rich.progress import track
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
-from torchgeo.datasets import RasterDataset, stack_samples
+from torchgeo.datasets import RasterDataset
 from torchgeo.samplers import RandomPatchSampler
 from torchvision.transforms import RandomResizedCrop
 
@@ -187,7 +187,7 @@ def warm_child(arguments: argparse.Namespace) -> None:
     places = [(files[tile], window.row_off, window.col_off) for tile, window in windows]
     # every block, into the cache
     for file in files:
-        bare_reader(file).read()
+        bare_reader(file, os.getpid()).read()
     runs: dict[str, Run] = {
         'bare rasterio': partial(bare_reads, places),
         'dataset[index]': lambda: [raw[index] and None for index in sampler],
@@ -204,8 +204,8 @@ def warm_child(arguments: argparse.Namespace) -> None:
 
 
 @cache
-def bare_reader(file: str) -> rasterio.DatasetReader:
-    """Open a file once per process."""
+def bare_reader(file: str, process: int) -> rasterio.DatasetReader:
+    """Open a file once per process; a handle that survives a fork reads from wrong places."""
     return rasterio.open(file)
 
 
@@ -214,7 +214,7 @@ def bare_reads(places: Sequence[Place]) -> int:
     total = 0
     for file, row, col in places:
         window = RasterioWindow(col, row, SIZE, SIZE)
-        total += int(bare_reader(file).read([1, 2, 3], window=window)[0, 0, 0])
+        total += int(bare_reader(file, os.getpid()).read([1, 2, 3], window=window)[0, 0, 0])
     return total
 
 
@@ -231,7 +231,7 @@ def cold_child(arguments: argparse.Namespace) -> None:
         link = folder / f'{number:03d}.tif'
         if not link.exists():
             os.link(originals[number % 10], link)
-    count = 400 if arguments.quick else 1200
+    count = 384 if arguments.quick else 1280
     dataset = GeoTIFFPatches(folder, raw=True)
     sampler = PatchSampler(dataset, size=SIZE, length=count)
     places = [
@@ -257,7 +257,7 @@ def cold_child(arguments: argparse.Namespace) -> None:
 def loop_over(dataset: GeoTIFFPatches, sampler: PatchSampler, *, workers: int) -> Run:
     """Make a loop over a loader whose workers stay."""
     loader = DataLoader(
-        dataset, sampler=sampler, batch_size=16, collate_fn=stack_samples, num_workers=workers,
+        dataset, sampler=sampler, batch_size=64, num_workers=workers,
         persistent_workers=workers > 0, prefetch_factor=4 if workers else None,
     )  # fmt: skip
     return lambda: [batch['image'].shape and None for batch in loader]

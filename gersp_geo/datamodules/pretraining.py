@@ -13,7 +13,7 @@ from ..datasets.natural import open_natural
 from ..datasets.streams import JointBatches, LabelledStream, RemoteSensingStream
 from ..records import Batch, Preprocessing
 from ..samplers import EpochIndices
-from .opening import PatchOptions, open_remote_sensing
+from .opening import PatchOptions, Source, open_remote_sensing
 from .resuming import ResumableLoader, check_cut
 from .statistics import describe_stream
 
@@ -27,9 +27,12 @@ class GeRSPDataModule(BaseDataModule):
 
     def __init__(
         self,
-        remote_sensing: str | PathLike[str] | list[str] | Dataset[Any],
-        natural: str | PathLike[str] | Dataset[Any] | None = None,
+        remote_sensing: str | PathLike[str] | list[str] | None = None,
+        natural: str | PathLike[str] | None = None,
         *,
+        # no parameter: jsonargparse would find no arguments of the classes named in YAML
+        remote_sensing_dataset: Dataset | None = None,  # type: ignore[type-arg]
+        natural_dataset: Dataset | None = None,  # type: ignore[type-arg]
         size: int = 224,
         batch_size: int = 256,
         natural_batch_size: int | None = None,
@@ -48,6 +51,7 @@ class GeRSPDataModule(BaseDataModule):
         filename_regex: str | None = None,
         date_format: str | None = None,
         two_dates: bool = False,
+        natural_size: int | None = None,
         natural_crop_scale: tuple[float, float] | None = None,
         on_error: Literal['raise', 'skip'] = 'raise',
         scale: Sequence[float] | None = None,
@@ -60,11 +64,14 @@ class GeRSPDataModule(BaseDataModule):
 
         Args:
             remote_sensing: Folder or list of GeoTIFFs to draw patches from, or of JPEG, PNG or
-                TIFF chips; or any data set whose samples have an 'image', such as torchgeo's.
-            natural: Folder with one sub-folder of images per class, or a data set of images with
-                labels, such as torchvision's; None for plain contrastive learning
-                (``supervised_weight=0``).
-            size: Side in pixels of patches and of natural images as loaded.
+                TIFF chips.
+            natural: Folder with one sub-folder of images per class; None for plain contrastive
+                learning (``supervised_weight=0``).
+            remote_sensing_dataset: In place of *remote_sensing*, any data set whose samples have an
+                'image', such as torchgeo's.
+            natural_dataset: In place of *natural*, any data set of images with labels, such as
+                torchvision's.
+            size: Side in pixels of patches, and of other images as loaded.
             batch_size: Remote-sensing images per step and process.
             natural_batch_size: Natural images per step and process. Defaults to *batch_size*.
             steps_per_epoch: Defaults to one pass over the stream that needs more steps.
@@ -89,9 +96,10 @@ class GeRSPDataModule(BaseDataModule):
             date_format: Of those dates; ``%Y%m%d`` by default.
             two_dates: Draw two dates of each place, one per view. Names of its files differ in the
                 date alone.
+            natural_size: Side in pixels of natural images as loaded. Defaults to *size*.
             natural_crop_scale: Cut natural images at random where they are decoded, to these shares
-                of their area, at full resolution; the task then leaves its own crop out. Defaults
-                to the whole image, which the task crops.
+                of their area, at full resolution, and to the task's size (*natural_size*); the task
+                then leaves its own crop out. Defaults to the whole image, which the task crops.
             on_error: A file that cannot be read stops the run; with 'skip' another sample is taken
                 in its place, up to 1 % of all files, and its name is reported.
             scale: Per band, factor from integers wider than uint8 to the unit of *mean*. Defaults
@@ -104,11 +112,20 @@ class GeRSPDataModule(BaseDataModule):
             prefetch_factor: Batches that each worker reads ahead; torch's default is 2.
             multiprocessing_context: How workers start: 'fork', 'spawn' or 'forkserver'. Defaults
                 to that of the platform.
+
+        Raises:
+            ValueError: If there is no remote-sensing source, or there are two of one stream.
         """
         super().__init__(GeoTIFFPatches, batch_size, num_workers)
+        if (remote_sensing is None) == (remote_sensing_dataset is None):
+            raise ValueError('pass either remote_sensing or remote_sensing_dataset')
+        if natural is not None and natural_dataset is not None:
+            raise ValueError('pass either natural or natural_dataset, not both')
         self.remote_sensing, self.natural = remote_sensing, natural
+        self.remote_sensing_dataset, self.natural_dataset = remote_sensing_dataset, natural_dataset
         self.size, self.seed, self.on_error = size, seed, on_error
         self.natural_batch_size = batch_size if natural_batch_size is None else natural_batch_size
+        self.natural_size = size if natural_size is None else natural_size
         self.steps_per_epoch, self.natural_crop_scale = steps_per_epoch, natural_crop_scale
         self.given = (scale, mean, std)
         self.options = PatchOptions(
@@ -163,19 +180,20 @@ class GeRSPDataModule(BaseDataModule):
 
     def natural_stream(self) -> LabelledStream | None:
         """Open the labelled stream, and count its classes."""
-        if self.natural is None:
+        source = self.natural_dataset if self.natural is None else self.natural
+        if source is None:
             return None
         stream = open_natural(
-            self.natural, size=self.size, seed=self.seed, crop_scale=self.natural_crop_scale
+            source, size=self.natural_size, seed=self.seed, crop_scale=self.natural_crop_scale
         )
         self.natural_classes = None if stream.classes is None else len(stream.classes)
         return stream
 
     def remote_sensing_stream(self) -> RemoteSensingStream:
         """Open the unlabelled stream, and fill what was not observed with the mean."""
-        stream = open_remote_sensing(
-            self.remote_sensing, size=self.size, seed=self.seed, options=self.options
-        )
+        paths, dataset = self.remote_sensing, self.remote_sensing_dataset
+        source: Source = dataset if paths is None else paths  # type: ignore[assignment]  # one is given
+        stream = open_remote_sensing(source, size=self.size, seed=self.seed, options=self.options)
         scale, mean, std = self.given
         self.described = describe_stream(
             stream,

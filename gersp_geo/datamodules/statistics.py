@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
@@ -156,7 +157,9 @@ def stream_statistics(
 def observe(stream: RemoteSensingStream, *, seed: int, skip_unreadable: bool) -> Iterator[Observed]:
     """Read the patches that are measured."""
     places = positions(seed=seed, length=len(stream), first=0, count=MEASURED_PATCHES)
-    for turn, index in track(places, 'Measuring mean and standard deviation', transient=True):
+    for turn, index in track(
+        places, 'Measuring mean and std', console=Console(stderr=True), transient=True
+    ):
         try:
             yield stream.observed(turn=turn, index=index)
         except UnreadableFileError:

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from pyproj import CRS
+from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 from torchgeo.datasets import RasterDataset
@@ -240,7 +241,13 @@ class GeoTIFFPatches(RasterDataset):
         found = None if marks is None else recall('valid-shares', key)
         if found is None:
             begin = monotonic()
-            shown = track(missing, 'Measuring nodata', disable=len(missing) < SHOW_PROGRESS_FROM)
+            shown = track(
+                missing,
+                'Measuring nodata',
+                console=Console(stderr=True),
+                transient=True,
+                disable=len(missing) < SHOW_PROGRESS_FROM,
+            )
             found = [measure_valid(self.tiles[t], partial(self.read_valid, t)) for t in shown]
             if marks is not None and monotonic() - begin > WORTH_KEEPING:
                 remember('valid-shares', key, found)

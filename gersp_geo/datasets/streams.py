@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from ..geoio.reading import UnreadableFileError
 from ..records import Batch, ImageSample, LabelledSample
@@ -187,7 +186,8 @@ class JointBatches(Dataset[Batch]):
         drawn = [
             self._read(self.remote_sensing, *place, failed)['image'] for place in remote_places
         ]
-        batch: Batch = {'remote_sensing': {'image': torch.stack(drawn)}}
+        # in a worker it stacks into memory that the main process sees, without another copy
+        batch: Batch = {'remote_sensing': {'image': default_collate(drawn)}}
         if self.natural is not None:
             natural_places = positions(
                 seed=2 * self.seed + 1,
@@ -197,8 +197,8 @@ class JointBatches(Dataset[Batch]):
             )
             samples = [self._read(self.natural, *place, failed) for place in natural_places]
             batch['natural'] = {
-                'image': torch.stack([sample['image'] for sample in samples]),
-                'label': torch.stack([sample['label'] for sample in samples]),
+                'image': default_collate([sample['image'] for sample in samples]),
+                'label': default_collate([sample['label'] for sample in samples]),
             }
         if failed:
             batch['unreadable'] = tuple(failed)

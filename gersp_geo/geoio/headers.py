@@ -8,6 +8,7 @@ from typing import Any
 
 from affine import Affine
 from rasterio.crs import CRS
+from rich.console import Console
 from rich.progress import track
 
 from .reading import RasterHeader, UnreadableFileError, crs_text, read_header
@@ -53,7 +54,9 @@ def read_headers(files: Sequence[str], *, progress: bool = True) -> list[Found]:
     failed: dict[int, UnreadableFileError] = {}
     shown: Iterable[int] = new
     if progress and len(new) >= SHOW_PROGRESS_FROM:
-        shown = track(new, description='Reading headers of rasters')
+        shown = track(
+            new, 'Reading headers of rasters', console=Console(stderr=True), transient=True
+        )
     for place in shown:
         try:
             known.add(paths[place], read_header(files[place]), stamp=stamps[place])
