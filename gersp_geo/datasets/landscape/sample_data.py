@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 
 from PIL import Image
+from rich.console import Console
 from rich.progress import Progress
 
 from ...geoio.atomic import new_folder
@@ -88,7 +89,8 @@ def write_sample_data(
             raise ValueError(f'{name} must be >= {least}, got {value}')
     with new_folder(folder) as root:
         steps = _plan_steps(root, seed=seed, size=size, images_per_class=images_per_class)
-        with Progress(disable=not progress, transient=True) as bar:
+        console = Console(stderr=True)
+        with Progress(console=console, disable=not progress, transient=True) as bar:
             task = bar.add_task('', total=len(steps))
             for name, step in steps.items():
                 bar.update(task, description=name)
