@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from PIL import Image
 from torchgeo.tasks import SemanticSegmentation
 
 from gersp_geo.geoio.writing import write_raster
@@ -161,6 +162,57 @@ def test_a_task_with_fewer_classes_than_the_labels(
         '--data.size', '64', '--trainer.logger', 'false', '--trainer.enable_checkpointing', 'false',
     ]  # fmt: skip
     assert 'at least the 5 classes of the labels, got 3' in refusal_of_training(capsys, words)
+
+
+def damage(folder: Path, kind: str) -> Path:
+    """Put one bad file into an archive of GeoTIFFs and photographs, and name it."""
+    tile = folder / 'tiles' / 'bad.tif'
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 256, 256), dtype=np.uint8)
+    if kind == 'empty photograph':
+        photograph = next((folder / 'natural').rglob('*.jpg'))
+        photograph.write_bytes(b'')
+        return photograph
+    if kind == 'text':
+        tile.write_text('This is no raster.')
+        return tile
+    crs = None if kind == 'no CRS' else 'EPSG:32633'
+    rotated = TRANSFORM * rasterio.Affine.rotation(30) if kind == 'rotated' else TRANSFORM
+    write_raster(tile, pixels, crs=crs, transform=rotated)
+    if kind == 'truncated':
+        tile.write_bytes(tile.read_bytes()[:90000])
+    return tile
+
+
+@pytest.mark.parametrize(
+    ('kind', 'reason'),
+    [
+        ('truncated', 'cannot be read'),
+        ('text', 'is not a raster'),
+        ('empty photograph', 'cannot be read as an image'),
+        ('no CRS', 'has no CRS'),
+        ('rotated', 'rotated'),
+    ],
+)
+def test_training_on_a_bad_file_names_it(
+    kind: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in 'ab':
+        (tmp_path / 'natural' / name).mkdir(parents=True)
+        Image.new('RGB', (40, 40), (120, 90, 60)).save(tmp_path / 'natural' / name / '1.jpg')
+    pixels = np.full((3, 64, 64), 7, dtype=np.uint8)
+    (tmp_path / 'tiles').mkdir()
+    write_raster(tmp_path / 'tiles' / 'good.tif', pixels, crs='EPSG:32633', transform=TRANSFORM)
+    bad = damage(tmp_path, kind)
+    words = [
+        'fit', '--model', 'gersp_geo.tasks.GeRSPTask', '--model.model', 'resnet18',
+        '--model.num_classes', '2', '--model.size', '32', '--model.memory_bank_size', '4',
+        '--data', 'gersp_geo.datamodules.GeRSPDataModule', '--data.natural', tmp_path / 'natural',
+        '--data.remote_sensing', tmp_path / 'tiles', '--data.size', '32', '--data.batch_size', '2',
+        '--trainer.logger', 'false', '--trainer.enable_checkpointing', 'false',
+    ]  # fmt: skip
+    error = refusal_of_training(capsys, [str(word) for word in words])
+    assert bad.name in error
+    assert reason in error
 
 
 def refusal_of_training(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
