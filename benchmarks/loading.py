@@ -173,7 +173,8 @@ def large_tiles(folder: Path, count: int) -> list[str]:
 
 def warm(arguments: argparse.Namespace) -> None:
     """Read patches whose blocks are in GDAL's cache; runs in a process with a large one."""
-    start_child('warm', arguments, GDAL_CACHEMAX='512')
+    # each contender has handles, and GDAL caches blocks per handle
+    start_child('warm', arguments, GDAL_CACHEMAX='2048')
 
 
 def warm_child(arguments: argparse.Namespace) -> None:
