@@ -31,6 +31,7 @@ format: $(READY)  ## rewrite the code in house style
 # large tensors keep their memory between steps, as with any allocator made for training
 bench: $(READY)  ## measure, and print what docs/benchmarks.md reports
 	@MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=16000000000 $(BIN)/python benchmarks/step.py
+	@$(BIN)/python benchmarks/loading.py
 
 notebooks: $(READY)  ## execute every notebook offline
 	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 --allow-hosts=127.0.0.1 notebooks
