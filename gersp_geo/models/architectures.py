@@ -1,9 +1,9 @@
 """Which backbone a set of tensors is, judged by their names and shapes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import timm
 import torch
@@ -16,7 +16,11 @@ _RESNETS = (
     'wide_resnet50_2', 'resnext50_32x4d', 'resnext101_32x8d',
 )  # fmt: skip
 
-_RESNET_TENSOR = 'layer1.0.conv1.weight'
+# A tensor that every ResNet has.
+RESNET_TENSOR = 'layer1.0.conv1.weight'
+
+# With so few wrong tensors, a file is taken for a damaged backbone rather than another one.
+_MOST_WRONG = 3
 
 # The head of a ResNet.
 _USUAL_HEAD = ('fc',)
@@ -124,7 +128,7 @@ def identify(tensors: Mapping[str, Tensor], *, hint: str | None = None) -> Archi
     Returns:
         The backbone, or None if neither *hint* nor a common ResNet fits.
     """
-    common = _RESNETS if _RESNET_TENSOR in tensors else ()
+    common = _RESNETS if RESNET_TENSOR in tensors else ()
     for candidate in (hint, *common) if hint else common:
         found = architecture(candidate)
         if found is not None and _fits(tensors, found):
@@ -132,21 +136,49 @@ def identify(tensors: Mapping[str, Tensor], *, hint: str | None = None) -> Archi
     return None
 
 
-def _fits(tensors: Mapping[str, Tensor], wanted: Architecture) -> bool:
-    """Compare names and shapes, but for classifier, counters and number of bands."""
+class Fault(NamedTuple):
+    """What keeps tensors from being a backbone."""
+
+    tensor: str
+    complaint: str
+    backbone: str
+
+
+def find_damage(tensors: Mapping[str, Tensor], *, hint: str | None = None) -> Fault | None:
+    """Find the tensor that keeps these from being a backbone that they nearly are.
+
+    Args:
+        tensors: State dict that :func:`identify` does not know.
+        hint: What the file says it holds.
+
+    Returns:
+        The first fault; None if more than a few tensors are wrong.
+    """
+    names = (hint, *_RESNETS) if hint else _RESNETS
+    candidates = [found for name in names if (found := architecture(name)) is not None]
+    faults = [list(_faults(tensors, candidate)) for candidate in candidates]
+    fewest = min(faults, key=len)
+    return fewest[0] if 0 < len(fewest) <= _MOST_WRONG else None
+
+
+def _faults(tensors: Mapping[str, Tensor], wanted: Architecture) -> Iterator[Fault]:
+    """Compare with a backbone, but for classifier, counters and number of bands."""
     names = {name for name in without_heads(tensors, wanted.heads) if not is_counter(name)}
-    if names != {name for name in wanted.shapes if not is_counter(name)}:
-        return False
-    if not wanted.stem or tensors[wanted.stem].ndim != 4:
-        return False
-    # the second axis of the stem is the number of bands
-    return all(
-        _without_bands(tensors[name].shape, stem=name == wanted.stem)
-        == _without_bands(wanted.shapes[name], stem=name == wanted.stem)
-        for name in names
-    )
+    for name, shape in wanted.shapes.items():
+        if is_counter(name):
+            continue
+        if name not in names:
+            yield Fault(name, 'is missing', wanted.name)
+            continue
+        has, stem = tensors[name].shape, name == wanted.stem
+        if has[:1] + has[2:] != shape[:1] + shape[2:] if stem else has != shape:
+            complaint = f'has shape {tuple(has)} instead of {tuple(shape)}'
+            yield Fault(name, complaint, wanted.name)
+    for name in sorted(names - wanted.shapes.keys()):
+        yield Fault(name, 'does not belong there', wanted.name)
 
 
-def _without_bands(shape: torch.Size, *, stem: bool) -> tuple[int, ...]:
-    """Drop the band axis from the shape of a stem."""
-    return (shape[0], *shape[2:]) if stem else tuple(shape)
+def _fits(tensors: Mapping[str, Tensor], wanted: Architecture) -> bool:
+    """Say whether nothing is wrong, and the number of bands can be read."""
+    readable = bool(wanted.stem) and tensors.get(wanted.stem, torch.empty(0)).ndim == 4
+    return readable and next(_faults(tensors, wanted), None) is None

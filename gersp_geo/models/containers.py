@@ -4,7 +4,8 @@ import hashlib
 import json
 import pickle
 import re
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -25,6 +26,18 @@ PROVENANCE_KEY = 'gersp_geo_provenance'
 # File names that timm and the Hugging Face hub use.
 TIMM_CONFIG = 'config.json'
 TIMM_WEIGHTS = 'model.safetensors'
+
+# Where tools put the tensors in what they pickle, outermost key first: PyTorch Lightning, MoCo and
+# OpenMMLab; VISSL, twice; CMID.
+_PLACES = (
+    ('state_dict',),
+    ('classy_state_dict', 'base_model', 'model', 'trunk'),
+    ('model_state_dict',),
+    ('model',),
+)
+
+# What Lightning writes into every checkpoint.
+_LIGHTNING_KEY = 'pytorch-lightning_version'
 
 # How torch names what it refuses to import.
 _GLOBAL = re.compile(r'GLOBAL ([\w.]+)')
@@ -48,6 +61,9 @@ class Content:
 
     folder: bool = False
     """Whether it is a folder of timm's."""
+
+    lightning: bool = False
+    """Whether Lightning wrote it."""
 
 
 def open_checkpoint(path: str | PathLike[str]) -> Content:
@@ -79,7 +95,7 @@ def parse(loaded: Mapping[str, Any], *, source: str) -> Content:
     """Find tensors and records in what ``torch.load`` returned, or in a state dict.
 
     Args:
-        loaded: A state dict, or a mapping with one under ``state_dict``.
+        loaded: A state dict, or a mapping with one where tools put it.
         source: Named in errors.
 
     Returns:
@@ -88,8 +104,7 @@ def parse(loaded: Mapping[str, Any], *, source: str) -> Content:
     Raises:
         ValueError: If our record in it is malformed.
     """
-    nested = loaded.get('state_dict')
-    state_dict = nested if isinstance(nested, Mapping) else loaded
+    state_dict = next(filter(None, (_dig(loaded, place) for place in _PLACES)), loaded)
     arguments = loaded.get('hyper_parameters')
     arguments = arguments if isinstance(arguments, Mapping) else {}
     # a segmentation task calls its network 'model' and says under 'backbone' what we look for
@@ -100,7 +115,16 @@ def parse(loaded: Mapping[str, Any], *, source: str) -> Content:
         model=model.removeprefix('tu-') if model else None,
         preprocessing=_preprocessing(loaded.get(PREPROCESSING_KEY), source=source),
         provenance=_provenance(loaded.get(PROVENANCE_KEY), source=source),
+        lightning=_LIGHTNING_KEY in loaded,
     )
+
+
+def _dig(loaded: Mapping[str, Any], place: Iterable[str]) -> Mapping[str, Any] | None:
+    """Follow keys into nested mappings."""
+    found: Any = loaded
+    for key in place:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else None
 
 
 def load_pickle(path: Path) -> Mapping[str, Any]:
@@ -113,8 +137,10 @@ def load_pickle(path: Path) -> Mapping[str, Any]:
         The mapping in it.
 
     Raises:
-        ValueError: If it is damaged, of another kind, or would run code on loading.
+        ValueError: If it is damaged, of another kind, larger than it looks, or would run code on
+            loading.
     """
+    _refuse_bomb(path)
     try:
         loaded = torch.load(path, map_location='cpu', weights_only=True)
     # what torch trips over in a damaged file depends on the byte that is wrong
@@ -124,6 +150,35 @@ def load_pickle(path: Path) -> Mapping[str, Any]:
     ) as error:  # fmt: skip
         raise ValueError(f'{path} is no checkpoint that loads safely: {_reason(error)}') from error
     return _mapping(loaded, source=str(path))
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Refuse an archive that takes more room in memory than on disk."""
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise ValueError(f'{path} is a damaged archive: {error}') from error
+    packed = [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
+    if packed:
+        raise ValueError(
+            f'{path} holds compressed data ({packed[0]}), which torch.save never writes'
+        )
+    claimed, there = sum(entry.file_size for entry in entries), path.stat().st_size
+    if claimed > there:
+        raise ValueError(f'{path} claims to hold {claimed} bytes, but has {there}')
+
+
+def _refuse_expanded(tensors: Mapping[str, Tensor], *, source: str) -> None:
+    """Refuse views that claim more values than are stored, as expanded tensors do."""
+    for name, tensor in tensors.items():
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise ValueError(
+                f'{source}: tensor {name} claims {tensor.numel()} values, '
+                f'{tensor.untyped_storage().nbytes()} bytes are stored'
+            )
 
 
 def parse_preprocessing(record: object, *, source: str) -> Preprocessing:
@@ -155,6 +210,7 @@ def _open_pickle(path: Path) -> Content:
     """Read what ``torch.save`` wrote, with the record beside it."""
     loaded = load_pickle(path)
     content = parse(loaded, source=str(path))
+    _refuse_expanded(content.tensors, source=str(path))
     sidecar = path.with_name(f'{path.name}.json')
     if sidecar.is_file():
         return _with_record(content, _read_json(sidecar), path=sidecar, digest_of=path)
@@ -247,4 +303,5 @@ def _reason(error: BaseException) -> str:
         return f'it needs {needed[1]}, which is not data'
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if 'weights_only' not in line]
-    return (telling or [type(error).__name__])[0]
+    # such as 'Cannot use weights_only=True with files saved in the legacy .tar format'
+    return (telling or [str(error).split('. ')[0] or type(error).__name__])[0]

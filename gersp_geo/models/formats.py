@@ -1,7 +1,7 @@
 """Every checkpoint format that is understood, in one table."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..bands import RGB
 from ..records import Preprocessing
-from .architectures import Architecture, identify, without_heads
+from .architectures import RESNET_TENSOR, Architecture, find_damage, identify, without_heads
 from .containers import Content, open_checkpoint, parse
 
 
@@ -55,6 +55,12 @@ class Format:
     folder: bool = False
     """Whether it is a folder."""
 
+    lightning: bool = False
+    """Whether only Lightning writes it; the backbone may then lie under any attribute."""
+
+    renames: Mapping[str, str] = field(default_factory=dict)
+    """First parts of names that the backbone has in this format, and its own for them."""
+
     preprocessing: Preprocessing | None = None
     """What is known of every file of this format."""
 
@@ -68,6 +74,9 @@ RELEASED_PREPROCESSING = Preprocessing(
     bands=RGB.bands, scale=(RGB.scale,) * 3, mean=RGB.mean, std=RGB.std, size=224
 )
 
+# The children of torchvision's ResNets in an nn.Sequential, which numbers them.
+_NUMBERED = {'0': 'conv1', '1': 'bn1', '4': 'layer1', '5': 'layer2', '6': 'layer3', '7': 'layer4'}
+
 # The first that fits is taken, so the more telling come first.
 FORMATS = (
     Format(
@@ -76,6 +85,17 @@ FORMATS = (
         student=('backbone.',),
         teacher='backbone_momentum.',
         source='GeRSPTask, saved by Lightning',
+    ),
+    Format(
+        name='seco',
+        needs=('encoder_q.4.', 'encoder_q.7.', 'heads_q.'),
+        student=('encoder_q.',),
+        teacher='encoder_k.',
+        renames=_NUMBERED,
+        source=(
+            'SeCo and CACo, saved by Lightning: '
+            'https://github.com/ServiceNow/seasonal-contrast, https://github.com/utkarshmall13/CACo'
+        ),
     ),
     Format(
         name='gersp',
@@ -93,20 +113,67 @@ FORMATS = (
         source='torchgeo.tasks.MoCo, saved by Lightning',
     ),
     Format(
+        name='torchgeo-simclr',
+        needs=('backbone.', 'projection_head.'),
+        student=('backbone.',),
+        source='torchgeo.tasks.SimCLR, saved by Lightning',
+    ),
+    Format(
+        name='moco',
+        needs=('module.encoder_q.',),
+        student=('module.encoder_q.',),
+        teacher='module.encoder_k.',
+        source=(
+            'MoCo v1 and v2, and GASSL: https://github.com/facebookresearch/moco, '
+            'https://github.com/sustainlab-group/geography-aware-ssl'
+        ),
+    ),
+    Format(
+        name='cmid',
+        needs=('online_encoder.model.',),
+        student=('online_encoder.model.',),
+        teacher='branch_encoder.',
+        source='https://github.com/NJU-LHRS/official-CMID',
+    ),
+    Format(
+        name='vissl',
+        needs=('_feature_blocks.',),
+        student=('_feature_blocks.',),
+        source='https://github.com/facebookresearch/vissl',
+    ),
+    Format(
         name='openmmlab',
         needs=('backbone.',),
         student=('backbone.',),
         source='OpenMMLab, and the converted files of https://github.com/floatingstarZ/GeRSP',
     ),
     Format(
+        name='torchgeo-byol',
+        needs=('model.backbone.model.', 'model.target.model.'),
+        student=('model.backbone.model.',),
+        teacher='model.target.model.',
+        source='torchgeo.tasks.BYOL, saved by Lightning',
+    ),
+    Format(
         name='torchgeo',
         needs=('model.',),
-        # segmentation with encoders of timm and of smp, detection, BYOL, classification
-        student=(
-            'model.encoder.model.', 'model.encoder.', 'model.backbone.body.',
-            'model.backbone.model.', 'model.',
-        ),
+        # segmentation with encoders of timm and of smp, detection, classification
+        student=('model.encoder.model.', 'model.encoder.', 'model.backbone.body.', 'model.'),
         source='tasks of torchgeo, saved by Lightning',
+    ),
+    Format(
+        name='numbered',
+        needs=('4.0.', '5.0.', '6.0.', '7.0.'),
+        student=('',),
+        renames=_NUMBERED,
+        source="CACo's .pth files: nn.Sequential of a ResNet's children",
+    ),
+    Format(
+        name='lightning',
+        needs=(),
+        student=(),
+        lightning=True,
+        source='any other LightningModule with one backbone',
     ),
     Format(name='timm', needs=(), student=('',), folder=True, source='timm hub folders'),
     Format(name='torchvision', needs=(), student=('',), source='state dicts'),
@@ -155,18 +222,18 @@ def read_state_dict(
 def _interpret(content: Content, *, teacher: bool, source: str) -> BackboneWeights:
     """Cut the backbone out of a content."""
     form = _recognise(content, source=source)
-    if teacher and form.teacher is None:
-        raise ValueError(f'{source} has no teacher: format {form.name} holds one backbone')
-    prefixes = (form.teacher,) if teacher and form.teacher else form.student
-    prefix = next((p for p in prefixes if _has(content.tensors, p)), '')
-    named = {
-        name.removeprefix(prefix): tensor
-        for name, tensor in content.tensors.items()
-        if name.startswith(prefix)
-    }
+    prefix = _prefix(form, content, teacher=teacher, source=source)
+    stored = [name for name in content.tensors if name.startswith(prefix)]
+    names = {_rename(name.removeprefix(prefix), form.renames): name for name in stored}
+    named = {name: content.tensors[names[name]] for name in names}
     found = identify(named, hint=content.model)
+    if found is None and (fault := find_damage(named, hint=content.model)):
+        name = names.get(fault.tensor) or _store(fault.tensor, prefix=prefix, renames=form.renames)
+        raise ValueError(
+            f'{source}: tensor {name} {fault.complaint}; everything else is a {fault.backbone}'
+        )
     state_dict = _cut(named, found)
-    _check(state_dict, source=source)
+    _check(state_dict, names=names, source=source)
     part = {'part': 'teacher' if teacher else 'student'} if form.teacher else {}
     return BackboneWeights(
         state_dict=state_dict,
@@ -182,9 +249,44 @@ def _recognise(content: Content, *, source: str) -> Format:
     """Find the format of a content."""
     for form in FORMATS:
         fits = all(_has(content.tensors, prefix) for prefix in form.needs)
-        if fits and (content.folder or not form.folder):
+        container = (content.folder or not form.folder) and (
+            not form.lightning or bool(content.lightning and _attributes(content.tensors))
+        )
+        if fits and container:
             return form
     raise ValueError(f'{source} {_UNKNOWN}')
+
+
+def _prefix(form: Format, content: Content, *, teacher: bool, source: str) -> str:
+    """Say what the names of the wanted backbone begin with."""
+    if teacher:
+        if form.teacher is None or not _has(content.tensors, form.teacher):
+            raise ValueError(f'{source} has no teacher: format {form.name} holds one backbone')
+        return form.teacher
+    prefixes = _attributes(content.tensors) if form.lightning else list(form.student)
+    if form.lightning and len(prefixes) > 1:
+        raise ValueError(
+            f'{source} holds {len(prefixes)} backbones, {", ".join(prefixes)}; save the state dict '
+            'of the one that is wanted'
+        )
+    return next((prefix for prefix in prefixes if _has(content.tensors, prefix)), '')
+
+
+def _attributes(tensors: Mapping[str, Tensor]) -> list[str]:
+    """List the prefixes under which there is something like a ResNet."""
+    ends = (name.removesuffix(RESNET_TENSOR) for name in tensors if name.endswith(RESNET_TENSOR))
+    return [prefix for prefix in ends if prefix]
+
+
+def _store(name: str, *, prefix: str, renames: Mapping[str, str]) -> str:
+    """Give a tensor of the backbone the name that its file should have for it."""
+    return prefix + _rename(name, {own: theirs for theirs, own in renames.items()})
+
+
+def _rename(name: str, renames: Mapping[str, str]) -> str:
+    """Give the first part of a name the name that it has in the backbone."""
+    first, dot, rest = name.partition('.')
+    return f'{renames.get(first, first)}{dot}{rest}'
 
 
 def _has(tensors: Mapping[str, Tensor], prefix: str) -> bool:
@@ -200,13 +302,13 @@ def _cut(named: Mapping[str, Tensor], found: Architecture | None) -> dict[str, T
     return {name: named[name] for name in found.shapes if name in named}
 
 
-def _check(state_dict: Mapping[str, Tensor], *, source: str) -> None:
+def _check(state_dict: Mapping[str, Tensor], *, names: Mapping[str, str], source: str) -> None:
     """Refuse what is no image backbone, and values that are not finite."""
     if not any(tensor.ndim == 4 for tensor in state_dict.values()):
         raise ValueError(f'{source} {_UNKNOWN}')
     for name, tensor in state_dict.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise ValueError(f'{source}: tensor {name} has values that are not finite')
+            raise ValueError(f'{source}: tensor {names[name]} has values that are not finite')
 
 
 _UNKNOWN = 'holds no backbone in a known format; known are ' + ', '.join(

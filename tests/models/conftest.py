@@ -31,6 +31,11 @@ def with_prefix(prefix: str, tensors: StateDict) -> StateDict:
 
 
 @pytest.fixture(scope='session')
+def make_state() -> Callable[..., StateDict]:
+    return random_state
+
+
+@pytest.fixture(scope='session')
 def student() -> StateDict:
     return random_state('resnet18', seed=1)
 

@@ -35,8 +35,14 @@ def one_line(error: pytest.ExceptionInfo[Exception]) -> bool:
     return '\n' not in str(error.value)
 
 
+# in test_layouts.py and test_lightning_checkpoints.py
+ELSEWHERE = {
+    'cmid', 'lightning', 'moco', 'numbered', 'seco', 'torchgeo-byol', 'torchgeo-simclr', 'vissl',
+}  # fmt: skip
+
+
 def test_every_format_of_the_table_is_tested() -> None:
-    assert {form.name for form in FORMATS} == set(FILES.values())
+    assert {form.name for form in FORMATS} == set(FILES.values()) | ELSEWHERE
 
 
 @pytest.mark.parametrize(('name', 'form'), FILES.items())

@@ -175,7 +175,7 @@ def test_weights_may_be_given_in_several_ways(
 def test_one_missing_tensor_sets_none(name: str, student: StateDict) -> None:
     target = timm.create_model('resnet18', num_classes=0)
     before = {key: value.clone() for key, value in target.state_dict().items()}
-    with pytest.raises(ValueError, match=f'119 of 120 tensors .* lack {name}') as error:
+    with pytest.raises(ValueError, match=f'tensor {name} is missing') as error:
         load_backbone(target, {key: value for key, value in student.items() if key != name})
     assert '\n' not in str(error.value)
     assert all(torch.equal(before[key], value) for key, value in target.state_dict().items())

@@ -173,7 +173,7 @@ def test_an_incomplete_file_is_refused_and_not_remembered(
     }
     for name, tensors in cases.items():
         torch.save(with_prefix('backbone.', tensors), folder / 'GeRSP.pth')
-        with pytest.raises(ValueError, match=f'of 318 tensors are right, {name} is not'):
+        with pytest.raises(ValueError, match=f'{name} (is|has|does) '):
             GeRSP_Weights.RESNET50.get_state_dict()
         assert [path.name for path in folder.iterdir()] == ['GeRSP.pth']
 
