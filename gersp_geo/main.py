@@ -20,7 +20,7 @@ TRAINING = {
     'validate': 'validate a task (LightningCLI)',
     'test': 'test a task (LightningCLI)',
 }
-FORMATS = ('torchvision', 'timm', 'torchgeo', 'openmmlab')
+FORMATS = ('torchvision', 'timm', 'torchgeo', 'openmmlab', 'onnx')
 DATA_ERROR = 1
 
 

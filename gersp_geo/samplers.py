@@ -76,11 +76,10 @@ class PatchSampler(GeoSampler):
                 f'size, length and patches_per_block must be >= 1 and seed >= 0, got {size}, '
                 f'{length}, {patches_per_block} and {seed}'
             )
-        if not 0 <= min_valid <= 1 or not 0 <= rank < processes:
-            raise ValueError(
-                'min_valid must be in [0, 1] and rank in [0, processes), got '
-                f'{min_valid}, {rank} and {processes}'
-            )
+        if not 0 <= min_valid <= 1:
+            raise ValueError(f'min_valid must be in [0, 1], got {min_valid}')
+        if not 0 <= rank < processes:
+            raise ValueError(f'rank must be in [0, processes={processes}), got {rank}')
         if min_valid > 0 and not isinstance(dataset, GeoTIFFPatches):
             raise ValueError('min_valid needs GeoTIFFPatches, which can tell observed pixels')
         self.dataset, self.size, self.min_valid, self.epoch = dataset, size, min_valid, 0

@@ -22,8 +22,11 @@ from ..geoio.remembering import fingerprint, recall, remember
 from ..records import Preprocessing
 from .normalization import imagenet_statistics, measure_bands
 
-# 256 patches of 64 x 64 pixels are a million values per band, enough for three digits
+# 256 patches of 64 x 64 pixels are a million values per band, enough for three digits. Large patches
+# bring more: then fewer do, though enough to be of many places.
 MEASURED_PATCHES = 256
+FEWEST_PATCHES = 32
+ENOUGH_PIXELS = 2**22
 
 # pixels per patch that the quantile is taken from
 QUANTILE_PIXELS = 1024
@@ -137,16 +140,18 @@ def stream_statistics(
     files = stream.paths
     marks = fingerprint(files) if files else None
     given = None if scale is None else list(scale)
-    key = json.dumps([marks, given, seed, size, MEASURED_PATCHES, settings], default=str)
+    key = json.dumps([marks, given, seed, size, measured_patches(size), settings], default=str)
     found = None if marks is None else recall('statistics', key)
     if found is not None:
         rank_zero_info(f'statistics of {len(files)} files as measured before: {report(found)}')
         return Statistics(*found)
     begin = monotonic()
     skip = settings.get('on_error') == 'skip'
-    measured = measure(observe(stream, seed=seed, skip_unreadable=skip), scale=scale)
+    measured = measure(
+        observe(stream, count=measured_patches(size), seed=seed, skip_unreadable=skip), scale=scale
+    )
     rank_zero_info(
-        f'statistics of {MEASURED_PATCHES} patches of {size} px, in {monotonic() - begin:.1f} s: '
+        f'statistics of {measured_patches(size)} patches of {size} px, in {monotonic() - begin:.1f} s: '
         f'{report(measured)}'
     )
     if marks is not None and monotonic() - begin > WORTH_KEEPING:
@@ -154,9 +159,16 @@ def stream_statistics(
     return measured
 
 
-def observe(stream: RemoteSensingStream, *, seed: int, skip_unreadable: bool) -> Iterator[Observed]:
+def measured_patches(size: int) -> int:
+    """Say how many patches of *size* pixels are measured."""
+    return min(MEASURED_PATCHES, max(FEWEST_PATCHES, ENOUGH_PIXELS // size**2))
+
+
+def observe(
+    stream: RemoteSensingStream, *, count: int, seed: int, skip_unreadable: bool
+) -> Iterator[Observed]:
     """Read the patches that are measured."""
-    places = positions(seed=seed, length=len(stream), first=0, count=MEASURED_PATCHES)
+    places = positions(seed=seed, length=len(stream), first=0, count=count)
     for turn, index in track(
         places, 'Measuring mean and std', console=Console(stderr=True), transient=True
     ):

@@ -20,9 +20,10 @@ from ..geoio.atomic import new_file, new_folder
 from .architectures import Architecture, architecture
 from .containers import MODEL_KEY, PREPROCESSING_KEY, PROVENANCE_KEY, TIMM_CONFIG, TIMM_WEIGHTS
 from .formats import BackboneWeights
+from .graphs import write_graph
 from .sources import WeightsSource, resolve_weights
 
-type ExportFormat = Literal['torchvision', 'timm', 'torchgeo', 'openmmlab']
+type ExportFormat = Literal['torchvision', 'timm', 'torchgeo', 'openmmlab', 'onnx']
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +76,12 @@ def export_backbone(
     torchgeo     .ckpt                         torchgeo tasks with ``weights='FILE.ckpt'``
     openmmlab    .pth                          ``init_cfg=dict(type='Pretrained',
                                                checkpoint='FILE.pth', prefix='backbone.')``
+    onnx         .onnx (extra ``onnx``)        onnxruntime and others: from normalised ``image``
+                                               (B, C, H, W) to ``features`` (B, F)
     ============ ============================= ==================================================
 
-    Each carries preprocessing and provenance: in the metadata of safetensors, under the keys
-    ``gersp_geo`` and ``gersp_geo_provenance`` of .ckpt and OpenMMLab's .pth, and in
+    Each carries preprocessing and provenance: in the metadata of safetensors and ONNX, under the
+    keys ``gersp_geo`` and ``gersp_geo_provenance`` of .ckpt and OpenMMLab's .pth, and in
     ``FILE.pth.json`` beside a flat .pth. The output appears only when it is complete.
 
     Args:
@@ -95,7 +98,8 @@ def export_backbone(
         FileNotFoundError: If *source* does not exist.
         FileExistsError: If the output exists and *overwrite* is False.
         ValueError: If *source* is of no known format, *format* is unknown, *destination* has the
-            wrong suffix, or the format needs an architecture that is unknown.
+            wrong suffix, or the format needs an architecture that is unknown or an extra that is
+            not installed.
     """
     if format not in _WRITERS:
         raise ValueError(f'format must be one of {", ".join(_WRITERS)}, got {format!r}')
@@ -142,14 +146,18 @@ def _tensors(weights: BackboneWeights, prefix: str = '') -> dict[str, Tensor]:
     }
 
 
-def _save_safetensors(weights: BackboneWeights, path: Path) -> None:
-    """Write a safetensors file with the record in its metadata, which holds strings only."""
-    record = {
+def _text_record(weights: BackboneWeights) -> dict[str, str]:
+    """Describe weights for metadata that hold text only."""
+    return {
         key: value if isinstance(value, str) else json.dumps(value)
         for key, value in _record(weights).items()
     }
+
+
+def _save_safetensors(weights: BackboneWeights, path: Path) -> None:
+    """Write a safetensors file with the record in its metadata."""
     # transformers refuses files that do not say which framework wrote them
-    content = serialize(_tensors(weights), metadata={'format': 'pt', **record})
+    content = serialize(_tensors(weights), metadata={'format': 'pt', **_text_record(weights)})
     path.write_bytes(content)  # not save_file, whose files nobody else may read
 
 
@@ -232,6 +240,13 @@ def _write_openmmlab(weights: BackboneWeights, destination: Path, overwrite: boo
     return _save(checkpoint | _record(weights), destination, overwrite=overwrite)
 
 
+def _write_onnx(weights: BackboneWeights, destination: Path, overwrite: bool) -> Path:
+    """Write a graph from normalised images to pooled features."""
+    with new_file(destination, overwrite=overwrite) as temporary:
+        write_graph(weights, temporary, record=_text_record(weights))
+    return destination
+
+
 def _save(checkpoint: Mapping[str, Any], destination: Path, *, overwrite: bool) -> Path:
     """Write a pickled checkpoint."""
     with new_file(destination, overwrite=overwrite) as temporary:
@@ -282,5 +297,6 @@ _WRITERS = {
     'timm': _Writer(write=_write_timm, suffixes=(), needs_model=True),
     'torchgeo': _Writer(write=_write_torchgeo, suffixes=('.ckpt',), needs_model=True),
     'openmmlab': _Writer(write=_write_openmmlab, suffixes=('.pth',)),
+    'onnx': _Writer(write=_write_onnx, suffixes=('.onnx',), needs_model=True),
 }
 _FILE_SUFFIXES = {suffix for writer in _WRITERS.values() for suffix in writer.suffixes}

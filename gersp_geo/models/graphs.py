@@ -1,0 +1,61 @@
+"""Backbones as ONNX graphs."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.export import Dim
+
+from .backbones import create_backbone
+from .formats import BackboneWeights
+from .loading import load_backbone
+
+# the latest that runtimes of 2024 run
+OPSET = 20
+
+# where weights do not say for which size they are
+USUAL_SIZE = 224
+
+
+def write_graph(weights: BackboneWeights, path: Path, *, record: Mapping[str, str]) -> None:
+    """Write a graph from normalised images to pooled features.
+
+    Input ``image``: float32, shape (B, C, H, W), B any; H and W any too unless the network has
+    position embeddings for one size. Output ``features``: shape (B, F).
+
+    Args:
+        weights: Of a known architecture.
+        path: New file.
+        record: Becomes the metadata.
+
+    Raises:
+        ValueError: If the extra ``onnx`` is not installed.
+    """
+    onnx = _import_onnx()
+    channels = weights.in_channels or 3
+    size = (weights.preprocessing and weights.preprocessing.size) or USUAL_SIZE
+    backbone = create_backbone(weights.model or '', in_channels=channels, size=size).eval()
+    load_backbone(backbone, weights.state_dict)
+    sides = {} if hasattr(backbone, 'patch_embed') else {2: Dim.AUTO, 3: Dim.AUTO}
+    torch.onnx.export(
+        backbone, (torch.zeros(2, channels, size, size),), str(path),
+        input_names=['image'], output_names=['features'], opset_version=OPSET,
+        dynamic_shapes=({0: Dim('batch'), **sides},), dynamo=True, external_data=False,
+        verbose=False,
+    )  # fmt: skip
+    graph = onnx.load(path)
+    onnx.helper.set_model_props(graph, dict(record))
+    onnx.save(graph, path)
+
+
+def _import_onnx() -> Any:
+    """Import what writes graphs."""
+    try:
+        import_module('onnxscript')
+        return import_module('onnx')
+    except ImportError as error:
+        raise ValueError(
+            f"the onnx format needs more packages: pip install 'gersp-geo[onnx]' ({error})"
+        ) from error
