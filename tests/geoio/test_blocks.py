@@ -42,7 +42,7 @@ def write(
 @pytest.mark.parametrize('compress', [None, 'deflate', 'lzw', 'zstd', 'jpeg'])
 @pytest.mark.parametrize('options', [{}, {'nodata': 0}, {'BIGTIFF': 'YES'}], ids=str)
 def test_blocks_that_were_written_are_stored_and_no_others(
-    tmp_path: Path, interleave: str, compress: str | None, options: dict[str, object]
+    tmp_path: Path, interleave: str, compress: str | None, options: dict[str, Any]
 ) -> None:
     filled = {1: [(0, 0), (2, 4)], 2: [(0, 0), (1, 3)]}
     path = write(tmp_path / 'a.tif', filled, interleave=interleave, compress=compress, **options)
