@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
         commands.add_parser(name, help=purpose)
     add_predict(commands)
     add_export(commands)
+    add_weights(commands)
     add_sample_data(commands)
     add_demo(commands)
     return parser
@@ -109,6 +110,13 @@ def add_export(commands: Commands) -> None:
     parser.add_argument('--format', choices=FORMATS, required=True)
     parser.add_argument('--teacher', action='store_true', help='the teacher, not the student')
     parser.add_argument('--overwrite', action='store_true')
+
+
+def add_weights(commands: Commands) -> None:
+    """Describe ``weights``."""
+    purpose = 'list published weights, their files and checksums, and the formats that are read'
+    parser = commands.add_parser('weights', help=purpose, description=purpose)
+    parser.set_defaults(command=weights)
 
 
 def add_sample_data(commands: Commands) -> None:
@@ -174,6 +182,14 @@ def export(options: argparse.Namespace) -> int:
     from .models import export_backbone
 
     sys.stdout.write(f'{export_backbone(**keywords(options))}\n')
+    return 0
+
+
+def weights(options: argparse.Namespace) -> int:
+    """Print what is known, and what is here."""
+    from .models.listing import describe_weights
+
+    sys.stdout.write(f'{describe_weights(**keywords(options))}\n')
     return 0
 
 

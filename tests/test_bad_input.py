@@ -194,8 +194,14 @@ def damage(folder: Path, kind: str) -> Path:
     ],
 )
 def test_training_on_a_bad_file_names_it(
-    kind: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kind: str,
+    reason: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    # Lightning writes the configuration into the working folder
+    monkeypatch.chdir(tmp_path)
     for name in 'ab':
         (tmp_path / 'natural' / name).mkdir(parents=True)
         Image.new('RGB', (40, 40), (120, 90, 60)).save(tmp_path / 'natural' / name / '1.jpg')

@@ -26,7 +26,17 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
         [sys.executable, '-c', code], capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip().endswith('[]')
-    for command in ('fit', 'validate', 'test', 'predict', 'plan', 'export', 'sample-data', 'demo'):
+    for command in (
+        'fit',
+        'validate',
+        'test',
+        'predict',
+        'plan',
+        'export',
+        'weights',
+        'sample-data',
+        'demo',
+    ):
         assert f'    {command}' in answer.stdout
 
 

@@ -1,6 +1,7 @@
 """The preprocessing record in every checkpoint."""
 
 import json
+import math
 import sys
 from dataclasses import replace
 from os import PathLike
@@ -8,13 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_warn
 from torchgeo.datamodules import BaseDataModule
 
+from ..models.loading import LoadReport
+from ..provenance import TRAINING_KEY, software
 from ..records import Preprocessing
 from .probing import probe_datamodule
 
 KEY = 'gersp_geo'
 """Where checkpoints carry the record."""
+
+# Differences below this are those of one set of images, measured twice.
+TOLERANCE = 0.01
 
 
 class PreprocessingRecord(Callback):
@@ -45,13 +52,20 @@ class PreprocessingRecord(Callback):
         """
         if stage == 'fit':
             self.record = self.find_record(trainer, pl_module)
+            report: LoadReport | None = getattr(pl_module, 'report', None)
+            if report is not None and report.preprocessing is not None:
+                warn_of_other_input(self.record, weights=report.preprocessing)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Add the record under the key ``gersp_geo``, as plain dictionaries and lists."""
+        """Add the record under the key ``gersp_geo``, and what made the checkpoint beside it.
+
+        Both are plain dictionaries and lists, which load with ``weights_only=True``.
+        """
         record = self.record or self.find_record(trainer, pl_module)
         checkpoint[KEY] = replace(record, task_class=import_path(type(pl_module))).to_dict()
+        checkpoint[TRAINING_KEY] = software() | describe_training(trainer, pl_module)
 
     def find_record(self, trainer: Trainer, pl_module: LightningModule) -> Preprocessing:
         """Take the given record, else ask the data module, else probe it."""
@@ -74,6 +88,68 @@ class PreprocessingRecord(Callback):
             'no torchgeo data module tells how inputs were prepared; '
             'pass PreprocessingRecord(preprocessing=...)'
         )
+
+
+def describe_training(trainer: Trainer, pl_module: LightningModule) -> dict[str, str]:
+    """Name the data module and what it reads, and the weights that training started from, as JSON.
+
+    Neither is there where loaders are passed to the trainer directly, and the task loads none or is
+    one of torchgeo's own, which forget them.
+    """
+    datamodule: Any = getattr(trainer, 'datamodule', None)
+    report: LoadReport | None = getattr(pl_module, 'report', None)
+    described = {}
+    if datamodule is not None:
+        sources = datamodule.sources() if hasattr(datamodule, 'sources') else {}
+        described['data'] = json.dumps({'datamodule': import_path(type(datamodule)), **sources})
+    if report is not None:
+        # what identifies them; the rest stands in that file
+        known = {key: report.provenance.get(key) for key in ('weights', 'file', 'sha256', 'part')}
+        described['started_from'] = json.dumps({k: text for k, text in known.items() if text})
+    return described
+
+
+def warn_of_other_input(record: Preprocessing, *, weights: Preprocessing) -> None:
+    """Warn where a band that weights were trained on is prepared in another way.
+
+    Args:
+        record: What the data module does.
+        weights: What was done for the weights.
+    """
+    for band in weights.bands:
+        if band not in record.bands:
+            continue
+        now, then = (tell_input(r, r.bands.index(band)) for r in (record, weights))
+        scaled = weights.dtype in (None, record.dtype) or record.dtype is None
+        if not same_input(now, then, scaled=scaled):
+            rank_zero_warn(
+                f'the data module prepares band {band} with scale, mean, std = {now}, the weights '
+                f'were trained with {then}: pass those to the data module, if it reads the same kind '
+                'of images'
+            )
+            return
+
+
+def tell_input(record: Preprocessing, band: int) -> tuple[float, float, float]:
+    """Take scale, mean and standard deviation of one band."""
+    return record.scale[band], record.mean[band], record.std[band]
+
+
+def same_input(
+    left: tuple[float, float, float], right: tuple[float, float, float], *, scaled: bool
+) -> bool:
+    """Say whether two ways of preparing a band agree, to a hundredth of a standard deviation.
+
+    Args:
+        left: Scale, mean, standard deviation.
+        right: The same.
+        scaled: Whether file values are of one type, so that scales must agree as well; the unit of
+            mean and deviation may then differ.
+    """
+    (scale, mean, std), (other_scale, other_mean, other_std) = left, right
+    gains = (scale / std, other_scale / other_std) if scaled else (1 / std, 1 / other_std)
+    same_gain = math.isclose(*gains, rel_tol=TOLERANCE)
+    return same_gain and math.isclose(mean / std, other_mean / other_std, abs_tol=TOLERANCE)
 
 
 def import_path(task: type) -> str:

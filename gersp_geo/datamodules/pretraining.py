@@ -11,6 +11,7 @@ from torchgeo.datamodules import BaseDataModule
 from ..datasets.geotiff import GeoTIFFPatches
 from ..datasets.natural import open_natural
 from ..datasets.streams import JointBatches, LabelledStream, RemoteSensingStream
+from ..provenance import name_source
 from ..records import Batch, Preprocessing
 from ..samplers import EpochIndices
 from .opening import PatchOptions, Source, open_remote_sensing
@@ -248,6 +249,14 @@ class GeRSPDataModule(BaseDataModule):
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Return the batch unchanged: the task augments it."""
         return batch
+
+    def sources(self) -> dict[str, str]:
+        """Name what both streams are read from, for checkpoints."""
+        named = {
+            'remote_sensing': self.remote_sensing or self.remote_sensing_dataset,
+            'natural': self.natural or self.natural_dataset,
+        }
+        return {name: name_source(source) for name, source in named.items() if source is not None}
 
     def describe(self) -> Preprocessing:
         """Say how file values become what the backbone is trained on.

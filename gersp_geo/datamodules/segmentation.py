@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchgeo.datamodules import BaseDataModule
 
 from ..datasets.geotiff import GeoTIFFPatches
+from ..provenance import name_source
 from ..records import Preprocessing
 from ..samplers import EpochIndices
 from .figures import default_colors, plot_classes
@@ -258,6 +259,11 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
         if self.record is None:
             raise RuntimeError('setup() left no record')
         return self.record
+
+    def sources(self) -> dict[str, str]:
+        """Name what images and labels are read from, for checkpoints."""
+        named = {'images': self.images, 'masks': self.masks, 'labels': self.labels}
+        return {name: name_source(source) for name, source in named.items() if source is not None}
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Load training patches, other ones in each epoch."""

@@ -4,7 +4,6 @@ import hashlib
 import json
 import pickle
 import re
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike
@@ -15,7 +14,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ..provenance import configuration
 from ..records import Preprocessing
+from .bounds import LARGEST_JSON, refuse_bomb, refuse_expanded, refuse_holes
 
 # Keys of our record: top level of pickled checkpoints, metadata of safetensors (there as JSON),
 # and the JSON file beside a state dict that has no room for anything else.
@@ -140,9 +141,11 @@ def load_pickle(path: Path) -> Mapping[str, Any]:
         ValueError: If it is damaged, of another kind, larger than it looks, or would run code on
             loading.
     """
-    _refuse_bomb(path)
+    refuse_holes(path)
+    archive = refuse_bomb(path)
     try:
-        loaded = torch.load(path, map_location='cpu', weights_only=True)
+        # mapped, an archive takes no memory but for what is used of it
+        loaded = torch.load(path, map_location='cpu', weights_only=True, mmap=archive)
     # what torch trips over in a damaged file depends on the byte that is wrong
     except (
         pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, IndexError,
@@ -150,35 +153,6 @@ def load_pickle(path: Path) -> Mapping[str, Any]:
     ) as error:  # fmt: skip
         raise ValueError(f'{path} is no checkpoint that loads safely: {_reason(error)}') from error
     return _mapping(loaded, source=str(path))
-
-
-def _refuse_bomb(path: Path) -> None:
-    """Refuse an archive that takes more room in memory than on disk."""
-    if not zipfile.is_zipfile(path):
-        return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise ValueError(f'{path} is a damaged archive: {error}') from error
-    packed = [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
-    if packed:
-        raise ValueError(
-            f'{path} holds compressed data ({packed[0]}), which torch.save never writes'
-        )
-    claimed, there = sum(entry.file_size for entry in entries), path.stat().st_size
-    if claimed > there:
-        raise ValueError(f'{path} claims to hold {claimed} bytes, but has {there}')
-
-
-def _refuse_expanded(tensors: Mapping[str, Tensor], *, source: str) -> None:
-    """Refuse views that claim more values than are stored, as expanded tensors do."""
-    for name, tensor in tensors.items():
-        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-            raise ValueError(
-                f'{source}: tensor {name} claims {tensor.numel()} values, '
-                f'{tensor.untyped_storage().nbytes()} bytes are stored'
-            )
 
 
 def parse_preprocessing(record: object, *, source: str) -> Preprocessing:
@@ -210,17 +184,17 @@ def _open_pickle(path: Path) -> Content:
     """Read what ``torch.save`` wrote, with the record beside it."""
     loaded = load_pickle(path)
     content = parse(loaded, source=str(path))
-    _refuse_expanded(content.tensors, source=str(path))
+    refuse_expanded(content.tensors, source=path)
     sidecar = path.with_name(f'{path.name}.json')
     if sidecar.is_file():
         return _with_record(content, _read_json(sidecar), path=sidecar, digest_of=path)
-    trained = {key: str(loaded[key]) for key in ('epoch', 'global_step') if key in loaded}
-    fresh = {'file': path.name, 'sha256': sha256_of(path), **trained}
+    fresh = {'file': path.name, 'sha256': sha256_of(path), **configuration(loaded)}
     return replace(content, provenance=content.provenance or fresh)
 
 
 def _open_safetensors(path: Path) -> Content:
     """Read a safetensors file with the record in its metadata."""
+    refuse_holes(path)
     try:
         with safe_open(path, framework='pt', device='cpu') as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
@@ -273,7 +247,9 @@ def _provenance(record: object, *, source: str) -> dict[str, str]:
     if record is None:
         return {}
     fields = _mapping(record, source=f'{source}: {PROVENANCE_KEY}')
-    return {str(key): str(value) for key, value in fields.items()}
+    if not all(isinstance(text, str) for text in (*fields, *fields.values())):
+        raise ValueError(f'{source}: {PROVENANCE_KEY} must map text to text')
+    return dict(fields)
 
 
 def _mapping(value: object, *, source: str) -> Mapping[str, Any]:
@@ -285,6 +261,8 @@ def _mapping(value: object, *, source: str) -> Mapping[str, Any]:
 
 def _read_json(path: Path) -> Mapping[str, Any]:
     """Read a JSON object from a file."""
+    if (size := path.stat().st_size) > LARGEST_JSON:
+        raise ValueError(f'{path} must have at most {LARGEST_JSON} bytes, got {size}')
     return _parse_json(path.read_bytes(), source=str(path))
 
 
@@ -292,7 +270,8 @@ def _parse_json(text: str | bytes, *, source: str) -> Mapping[str, Any]:
     """Read a JSON object."""
     try:
         parsed = json.loads(text)
-    except ValueError as error:
+    # RecursionError: brackets within brackets
+    except (ValueError, RecursionError) as error:
         raise ValueError(f'{source} is not JSON: {error}') from error
     return _mapping(parsed, source=source)
 

@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import save as serialize
 from torch import Tensor
 
-from .. import __version__
 from ..geoio.atomic import new_file, new_folder
+from ..provenance import software
 from .architectures import Architecture, architecture
 from .containers import MODEL_KEY, PREPROCESSING_KEY, PROVENANCE_KEY, TIMM_CONFIG, TIMM_WEIGHTS
 from .formats import BackboneWeights
@@ -129,7 +129,10 @@ def export_backbone(
 def _record(weights: BackboneWeights) -> dict[str, Any]:
     """Describe weights in plain dictionaries and lists."""
     record: dict[str, Any] = {
-        PROVENANCE_KEY: {'exported_by': f'gersp_geo {__version__}', **weights.provenance}
+        PROVENANCE_KEY: {
+            'exported_by': ' '.join(f'{key} {value}' for key, value in software().items()),
+            **weights.provenance,
+        }
     }
     if weights.model is not None:
         record[MODEL_KEY] = weights.model

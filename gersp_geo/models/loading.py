@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..records import Preprocessing
 from .architectures import head_names, is_counter, stem_name, without_heads
 from .formats import BackboneWeights
 from .sources import WeightsSource, resolve_weights
-from .stems import adapt_stem
+from .stems import adapt_stem, find_colors
 
 # timm's feature extractors call the module 'stages.0' 'stages_0'
 _FLATTENED = re.compile(r'_(\d+)(?=\.)')
@@ -39,6 +40,12 @@ class LoadReport:
     unused: int
     """Tensors of stages that the target does not have."""
 
+    preprocessing: Preprocessing | None
+    """How the input of the weights was prepared, which the target needs too; None if unknown."""
+
+    provenance: dict[str, str]
+    """Where the weights come from: file, SHA-256, configuration, data, commit, as far as known."""
+
     def __str__(self) -> str:
         """Sum up in one line."""
         where = ' and '.join(module or 'the model itself' for module in self.modules)
@@ -61,7 +68,10 @@ def load_backbone(
     encoder of a segmentation model, the body of a torchvision detector, these inside a task of
     torchgeo, or student and teacher of a self-supervised task. Classifiers and decoders stay as
     they are. Either every tensor of the backbone is set, or none is and an error says why. For
-    weights with three bands and a target with others, see :func:`.stems.adapt_stem`.
+    weights with three bands and a target with others, see :func:`.stems.adapt_stem`. If the weights
+    carry a record that names red, green and blue in another order, their filters are taken by name;
+    otherwise three filters read red, green and blue, and as many filters as the target has bands
+    are taken in their order.
 
     Args:
         target: A task of torchgeo or this package, or a model of timm, torchvision or
@@ -95,6 +105,8 @@ def load_backbone(
         tensors_total=len(first.values),
         stem_adapted=first.stem_adapted,
         unused=first.unused,
+        preprocessing=loaded.preprocessing,
+        provenance=loaded.provenance,
     )
 
 
@@ -169,7 +181,11 @@ def _plan(
     fitted = dict(values)
     if stem := stem_name({name: places[name] for name in values}):
         fitted[stem] = _fit_stem(
-            values[stem], places[stem], in_channels=in_channels, rgb_bands=rgb_bands
+            values[stem],
+            places[stem],
+            in_channels=in_channels,
+            rgb_bands=rgb_bands,
+            order=find_colors(loaded.preprocessing.bands if loaded.preprocessing else ()),
         )
     _check_shapes(fitted, places)
     return _Plan(
@@ -181,7 +197,12 @@ def _plan(
 
 
 def _fit_stem(
-    weight: Tensor, place: Tensor, *, in_channels: int | None, rgb_bands: Sequence[int]
+    weight: Tensor,
+    place: Tensor,
+    *,
+    in_channels: int | None,
+    rgb_bands: Sequence[int],
+    order: Sequence[int],
 ) -> Tensor:
     """Spread the first layer over the bands and dates that the target reads."""
     channels = place.shape[1]
@@ -191,7 +212,7 @@ def _fit_stem(
             f'the first layer reads {channels} channels, which is no multiple of '
             f'in_channels={bands}'
         )
-    return adapt_stem(weight, bands, rgb_bands=rgb_bands, dates=channels // bands)
+    return adapt_stem(weight, bands, rgb_bands=rgb_bands, dates=channels // bands, order=order)
 
 
 def _check_unused(unused: Sequence[str], names: Sequence[str]) -> None:

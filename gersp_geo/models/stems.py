@@ -5,9 +5,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+COLORS = ('red', 'green', 'blue')
+
 
 def adapt_stem(
-    weight: Tensor, in_channels: int, *, rgb_bands: Sequence[int] = (0, 1, 2), dates: int = 1
+    weight: Tensor,
+    in_channels: int,
+    *,
+    rgb_bands: Sequence[int] = (0, 1, 2),
+    dates: int = 1,
+    order: Sequence[int] = (0, 1, 2),
 ) -> Tensor:
     """Spread the filters of a first convolution over other bands.
 
@@ -21,6 +28,7 @@ def adapt_stem(
         in_channels: Number of bands of one date, C >= 1.
         rgb_bands: Bands where red, green and blue are, 0-based; used where I is 3 <= C.
         dates: Number of dates, >= 1.
+        order: Where *weight* itself reads red, green and blue, 0-based; used where I is 3.
 
     Returns:
         Shape (O, C * dates, rows, cols); *weight* itself where nothing changes.
@@ -29,6 +37,8 @@ def adapt_stem(
         ValueError: If I is neither 3 nor C, or *rgb_bands* are not three different ones of C.
     """
     bands = weight.shape[1]
+    if bands == 3 and tuple(order) != (0, 1, 2):
+        weight = weight[:, torch.tensor(order)]
     if bands == 3 and in_channels >= 3:
         adapted = _place(weight, in_channels, rgb_bands=rgb_bands)
     elif bands == 3:
@@ -41,6 +51,19 @@ def adapt_stem(
             'only weights for three bands can be spread over others'
         )
     return adapted if dates == 1 else adapted.repeat(1, dates, 1, 1) / dates
+
+
+def find_colors(bands: Sequence[str]) -> tuple[int, ...]:
+    """Find red, green and blue among the bands of three filters.
+
+    Args:
+        bands: Their names; empty where they are unknown.
+
+    Returns:
+        Where red, green and blue are, 0-based; in order if these are not their names.
+    """
+    names = [band.lower() for band in bands]
+    return tuple(map(names.index, COLORS)) if sorted(names) == sorted(COLORS) else (0, 1, 2)
 
 
 def _place(weight: Tensor, in_channels: int, *, rgb_bands: Sequence[int]) -> Tensor:

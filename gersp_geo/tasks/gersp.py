@@ -28,6 +28,7 @@ from ..evaluation import top_k_accuracy
 from ..losses import info_nce
 from ..models import load_backbone
 from ..models.backbones import count_features, create_backbone
+from ..models.loading import LoadReport
 from ..momentum import enqueue, update_teacher
 from ..records import Batch, Preprocessing
 from ..transforms import place_rgb, released_recipe, spectral_recipe
@@ -60,6 +61,9 @@ class GeRSPTask(BaseTask):
 
     queue: Tensor
     queue_ptr: Tensor
+
+    report: LoadReport | None = None
+    """What was loaded into the student; None without weights, and for timm's own."""
 
     def __init__(
         self,
@@ -147,7 +151,7 @@ class GeRSPTask(BaseTask):
             pretrained=self.weights is True,
         )
         if self.weights and self.weights is not True:
-            load_backbone(
+            self.report = load_backbone(
                 self.backbone,
                 self.weights,
                 in_channels=hparams['in_channels'],
