@@ -1,6 +1,9 @@
 import json
+import warnings
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,8 +18,10 @@ from torchgeo.datasets import NonGeoDataset
 from torchgeo.tasks import SemanticSegmentation
 
 from gersp_geo.callbacks import PreprocessingRecord
+from gersp_geo.callbacks.record import warn_of_other_input
 from gersp_geo.datamodules.segmentation import GeoTIFFSegmentationDataModule
 from gersp_geo.records import Preprocessing
+from gersp_geo.tasks import ChangeDetection
 
 CLASSES = ('land', 'water', 'ice')
 
@@ -161,3 +166,79 @@ def test_a_file_without_a_record_is_named(tmp_path: Path, content: str) -> None:
     trainer = Trainer(accelerator='cpu', logger=False, enable_checkpointing=False)
     with pytest.raises(ValueError, match=r'record\.json holds no preprocessing record: .+'):
         PreprocessingRecord(path).setup(trainer, task, 'fit')
+
+
+RECORD = Preprocessing(
+    bands=('red', 'green', 'nir'), scale=(1e-4,) * 3, mean=(0.13, 0.11, 0.25), std=(0.06, 0.05, 0.09)
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    'record',
+    [
+        RECORD,
+        replace(RECORD, mean=tuple(value * 1.0001 for value in RECORD.mean)),
+        # the same in units of the file
+        replace(RECORD, scale=(1,) * 3, mean=(1300, 1100, 2500), std=(600, 500, 900)),
+        # other bands
+        replace(RECORD, bands=('B4', 'B3', 'B8'), mean=(0.5,) * 3),
+        # in another order, prepared alike
+        Preprocessing(bands=('nir', 'red'), scale=(1e-4,) * 2, mean=(0.25, 0.13), std=(0.09, 0.06)),
+    ],
+)
+def test_input_prepared_as_for_the_weights_is_no_warning(record: Preprocessing) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        warn_of_other_input(record, weights=RECORD)
+
+
+@pytest.mark.parametrize(
+    ('change', 'told'),
+    [
+        (
+            {'mean': (0.13, 0.12, 0.25)},
+            r'band green .* = \(0\.0001, 0\.12, 0\.05\), .* \(0\.0001, 0\.11',
+        ),
+        (
+            {'std': (0.07, 0.05, 0.09)},
+            r'band red .* = \(0\.0001, 0\.13, 0\.07\), .* 0\.13, 0\.06\)',
+        ),
+        ({'scale': (1e-4, 1e-4, 1 / 255)}, r'band nir .* = \(0\.0039\d+, 0\.25, 0\.09\), '),
+        ({'bands': ('green', 'red', 'nir')}, 'band red'),
+    ],
+)
+def test_input_prepared_otherwise_is_a_warning_with_both_values(
+    change: dict[str, Any], told: str
+) -> None:
+    with pytest.warns(UserWarning, match=told) as caught:
+        warn_of_other_input(replace(RECORD, **change), weights=RECORD)
+    assert len(caught) == 1
+
+
+def test_scales_of_different_file_types_may_differ() -> None:
+    weights = replace(RECORD, dtype='uint16')
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        warn_of_other_input(replace(weights, dtype='uint8', scale=(1 / 255,) * 3), weights=weights)
+    with pytest.warns(UserWarning, match='band red'):
+        warn_of_other_input(replace(weights, scale=(1 / 255,) * 3), weights=weights)
+
+
+@pytest.mark.parametrize('equal', [True, False])
+def test_a_task_with_weights_is_compared_when_it_trains(equal: bool) -> None:
+    datamodule = TinyDataModule()
+    std = datamodule.std if equal else datamodule.std * 2
+    told = Preprocessing(
+        bands=TinyDataset.bands, scale=(1,) * 3, mean=tuple(datamodule.mean.tolist()),
+        std=tuple(std.tolist()),
+    )  # fmt: skip
+    task = ChangeDetection('unet', 'resnet18', in_channels=3)
+    task.report = SimpleNamespace(preprocessing=told, provenance={})  # type: ignore[assignment]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        trainer = Trainer(logger=False, enable_checkpointing=False, accelerator='cpu')
+        trainer.datamodule = datamodule  # type: ignore[attr-defined]
+        datamodule.setup('fit')
+        PreprocessingRecord().setup(trainer, task, 'fit')
+    messages = [str(warning.message) for warning in caught]
+    assert any('prepares band red with scale' in message for message in messages) != equal

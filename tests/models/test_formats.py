@@ -1,4 +1,3 @@
-import os
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -179,24 +178,6 @@ def test_a_record_that_is_no_text_is_refused_by_name(tmp_path: Path, student: St
     with pytest.raises(ValueError, match=r'a\.pth\.json is not JSON') as error:
         read_checkpoint(tmp_path / 'a.pth')
     assert one_line(error)
-
-
-class Payload:
-    """Runs a command when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (str(self.path),)
-
-
-def test_code_in_a_file_does_not_run(tmp_path: Path, student: StateDict) -> None:
-    torch.save(student | {'extra': Payload(tmp_path / 'ran')}, tmp_path / 'evil.pth')
-    with pytest.raises(ValueError, match=r'evil\.pth .* it needs (posix|nt)\.mkdir') as error:
-        read_checkpoint(tmp_path / 'evil.pth')
-    assert one_line(error)
-    assert not (tmp_path / 'ran').exists()
 
 
 @pytest.mark.parametrize('content', [{'epoch': 3}, {'a.weight': torch.rand(3, 3)}, [torch.rand(3)]])

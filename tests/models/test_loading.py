@@ -19,6 +19,7 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
 from gersp_geo.models import load_backbone
 from gersp_geo.models.stems import adapt_stem
+from gersp_geo.records import Preprocessing
 
 type StateDict = dict[str, Tensor]
 
@@ -159,6 +160,64 @@ def test_colours_go_where_the_bands_are(checkpoint: Path, student: StateDict) ->
     load_backbone(target, checkpoint, rgb_bands=(3, 2, 1))
     stem = target.state_dict()[f'model.{STEM}']
     torch.testing.assert_close(stem[:, [3, 2, 1]], student[STEM] * 3 / 13)
+
+
+def with_bands(source: Path, path: Path, *bands: str, stem: Tensor | None = None) -> Path:
+    """Write a checkpoint again, with a record that names its bands."""
+    saved = torch.load(source, weights_only=True)
+    if stem is not None:
+        saved['state_dict'][f'backbone.{STEM}'] = stem
+    values = {key: [0.5] * len(bands) for key in ('scale', 'mean', 'std')}
+    torch.save(saved | {'gersp_geo': {'bands': list(bands), **values}}, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ('bands', 'order'),
+    [
+        (('blue', 'green', 'red'), [2, 1, 0]),
+        (('green', 'blue', 'red'), [2, 0, 1]),
+        (('red', 'green', 'blue'), [0, 1, 2]),
+        (('nir', 'red', 'green'), [0, 1, 2]),
+    ],
+)
+def test_colours_that_the_record_names_in_another_order_are_taken_by_name(
+    bands: tuple[str, ...], order: list[int], checkpoint: Path, tmp_path: Path, student: StateDict
+) -> None:
+    weights = with_bands(checkpoint, tmp_path / 'a.ckpt', *bands)
+    for rgb_bands in ((0, 1, 2), (3, 2, 1)):
+        target = timm.create_model('resnet18', num_classes=0, in_chans=4)
+        report = load_backbone(target, weights, rgb_bands=rgb_bands)
+        stem = target.state_dict()[STEM]
+        torch.testing.assert_close(stem[:, list(rgb_bands)], student[STEM][:, order] * 3 / 4)
+        assert report.preprocessing is not None
+        assert report.preprocessing.bands == bands
+    three = timm.create_model('resnet18', num_classes=0)
+    assert load_backbone(three, weights).stem_adapted == (order != [0, 1, 2])
+    assert torch.equal(three.state_dict()[STEM], student[STEM][:, order])
+
+
+def test_as_many_bands_as_the_target_has_are_taken_in_their_order(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    stem = torch.rand(64, 4, 7, 7)
+    weights = with_bands(checkpoint, tmp_path / 'a.ckpt', 'nir', 'blue', 'green', 'red', stem=stem)
+    target = timm.create_model('resnet18', num_classes=0, in_chans=4)
+    assert not load_backbone(target, weights).stem_adapted
+    assert torch.equal(target.state_dict()[STEM], stem)
+
+
+def test_the_report_says_how_input_was_prepared_and_where_weights_come_from(
+    checkpoint: Path, record: dict[str, object], student: StateDict
+) -> None:
+    target = timm.create_model('resnet18', num_classes=0)
+    report = load_backbone(target, checkpoint)
+    assert report.preprocessing == Preprocessing.from_dict(dict(record))
+    assert report.provenance['file'] == 'gersp_geo.ckpt'
+    assert report.provenance['global_step'] == '50'
+    assert len(report.provenance['sha256']) == 64
+    bare = load_backbone(target, student)
+    assert (bare.preprocessing, bare.provenance) == (None, {})
 
 
 @pytest.mark.parametrize('form', ['state dict', 'text', 'path'])

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from gersp_geo.models.stems import adapt_stem
+from gersp_geo.models.stems import adapt_stem, find_colors
 
 WEIGHT = torch.rand(8, 3, 7, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
@@ -44,6 +44,40 @@ def test_colour_filters_lie_where_the_bands_are(places: tuple[int, ...]) -> None
 
 def test_swapped_colours_of_three_bands_swap_the_filters() -> None:
     torch.testing.assert_close(adapt_stem(WEIGHT, 3, rgb_bands=(2, 1, 0)), WEIGHT.flip(1))
+
+
+@given(
+    order=st.permutations(range(3)).map(tuple),
+    places=st.permutations(range(5)).map(lambda order: tuple(order[:3])),
+)
+@settings(max_examples=20, deadline=None)
+def test_filters_of_colours_in_another_order_go_where_those_of_colours_in_order_go(
+    order: tuple[int, ...], places: tuple[int, ...]
+) -> None:
+    # red, green and blue filters stand where *order* says
+    shuffled = torch.empty_like(WEIGHT)
+    shuffled[:, list(order)] = WEIGHT
+    for bands in (1, 3, 5):
+        where = places if bands == 5 else (2, 0, 1)
+        torch.testing.assert_close(
+            adapt_stem(shuffled, bands, rgb_bands=where, order=order),
+            adapt_stem(WEIGHT, bands, rgb_bands=where),
+        )
+
+
+@pytest.mark.parametrize(
+    ('bands', 'order'),
+    [
+        (('red', 'green', 'blue'), (0, 1, 2)),
+        (('blue', 'green', 'red'), (2, 1, 0)),
+        (('Green', 'BLUE', 'red'), (2, 0, 1)),
+        (('nir', 'red', 'green'), (0, 1, 2)),
+        (('blue', 'green', 'red', 'nir'), (0, 1, 2)),
+        ((), (0, 1, 2)),
+    ],
+)
+def test_colours_are_found_by_name(bands: tuple[str, ...], order: tuple[int, ...]) -> None:
+    assert find_colors(bands) == order
 
 
 @pytest.mark.parametrize('places', [(0, 1), (0, 0, 1), (0, 1, 4), (-1, 0, 1), (0, 1, 2, 3)])
