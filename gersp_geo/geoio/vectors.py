@@ -13,9 +13,20 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.crs import CRS
 from rasterio.features import rasterize
 
+from .areas import Area
 from .atomic import new_file
 
+__all__ = ('Area', 'make_boxes', 'rasterize_classes', 'read_area', 'read_vectors', 'write_vectors')
+
 _DRIVERS = {'.gpkg': 'GPKG', '.geojson': 'GeoJSON', '.json': 'GeoJSON'}
+
+# An edge is straight in the CRS of its file and curved in another: over 500 m, the arc of a
+# parallel leaves its chord by length**2 * tan(latitude) / (8 * earth radius), 5 mm at 45 degrees.
+_LONGEST_EDGE_M = 500.0
+_EARTH_RADIUS_M = 6_371_000.0
+
+# vertices that shorter edges may cost; edges stay longer where an area has more circumference
+_MAX_NEW_VERTICES = 1_000_000
 
 
 def make_boxes(
@@ -112,6 +123,46 @@ def read_vectors(
     return frame if crs is None else frame.to_crs(crs)
 
 
+def read_area(path: str | PathLike[str], *, crs: CRS | None) -> Area:
+    """Read an area of interest from all polygons of a vector file.
+
+    Args:
+        path: As in :func:`read_vectors`. Polygons that cross themselves are repaired; long edges
+            are reprojected as the curves that they are.
+        crs: That of the raster.
+
+    Returns:
+        The union of the polygons.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read, names no CRS, holds anything but polygons or no polygon,
+            lies beyond the reach of *crs*, or there is no *crs*.
+    """
+    if crs is None:
+        raise ValueError(f'the area {path} needs a raster with a CRS, got one without')
+    frame = read_vectors(path)
+    drawn = shapely.force_2d(frame.geometry.to_numpy())
+    # missing ones are not empty, and have no type
+    drawn = drawn[~(shapely.is_missing(drawn) | shapely.is_empty(drawn))]
+    if others := sorted({polygon.geom_type for polygon in drawn} - {'Polygon', 'MultiPolygon'}):
+        raise ValueError(
+            f'an area consists of polygons, got {", ".join(others)} in {path}; surround them '
+            '(in QGIS: Buffer), or leave them out'
+        )
+    located = _polygons(drawn)
+    if frame.crs != crs:
+        series = geopandas.GeoSeries(located, crs=frame.crs)
+        edge = _longest_edge(series)
+        located = _polygons(series.segmentize(edge).to_crs(crs).to_numpy())
+        inner = series.representative_point().to_crs(crs).to_numpy()
+        if not _surround(located, inner):
+            raise ValueError(f'{path} reaches beyond what {crs} can express; cut it to the scene')
+    if not len(located):
+        raise ValueError(f'{path} holds no polygon; an area needs at least one')
+    return Area(shapely.union_all(located))
+
+
 def rasterize_classes(
     frame: geopandas.GeoDataFrame,
     attribute: str,
@@ -169,3 +220,31 @@ def rasterize_classes(
         drawn, out_shape=(height, width), fill=ignore_value, transform=transform, dtype=np.uint8
     )
     return burnt
+
+
+def _polygons(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Repair polygons; what has no extent is left out."""
+    # of a polygon that crosses itself, lines may remain
+    parts: NDArray[np.object_] = shapely.get_parts(
+        shapely.get_parts(shapely.make_valid(geometries))
+    )
+    has_extent: NDArray[np.bool_] = shapely.area(parts) > 0
+    return parts[has_extent]
+
+
+def _longest_edge(polygons: geopandas.GeoSeries) -> float:
+    """Choose how long an edge may be, in units of the CRS, to be reprojected as a line."""
+    # radians or metres per unit
+    factor = polygons.crs.axis_info[0].unit_conversion_factor
+    longest = _LONGEST_EDGE_M / (_EARTH_RADIUS_M if polygons.crs.is_geographic else 1) / factor
+    circumference = shapely.length(polygons.to_numpy()).sum()
+    return float(max(longest, circumference / _MAX_NEW_VERTICES))
+
+
+def _surround(polygons: NDArray[np.object_], inner: NDArray[np.object_]) -> bool:
+    """Say whether points still lie in one of the polygons that they were inside of.
+
+    A polygon that reaches around the world is turned inside out, or flat.
+    """
+    tree = shapely.STRtree(polygons)
+    return len(np.unique(tree.query(inner, predicate='intersects')[0])) == len(inner)

@@ -6,13 +6,15 @@ from typing import Any
 import geopandas
 import numpy as np
 import pytest
+import shapely
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 from shapely.geometry import Point, box
 
-from gersp_geo.geoio.vectors import rasterize_classes, read_vectors, write_vectors
+from gersp_geo.geoio.vectors import rasterize_classes, read_area, read_vectors, write_vectors
+from gersp_geo.records import Window
 
 UTM = CRS.from_epsg(32633)
 # a raster of 20 x 30 pixels of 2 m
@@ -131,3 +133,101 @@ def test_wrong_attributes_and_values_are_named() -> None:
     lost = frame.set_crs(None, allow_override=True)
     with pytest.raises(ValueError, match='no CRS'):
         rasterize_classes(lost, 'kind', class_names=CLASSES, crs=UTM, **GRID)
+
+
+WHOLE = Window(row_off=0, col_off=0, height=20, width=30)
+
+
+def area_mask(path: Path) -> np.ndarray:
+    return read_area(path, crs=UTM).mask(GRID['transform'], WHOLE)
+
+
+@pytest.mark.parametrize('name', ['a.gpkg', 'a.geojson', 'a.shp', 'a.fgb', 'a.kml'])
+@pytest.mark.parametrize('crs', [32633, 32632, 3857, 4326])
+def test_an_area_is_the_union_of_all_polygons_in_any_format_and_crs(
+    tmp_path: Path, name: str, crs: int
+) -> None:
+    frame = frame_of(pixel_box(2, 3, 8, 10), pixel_box(6, 9, 8, 10), pixel_box(18, 28, 9, 9))
+    frame.to_crs(crs).to_file(tmp_path / name)
+    expected = np.zeros((20, 30), dtype=bool)
+    expected[2:10, 3:13] = expected[6:14, 9:19] = expected[18:, 28:] = True
+    np.testing.assert_array_equal(area_mask(tmp_path / name), expected)
+
+
+@pytest.mark.parametrize(
+    ('outline', 'crs'),
+    [((12.0, 45.0, 18.0, 51.0), 4326), ((0, 4_900_000, 1_000_000, 5_600_000), 32632)],
+    ids=['degrees', 'another zone'],
+)
+def test_long_edges_are_reprojected_as_the_curves_that_they_are(
+    tmp_path: Path, outline: tuple[float, float, float, float], crs: int
+) -> None:
+    frame = geopandas.GeoDataFrame(geometry=[box(*outline)], crs=crs)
+    frame.to_file(tmp_path / 'a.gpkg')
+    area = read_area(tmp_path / 'a.gpkg', crs=UTM)
+    # pixels of 20 m along the lower edge: its chord lies kilometres away in the middle
+    left, bottom, right, _ = outline
+    point = geopandas.GeoSeries([Point((left + right) / 2, bottom)], crs=crs).to_crs(UTM).iloc[0]
+    transform = Affine(20, 0, point.x - 1000, 0, -20, point.y + 1000)
+    mask = area.mask(transform, Window(row_off=0, col_off=0, height=100, width=100))
+    rows, cols = np.mgrid[:100, :100] + 0.5
+    centres = geopandas.GeoSeries.from_xy(
+        (point.x - 1000 + 20 * cols).ravel(), (point.y + 1000 - 20 * rows).ravel(), crs=UTM
+    )
+    expected = shapely.contains(box(*outline), centres.to_crs(crs).to_numpy()).reshape(100, 100)
+    np.testing.assert_array_equal(mask, expected)
+    assert 0.3 < mask.mean() < 0.7
+    # to a centimetre everywhere
+    corners = shapely.get_coordinates(frame.geometry.to_numpy())
+    along = np.linspace(0, 1, 61)[:, None, None] * np.diff(corners, axis=0) + corners[:-1]
+    points = geopandas.GeoSeries(shapely.points(along.reshape(-1, 2)), crs=crs).to_crs(UTM)
+    assert shapely.distance(points.to_numpy(), area.geometry.boundary).max() < 0.01
+
+
+def test_polygons_that_cross_themselves_are_repaired(tmp_path: Path) -> None:
+    bow = shapely.Polygon([(0, 0), (20, 20), (20, 0), (0, 20)])
+    placed = shapely.affinity.translate(bow, LEFT, TOP - 30)
+    frame_of(placed).to_file(tmp_path / 'a.gpkg')
+    area = read_area(tmp_path / 'a.gpkg', crs=UTM)
+    assert area.geometry.is_valid
+    assert area.geometry.area == 200
+    assert area_mask(tmp_path / 'a.gpkg').sum() == 50
+
+
+@pytest.mark.parametrize(
+    ('geometries', 'message'),
+    [
+        ([Point(LEFT, TOP)], r'an area consists of polygons, got Point in '),
+        (
+            [pixel_box(0, 0, 2, 2), shapely.LineString([(0, 0), (1, 1)])],
+            r'an area consists of polygons, got LineString in ',
+        ),
+        ([None, shapely.Polygon()], 'holds no polygon; an area needs at least one'),
+        ([shapely.Polygon([(0, 0), (1, 1), (2, 2)])], 'holds no polygon'),
+    ],
+    ids=['point', 'line', 'nothing', 'flat'],
+)
+def test_what_is_no_area_is_refused_in_one_line(
+    tmp_path: Path, geometries: list[object], message: str
+) -> None:
+    frame_of(*geometries).to_file(tmp_path / 'a.gpkg')
+    with pytest.raises(ValueError, match=message) as info:
+        read_area(tmp_path / 'a.gpkg', crs=UTM)
+    assert '\n' not in str(info.value)
+    assert 'a.gpkg' in str(info.value)
+
+
+def test_an_area_beyond_the_projection_is_refused(tmp_path: Path) -> None:
+    frame = geopandas.GeoDataFrame(geometry=[box(-180, -90, 180, 90)], crs=4326)
+    frame.to_file(tmp_path / 'world.gpkg')
+    with pytest.raises(ValueError, match=r'world\.gpkg reaches beyond what EPSG:32633') as info:
+        read_area(tmp_path / 'world.gpkg', crs=UTM)
+    assert '\n' not in str(info.value)
+
+
+def test_an_area_needs_a_raster_with_a_crs(tmp_path: Path) -> None:
+    frame_of(pixel_box(0, 0, 2, 2)).to_file(tmp_path / 'a.gpkg')
+    with pytest.raises(ValueError, match='needs a raster with a CRS'):
+        read_area(tmp_path / 'a.gpkg', crs=None)
+    with pytest.raises(FileNotFoundError, match=r'gone\.gpkg does not exist'):
+        read_area(tmp_path / 'gone.gpkg', crs=UTM)
