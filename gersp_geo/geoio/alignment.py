@@ -1,13 +1,30 @@
-"""A raster seen on the pixel grid of another one."""
+"""A raster seen on another pixel grid: that of another raster, or of a CRS and a resolution."""
 
+import math
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from os import PathLike
 
+from affine import Affine
+
+# rasterio means to keep this class to itself, but WarpedVRT lets it through
+from rasterio._err import CPLE_BaseError
+from rasterio.crs import CRS
 from rasterio.enums import Resampling
+from rasterio.errors import CRSError
+from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
 
 from .reading import RasterHeader, Reader, open_reader
+
+# Sides of a raster are 32-bit integers.
+_LONGEST_SIDE = 2**31 - 1
+
+# Pixels by which a border may miss a multiple of the resolution and still lie on it: 0.1 * 3 does.
+_ROUNDING = 1e-6
+
+type Grid = tuple[Affine, int, int]
+"""Transform, rows and columns."""
 
 
 def on_one_grid(one: RasterHeader, other: RasterHeader) -> bool:
@@ -33,17 +50,125 @@ def open_aligned(path: str | PathLike[str], grid: RasterHeader) -> Iterator[Read
         UnreadableFileError: If GDAL cannot read it.
     """
     with open_reader(path) as src:
-        has_alpha = any(color.name == 'alpha' for color in src.colorinterp)
-        warped = WarpedVRT(
-            src,
-            crs=grid.crs,
-            transform=grid.transform,
-            height=grid.height,
-            width=grid.width,
-            resampling=Resampling.bilinear,
-            # without it, outside would be 0 like dark ground
-            add_alpha=src.nodata is None and not has_alpha,
-        )
+        warped = _warp(src, grid.crs, (grid.transform, grid.height, grid.width))
         # not `with warped`: as in open_reader
         with closing(warped):
             yield warped
+
+
+@contextmanager
+def open_scene(
+    path: str | PathLike[str],
+    *,
+    crs: CRS | str | int | None = None,
+    res: float | tuple[float, float] | None = None,
+    nodata: float | None = None,
+) -> Iterator[Reader]:
+    """Open a raster as it is, or resampled bilinearly to a CRS, a resolution or both.
+
+    Args:
+        path: As in :func:`~gersp_geo.geoio.reading.open_reader`.
+        crs: Coordinate reference system wanted; None keeps that of the file.
+        res: Size of a pixel in units of the CRS wanted: of a square one, or (x, y). Borders lie on
+            multiples of it, so that scenes of one resolution share a grid. None takes what keeps
+            the detail of the file.
+        nodata: Value that means "no observation" where the file itself does not say; it is not
+            blended with its neighbours.
+
+    Yields:
+        A reader, north-up if resampled. What lies outside the file has no observation: where the
+        file has no nodata value and no alpha band, an alpha band is added as the last one.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        UnreadableFileError: If GDAL cannot read it.
+        ValueError: If the file names no CRS, *crs* is unknown or the scene lies beyond its reach,
+            or *res* is not positive, larger than the scene, or makes too many pixels.
+    """
+    with open_reader(path) as src:
+        if res is None and (crs is None or src.crs == _parse_crs(crs)):
+            yield src
+            return
+        if src.crs is None:
+            raise ValueError(
+                f'{src.name} names no CRS, which resampling to a CRS or a resolution needs; assign '
+                'one, for example with gdal_edit.py -a_srs'
+            )
+        target = src.crs if crs is None else _parse_crs(crs)
+        grid = _suggest_grid(src, target)
+        if res is not None:
+            grid = _align_grid(grid, res, name=src.name)
+        if src.crs == target and grid == (src.transform, src.height, src.width):
+            yield src
+            return
+        with closing(_warp(src, target, grid, nodata=nodata)) as warped:
+            yield warped
+
+
+def _warp(src: Reader, crs: CRS | None, grid: Grid, *, nodata: float | None = None) -> WarpedVRT:
+    """See a raster on a grid."""
+    transform, height, width = grid
+    has_alpha = any(color.name == 'alpha' for color in src.colorinterp)
+    empty = nodata if src.nodata is None else src.nodata
+    return WarpedVRT(
+        src,
+        crs=crs,
+        transform=transform,
+        height=height,
+        width=width,
+        resampling=Resampling.bilinear,
+        src_nodata=empty,
+        nodata=empty,
+        # without it, outside would be 0 like dark ground
+        add_alpha=empty is None and not has_alpha,
+    )
+
+
+def _parse_crs(crs: CRS | str | int) -> CRS:
+    """Look up a coordinate reference system."""
+    try:
+        return CRS.from_user_input(crs)
+    except CRSError as error:
+        reason = ' '.join(str(error).split())
+        raise ValueError(
+            f'crs must be one that PROJ knows, such as EPSG:32633, got {crs!r}: {reason}'
+        ) from error
+
+
+def _suggest_grid(src: Reader, crs: CRS) -> Grid:
+    """Let GDAL choose a grid that keeps the detail of a raster in another CRS."""
+    try:
+        with closing(WarpedVRT(src, crs=crs)) as suggested:
+            return suggested.transform, suggested.height, suggested.width
+    except CPLE_BaseError as error:
+        reason = ' '.join(str(error).split())
+        raise ValueError(
+            f'{src.name} cannot be expressed in {crs}: {reason}; choose a CRS that reaches there'
+        ) from error
+
+
+def _align_grid(grid: Grid, res: float | tuple[float, float], *, name: str) -> Grid:
+    """Cover the ground of a north-up grid with pixels of another size."""
+    transform, height, width = grid
+    x_res, y_res = res if isinstance(res, tuple) else (res, res)
+    if not (0 < x_res < math.inf and 0 < y_res < math.inf):
+        raise ValueError(f'res must be > 0, got {res}')
+    ground_x, ground_y = width * transform.a, height * -transform.e
+    if x_res > ground_x or y_res > ground_y:
+        raise ValueError(
+            f'res must be at most the scene, {name} of {ground_x:g} x {ground_y:g} units of its '
+            f'CRS, got {res}; degrees and metres differ'
+        )
+    left, right = _outward(transform.c, transform.c + ground_x, x_res)
+    bottom, top = _outward(transform.f - ground_y, transform.f, y_res)
+    if max(right - left, top - bottom) > _LONGEST_SIDE:
+        raise ValueError(
+            f'res must make at most {_LONGEST_SIDE} rows and columns of {name}, got {res}, which '
+            f'makes {top - bottom} x {right - left}; take a larger one'
+        )
+    return from_origin(left * x_res, top * y_res, x_res, y_res), top - bottom, right - left
+
+
+def _outward(lower: float, upper: float, step: float) -> tuple[int, int]:
+    """Round two borders outward, to multiples of a step."""
+    return math.floor(lower / step + _ROUNDING), math.ceil(upper / step - _ROUNDING)

@@ -1,11 +1,14 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rasterio.transform import Affine, from_origin
 
-from gersp_geo.geoio.alignment import on_one_grid, open_aligned
+from gersp_geo.geoio.alignment import on_one_grid, open_aligned, open_scene
 from gersp_geo.geoio.reading import read_header, read_valid, read_window
 from gersp_geo.records import Window
 
@@ -85,3 +88,146 @@ def test_another_resolution_and_another_crs_show_the_same_ground(
     with open_aligned(turned, header) as src:
         pixels = read_window(src, WHOLE, bands=[1]).astype(int)
     assert np.abs(pixels - ramp())[:, 3:-3, 3:-3].max() <= 2
+
+
+def test_a_scene_without_wishes_is_the_raster_itself(tmp_path: Path) -> None:
+    rotated = Affine(8, 6, 500000, 6, -8, 5000000)
+    path = write(tmp_path / 'a.tif', ramp(), transform=rotated)
+    for crs in (None, 'EPSG:32633', 32633):
+        with open_scene(path, crs=crs) as src:
+            assert src.transform == rotated
+            np.testing.assert_array_equal(read_window(src, WHOLE, bands=[1]), ramp())
+
+
+def test_the_resolution_of_the_file_on_its_own_grid_resamples_nothing(grid: Path) -> None:
+    with open_scene(grid, res=10) as src:
+        assert src.driver == 'GTiff'
+    with open_scene(grid, crs='EPSG:32633', res=(10, 10)) as src:
+        np.testing.assert_array_equal(read_window(src, WHOLE, bands=[1]), ramp())
+
+
+@given(
+    res=st.sampled_from([0.1, 0.3, 1 / 3, 0.7, 5.0, 7.5, 12.0, 30.0, 199.0]),
+    left=st.floats(4e5, 6e5), top=st.floats(1e6, 9e6),
+)  # fmt: skip
+@settings(max_examples=50, deadline=None)
+def test_borders_lie_on_multiples_of_the_resolution_and_the_scene_within(
+    tmp_path_factory: pytest.TempPathFactory, res: float, left: float, top: float
+) -> None:
+    folder = tmp_path_factory.mktemp('scene')
+    path = write(folder / 'a.tif', ramp(), transform=from_origin(left, top, 10, 10))
+    with open_scene(path, res=res) as src:
+        bounds, transform = src.bounds, src.transform
+    for border in bounds:
+        assert abs(border / res - round(border / res)) < 1e-6
+    assert (transform.a, transform.e) == (res, -res)
+    # less than a pixel around
+    assert left - res < bounds.left <= left + 1e-5 * res
+    assert top + res > bounds.top >= top - 1e-5 * res
+    assert left + 200 + res > bounds.right >= left + 200 - 1e-5 * res
+    assert top - 200 - res < bounds.bottom <= top - 200 + 1e-5 * res
+
+
+def test_a_border_on_a_multiple_adds_no_pixel(tmp_path: Path) -> None:
+    # 812345.3 / 0.1 is 8123453.000000001 in float64
+    transform = from_origin(812345.3, 5123456.7, 0.2, 0.2)
+    path = write(tmp_path / 'a.tif', ramp(), transform=transform)
+    with open_scene(path, res=0.1) as src:
+        assert (src.height, src.width) == (40, 40)
+        assert src.transform.c == pytest.approx(812345.3, abs=1e-9)
+
+
+def test_pixels_may_have_two_sides(grid: Path) -> None:
+    with open_scene(grid, res=(20, 5)) as src:
+        assert src.res == (20, 5)
+        assert (src.height, src.width) == (40, 10)
+
+
+@pytest.mark.parametrize('rotated', [False, True])
+def test_a_scene_in_another_crs_shows_the_same_ground(tmp_path: Path, rotated: bool) -> None:
+    transform = Affine(8, 6, 500000, 6, -8, 5000000) if rotated else None
+    path = write(tmp_path / 'a.tif', ramp(60, 60), transform=transform)
+    with rasterio.open(path) as original, open_scene(path, crs=3857, res=10) as src:
+        assert src.crs.to_epsg() == 3857
+        whole = Window(row_off=0, col_off=0, height=src.height, width=src.width)
+        pixels = read_window(src, whole, bands=[1])[0]
+        valid = read_valid(src, whole, bands=[1])
+        rows, cols = np.nonzero(valid)
+        xs, ys = rasterio.transform.xy(src.transform, rows, cols)
+        places = rasterio.warp.transform(src.crs, original.crs, xs, ys)
+        x, y = np.array(places)
+        inverse = ~original.transform
+        expected_cols = inverse.a * x + inverse.b * y + inverse.c
+        expected_rows = inverse.d * x + inverse.e * y + inverse.f
+    inner = (expected_rows > 2) & (expected_rows < 58) & (expected_cols > 2) & (expected_cols < 58)
+    # pixels count from their edge; values grow by 2 per column
+    expected = 10 + 2 * (expected_cols - 0.5)
+    assert inner.sum() > 2000
+    assert np.abs(pixels[rows, cols] - expected)[inner].max() < 1.5
+    assert not valid.all()
+
+
+@pytest.mark.parametrize('told', ['by the file', 'by the caller'])
+def test_nodata_is_not_blended_with_its_neighbours(tmp_path: Path, told: str) -> None:
+    pixels = np.full((1, 40, 40), 200, dtype='uint8')
+    pixels[:, :, :20] = 7
+    by_file = told == 'by the file'
+    path = write(tmp_path / 'a.tif', pixels, nodata=7 if by_file else None)
+    with open_scene(path, res=3, nodata=None if by_file else 7) as src:
+        whole = Window(row_off=0, col_off=0, height=src.height, width=src.width)
+        found = read_window(src, whole, bands=[1])
+        valid = read_valid(src, whole, bands=[1])
+    assert set(np.unique(found[0][valid])) == {200}
+    assert 0.4 < valid.mean() < 0.6
+
+
+def test_outside_a_file_without_nodata_is_not_observed(tmp_path: Path) -> None:
+    path = write(tmp_path / 'a.tif', ramp() * 0, transform=from_origin(500003, 5000003, 10, 10))
+    with open_scene(path, res=1) as src:
+        assert src.count == 2
+        assert src.colorinterp[1].name == 'alpha'
+    with open_scene(path, res=50) as src:
+        whole = Window(row_off=0, col_off=0, height=src.height, width=src.width)
+        valid = read_valid(src, whole, bands=[1])
+    assert valid[1:-1, 1:-1].all()
+    assert not valid.all()
+
+
+@pytest.mark.parametrize(
+    ('wish', 'message'),
+    [
+        ({'crs': 'EPSG:99999'}, "crs must be one that PROJ knows, .* got 'EPSG:99999'"),
+        ({'crs': 'here'}, "crs must be one that PROJ knows, .* got 'here'"),
+        ({'res': 0}, r'res must be > 0, got 0'),
+        ({'res': (10, -10)}, r'res must be > 0, got \(10, -10\)'),
+        ({'res': float('nan')}, r'res must be > 0, got nan'),
+        ({'res': 201}, r'res must be at most the scene, .*grid\.tif of 200 x 200 units'),
+        ({'res': 10, 'crs': 'EPSG:4326'}, r'res must be at most the scene, .* got 10'),
+        ({'res': 1e-8}, r'res must make at most 2147483647 rows and columns'),
+        ({'crs': '+proj=ortho +lat_0=-80 +lon_0=180'}, r'grid\.tif cannot be expressed in'),
+        ({'crs': 'LOCAL_CS["plan",UNIT["metre",1]]'}, r'grid\.tif cannot be expressed in'),
+    ],
+    ids=str,
+)
+def test_wishes_that_cannot_be_are_refused_in_one_line(
+    grid: Path, wish: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message) as info, open_scene(grid, **wish):
+        pass
+    assert '\n' not in str(info.value)
+
+
+@pytest.mark.parametrize('wish', [{'res': 5}, {'crs': 'EPSG:32633'}], ids=str)
+def test_a_scene_without_a_crs_cannot_be_resampled(tmp_path: Path, wish: dict[str, Any]) -> None:
+    with rasterio.open(
+        tmp_path / 'a.tif', 'w', driver='GTiff', height=20, width=20, count=1, dtype='uint8',
+        transform=from_origin(0, 0, 10, 10),
+    ) as dst:  # fmt: skip
+        dst.write(ramp())
+    with (
+        pytest.raises(ValueError, match=r'a\.tif names no CRS, which resampling'),
+        open_scene(tmp_path / 'a.tif', **wish),
+    ):
+        pass
+    with open_scene(tmp_path / 'a.tif') as src:
+        np.testing.assert_array_equal(read_window(src, WHOLE, bands=[1]), ramp())
