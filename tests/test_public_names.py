@@ -14,7 +14,7 @@ BELOW = {
     'datasets': {'GeoTIFFPatches'},
     'samplers': {'PatchSampler'},
     'datamodules': {'GeoTIFFSegmentationDataModule', 'GeRSPDataModule'},
-    'tasks': {'GeRSPTask'},
+    'tasks': {'ChangeDetection', 'GeRSPTask', 'InstanceSegmentation', 'ObjectDetection'},
     'callbacks': {
         'CollapseMonitor',
         'ExactResume',

@@ -1,13 +1,12 @@
 """Change detection from any weights, with early fusion too."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from torchgeo import tasks
 
 from ..models import load_backbone
 from ..models.loading import LoadReport
-from ..models.sources import WeightsSource
 
 type ChangeModel = Literal[
     'unet', 'deeplabv3+', 'fcn', 'upernet', 'segformer', 'dpt', 'fcsiamdiff', 'fcsiamconc',
@@ -37,7 +36,8 @@ class ChangeDetection(tasks.ChangeDetection):
         self,
         model: ChangeModel = 'unet',
         backbone: str = 'resnet50',
-        weights: WeightsSource | bool | None = None,
+        # WeightsSource | bool; the parser of configurations would open a file to look for its mapping
+        weights: Any | None = None,
         in_channels: int = 3,
         *,
         rgb_bands: Sequence[int] = (0, 1, 2),
@@ -57,8 +57,11 @@ class ChangeDetection(tasks.ChangeDetection):
 
         Raises:
             FileNotFoundError: If *weights* do not exist.
-            ValueError: If they do not fit, or *model* has no place for them.
+            ValueError: If they do not fit, or *model* is unknown or has no place for them.
         """
+        models = get_args(ChangeModel.__value__)
+        if model not in models:
+            raise ValueError(f'model must be one of {", ".join(models)}, got {model!r}')
         named = weights is not None and not isinstance(weights, bool)
         if named and model in WITHOUT_BACKBONE:
             raise ValueError(f'{model} takes no weights of a backbone: {WITHOUT_BACKBONE[model]}')

@@ -1,7 +1,7 @@
 """Object detection from any weights, any number of bands, freezing what it says."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 from torchgeo import tasks
@@ -9,7 +9,6 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from ..models import load_backbone
 from ..models.loading import LoadReport
-from ..models.sources import WeightsSource
 
 # Stages of a ResNet in the order in which torchvision unfreezes them:
 # https://github.com/pytorch/vision/blob/v0.20.0/torchvision/models/detection/backbone_utils.py
@@ -25,18 +24,19 @@ class ObjectDetection(tasks.ObjectDetection):
     three models alike, as in torchvision.
     """
 
+    report: LoadReport | None
+    """What was loaded; None without weights."""
+
     def __init__(
         self,
         model: Literal['faster-rcnn', 'fcos', 'retinanet'] = 'faster-rcnn',
         backbone: str = 'resnet50',
-        weights: WeightsSource | None = None,
+        # WeightsSource; the parser of configurations would open a file to look for its mapping
+        weights: Any | None = None,
         in_channels: int = 3,
-        num_classes: int = 1000,
-        trainable_layers: int = 3,
-        lr: float = 1e-3,
-        patience: int = 10,
-        freeze_backbone: bool = False,
+        *,
         rgb_bands: Sequence[int] = (0, 1, 2),
+        **kwargs: Any,
     ) -> None:
         """Initialize a new ObjectDetection instance.
 
@@ -46,28 +46,19 @@ class ObjectDetection(tasks.ObjectDetection):
             weights: Enum member, its name, a path to any known format, or a state dict; None for
                 random weights.
             in_channels: Number of bands.
-            num_classes: Number of classes, background included.
-            trainable_layers: Stages of the backbone that are trained, from the last one, in [0, 5].
-                Without weights all are: nothing would ever train the others.
-            lr: Learning rate.
-            patience: Epochs without progress before the learning rate falls.
-            freeze_backbone: Train the head alone; the feature pyramid is part of the backbone.
             rgb_bands: Bands where red, green and blue are, 0-based.
+            **kwargs: The other arguments of torchgeo's task. ``trainable_layers``, in [0, 5], are
+                the stages of the backbone that are trained, from the last one; without weights all
+                are, since nothing would ever train the others. ``freeze_backbone`` trains the head
+                alone; the feature pyramid is part of the backbone.
 
         Raises:
             FileNotFoundError: If *weights* do not exist.
-            ValueError: If they do not fit *backbone*, or a number is out of range.
+            ValueError: If they do not fit *backbone*, *model* or *backbone* are unknown, or
+                ``trainable_layers`` is out of range.
         """
-        if not 0 <= trainable_layers <= len(STAGES):
-            raise ValueError(f'trainable_layers must be in [0, 5], got {trainable_layers}')
         self.rgb_bands, self.report = tuple(rgb_bands), None
-        super().__init__(
-            model, backbone, weights, in_channels, num_classes, trainable_layers, lr, patience,
-            freeze_backbone,
-        )  # fmt: skip
-
-    report: LoadReport | None
-    """What was loaded; None without weights."""
+        super().__init__(model, backbone, weights, in_channels, **kwargs)
 
     def configure_models(self) -> None:
         """Build the detector, fill its backbone, and freeze what is asked for."""
@@ -83,29 +74,29 @@ class ObjectDetection(tasks.ObjectDetection):
                 in_channels=self.hparams['in_channels'],
                 rgb_bands=self.rgb_bands,
             )
-        train = self.hparams['trainable_layers'] if weights is not None else len(STAGES)
         prepare_backbone(
             backbone,
-            frozen_norm=weights is not None,
-            trainable_layers=train,
+            loaded=weights is not None,
+            trainable_layers=self.hparams['trainable_layers'],
             frozen=self.hparams['freeze_backbone'],
         )
 
 
 def prepare_backbone(
-    backbone: nn.Module, *, frozen_norm: bool, trainable_layers: int, frozen: bool
+    backbone: nn.Module, *, loaded: bool, trainable_layers: int = len(STAGES), frozen: bool
 ) -> None:
     """Freeze parts of a detector's backbone, in place.
 
     Args:
         backbone: Of torchvision, with a ResNet in ``body``.
-        frozen_norm: BatchNorm of the ResNet keeps its statistics, scale and offset.
-        trainable_layers: Stages of the ResNet that are trained, from the last one.
-        frozen: Train nothing in *backbone*.
+        loaded: Whether the ResNet has weights. Its BatchNorm then keeps statistics, scale and
+            offset; without, all of it is trained.
+        trainable_layers: Stages of a loaded ResNet that are trained, from the last one.
+        frozen: Train nothing in *backbone*, and leave BatchNorm as it is.
     """
     body = backbone.get_submodule('body')
-    replace_norm(body, frozen=frozen_norm)
-    trained = STAGES[:trainable_layers] + (('bn1',) if trainable_layers == len(STAGES) else ())
+    replace_norm(body, frozen=loaded or frozen)
+    trained = STAGES[:trainable_layers] if loaded else ('',)
     for name, parameter in body.named_parameters():
         parameter.requires_grad_(name.startswith(trained))
     if frozen:
@@ -116,10 +107,8 @@ def replace_norm(module: nn.Module, *, frozen: bool) -> None:
     """Make BatchNorm frozen or trainable everywhere below a module, keeping its values."""
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d | FrozenBatchNorm2d):
-            features = (
-                child.num_features if isinstance(child, nn.BatchNorm2d) else len(child.weight)
-            )
-            fresh = (FrozenBatchNorm2d if frozen else nn.BatchNorm2d)(features, eps=child.eps)
+            kind = FrozenBatchNorm2d if frozen else nn.BatchNorm2d
+            fresh = kind(len(child.weight), eps=child.eps)
             fresh.load_state_dict(child.state_dict(), strict=False)
             setattr(module, name, fresh)
         else:

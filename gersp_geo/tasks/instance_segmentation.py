@@ -1,15 +1,14 @@
 """Instance segmentation from any weights, any number of bands."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 from torchgeo import tasks
 
 from ..models import load_backbone
 from ..models.loading import LoadReport
-from ..models.sources import WeightsSource
-from .detection import STAGES, prepare_backbone
+from .detection import prepare_backbone
 
 
 class InstanceSegmentation(tasks.InstanceSegmentation):
@@ -25,31 +24,28 @@ class InstanceSegmentation(tasks.InstanceSegmentation):
 
     def __init__(
         self,
-        model: str = 'mask-rcnn',
-        backbone: str = 'resnet50',
+        model: Literal['mask-rcnn'] = 'mask-rcnn',
+        backbone: Literal['resnet50'] = 'resnet50',
         weights: Any | None = None,
-        weights_backbone: WeightsSource | None = None,
+        # WeightsSource; the parser of configurations would open a file to look for its mapping
+        weights_backbone: Any | None = None,
         in_channels: int = 3,
-        num_classes: int = 91,
-        lr: float = 1e-3,
-        patience: int = 10,
-        freeze_backbone: bool = False,
+        *,
         rgb_bands: Sequence[int] = (0, 1, 2),
+        **kwargs: Any,
     ) -> None:
         """Initialize a new InstanceSegmentation instance.
 
         Args:
-            model: 'mask-rcnn'.
-            backbone: 'resnet50'.
+            model: Detector of torchvision.
+            backbone: Its ResNet.
             weights: torchvision's weights of the whole detector, or None.
             weights_backbone: Enum member, its name, a path to any known format, or a state dict;
                 None for random weights.
             in_channels: Number of bands.
-            num_classes: Number of classes, background included.
-            lr: Learning rate.
-            patience: Epochs without progress before the learning rate falls.
-            freeze_backbone: Train the heads alone; the feature pyramid is part of the backbone.
             rgb_bands: Bands where red, green and blue are, 0-based.
+            **kwargs: The other arguments of torchgeo's task. ``freeze_backbone`` trains the heads
+                alone; the feature pyramid is part of the backbone.
 
         Raises:
             FileNotFoundError: If *weights_backbone* do not exist.
@@ -58,10 +54,7 @@ class InstanceSegmentation(tasks.InstanceSegmentation):
         if weights is not None and weights_backbone is not None:
             raise ValueError('pass either weights, of a whole detector, or weights_backbone')
         self.rgb_bands, self.report = tuple(rgb_bands), None
-        super().__init__(
-            model, backbone, weights, weights_backbone, in_channels, num_classes, lr, patience,
-            freeze_backbone,
-        )  # fmt: skip
+        super().__init__(model, backbone, weights, weights_backbone, in_channels, **kwargs)
 
     def configure_models(self) -> None:
         """Build the detector, fill its backbone, and freeze what is asked for."""
@@ -79,7 +72,6 @@ class InstanceSegmentation(tasks.InstanceSegmentation):
             )
         prepare_backbone(
             backbone,
-            frozen_norm=weights is not None or self.weights is not None,
-            trainable_layers=len(STAGES),
+            loaded=weights is not None or self.weights is not None,
             frozen=self.hparams['freeze_backbone'],
         )

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torchgeo import tasks
-from torchgeo.models import FarSeg
+from torchgeo.models import ChangeStarFarSeg, FarSeg
 
 from gersp_geo import GeRSP_Weights, load_backbone
 from gersp_geo.models.architectures import is_counter
@@ -274,6 +274,24 @@ def test_farseg_takes_three_bands_alone(backbone: dict[str, Tensor]) -> None:
     assert model(torch.rand(2, 3, SIZE, SIZE)).isfinite().all()
     with pytest.raises(ValueError, match='reads 3 channels, which is no multiple of in_channels=4'):
         load_backbone(model, WEIGHTS, in_channels=4)
+
+
+def test_changestar_takes_three_bands_alone(backbone: dict[str, Tensor]) -> None:
+    model = ChangeStarFarSeg('resnet50', classes=2)
+    report = load_backbone(model, WEIGHTS)
+    assert_arrived(model.get_submodule(report.modules[0]), backbone, bands=3, dates=1)
+    logits = model.eval()(torch.rand(2, 2, 3, SIZE, SIZE))
+    assert all(value.isfinite().all() for value in logits.values())
+    with pytest.raises(ValueError, match='reads 3 channels, which is no multiple of in_channels=4'):
+        load_backbone(model, WEIGHTS, in_channels=4)
+
+
+@pytest.mark.parametrize('model', ['btc', 'changevit', 'fcn'])
+def test_torchgeos_own_classes_without_such_a_backbone_are_refused(model: Any) -> None:
+    backbones = {'btc': 'swin_tiny', 'changevit': 'vit_small_patch14_dinov2'}
+    task = tasks.ChangeDetection(model, backbones.get(model, 'resnet50'))
+    with pytest.raises(ValueError, match=r'has no backbone with|belong to another architecture'):
+        load_backbone(task, WEIGHTS)
 
 
 @pytest.mark.parametrize(

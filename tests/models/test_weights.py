@@ -14,6 +14,7 @@ from torchgeo.tasks import Classification, SemanticSegmentation
 
 from gersp_geo.bands import RGB
 from gersp_geo.models import GeRSP_Weights, export_backbone, gersp_resnet50, load_backbone
+from gersp_geo.models.stems import adapt_stem
 from gersp_geo.models.storage import FOLDER_VARIABLE
 
 type StateDict = dict[str, Tensor]
@@ -117,6 +118,22 @@ def test_our_functions_take_the_weights(placed: Path, backbone: StateDict, tmp_p
     written = torch.load(exported.path, weights_only=True)
     assert written['gersp_geo']['mean'] == list(RGB.mean)
     assert written['gersp_geo_provenance']['weights'] == 'GeRSP_Weights.RESNET50'
+
+
+@pytest.mark.parametrize('rgb_bands', [(0, 1, 2), (3, 2, 1)])
+def test_the_builder_adapts_the_first_layer_to_other_bands(
+    rgb_bands: tuple[int, ...], placed: Path, backbone: StateDict
+) -> None:
+    weights = GeRSP_Weights.RESNET50
+    model: Any = gersp_resnet50(weights, 13, rgb_bands=rgb_bands, num_classes=5, drop_rate=0.5)
+    stem = adapt_stem(backbone['conv1.weight'], 13, rgb_bands=rgb_bands)
+    assert torch.equal(model.conv1.weight, stem)
+    loaded = {k: v for k, v in model.state_dict().items() if not k.startswith(('fc.', 'conv1'))}
+    assert all(torch.equal(value, backbone[name]) for name, value in loaded.items())
+    assert len(loaded) == 317
+    assert (model.fc.out_features, model.drop_rate, model.training) == (5, 0.5, True)
+    random: Any = gersp_resnet50(in_chans=13)
+    assert not torch.equal(random.conv1.weight, stem)
 
 
 def test_raw_and_exported_files_do_too(folder: Path, converted: Path, backbone: StateDict) -> None:
