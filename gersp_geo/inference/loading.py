@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,12 +18,20 @@ from torchgeo.tasks import PixelwiseRegression
 
 from ..models.containers import PREPROCESSING_KEY, load_pickle, parse_preprocessing, sha256_of
 from ..records import Preprocessing
+from .onnx import OnnxGraph, parse_metadata
 
 type Forward = Callable[[Tensor], Tensor]
 """From images (B, C, H, W) to scores (B, K, H, W)."""
 
 type Scores = Literal['classes', 'labels', 'values']
 """Logits of classes that exclude each other, of labels that do not, or quantities."""
+
+# metadata of an ONNX file that say what its scores are, besides the record
+_SCORES_KEY = 'scores'
+_TASK_KEY = 'task_class'
+
+# what torch.jit.save and torch.export.save write beside tensors, and nothing else does
+_PROGRAM_PARTS = {'code', 'constants.pkl', 'archive_format', 'serialized_exported_program.json'}
 
 # a checkpoint is not trusted: the class it names is imported from these packages only
 _TASK_PACKAGES = ('torchgeo', 'gersp_geo')
@@ -54,15 +63,18 @@ def load_model(
     preprocessing: Preprocessing | str | PathLike[str] | None = None,
     task_class: str | type[LightningModule] | None = None,
 ) -> LoadedModel:
-    """Load a Lightning checkpoint of a task, or accept a model that is there already.
+    """Load a Lightning checkpoint of a task or an ONNX graph, or accept a model that is there.
 
     Nothing is guessed: what a checkpoint does not say under the key ``gersp_geo`` has to be given.
+    A graph has the same record as JSON in its metadata under that key; besides, its metadata may
+    say under ``scores`` what it returns, else under ``task_class`` which task it was.
 
     Args:
-        model: Checkpoint file, or a module or function from (B, C, H, W) to (B, K, H, W).
-        preprocessing: Record, or JSON file of one; goes before that of the checkpoint.
+        model: Checkpoint file, or .onnx file (extra ``onnx``), or a module or function from
+            (B, C, H, W) to (B, K, H, W).
+        preprocessing: Record, or JSON file of one; goes before that of the file.
         task_class: Class of the checkpoint's task, or its import path; goes before that of the
-            record.
+            record. Of a graph, it says what scores mean.
 
     Returns:
         The model, on the device where it was or on the CPU.
@@ -78,7 +90,9 @@ def load_model(
         else read_preprocessing(preprocessing)
     )
     if isinstance(model, str | PathLike):
-        return _load_checkpoint(Path(model), given=given, task_class=task_class)
+        path = Path(model)
+        load = _load_graph if path.suffix.lower() == '.onnx' else _load_checkpoint
+        return load(path, given=given, task_class=task_class)
     if not callable(model):
         raise TypeError(f'model must be a checkpoint file or callable, got {type(model).__name__}')
     if given is None:
@@ -164,11 +178,79 @@ def _read_checkpoint(path: Path) -> Mapping[str, Any]:
     """Read a Lightning checkpoint without running code from it."""
     if not path.is_file():
         raise FileNotFoundError(f'{path} does not exist')
+    _refuse_program(path)
     checkpoint = load_pickle(path)
     needed = ('state_dict', 'hyper_parameters')
     if not all(isinstance(checkpoint.get(key), Mapping) for key in needed):
         raise ValueError(f'{path} is not a Lightning checkpoint: it lacks {" or ".join(needed)}')
     return checkpoint
+
+
+def _refuse_program(path: Path) -> None:
+    """Refuse TorchScript and exported programs, which are code."""
+    is_program = path.suffix.lower() == '.pt2'
+    if not is_program and zipfile.is_zipfile(path):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                # at the top, or in the one folder there, whose name may be anything
+                parts = {name.split('/')[:2][-1] for name in archive.namelist()}
+        except (zipfile.BadZipFile, NotImplementedError) as error:
+            raise ValueError(f'{path} is no checkpoint that loads safely: {error}') from error
+        is_program = not _PROGRAM_PARTS.isdisjoint(parts)
+    if is_program:
+        raise ValueError(
+            f'{path} is a program (TorchScript or torch.export), which would run its own code when '
+            'loaded; pass the checkpoint (.ckpt) of the task, or export it to ONNX (.onnx)'
+        )
+
+
+def _load_graph(
+    path: Path, *, given: Preprocessing | None, task_class: str | type[LightningModule] | None
+) -> LoadedModel:
+    """Load an ONNX file and what it says about itself."""
+    graph = OnnxGraph(path)
+    metadata = graph.metadata
+    own = None
+    if PREPROCESSING_KEY in metadata:
+        source = f'{path} (metadata {PREPROCESSING_KEY})'
+        own = parse_preprocessing(
+            parse_metadata(metadata[PREPROCESSING_KEY], source=source), source=source
+        )
+    record = given or own
+    if record is None:
+        raise ValueError(
+            f'{path} does not say how its input is prepared; pass preprocessing '
+            '(--preprocessing FILE.json)'
+        )
+    channels = graph.shape[1]
+    if channels not in (None, len(record.bands)):
+        raise ValueError(
+            f'{path} takes {channels} channels, but preprocessing names {len(record.bands)} bands: '
+            f'{", ".join(record.bands)}'
+        )
+    named = task_class or record.task_class or (own and own.task_class) or metadata.get(_TASK_KEY)
+    return LoadedModel(
+        forward=graph,
+        scores=_graph_scores(metadata.get(_SCORES_KEY), named, path=path),
+        preprocessing=record,
+        name=path.name,
+        sha256=sha256_of(path),
+    )
+
+
+def _graph_scores(
+    stated: str | None, named: str | type[LightningModule] | None, *, path: Path
+) -> Scores:
+    """Say what a graph returns; a task is known by its name, nothing is imported."""
+    known: dict[str, Scores] = {'classes': 'classes', 'labels': 'labels', 'values': 'values'}
+    if stated is not None:
+        if stated not in known:
+            raise ValueError(
+                f'{path} (metadata {_SCORES_KEY}) must be one of {", ".join(known)}, got {stated!r}'
+            )
+        return known[stated]
+    name = named.__name__ if isinstance(named, type) else (named or '').rpartition('.')[2]
+    return 'values' if name == PixelwiseRegression.__name__ else 'classes'
 
 
 def _find_class(

@@ -189,7 +189,7 @@ def test_a_file_of_another_kind_is_refused_in_one_line(tmp_path: Path, content: 
 def test_half_a_checkpoint_is_refused(tmp_path: Path, checkpoint: Path) -> None:
     path = tmp_path / 'half.ckpt'
     path.write_bytes(checkpoint.read_bytes()[:100_000])
-    with pytest.raises(ValueError, match=r'half\.ckpt is no checkpoint that loads safely'):
+    with pytest.raises(ValueError, match=r'half\.ckpt is a damaged archive'):
         load_model(path)
 
 
@@ -197,6 +197,33 @@ def test_bare_weights_are_no_checkpoint(tmp_path: Path) -> None:
     torch.save(nn.Linear(2, 2).state_dict(), tmp_path / 'weights.pt')
     with pytest.raises(ValueError, match='it lacks state_dict or hyper_parameters'):
         load_model(tmp_path / 'weights.pt')
+
+
+@pytest.mark.parametrize('suffix', ['.pt', '.ckpt', '.ts'])
+def test_torchscript_is_refused_because_it_runs_code(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f'model{suffix}'
+    torch.jit.trace(nn.Conv2d(3, 4, 1), torch.zeros(1, 3, 8, 8)).save(path)
+    message = r'is a program .* run its own code when loaded; pass the checkpoint .* or export'
+    with pytest.raises(ValueError, match=message) as info:
+        load_model(path, preprocessing=RECORD)
+    assert '\n' not in str(info.value)
+
+
+@pytest.mark.parametrize('name', ['model.pt2', 'model.pt'])
+def test_an_exported_program_is_refused_because_it_runs_code(tmp_path: Path, name: str) -> None:
+    program = torch.export.export(nn.Conv2d(3, 4, 1), (torch.zeros(1, 3, 8, 8),))
+    torch.export.save(program, tmp_path / 'model.pt2')
+    (tmp_path / 'model.pt2').rename(tmp_path / name)
+    with pytest.raises(ValueError, match=r'is a program .* run its own code') as info:
+        load_model(tmp_path / name, preprocessing=RECORD)
+    assert '\n' not in str(info.value)
+
+
+@pytest.mark.parametrize('name', ['code.ckpt', 'constants.pkl', 'weights.pt'])
+def test_a_checkpoint_of_any_name_is_none(tmp_path: Path, checkpoint: Path, name: str) -> None:
+    path = tmp_path / name
+    torch.save(torch.load(checkpoint, weights_only=True), path)
+    assert load_model(path).preprocessing == RECORD
 
 
 def test_a_missing_checkpoint_is_told(tmp_path: Path) -> None:

@@ -1,0 +1,202 @@
+"""Run models that are stored as ONNX graphs."""
+
+import json
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+# types of the input that hold normalised values
+_DTYPES = {'tensor(float)': np.float32, 'tensor(float16)': np.float16, 'tensor(double)': np.float64}
+
+# What onnxruntime raises; its exceptions have no common base.
+_ERRORS = (
+    'EPFail', 'EngineError', 'Fail', 'InvalidArgument', 'InvalidGraph', 'InvalidProtobuf',
+    'ModelRequiresCompilation', 'NoModel', 'NoSuchFile', 'NotFound', 'NotImplemented',
+    'RuntimeException',
+)  # fmt: skip
+
+
+class OnnxGraph:
+    """A graph from normalised images to scores, run by onnxruntime.
+
+    On the CPU until an image comes on a CUDA device and onnxruntime can use one. A graph holds data
+    and known operations only: running one runs no code from the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Load the graph.
+
+        Args:
+            path: File that ends in .onnx.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If the extra ``onnx`` is not installed, the file is no graph, or it is not
+                one from one image to scores per pixel.
+        """
+        self.path = path
+        self._runtime = _import_runtime(path)
+        self._sessions = {'cpu': self._open('CPUExecutionProvider')}
+        self._input, self._output = _check_signature(self._sessions['cpu'], path=path)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+        """Travel to another process as a path."""
+        return type(self), (self.path,)
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What the file says about itself."""
+        return dict(self._sessions['cpu'].get_modelmeta().custom_metadata_map)
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """Batch, channels, rows and columns of the input; None where any number will do."""
+        sizes = self._input.shape
+        return tuple(size if isinstance(size, int) and size > 0 else None for size in sizes)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Run the graph.
+
+        Args:
+            images: Normalised, shape (B, C, H, W).
+
+        Returns:
+            The first output, as a rule scores of shape (B, K, H, W), on the device of *images*.
+
+        Raises:
+            ValueError: If the graph does not take images of this size, or fails.
+        """
+        batch, channels, *sides = self.shape
+        if any(
+            size not in (None, found) for size, found in zip(sides, images.shape[2:], strict=True)
+        ):
+            wanted = ' x '.join('any' if size is None else str(size) for size in sides)
+            raise ValueError(
+                f'{self.path} takes images of {wanted} px, got {images.shape[2]} x '
+                f'{images.shape[3]}; pass another size (--size), or export it with free sides'
+            )
+        if channels not in (None, images.shape[1]):
+            raise ValueError(f'{self.path} takes {channels} channels, got {images.shape[1]}')
+        dtype = _DTYPES[self._input.type]
+        values = np.ascontiguousarray(images.detach().cpu().numpy(), dtype=dtype)
+        session = self._session(images.device)
+        step = len(values) if batch is None else batch
+        parts = [
+            self._run(session, values[start : start + step], batch=batch)
+            for start in range(0, len(values), step)
+        ]
+        scores = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return torch.from_numpy(scores).to(images.device)
+
+    def _run(
+        self, session: Any, values: NDArray[np.generic], *, batch: int | None
+    ) -> NDArray[np.generic]:
+        """Run one batch, filled up to the size that the graph is fixed to."""
+        count = len(values)
+        if batch is not None and count < batch:
+            values = np.concatenate([values, np.repeat(values[-1:], batch - count, axis=0)])
+        try:
+            (scores,) = session.run([self._output.name], {self._input.name: values})
+        except _errors() as error:
+            raise ValueError(
+                f'{self.path} cannot be run on images of shape {values.shape}: {_reason(error)}'
+            ) from error
+        found: NDArray[np.generic] = scores[:count]
+        return found
+
+    def _session(self, device: torch.device) -> Any:
+        """Find the session for a device."""
+        available = self._runtime.get_available_providers()
+        if device.type != 'cuda' or 'CUDAExecutionProvider' not in available:
+            return self._sessions['cpu']
+        index = device.index or 0
+        key = f'cuda:{index}'
+        if key not in self._sessions:
+            self._sessions[key] = self._open(
+                ('CUDAExecutionProvider', {'device_id': index}), 'CPUExecutionProvider'
+            )
+        return self._sessions[key]
+
+    def _open(self, *providers: object) -> Any:
+        """Load the file for some processors."""
+        if not self.path.is_file():
+            raise FileNotFoundError(f'{self.path} does not exist')
+        options = self._runtime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        # errors are raised; nothing else is to appear between the lines of a progress bar
+        options.log_severity_level = 4
+        try:
+            return self._runtime.InferenceSession(self.path, options, providers=list(providers))
+        except _errors() as error:
+            raise ValueError(f'{self.path} is no ONNX graph that runs: {_reason(error)}') from error
+
+
+def _import_runtime(path: Path) -> Any:
+    """Import what runs graphs."""
+    try:
+        return import_module('onnxruntime')
+    except ImportError as error:
+        raise ValueError(
+            f"{path} needs onnxruntime, which is not installed: pip install 'gersp-geo[onnx]', or "
+            f'onnxruntime-gpu for CUDA ({error})'
+        ) from error
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """List what onnxruntime raises; a release may lack one of them."""
+    state = import_module('onnxruntime.capi.onnxruntime_pybind11_state')
+    found = (getattr(state, name, None) for name in _ERRORS)
+    return (RuntimeError, *(error for error in found if error is not None))
+
+
+def _check_signature(session: Any, *, path: Path) -> tuple[Any, Any]:
+    """Refuse graphs that are not from one image to scores per pixel.
+
+    Returns:
+        Its input and its first output.
+    """
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type not in _DTYPES:
+        found = ', '.join(f'{entry.name} {entry.shape} {entry.type}' for entry in inputs) or 'none'
+        raise ValueError(
+            f'{path} must have one input, images of floats of shape (B, C, H, W), got {found}'
+        )
+    # an output of unknown rank has an empty shape; its values tell
+    if len(outputs[0].shape) not in (0, 4):
+        raise ValueError(
+            f'{path} must return scores of shape (B, K, H, W), got {outputs[0].name} of shape '
+            f'{tuple(outputs[0].shape)}; export the whole segmentation model, not its backbone'
+        )
+    return inputs[0], outputs[0]
+
+
+def parse_metadata(text: str, *, source: str) -> object:
+    """Read JSON from the metadata of a graph.
+
+    Args:
+        text: Value of one key.
+        source: Named in errors.
+
+    Returns:
+        What it says.
+
+    Raises:
+        ValueError: If it is not JSON.
+    """
+    try:
+        return json.loads(text)
+    # RecursionError: brackets within brackets
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'{source} is not JSON: {error}') from error
+
+
+def _reason(error: Exception) -> str:
+    """Say in one line what is wrong; onnxruntime puts a code of its own first."""
+    text = ' '.join(str(error).split())
+    return text.rpartition('ONNXRuntimeError] : ')[2]
