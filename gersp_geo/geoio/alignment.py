@@ -1,11 +1,14 @@
 """A raster seen on another pixel grid: that of another raster, or of a CRS and a resolution."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from os import PathLike
+from typing import Literal
 
+import numpy as np
 from affine import Affine
+from numpy.typing import NDArray
 
 # rasterio means to keep this class to itself, but WarpedVRT lets it through
 from rasterio._err import CPLE_BaseError
@@ -22,6 +25,9 @@ _LONGEST_SIDE = 2**31 - 1
 
 # Pixels by which a border may miss a multiple of the resolution and still lie on it: 0.1 * 3 does.
 _ROUNDING = 1e-6
+
+# Pixels from which on averaging all of them takes seconds.
+_MANY_PIXELS = 2**26
 
 type Grid = tuple[Affine, int, int]
 """Transform, rows and columns."""
@@ -103,6 +109,34 @@ def open_scene(
             return
         with closing(_warp(src, target, grid, nodata=nodata)) as warped:
             yield warped
+
+
+def read_reduced(
+    src: Reader,
+    *,
+    bands: Sequence[int],
+    shape: tuple[int, int],
+    resampling: Literal['nearest', 'average'],
+) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+    """Read the whole of a raster at another size, from overviews where there are some.
+
+    Args:
+        src: An open raster.
+        bands: 1-based band indices in the order wanted.
+        shape: Rows and columns wanted; may be more than there are.
+        resampling: 'average' takes the nearest pixel where there are more pixels than can be
+            averaged quickly, and no overviews.
+
+    Returns:
+        Values, shape (bands, *shape), and where there is an observation, shape *shape*.
+    """
+    is_slow = src.height * src.width > _MANY_PIXELS and not src.overviews(1)
+    chosen = Resampling.nearest if is_slow else Resampling[resampling]
+    pixels = src.read(list(bands), out_shape=(len(bands), *shape), resampling=chosen)
+    valid = src.dataset_mask(out_shape=shape) > 0
+    if pixels.dtype.kind == 'f':
+        valid &= np.isfinite(pixels).all(axis=0)
+    return pixels, valid
 
 
 def _warp(src: Reader, crs: CRS | None, grid: Grid, *, nodata: float | None = None) -> WarpedVRT:

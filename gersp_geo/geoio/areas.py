@@ -7,7 +7,8 @@ import numpy as np
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
-from pyproj import CRS
+from pyproj import CRS, Geod, Transformer
+from pyproj.exceptions import ProjError
 
 from ..records import Window
 from .reading import RasterHeader, crs_text
@@ -113,6 +114,36 @@ def pixel_areas_m2(header: RasterHeader, row_off: int, row_stop: int) -> NDArray
     latitudes = np.clip(edges * radians_per_unit, -np.pi / 2, np.pi / 2)
     zones = _area_from_equator(latitudes, ellipsoid.semi_major_metre, ellipsoid.semi_minor_metre)
     return np.abs(np.diff(zones) * transform.a * radians_per_unit)
+
+
+def pixel_size_m(header: RasterHeader) -> tuple[float, float] | None:
+    """Measure the pixel in the middle of a raster on the ground.
+
+    Other than in the plane of projection: in Mercator's, a metre of the map at 60 degrees is half
+    a metre on the ground.
+
+    Args:
+        header: Of the raster.
+
+    Returns:
+        Length along a row and along a column in metres; None without a CRS that tells.
+    """
+    if header.crs is None:
+        return None
+    cols = np.array([-0.5, 0.5, 0, 0]) + header.width / 2
+    rows = np.array([0, 0, -0.5, 0.5]) + header.height / 2
+    transform = header.transform
+    try:
+        to_degrees = Transformer.from_crs(crs_text(header.crs), 'OGC:CRS84', always_xy=True)
+        lon, lat = to_degrees.transform(
+            transform.a * cols + transform.b * rows + transform.c,
+            transform.d * cols + transform.e * rows + transform.f,
+        )
+    except ProjError:
+        return None
+    _, _, lengths = Geod(ellps='WGS84').inv(lon[::2], lat[::2], lon[1::2], lat[1::2])
+    x, y = (float(length) for length in lengths)
+    return (x, y) if 0 < x < np.inf and 0 < y < np.inf else None
 
 
 def _area_from_equator(

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.transform import Affine, from_origin
 
-from gersp_geo.geoio.alignment import on_one_grid, open_aligned, open_scene
-from gersp_geo.geoio.reading import read_header, read_valid, read_window
+from gersp_geo.geoio.alignment import on_one_grid, open_aligned, open_scene, read_reduced
+from gersp_geo.geoio.reading import open_reader, read_header, read_valid, read_window
 from gersp_geo.records import Window
 
 WHOLE = Window(row_off=0, col_off=0, height=20, width=20)
@@ -231,3 +231,43 @@ def test_a_scene_without_a_crs_cannot_be_resampled(tmp_path: Path, wish: dict[st
         pass
     with open_scene(tmp_path / 'a.tif') as src:
         np.testing.assert_array_equal(read_window(src, WHOLE, bands=[1]), ramp())
+
+
+def test_a_reduced_raster_keeps_averages_and_leaves_nodata_out(tmp_path: Path) -> None:
+    pixels = np.stack([ramp(40, 40)[0], np.full((40, 40), 9, dtype='uint8')])
+    pixels[:, :, :10] = 0
+    path = write(tmp_path / 'a.tif', pixels, nodata=0)
+    with open_reader(path) as src:
+        found, valid = read_reduced(src, bands=[2, 1], shape=(4, 8), resampling='average')
+        nearest, _ = read_reduced(src, bands=[1], shape=(80, 80), resampling='nearest')
+    np.testing.assert_array_equal(valid, np.broadcast_to([False] * 2 + [True] * 6, (4, 8)))
+    assert (found[0][valid] == 9).all()
+    np.testing.assert_array_equal(found[1][0, 2:], pixels[0, 0].reshape(8, 5).mean(axis=1)[2:])
+    np.testing.assert_array_equal(nearest[0], pixels[0].repeat(2, axis=0).repeat(2, axis=1))
+
+
+def test_a_large_raster_is_reduced_through_overviews_or_by_few_pixels(tmp_path: Path) -> None:
+    path = tmp_path / 'a.tif'
+    with rasterio.open(
+        path, 'w', driver='GTiff', height=9000, width=9000, count=1, dtype='uint8', tiled=True,
+        blockxsize=512, blockysize=512, sparse_ok=True, compress='deflate',
+        transform=from_origin(0, 0, 10, 10),
+    ) as dst:  # fmt: skip
+        checks = (np.indices((512, 512)).sum(axis=0) % 2 * 200).astype('uint8')
+        dst.write(checks, 1, window=rasterio.windows.Window(0, 0, 512, 512))
+    for expected in ({0, 200}, {100}):
+        with open_reader(path) as src:
+            found, valid = read_reduced(src, bands=[1], shape=(90, 90), resampling='average')
+        assert valid.all()
+        assert set(np.unique(found[0, :5, :5])) <= expected
+        with rasterio.open(path, 'r+') as dst:
+            dst.build_overviews([2], rasterio.enums.Resampling.average)
+
+
+def test_what_is_not_finite_is_not_observed(tmp_path: Path) -> None:
+    pixels = np.ones((1, 20, 20), dtype='float32')
+    pixels[0, 0, 0], pixels[0, 0, 1] = np.nan, np.inf
+    with open_reader(write(tmp_path / 'a.tif', pixels)) as src:
+        _, valid = read_reduced(src, bands=[1], shape=(20, 20), resampling='nearest')
+    assert valid.sum() == 398
+    assert not valid[0, :2].any()

@@ -12,7 +12,7 @@ from pyproj import Geod
 from rasterio.crs import CRS
 from rasterio.features import rasterize
 
-from gersp_geo.geoio.areas import Area, pixel_areas_m2
+from gersp_geo.geoio.areas import Area, pixel_areas_m2, pixel_size_m
 from gersp_geo.geoio.reading import RasterHeader
 from gersp_geo.records import Window
 
@@ -223,3 +223,35 @@ def test_pixels_of_a_plane_are_all_alike_and_unknown_ones_have_no_area(
 def test_no_rows_are_refused() -> None:
     with pytest.raises(ValueError, match='row_stop must be > row_off=3, got 3'):
         pixel_areas_m2(header('EPSG:4326', Affine(1, 0, 0, 0, -1, 0)), 3, 3)
+
+
+@pytest.mark.parametrize(
+    ('crs', 'transform', 'expected'),
+    [
+        # scale of UTM at its central meridian
+        ('EPSG:32633', Affine(10, 0, 499_500, 0, -10, 5e6), (10 / 0.9996, 10 / 0.9996)),
+        # Web Mercator at 60 degrees: radii of curvature times the cosine, over the equator's
+        ('EPSG:3857', Affine(2, 0, 0, 0, -2, 8_399_837.9), (1.0025, 1.0008)),
+        ('EPSG:4326', Affine(1e-3, 0, 7, 0, -1e-3, 60.05), (55.80, 111.41)),
+        ('EPSG:32633', Affine(8, 6, 5e5, 6, -8, 5e6), (10 / 0.9996, 10 / 0.9996)),
+    ],
+)
+def test_a_pixel_has_its_size_on_the_ground(
+    crs: str, transform: Affine, expected: tuple[float, float]
+) -> None:
+    assert pixel_size_m(header(crs, transform)) == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ('crs', 'transform'),
+    [
+        (None, Affine(1, 0, 0, 0, -1, 0)),
+        ('LOCAL_CS["plan",UNIT["metre",1]]', Affine(1, 0, 0, 0, -1, 0)),
+        # beyond the reach of the projection
+        ('EPSG:32633', Affine(1e9, 0, 1e30, 0, -1e9, 1e30)),
+        # the moon
+        ('+proj=longlat +R=1737400', Affine(1, 0, 0, 0, -1, 500)),
+    ],
+)
+def test_a_pixel_of_unknown_ground_has_no_size(crs: str | None, transform: Affine) -> None:
+    assert pixel_size_m(header(crs, transform)) is None
