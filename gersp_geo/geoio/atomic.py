@@ -79,6 +79,18 @@ def new_folder(destination: str | PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def sync_folder(folder: str | PathLike[str]) -> None:
+    """Wait until the names of the files in a folder are on the disk, where a system can say so."""
+    # Windows opens no folders
+    if not hasattr(os, 'O_DIRECTORY'):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _hidden(final: Path) -> Path:
     """Name a temporary neighbour that no other process uses."""
     return final.with_name(f'.{final.stem}.{uuid4().hex[:8]}.partial{final.suffix}')

@@ -27,6 +27,9 @@ type Writer = DatasetWriter
 type OverviewResampling = Literal['nearest', 'mode', 'average']
 """How overviews are made: 'mode' or 'nearest' for classes, 'average' for quantities."""
 
+type Threads = int | Literal['ALL_CPUS']
+"""How many threads work."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapLayout:
@@ -52,6 +55,9 @@ class MapLayout:
 
     descriptions: tuple[str, ...]
     """Per band: its name. Their number is the number of bands."""
+
+    scale: float | None = None
+    """What a value is to be multiplied by; None means 1."""
 
     class_names: tuple[str, ...] = ()
     """Names of the values 0, 1, ... of a single band."""
@@ -97,6 +103,8 @@ def create_map(
     ) as dst:
         dst.descriptions = layout.descriptions
         dst.update_tags(**tags)
+        if layout.scale is not None:
+            dst.scales = (layout.scale,) * dst.count
         if layout.class_names:
             dst.update_tags(1, **class_tag(layout.class_names))
         if layout.class_colors:
@@ -131,16 +139,21 @@ def finish_cog(
     *,
     overview_resampling: OverviewResampling,
     overwrite: bool = False,
+    threads: Threads = 'ALL_CPUS',
+    block_size: int = 512,
 ) -> None:
     """Copy a raster to a Cloud Optimized GeoTIFF, with overviews, that appears when complete.
 
     Size, type, CRS, transform, nodata value, colour table, band names and tags are kept exactly.
+    Blocks of nothing but nodata take no room.
 
     Args:
-        source: Raster to copy, such as :func:`create_map` makes.
+        source: Raster to copy; a mosaic or what :func:`create_map` makes.
         destination: COG to write.
-        overview_resampling: How overviews are made.
+        overview_resampling: How overviews are made, unless *source* has some: those are copied.
         overwrite: Whether an existing file may be replaced.
+        threads: Threads that compress.
+        block_size: Side of its blocks in pixels; a multiple of 16, at least 128.
 
     Raises:
         FileExistsError: If *destination* exists and *overwrite* is false.
@@ -155,9 +168,11 @@ def finish_cog(
                 compress='deflate',
                 # differences of neighbours help quantities; class numbers are no quantities
                 predictor='yes' if np.dtype(src.dtypes[0]).kind == 'f' else 'no',
+                blocksize=block_size,
+                sparse_ok='YES',
                 overview_resampling=overview_resampling,
                 bigtiff='IF_SAFER',
-                num_threads='ALL_CPUS',
+                num_threads=threads,
             )
         except (CPLE_BaseError, SystemError) as error:
             # rasterio raises SystemError where GDAL's threads keep the reason to themselves

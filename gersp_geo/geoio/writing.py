@@ -106,20 +106,25 @@ def new_raster(destination: str | PathLike[str], *, overwrite: bool = False) -> 
 
 
 def write_window(
-    dst: DatasetWriter, pixels: NDArray[np.generic], window: Window | None = None
+    dst: DatasetWriter,
+    pixels: NDArray[np.generic],
+    window: Window | None = None,
+    *,
+    band: int | None = None,
 ) -> None:
     """Write pixels to an open raster.
 
     Args:
         dst: The raster.
-        pixels: Shape (bands, rows, cols).
+        pixels: Shape (bands, rows, cols), or (rows, cols) for one band.
         window: Where; None means everywhere.
+        band: Number of the only band to write, from 1; None means all.
 
     Raises:
         OSError: If they cannot be written; says why in one line.
     """
     try:
-        dst.write(pixels, window=window)
+        dst.write(pixels, indexes=band, window=window)
     except RasterioIOError as error:
         reason = ' '.join(str(error.__cause__ or error).split())
         raise OSError(f'{dst.name} cannot be written: {reason}; is the disk full?') from error
