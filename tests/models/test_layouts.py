@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gersp_geo.models import export_backbone
-from gersp_geo.models.formats import read_checkpoint, read_state_dict
+from gersp_geo.models.formats import FORMATS, read_checkpoint, read_state_dict
 
 FOLDER = Path(__file__).parents[1] / 'fixtures' / 'layouts'
 # the format that each is recognised as, and what the names of student and teacher begin with
@@ -96,6 +96,14 @@ def test_every_fixture_is_tested_and_names_its_source() -> None:
         assert sources
         # a commit, not a branch
         assert all(len(source.split('/blob/')[1].split('/')[0]) == 40 for source in sources)
+
+
+def test_the_documentation_names_every_format_and_every_source() -> None:
+    page = (Path(__file__).parents[2] / 'docs' / 'weights.md').read_text()
+    assert [form.name for form in FORMATS if f'| `{form.name}` |' not in page] == []
+    lines = [line for file in FOLDER.glob('*.txt') for line in file.read_text().splitlines()]
+    sources = {line[2:] for line in lines if line.startswith('# https://')}
+    assert {source for source in sources if f']({source})' not in page} == set()
 
 
 @pytest.mark.parametrize('name', LAYOUTS)
