@@ -74,27 +74,80 @@ type Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF
 def add_predict(commands: Commands) -> None:
     """Describe ``predict`` and ``plan``, which take the same options."""
     for name, purpose, command in (
-        ('predict', 'predict a GeoTIFF of any size, patch by patch', predict),
-        ('plan', 'say what predict would do, without reading a pixel', plan),
+        ('predict', 'predict GeoTIFFs of any size, patch by patch', predict),
+        ('plan', 'say what predict would do and cost, without reading a pixel', plan),
     ):
         parser = commands.add_parser(name, help=purpose, description=purpose)
         parser.set_defaults(command=command)
-        parser.add_argument('model', metavar='MODEL', type=Path, help='checkpoint of a task')
-        parser.add_argument('source', metavar='SOURCE', type=Path, help='GeoTIFF or VRT')
-        parser.add_argument('-o', '--output-file', dest='destination', type=Path, required=True)
-        parser.add_argument('--size', type=int, default=512, help='side of a patch (512)')
-        parser.add_argument('--overlap', type=int, default=64, help='shared by neighbours (64)')
-        parser.add_argument('--blend', choices=('hann', 'crop'), default='hann')
-        parser.add_argument('--margin', type=int, default=0, help='outer pixels of a patch to drop')
-        parser.add_argument('--batch-size', type=batch_size, default='auto', help="or 'auto'")
-        parser.add_argument('--bands', type=numbers, help="1-based, in the model's order: 4,3,2")
-        parser.add_argument('--nodata', type=float, help='value without observation, if untagged')
-        parser.add_argument('--preprocessing', type=Path, help='JSON, for a checkpoint without it')
-        parser.add_argument('--task-class', help='import path, for a checkpoint without it')
-        parser.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1 ...')
-        parser.add_argument('--output', default='auto', choices=OUTPUTS)
-        parser.add_argument('--overwrite', action='store_true')
-        parser.add_argument('--no-progress', dest='progress', action='store_false')
+        parser.add_argument('model', metavar='MODEL', type=Path, help='checkpoint or ONNX graph')
+        parser.add_argument(
+            'source',
+            metavar='SOURCE',
+            nargs='+',
+            help='GeoTIFF, VRT, cloud path, folder or pattern',
+        )
+        parser.add_argument(
+            '-o', '--output-file', dest='destination', type=Path, required=True,
+            help='GeoTIFF; for several scenes a folder',
+        )  # fmt: skip
+        add_cutting(parser)
+        add_preparing(parser)
+        add_outputs(parser)
+        add_running(parser)
+        if name == 'plan':
+            parser.add_argument('--calibrate', action='store_true', help='time some blocks')
+        else:
+            parser.add_argument('--preview', metavar='PNG', type=Path, help='picture to write')
+
+
+def add_cutting(parser: argparse.ArgumentParser) -> None:
+    """Describe how a scene is cut and joined."""
+    group = parser.add_argument_group('patches')
+    group.add_argument('--size', type=int, default=512, help='side of a patch (512)')
+    group.add_argument('--overlap', type=int, default=64, help='shared by neighbours (64)')
+    group.add_argument('--blend', choices=('hann', 'crop'), default='hann')
+    group.add_argument('--margin', type=int, default=0, help='outer pixels of a patch to drop')
+    group.add_argument(
+        '--averaging', choices=('none', 'flips', 'rotations'), default='none',
+        help='average over 4 or 8 views of each patch',
+    )  # fmt: skip
+
+
+def add_preparing(parser: argparse.ArgumentParser) -> None:
+    """Describe what of a scene is read, and how it is prepared."""
+    group = parser.add_argument_group('scene')
+    group.add_argument('--bands', type=numbers, help="1-based, in the model's order: 4,3,2")
+    group.add_argument('--nodata', type=float, help='value without observation, if untagged')
+    group.add_argument('--area', metavar='FILE', type=Path, help='polygons to predict, any CRS')
+    group.add_argument('--crs', help="predict in this CRS (the scene's own)")
+    group.add_argument('--res', type=float, help="predict at this pixel size (the scene's own)")
+    group.add_argument('--preprocessing', type=Path, help='JSON, for a checkpoint without it')
+    group.add_argument('--task-class', help='import path, for a checkpoint without it')
+
+
+def add_outputs(parser: argparse.ArgumentParser) -> None:
+    """Describe what is written."""
+    group = parser.add_argument_group('maps')
+    group.add_argument('--output', default='auto', choices=OUTPUTS)
+    group.add_argument('--probabilities', metavar='FILE', type=Path, help='a second map')
+    group.add_argument('--probability-type', choices=('float32', 'uint8'), default='float32')
+    group.add_argument(
+        '--overviews', choices=('auto', 'nearest', 'mode', 'average'), default='auto'
+    )
+    group.add_argument('--overwrite', action='store_true')
+
+
+def add_running(parser: argparse.ArgumentParser) -> None:
+    """Describe how the model is run."""
+    group = parser.add_argument_group('running')
+    group.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1 ...')
+    group.add_argument('--batch-size', type=number_or_auto, default='auto', help="or 'auto'")
+    group.add_argument('--threads', type=number_or_auto, default='auto', help="or 'auto'")
+    group.add_argument('--memory-limit', default='1GiB', help='for rows of the scene (1GiB)')
+    group.add_argument('--precision', choices=('float32', 'bfloat16'), default='float32')
+    group.add_argument('--channels-last', action='store_true', help='quick on accelerators')
+    group.add_argument('--compile', action='store_true', help='compile the model')
+    group.add_argument('--no-progress', dest='progress', action='store_false')
 
 
 OUTPUTS = ('auto', 'classes', 'probabilities', 'values')
@@ -146,7 +199,7 @@ def numbers(text: str) -> tuple[int, ...]:
     return tuple(int(word) for word in text.split(','))
 
 
-def batch_size(text: str) -> int | str:
+def number_or_auto(text: str) -> int | str:
     """Parse a positive number or ``auto``."""
     return text if text == 'auto' else int(text)
 
@@ -161,19 +214,19 @@ def train(words: list[str]) -> int:
 
 
 def predict(options: argparse.Namespace) -> int:
-    """Predict one scene and print the summary."""
-    from .inference import predict_geotiff
+    """Predict scenes and print the summary."""
+    from .inference.scenes import predict_scenes
 
-    summary = predict_geotiff(**keywords(options))
+    summary = predict_scenes(**keywords(options))
     sys.stdout.write(f'{summary}\n')
-    return 0
+    return DATA_ERROR if summary.failures else 0
 
 
 def plan(options: argparse.Namespace) -> int:
     """Print what predict would do."""
-    from .inference import plan_prediction
+    from .inference.scenes import plan_scenes
 
-    sys.stdout.write(f'{plan_prediction(**keywords(options))}\n')
+    sys.stdout.write(f'{plan_scenes(**keywords(options))}\n')
     return 0
 
 

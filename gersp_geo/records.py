@@ -48,6 +48,25 @@ class Patch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """Some columns of a tile, finished from top to bottom before the next panel begins."""
+
+    col_off: int
+    """First column of pixels that it writes."""
+
+    col_stop: int
+    """One past the last."""
+
+    patches: range
+    """Columns of patches that add to them; neighbouring panels may need the same one."""
+
+    @property
+    def width(self) -> int:
+        """Columns of pixels."""
+        return self.col_stop - self.col_off
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preprocessing:
     """How the values of a file become the input of a model, and what its output means.
 

@@ -1,12 +1,19 @@
-"""Blend overlapping patches into a scene, in memory bounded by one row of patches."""
+"""Join overlapping patches into finished rows, in memory bounded by one row of patches."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from .records import Panel
+
+type Encode = Callable[[Tensor], Tensor]
+"""From scores (C, rows, cols) to the values of a map (bands, rows, cols), pixel by pixel and in
+memory of their own."""
 
 
 def axis_weights(
@@ -21,15 +28,14 @@ def axis_weights(
     and its column, and sums to 1 as well.
 
     Args:
-        offsets: First pixel of each patch, strictly increasing, the first 0; together the patches
-            cover the axis.
+        offsets: First pixel of each patch, strictly increasing; together the patches, without
+            their margins, cover the axis.
         size: Pixels per patch.
-        length: Pixels of the axis. A single patch may hang over its end.
-        margin: Pixels at either end of a patch that get weight 0, except at the ends of the axis;
-            neighbours must share at least ``2 * margin``.
+        length: Pixels of the axis; patches may hang over both ends.
+        margin: Pixels at either end of a patch that get weight 0.
 
     Returns:
-        Weights in [0, 1], shape (patches, size); 0 past the end of the axis.
+        Weights in [0, 1], shape (patches, size); 0 outside the axis.
 
     Raises:
         ValueError: If the patches leave a gap, or *margin* is negative or too large.
@@ -42,10 +48,12 @@ def axis_weights(
         stop = offsets[before] + size - margin
         weights[before] *= 1 - _rise(pixels[before], start=start, stop=stop)
         weights[after] *= _rise(pixels[after], start=start, stop=stop)
-    weights[pixels >= length] = 0
-    total = np.zeros(max(length, size), dtype=np.float64)
-    np.add.at(total, pixels, weights)
-    shares: NDArray[np.float64] = weights / np.where(weights > 0, total[pixels], 1)
+    inside = (pixels >= 0) & (pixels < length)
+    weights[~inside] = 0
+    places = np.where(inside, pixels, 0)
+    total = np.zeros(length, dtype=np.float64)
+    np.add.at(total, places, weights)
+    shares: NDArray[np.float64] = weights / np.where(weights > 0, total[places], 1)
     return shares
 
 
@@ -73,94 +81,157 @@ def crop_weights(
     return weights
 
 
-class RowStitcher:
-    """Sums weighted patches row by row, and hands out rows of pixels once nothing follows.
+@dataclass(frozen=True, slots=True, eq=False)
+class Axis:
+    """How patches add to the pixels of one axis."""
 
-    Only the rows that a later patch may still change are kept: at most one patch high. Patches
-    left out contribute nothing, so their pixels stay incomplete; leave out only patches none of
-    whose pixels matter.
+    offsets: tuple[int, ...]
+    """First pixel of each patch."""
+
+    weights: NDArray[np.float64]
+    """Shape (patches, size), of :func:`axis_weights` or :func:`crop_weights`."""
+
+    length: int
+    """Pixels of the axis."""
+
+    @property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """Per patch: first pixel with a weight, and one past the last; there are no holes between."""
+        positive = self.weights > 0
+        first = positive.argmax(axis=1)
+        stop = positive.shape[1] - positive[:, ::-1].argmax(axis=1)
+        return tuple(
+            (int(offset + start), int(offset + end))
+            for offset, start, end in zip(self.offsets, first, stop, strict=True)
+        )
+
+    @property
+    def settled(self) -> tuple[tuple[int, int], ...]:
+        """Per patch: the pixels that no later patch adds to, but earlier ones did not settle."""
+        begins = (*(start for start, _ in self.spans[1:]), self.length)
+        # a later patch may begin before an earlier one where many patches overlap
+        edges = [0, *(min(begins[place:]) for place in range(len(begins)))]
+        return tuple(pairwise(edges))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighting:
+    """How the patches of a plan add to the pixels of its tile, along both axes."""
+
+    rows: Axis
+    cols: Axis
+
+    exclusive: bool
+    """Whether every pixel has one patch."""
+
+
+class RowStitcher:
+    """Joins the patches of a panel row by row, and hands out rows once nothing follows.
+
+    Only the rows that a later patch may still change are kept, at most one patch high: as sums of
+    weighted scores; where every pixel has one patch, as finished values. Patches left out
+    contribute nothing, so their pixels stay incomplete; leave out only patches none of whose
+    pixels matter.
     """
 
     def __init__(
-        self,
-        *,
-        row_offs: Sequence[int],
-        row_weights: NDArray[np.float64],
-        col_offs: Sequence[int],
-        col_weights: NDArray[np.float64],
-        height: int,
-        width: int,
+        self, weighting: Weighting, panel: Panel, encoders: Sequence[Encode], *, first_row: int = 0
     ) -> None:
         """Set up an empty stitcher.
 
         Args:
-            row_offs: First row of each row of patches.
-            row_weights: Weights along rows, shape (rows of patches, size).
-            col_offs: First column of each column of patches.
-            col_weights: Weights along columns, shape (columns of patches, size).
-            height: Rows of the scene.
-            width: Columns of the scene.
+            weighting: Weights of the patches.
+            panel: Columns to stitch.
+            encoders: Turn finished scores into values, one per map that is made of them.
+            first_row: Row of patches to begin with.
         """
-        self.row_stops = (*row_offs[1:], height)
-        self.row_spans = [_span(weights) for weights in row_weights]
-        self.col_spans = [_span(weights) for weights in col_weights]
-        self.row_offs = tuple(row_offs)
-        self.col_offs = tuple(col_offs)
-        self.row_weights = torch.from_numpy(row_weights).float()
-        self.col_weights = torch.from_numpy(col_weights).float()
-        self.size = row_weights.shape[1]
-        self.width = width
-        self._row = 0
-        self._open: Tensor | None = None
+        self.encoders = tuple(encoders)
+        self.panel = panel
+        self.exclusive = weighting.exclusive
+        self.row_offs, self.row_spans = weighting.rows.offsets, weighting.rows.spans
+        self.col_offs, self.col_spans = weighting.cols.offsets, weighting.cols.spans
+        self.settled = weighting.rows.settled
+        self.row_weights = torch.from_numpy(weighting.rows.weights).float()
+        self.col_weights = torch.from_numpy(weighting.cols.weights).float()
+        self._row = first_row
+        # scores of open rows, from the first row that is not settled; or values of this row
+        self._open: list[Tensor] = []
 
     @property
     def open_rows(self) -> int:
-        """Rows of pixels in memory: 0 before the first patch, one patch high afterwards."""
-        return 0 if self._open is None else self._open.shape[1]
+        """Rows of pixels in memory."""
+        return self._open[0].shape[1] if self._open else 0
 
     def add(self, col: int, scores: Tensor) -> None:
         """Add one patch of the current row of patches.
 
         Args:
-            col: Its column of patches, from 0.
+            col: Its column of patches in the plan.
             scores: Class probabilities or values, shape (C, size, size), float32, on any one device.
         """
-        if self._open is None:
-            # a scene narrower than a patch still needs room for what hangs over
-            shape = (scores.shape[0], self.size, max(self.width, self.size))
-            self._open = torch.zeros(shape, dtype=torch.float32, device=scores.device)
-            self.row_weights = self.row_weights.to(scores.device)
-            self.col_weights = self.col_weights.to(scores.device)
+        top, bottom = self.row_spans[self._row]
+        left, right = self.col_spans[col]
+        left, right = max(left, self.panel.col_off), min(right, self.panel.col_stop)
+        row_off, col_off = self.row_offs[self._row], self.col_offs[col]
+        rows = slice(top - row_off, bottom - row_off)
+        cols = slice(left - col_off, right - col_off)
         # a pixel without weight must not add even where the model returns NaN or infinity there
-        rows, cols = self.row_spans[self._row], self.col_spans[col]
-        weights = self.row_weights[self._row, rows, None] * self.col_weights[col, cols]
-        col_off = self.col_offs[col]
-        under_patch = self._open[:, :, col_off : col_off + self.size]
-        under_patch[:, rows, cols].addcmul_(scores[:, rows, cols], weights)
+        part = scores[:, rows, cols]
+        place = slice(left - self.panel.col_off, right - self.panel.col_off)
+        if self.exclusive:
+            self._paste(part, place)
+        else:
+            self._blend(part, place, top, row_weights=rows, col_weights=(col, cols))
 
-    def finish_row(self) -> Tensor | None:
+    def finish_row(self) -> tuple[Tensor, ...] | None:
         """Close the current row of patches and go on to the next.
 
         Returns:
-            The rows of pixels from the offset of this row of patches to that of the next (to the
-            end of the scene in the last), shape (C, rows, width), float32; None if no patch has
-            been added yet.
+            The values of the rows of pixels that are settled now, one tensor of shape (bands, rows,
+            width) per encoder; None if no patch has added to them.
         """
-        finished = self.row_stops[self._row] - self.row_offs[self._row]
+        start, stop = self.settled[self._row]
         self._row += 1
-        if self._open is None:
+        if not self._open:
             return None
-        rows = self._open[:, :finished, : self.width].clone()
-        rest = self._open[:, finished:].clone()
-        self._open[:, : rest.shape[1]] = rest
-        self._open[:, rest.shape[1] :] = 0
-        return rows
+        if self.exclusive:
+            finished, self._open = tuple(self._open), []
+            return finished
+        summed = self._open[0]
+        encoded = tuple(encode(summed[:, : stop - start]) for encode in self.encoders)
+        rest = summed[:, stop - start :].clone()
+        summed[:, : rest.shape[1]] = rest
+        summed[:, rest.shape[1] :] = 0
+        return encoded
 
+    def _paste(self, part: Tensor, place: slice) -> None:
+        """Write the values of a patch that has its pixels alone."""
+        values = [encode(part) for encode in self.encoders]
+        if not self._open:
+            rows = self.settled[self._row][1] - self.settled[self._row][0]
+            self._open = [v.new_zeros(v.shape[0], rows, self.panel.width) for v in values]
+        for rows_of_map, patch in zip(self._open, values, strict=True):
+            rows_of_map[:, :, place] = patch
 
-def _span(weights: NDArray[np.float64]) -> slice:
-    """Find the range of positive weights, which has no holes."""
-    positive = np.flatnonzero(weights)
-    return slice(int(positive[0]), int(positive[-1]) + 1)
+    def _blend(
+        self,
+        part: Tensor,
+        place: slice,
+        top: int,
+        *,
+        row_weights: slice,
+        col_weights: tuple[int, slice],
+    ) -> None:
+        """Add the weighted scores of a patch to the open rows."""
+        if not self._open:
+            shape = (part.shape[0], self.row_weights.shape[1], self.panel.width)
+            self._open = [torch.zeros(shape, dtype=torch.float32, device=part.device)]
+            self.row_weights = self.row_weights.to(part.device)
+            self.col_weights = self.col_weights.to(part.device)
+        weights = self.row_weights[self._row, row_weights, None] * self.col_weights[col_weights]
+        first = top - self.settled[self._row][0]
+        # two operations, each rounded: fused, a pixel's last bit could depend on its neighbours
+        self._open[0][:, first : first + part.shape[1], place] += part * weights
 
 
 def _check_cover(offsets: Sequence[int], *, size: int, length: int, margin: int) -> None:
@@ -169,13 +240,14 @@ def _check_cover(offsets: Sequence[int], *, size: int, length: int, margin: int)
     Raises:
         ValueError: If they do not.
     """
-    if not offsets or offsets[0] != 0 or offsets[-1] + size < length:
-        raise ValueError(
-            f'patches of {size} px at {list(offsets)[:8]} do not cover {length} px from 0'
-        )
-    steps = np.diff(offsets)
     if margin < 0:
         raise ValueError(f'margin must be >= 0, got {margin}')
+    if not offsets or offsets[0] > -margin or offsets[-1] + size - margin < length:
+        raise ValueError(
+            f'patches of {size} px at {list(offsets)[:8]} without margins of {margin} px do not '
+            f'cover {length} px from 0'
+        )
+    steps = np.diff(offsets)
     if steps.size and not (steps.min() >= 1 and size - steps.max() >= 2 * margin):
         shared = size - int(steps.max())
         raise ValueError(

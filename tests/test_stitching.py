@@ -1,4 +1,6 @@
-"""Laws of blending overlapping patches."""
+"""Laws of joining overlapping patches."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -6,67 +8,72 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from torch import Tensor
 
+from gersp_geo.inference.preparing import weigh_patches
+from gersp_geo.records import Panel
 from gersp_geo.stitching import RowStitcher, axis_weights, crop_weights
-from gersp_geo.tiling import TilePlan, plan_tile
+from gersp_geo.tiling import TilePlan, cut_panels, plan_tile
 
 
 @st.composite
 def plans(draw: st.DrawFn) -> TilePlan:
-    size = draw(st.integers(1, 24))
+    size = draw(st.integers(1, 40))
     return plan_tile(
-        draw(st.integers(1, 60)),
-        draw(st.integers(1, 60)),
+        draw(st.integers(1, 120)),
+        draw(st.integers(1, 120)),
         size=size,
         overlap=draw(st.integers(0, size - 1)),
     )
 
 
 def sum_over_axis(
-    weights: NDArray[np.float64], offsets: tuple[int, ...], *, length: int
+    weights: NDArray[np.float64], offsets: Sequence[int], *, length: int
 ) -> NDArray[np.float64]:
-    size = weights.shape[1]
-    total = np.zeros(max(length, size))
+    """Add the weights up, those outside the axis apart, which must be 0."""
+    total = np.zeros(length)
     for offset, row in zip(offsets, weights, strict=True):
-        total[offset : offset + size] += row
-    assert (total[length:] == 0).all()
-    return total[:length]
+        for place, weight in enumerate(row, start=offset):
+            if 0 <= place < length:
+                total[place] += weight
+            else:
+                assert weight == 0
+    return total
 
 
-def stitcher_for(plan: TilePlan, *, blend: str, margin: int = 0) -> RowStitcher:
-    if blend == 'crop':
-        row_weights = crop_weights(plan.row_offs, plan.keep_rows, size=plan.size)
-        col_weights = crop_weights(plan.col_offs, plan.keep_cols, size=plan.size)
-    else:
-        row_weights, col_weights = (
-            axis_weights(offsets, size=plan.size, length=length, margin=margin)
-            for offsets, length in ((plan.row_offs, plan.height), (plan.col_offs, plan.width))
-        )
-    return RowStitcher(
-        row_offs=plan.row_offs,
-        row_weights=row_weights,
-        col_offs=plan.col_offs,
-        col_weights=col_weights,
-        height=plan.height,
-        width=plan.width,
-    )
+def unchanged(scores: Tensor) -> Tensor:
+    return scores.clone()
 
 
-def stitch(plan: TilePlan, scene: torch.Tensor, stitcher: RowStitcher) -> torch.Tensor:
-    padded = torch.zeros(
-        len(scene), max(plan.height, plan.size), max(plan.width, plan.size), dtype=scene.dtype
-    )
-    padded[:, : plan.height, : plan.width] = scene
-    rows = []
-    for row_off in plan.row_offs:
-        for col, col_off in enumerate(plan.col_offs):
-            patch = padded[:, row_off : row_off + plan.size, col_off : col_off + plan.size]
-            stitcher.add(col, patch)
-            assert stitcher.open_rows <= plan.size
-        finished = stitcher.finish_row()
-        assert finished is not None
-        rows.append(finished)
-    return torch.cat(rows, dim=1)
+def whole(plan: TilePlan) -> Panel:
+    return Panel(col_off=0, col_stop=plan.width, patches=range(len(plan.col_offs)))
+
+
+def reflected(offset: int, *, size: int, length: int) -> Tensor:
+    """Where the pixels of a patch come from."""
+    return torch.from_numpy(np.pad(np.arange(length), (size, size), 'reflect'))[
+        offset + size : offset + 2 * size
+    ]
+
+
+def stitch(
+    plan: TilePlan, scene: Tensor, *, blend: str, margin: int = 0, panels: Sequence[Panel] = ()
+) -> Tensor:
+    """Cut a scene into patches and join them."""
+    weighting = weigh_patches(plan, blend=blend, margin=margin)
+    stitched = torch.full_like(scene, torch.nan)
+    for panel in panels or (whole(plan),):
+        stitcher = RowStitcher(weighting, panel, [unchanged])
+        for row, row_off in enumerate(plan.row_offs):
+            rows = reflected(row_off, size=plan.size, length=plan.height)
+            for col in panel.patches:
+                cols = reflected(plan.col_offs[col], size=plan.size, length=plan.width)
+                stitcher.add(col, scene[:, rows][:, :, cols])
+                assert stitcher.open_rows <= plan.size
+            (finished,) = stitcher.finish_row() or ()
+            start, stop = weighting.rows.settled[row]
+            stitched[:, start:stop, panel.col_off : panel.col_stop] = finished
+    return stitched
 
 
 @settings(max_examples=100, deadline=None)
@@ -89,12 +96,11 @@ def test_crop_weights_sum_to_one_at_every_pixel(plan: TilePlan) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(plans(), st.data())
-def test_a_margin_has_no_weight_except_at_the_border(plan: TilePlan, data: st.DataObject) -> None:
+def test_a_margin_has_no_weight_at_the_border_either(plan: TilePlan, data: st.DataObject) -> None:
     margin = data.draw(st.integers(0, plan.overlap // 2))
     weights = axis_weights(plan.row_offs, size=plan.size, length=plan.height, margin=margin)
-    assert (weights[1:, :margin] == 0).all()
-    assert (weights[:-1, plan.size - margin :] == 0).all()
-    assert weights[0, 0] > 0
+    assert (weights[:, :margin] == 0).all()
+    assert (weights[:, plan.size - margin :] == 0).all()
 
 
 def test_weights_fall_over_the_overlap_as_half_a_hann_window() -> None:
@@ -106,45 +112,79 @@ def test_weights_fall_over_the_overlap_as_half_a_hann_window() -> None:
     assert (weights[1, 4:] == 1).all()
 
 
+@settings(max_examples=100, deadline=None)
+@given(plans(), st.sampled_from(['hann', 'crop']), st.data())
+def test_settled_rows_cover_the_tile_once_and_nothing_later_adds_to_them(
+    plan: TilePlan, blend: str, data: st.DataObject
+) -> None:
+    margin = data.draw(st.integers(0, plan.overlap // 2))
+    axis = weigh_patches(plan, blend=blend, margin=margin).rows
+    covered = [row for start, stop in axis.settled for row in range(start, stop)]
+    assert covered == list(range(plan.height))
+    for row, (_, stop) in enumerate(axis.settled):
+        assert all(first >= stop for first, _ in axis.spans[row + 1 :])
+
+
 @pytest.mark.parametrize('blend', ['hann', 'crop'])
 @settings(max_examples=30, deadline=None)
-@given(plan=plans())
-def test_patches_of_a_scene_give_the_scene_back(blend: str, plan: TilePlan) -> None:
+@given(plan=plans(), data=st.data())
+def test_patches_of_a_scene_give_the_scene_back(
+    blend: str, plan: TilePlan, data: st.DataObject
+) -> None:
+    margin = data.draw(st.integers(0, plan.overlap // 2))
     scene = torch.rand(2, plan.height, plan.width)
-    stitched = stitch(plan, scene, stitcher_for(plan, blend=blend))
+    stitched = stitch(plan, scene, blend=blend, margin=margin)
     torch.testing.assert_close(stitched, scene, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize('blend', ['hann', 'crop'])
+@settings(max_examples=30, deadline=None)
+@given(plan=plans(), data=st.data())
+def test_panels_change_no_bit(blend: str, plan: TilePlan, data: st.DataObject) -> None:
+    scene = torch.rand(2, plan.height, plan.width)
+    weighting = weigh_patches(plan, blend=blend, margin=0)
+    starts = plan.col_offs if blend == 'hann' else [start for start, _ in plan.keep_cols]
+    panels = cut_panels(
+        weighting.cols.spans,
+        [start for start in starts if 0 < start < plan.width],
+        length=plan.width,
+        max_width=data.draw(st.integers(1, plan.width)),
+    )
+    assert torch.equal(
+        stitch(plan, scene, blend=blend, panels=panels), stitch(plan, scene, blend=blend)
+    )
 
 
 def test_a_cropped_scene_is_given_back_bit_by_bit() -> None:
     plan = plan_tile(101, 67, size=32, overlap=9)
     scene = torch.rand(3, plan.height, plan.width)
-    assert torch.equal(stitch(plan, scene, stitcher_for(plan, blend='crop')), scene)
+    assert torch.equal(stitch(plan, scene, blend='crop'), scene)
 
 
 def test_what_has_no_weight_may_be_anything() -> None:
     plan = plan_tile(60, 60, size=32, overlap=8)
-    stitcher = stitcher_for(plan, blend='hann', margin=4)
+    weighting = weigh_patches(plan, blend='hann', margin=4)
+    stitcher = RowStitcher(weighting, whole(plan), [unchanged])
     spoilt = torch.ones(1, 32, 32)
     spoilt[:, :, 28:] = torch.nan
     spoilt[:, 28:, :] = torch.inf
     stitcher.add(0, spoilt)
-    rows = stitcher.finish_row()
-    assert rows is not None
+    (rows,) = stitcher.finish_row() or ()
     assert rows.isfinite().all()
 
 
-def test_rows_before_the_first_patch_have_no_scores() -> None:
+def test_rows_before_the_first_patch_have_no_values() -> None:
     plan = plan_tile(40, 10, size=10, overlap=0)
-    stitcher = stitcher_for(plan, blend='hann')
+    weighting = weigh_patches(plan, blend='hann', margin=0)
+    stitcher = RowStitcher(weighting, whole(plan), [unchanged, lambda scores: scores[:1] > 2])
     assert stitcher.finish_row() is None
     assert stitcher.open_rows == 0
     stitcher.add(0, torch.full((1, 10, 10), 3.0))
-    rows = stitcher.finish_row()
-    assert rows is not None
+    rows, large = stitcher.finish_row() or ()
     assert rows.shape == (1, 10, 10)
     assert (rows == 3).all()
-    left_out = stitcher.finish_row()
-    assert left_out is not None
+    assert large.all()
+    left_out, _ = stitcher.finish_row() or ()
     assert (left_out == 0).all()
 
 
@@ -153,7 +193,8 @@ def test_rows_before_the_first_patch_have_no_scores() -> None:
     [
         ((0,), 11, 0, 'do not cover 11 px'),
         ((1,), 5, 0, 'do not cover'),
-        ((0, 8), 18, 2, r'at most half of what neighbours share \(2 px\), got 2'),
+        ((-1, 7), 16, 2, 'without margins of 2 px do not cover'),
+        ((-2, 6), 14, 2, r'at most half of what neighbours share \(2 px\), got 2'),
         ((0, 12), 22, 0, 'at most half of what neighbours share'),
         ((0, 8), 18, -1, 'margin must be >= 0, got -1'),
     ],

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gersp_geo.tiling import TilePlan, plan_tile
+from gersp_geo.tiling import TilePlan, cut_panels, plan_tile
 
 
 @st.composite
@@ -43,11 +43,23 @@ def test_a_patch_keeps_only_what_it_reads(plan: TilePlan) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(plans())
-def test_patches_lie_inside_unless_the_tile_is_narrower(plan: TilePlan) -> None:
+def test_patches_reach_half_an_overlap_beyond_the_tile(plan: TilePlan) -> None:
+    half = plan.overlap // 2
     for offsets, length in ((plan.row_offs, plan.height), (plan.col_offs, plan.width)):
-        assert offsets[0] == 0
-        assert offsets[-1] == max(length - plan.size, 0)
-        assert len(offsets) == 1 or length > plan.size
+        assert offsets[0] == -half
+        assert offsets[-1] == max(length + half - plan.size, -half)
+
+
+@settings(max_examples=50, deadline=None)
+@given(plans())
+def test_a_kept_pixel_sees_half_an_overlap_around_it(plan: TilePlan) -> None:
+    half = plan.overlap // 2
+    for patch in plan.patches:
+        read, keep = patch.read, patch.keep
+        assert keep.row_off - read.row_off >= half
+        assert keep.col_off - read.col_off >= half
+        assert read.row_stop - keep.row_stop >= half
+        assert read.col_stop - keep.col_stop >= half
 
 
 @settings(max_examples=50, deadline=None)
@@ -60,9 +72,39 @@ def test_neighbours_share_at_least_the_overlap_and_only_the_last_more(plan: Tile
         assert (steps >= 1).all()
 
 
+@settings(max_examples=100, deadline=None)
+@given(plans(), st.data())
+def test_panels_cover_the_columns_once_and_know_their_patches(
+    plan: TilePlan, data: st.DataObject
+) -> None:
+    spans = plan.keep_cols
+    cuts = [start for start, _ in spans][1:]
+    panels = cut_panels(
+        spans, cuts, length=plan.width, max_width=data.draw(st.integers(1, plan.width))
+    )
+    covered = [col for panel in panels for col in range(panel.col_off, panel.col_stop)]
+    assert covered == list(range(plan.width))
+    for panel in panels:
+        touching = [
+            col
+            for col, (first, stop) in enumerate(spans)
+            if first < panel.col_stop and stop > panel.col_off
+        ]
+        assert list(panel.patches) == touching
+
+
+def test_panels_are_of_about_one_width() -> None:
+    spans = [(start, start + 10) for start in range(0, 100, 10)]
+    panels = cut_panels(spans, range(10, 100, 10), length=100, max_width=45)
+    assert [panel.width for panel in panels] == [30, 40, 30]
+    assert len(cut_panels(spans, range(10, 100, 10), length=100, max_width=100)) == 1
+    with pytest.raises(ValueError, match='max_width must be >= 1, got 0'):
+        cut_panels(spans, (), length=100, max_width=0)
+
+
 def test_the_number_of_patches_is_known_without_listing_them() -> None:
     plan = plan_tile(100, 65, size=64, overlap=16)
-    assert len(plan) == len(list(plan.patches)) == 4
+    assert len(plan) == len(list(plan.patches)) == 6
 
 
 @pytest.mark.parametrize(

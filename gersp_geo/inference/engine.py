@@ -1,36 +1,32 @@
-"""Carry a plan out: every row of pixels, then the finished map."""
+"""Carry a plan out: parts, and the finished maps."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack, closing
 from os import PathLike
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Literal
 
-import numpy as np
 from lightning.pytorch import LightningModule
-from numpy.typing import NDArray
 
 from .. import __version__
-from ..geoio.cog import create_map, finish_cog, write_rows
-from ..geoio.reading import open_reader
+from ..geoio.cog import OverviewResampling
+from ..geoio.mosaic import finish_map
+from ..geoio.reading import gdal_cache
 from ..geoio.styles import write_qml
 from ..records import Preprocessing
+from .costs import GDAL_CACHE
+from .forward import Averaging, Precision
+from .identity import FINGERPRINT_TAG, fingerprint, identify, running
+from .journal import Entry, Journal
 from .loading import Forward, LoadedModel, evaluating
 from .options import Blend, PredictionOptions
-from .outputs import OVERVIEW_RESAMPLING, Output, PredictionSummary, encode_rows, pixel_area_m2
-from .plan import PredictionPlan, prepare
-from .progress import progress_bar
-from .streaming import stitch_rows
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Tally:
-    """What was counted while a map was filled."""
-
-    valid_pixels: int
-    forwarded: int
-    class_pixels: NDArray[np.int64]
+from .outputs import Output, PredictionSummary
+from .parts import PartWriter, PlannedPart, add_counts, list_parts, locate, runs_of
+from .plan import PredictionPlan
+from .preparing import prepare
+from .progress import progress_bar, waiting
+from .streaming import make_scorer, stitch_panel
 
 
 def predict_geotiff(
@@ -46,32 +42,52 @@ def predict_geotiff(
     bands: tuple[int, ...] | None = None,
     preprocessing: Preprocessing | str | PathLike[str] | None = None,
     nodata: float | None = None,
+    area: str | PathLike[str] | None = None,
+    crs: str | None = None,
+    res: float | tuple[float, float] | None = None,
     output: Output | Literal['auto'] = 'auto',
+    probabilities: str | PathLike[str] | None = None,
+    probability_type: Literal['float32', 'uint8'] = 'float32',
+    overviews: OverviewResampling | Literal['auto'] = 'auto',
+    precision: Precision = 'float32',
+    channels_last: bool = False,
+    compile: bool = False,
+    averaging: Averaging = 'none',
     device: str = 'auto',
+    memory_limit: int | str = '1GiB',
+    threads: int | Literal['auto'] = 'auto',
     task_class: str | type[LightningModule] | None = None,
+    shard: str | None = None,
+    merge: bool = False,
     overwrite: bool = False,
     progress: bool = True,
 ) -> PredictionSummary:
     """Make a seamless map of a scene of any size, on the grid of the scene, in bounded memory.
 
-    The scene is cut into overlapping patches; probabilities (not logits) are blended with weights
-    that sum to 1 at every pixel, borders included. Where the scene is narrower than a patch, it is
-    reflected. Patches without any observation are not forwarded, and pixels without one enter the
-    model as the mean of their band and leave as nodata. The map is a Cloud Optimized GeoTIFF with
-    the scene's CRS and transform, and appears only when complete; a map of classes carries names
-    and colours, and a style for QGIS beside it.
+    The scene is cut into overlapping patches; outside its borders it is reflected, so that pixels
+    there see as much as all others. Probabilities (not logits) are blended with weights that sum to
+    1 at every pixel. Patches without any observation are not forwarded, and pixels without one
+    enter the model as the mean of their band and leave as nodata. The map is a Cloud Optimized
+    GeoTIFF with the scene's CRS and transform, and appears only when complete; a map of classes
+    carries names and colours, and a style for QGIS beside it.
+
+    Finished parts lie in a hidden folder beside the map until it is complete. After a stop, even by
+    a power cut, the same call goes on where it was, and the map is the same to the byte. A call that
+    differs is refused.
 
     Args:
-        model: Lightning checkpoint of a task, or a module or function from images (B, C, H, W) to
-            logits or values (B, K, H, W). One logit means two classes. A module is moved to
-            *device*. One patch of zeros is forwarded first, to learn K and to fail early.
-        source: Any raster that GDAL reads.
+        model: Lightning checkpoint of a task, ONNX graph, or a module or function from images
+            (B, C, H, W) to logits or values (B, K, H, W). One logit means two classes. A module is
+            moved to *device*. One patch of zeros is forwarded first, to learn K and to fail early.
+        source: Any raster that GDAL reads. Blocks that a sparse GeoTIFF does not store hold no
+            observation.
         destination: GeoTIFF to write.
         size: Side of a patch in pixels.
-        overlap: Pixels that neighbouring patches share, in [0, size).
+        overlap: Pixels that neighbouring patches share, in [0, size). Twice the receptive radius of
+            the model makes the result independent of how the scene is cut.
         blend: 'hann' fades over what neighbours share, 'crop' cuts in the middle.
-        margin: Pixels at the sides of a patch that get no weight, in [0, overlap / 2], except at
-            the border of the scene.
+        margin: With 'hann', pixels at the sides of a patch that get no weight, in
+            [0, overlap / 2].
         batch_size: Patches per forward pass. 'auto' takes as many as make 4 megapixels on an
             accelerator, 1 on a CPU (2**22 and 2**20), at least one.
         bands: 1-based bands of the scene in the model's order. None selects them by the names in
@@ -80,45 +96,53 @@ def predict_geotiff(
             checkpoint has one, which it replaces.
         nodata: Value that means "no observation" if all bands have it, besides what the scene says
             itself. None takes that of the record where the scene has none.
+        area: Vector file, in any CRS, of the polygons to predict; what lies outside is nodata, and
+            read only as far as patches reach over.
+        crs: Coordinate reference system to predict in; None means the scene's own. The scene is
+            resampled bilinearly.
+        res: Pixel size to predict at, in units of that system; None means the scene's own.
         output: 'classes' (unsigned integers), 'probabilities' (one band per class) or 'values'
             (what the model returns, such as a regression). 'auto' means values for a pixelwise
             regression, probabilities for a multi-label task, else classes.
+        probabilities: A second GeoTIFF to write, of probabilities, beside a map of classes.
+        probability_type: Store probabilities as 'float32', or as 'uint8' in steps of 1 / 254.
+        overviews: How overviews are made: 'nearest', 'mode' (of classes) or 'average' (of
+            quantities). 'auto' means mode for classes and average for quantities.
+        precision: 'bfloat16' computes in mixed precision.
+        channels_last: Whether images lie in memory with bands last.
+        compile: Whether to compile the model.
+        averaging: Average over 4 'flips' of each patch, or over these and their transposes
+            ('rotations').
         device: 'auto' takes an accelerator if there is one; else a name that torch knows.
+        memory_limit: Memory for what grows with the width of the scene, as bytes or as text such as
+            '512MiB', on the host and on an accelerator each. Wider scenes are cut into panels, with
+            the same result. Batches, and what the model itself needs, come on top.
+        threads: Threads that read, and that compress. 'auto' means one per core, 8 at most.
         task_class: Class of the checkpoint's task, or its import path, where the record lacks it
             or names one outside torchgeo and this package.
-        overwrite: Whether an existing map may be replaced.
+        shard: Predict a share of the parts only, such as '0/3', the first of three; processes on
+            one file system may work on different shards at a time.
+        merge: Make the map of the parts that shards have finished, and predict nothing.
+        overwrite: Whether existing maps may be replaced, and an interrupted prediction begun anew.
         progress: Whether to show a progress bar on the standard error stream.
 
     Returns:
         What was produced, with the area of every class.
 
     Raises:
-        FileExistsError: If *destination* exists and *overwrite* is false.
+        FileExistsError: If a map exists and *overwrite* is false.
         FileNotFoundError: If a file does not exist.
         ValueError: If an argument is out of range, a file is of another kind, or bands, classes or
             shapes do not fit.
-        OSError: If the scene is damaged somewhere.
+        OSError: If the scene is damaged somewhere, or the disk is full.
     """
-    options = PredictionOptions(
-        size=size,
-        overlap=overlap,
-        blend=blend,
-        margin=margin,
-        batch_size=batch_size,
-        bands=bands,
-        preprocessing=preprocessing,
-        nodata=nodata,
-        output=output,
-        device=device,
-        task_class=task_class,
-        overwrite=overwrite,
-    )
+    options = PredictionOptions.of(locals())
     loaded, plan = prepare(model, source, destination, options)
     return run_plan(loaded, plan, progress=progress)
 
 
 def run_plan(loaded: LoadedModel, plan: PredictionPlan, *, progress: bool) -> PredictionSummary:
-    """Carry a plan out.
+    """Carry a plan out, from where an earlier run was stopped.
 
     Args:
         loaded: The model that was planned for.
@@ -127,58 +151,120 @@ def run_plan(loaded: LoadedModel, plan: PredictionPlan, *, progress: bool) -> Pr
 
     Returns:
         What was produced.
+
+    Raises:
+        FileExistsError: If the map exists and may not be replaced.
+        ValueError: If there are parts of another prediction, or shards that are not done.
+        OSError: If a file cannot be read or written.
     """
     started = perf_counter()
-    final = Path(plan.destination)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=final.parent, prefix=f'.{final.stem}.', suffix='.partial') as own:
-        unfinished = Path(own, 'rows.tif')
-        tally = _fill_map(unfinished, loaded, plan, progress=progress)
-        finish_cog(
-            unfinished,
-            final,
-            overview_resampling=OVERVIEW_RESAMPLING[plan.output],
-            overwrite=plan.overwrite,
-        )
-    if plan.output == 'classes':
-        write_qml(final, plan.layout.class_names, plan.layout.class_colors)
+    planned = list_parts(plan)
+    folder = work_folder(plan.destination)
+    header = identify(loaded, plan) | running(plan)
+    name = 'parts' if plan.shard is None else f'shard-{plan.shard[0]}-of-{plan.shard[1]}'
+    anew = plan.overwrite and not plan.merge
+    with Journal.open(folder, header, name=name, overwrite=anew) as journal:
+        before = journal.entries()
+        try:
+            if not plan.merge:
+                _predict(loaded, plan, _share(planned, plan, before), journal, progress=progress)
+        finally:
+            entries = journal.entries()
+            if not entries:
+                # nothing that another call could go on from
+                journal.remove()
+        predicted = perf_counter()
+        if plan.shard is None:
+            with waiting('overviews and the final file', shown=progress):
+                _finish(loaded, plan, planned, journal, entries)
+            journal.remove()
+    counts = add_counts(plan, [entry.counts for entry in entries.values()])
     return PredictionSummary(
         destination=plan.destination,
-        pixels=plan.pixels_kept,
-        valid_pixels=tally.valid_pixels,
-        patches=len(plan.tiles),
-        forwarded=tally.forwarded,
+        complete=plan.shard is None,
+        pixels=plan.tiles.height * plan.tiles.width,
+        valid_pixels=counts.valid_pixels,
+        patches=plan.costs.patches,
+        forwarded=counts.forwarded,
         seconds=perf_counter() - started,
+        seconds_finishing=perf_counter() - predicted,
+        parts=len(entries) - len(before),
+        parts_before=len(before),
         class_names=plan.layout.class_names,
-        class_pixels=tuple(int(count) for count in tally.class_pixels),
-        pixel_area_m2=pixel_area_m2(plan.header),
+        class_pixels=counts.class_pixels,
+        class_areas_m2=counts.class_areas_m2 or None,
     )
 
 
-def _fill_map(
-    unfinished: Path, loaded: LoadedModel, plan: PredictionPlan, *, progress: bool
-) -> _Tally:
-    """Predict all rows into an intermediate file, and count what they hold."""
-    valid_pixels = forwarded = 0
-    class_pixels = np.zeros(len(plan.layout.class_names), dtype=np.int64)
-    with (
-        open_reader(plan.source) as src,
-        create_map(unfinished, plan.layout, tags=_provenance(loaded, plan)) as dst,
-        evaluating(loaded.forward),
-        progress_bar(plan, shown=progress) as advance,
-    ):
-        for rows in stitch_rows(src, loaded, plan):
-            # rows that are never written are nodata
-            if rows.scores is not None:
-                pixels = encode_rows(
-                    rows.scores, rows.valid, output=plan.output, layout=plan.layout
-                )
-                write_rows(dst, rows.row_off, pixels)
-                class_pixels += _count_classes(pixels, classes=len(class_pixels))
-            valid_pixels += int(rows.valid.sum())
-            forwarded += rows.forwarded
-            advance(rows.patches)
-    return _Tally(valid_pixels=valid_pixels, forwarded=forwarded, class_pixels=class_pixels)
+def _share(
+    planned: Sequence[PlannedPart], plan: PredictionPlan, done: Collection[int]
+) -> list[PlannedPart]:
+    """Choose the parts that are to be predicted."""
+    index, count = plan.shard or (0, 1)
+    # neighbours belong together: rows between them need not be forwarded twice
+    mine = planned[index * len(planned) // count : (index + 1) * len(planned) // count]
+    return [part for part in mine if part.number not in done]
+
+
+def _predict(
+    loaded: LoadedModel,
+    plan: PredictionPlan,
+    parts: Sequence[PlannedPart],
+    journal: Journal,
+    *,
+    progress: bool,
+) -> None:
+    """Predict parts."""
+    with ExitStack() as stack:
+        stack.enter_context(gdal_cache(GDAL_CACHE))
+        stack.enter_context(evaluating(loaded.forward))
+        pixels = sum((part.row_stop - part.row_off) * part.panel.width for part in parts)
+        advance = stack.enter_context(progress_bar(pixels, shown=progress))
+        writer = stack.enter_context(PartWriter(plan, journal))
+        scorer = make_scorer(loaded, plan)
+        for run in runs_of(parts):
+            of_row = {row: part for part in run for row in part.rows}
+            rows = range(run[0].rows.start, run[-1].rows.stop)
+            with closing(stitch_panel(scorer, plan, run[0].panel, rows)) as finished:
+                for some in finished:
+                    writer.add(of_row[some.row], some)
+                    advance(some.height * run[0].panel.width)
+
+
+def _finish(
+    loaded: LoadedModel,
+    plan: PredictionPlan,
+    planned: Sequence[PlannedPart],
+    journal: Journal,
+    entries: dict[int, Entry],
+) -> None:
+    """Turn parts into maps."""
+    if missing := len(planned) - len(entries):
+        raise ValueError(
+            f'{missing} of {len(planned)} parts of {plan.destination} are not there yet; let every '
+            'shard finish, then merge again'
+        )
+    tags = _provenance(loaded, plan)
+    for number, made in enumerate(plan.maps):
+        finish_map(
+            locate(planned, entries, journal, number),
+            made.destination,
+            made.layout,
+            tags,
+            overview_resampling=made.overviews,
+            work=journal.folder,
+            # from an earlier call that was stopped between this map and the next
+            overwrite=plan.overwrite or number < len(plan.maps) - 1,
+            threads=plan.threads,
+        )
+        if made.output == 'classes':
+            write_qml(made.destination, made.layout.class_names, made.layout.class_colors)
+
+
+def work_folder(destination: str | PathLike[str]) -> Path:
+    """Name the hidden folder in which the parts of a map lie until it is complete."""
+    final = Path(destination)
+    return final.with_name(f'.{final.name}.parts')
 
 
 def _provenance(loaded: LoadedModel, plan: PredictionPlan) -> dict[str, str]:
@@ -191,13 +277,6 @@ def _provenance(loaded: LoadedModel, plan: PredictionPlan) -> dict[str, str]:
         'PATCH_MARGIN': str(plan.margin),
         'BLEND': plan.blend,
         'INPUT_BANDS': ','.join(map(str, plan.bands)),
+        FINGERPRINT_TAG: fingerprint(identify(loaded, plan)),
     }
     return tags if loaded.sha256 is None else tags | {'MODEL_SHA256': loaded.sha256}
-
-
-def _count_classes(pixels: NDArray[np.generic], *, classes: int) -> NDArray[np.int64]:
-    """Count pixels per class; none if the map holds no classes."""
-    if classes == 0:
-        return np.zeros(0, dtype=np.int64)
-    indices = pixels.ravel().astype(np.intp)
-    return np.bincount(indices, minlength=classes)[:classes]

@@ -1,35 +1,73 @@
 """The options of a prediction, checked as far as neither model nor scene is needed."""
 
-from dataclasses import dataclass
+import os
+import re
+from dataclasses import dataclass, fields
 from os import PathLike
-from typing import Literal
+from typing import Any, Literal, Self
 
 from lightning.pytorch import LightningModule
 
+from ..geoio.cog import OverviewResampling
 from ..records import Preprocessing
 from ..tiling import plan_tile
+from .forward import VIEWS, Averaging, Precision
 from .outputs import Output
 
 type Blend = Literal['hann', 'crop']
 """Fade between neighbours over what they share, or cut in the middle of it."""
+
+_CHOICES: dict[str, tuple[object, ...]] = {
+    'blend': ('hann', 'crop'),
+    'output': ('auto', 'classes', 'probabilities', 'values'),
+    'probability_type': ('float32', 'uint8'),
+    'precision': ('float32', 'bfloat16'),
+    'averaging': tuple(VIEWS),
+    'overviews': ('auto', 'nearest', 'mode', 'average'),
+}
+
+_UNITS = {'': 1, 'K': 2**10, 'M': 2**20, 'G': 2**30, 'T': 2**40}
+_SIZE = re.compile(r'\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionOptions:
     """The keyword arguments of :func:`gersp_geo.inference.predict_geotiff`."""
 
-    size: int
-    overlap: int
-    blend: Blend
-    margin: int
-    batch_size: int | Literal['auto']
-    bands: tuple[int, ...] | None
-    preprocessing: Preprocessing | str | PathLike[str] | None
-    nodata: float | None
-    output: Output | Literal['auto']
-    device: str
-    task_class: str | type[LightningModule] | None
-    overwrite: bool
+    size: int = 512
+    overlap: int = 64
+    blend: Blend = 'hann'
+    margin: int = 0
+    batch_size: int | Literal['auto'] = 'auto'
+    bands: tuple[int, ...] | None = None
+    preprocessing: Preprocessing | str | PathLike[str] | None = None
+    nodata: float | None = None
+    area: str | PathLike[str] | None = None
+    crs: str | None = None
+    res: float | tuple[float, float] | None = None
+    output: Output | Literal['auto'] = 'auto'
+    probabilities: str | PathLike[str] | None = None
+    probability_type: Literal['float32', 'uint8'] = 'float32'
+    overviews: OverviewResampling | Literal['auto'] = 'auto'
+    precision: Precision = 'float32'
+    channels_last: bool = False
+    compile: bool = False
+    averaging: Averaging = 'none'
+    device: str = 'auto'
+    memory_limit: int | str = '1GiB'
+    threads: int | Literal['auto'] = 'auto'
+    task_class: str | type[LightningModule] | None = None
+    overwrite: bool = False
+    shard: str | None = None
+    merge: bool = False
+    part_pixels: int = 2**22
+    """Pixels of a file on the way to the map, at least: smaller ones cost more than they hold."""
+
+    @classmethod
+    def of(cls, arguments: dict[str, Any]) -> Self:
+        """Take the options among the arguments of a function."""
+        names = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in arguments.items() if name in names})
 
     def __post_init__(self) -> None:
         """Check what depends on neither model nor raster.
@@ -37,18 +75,92 @@ class PredictionOptions:
         Raises:
             ValueError: If a value is out of range.
         """
-        if self.blend not in ('hann', 'crop'):
-            raise ValueError(f"blend must be 'hann' or 'crop', got {self.blend!r}")
-        if self.output not in ('auto', 'classes', 'probabilities', 'values'):
-            raise ValueError(
-                "output must be 'auto', 'classes', 'probabilities' or 'values', "
-                f'got {self.output!r}'
-            )
-        if self.batch_size != 'auto' and self.batch_size < 1:
-            raise ValueError(f"batch_size must be >= 1 or 'auto', got {self.batch_size}")
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                *others, last = (repr(choice) for choice in choices)
+                raise ValueError(f'{name} must be {", ".join(others)} or {last}, got {value!r}')
+        for name in ('batch_size', 'threads'):
+            value = getattr(self, name)
+            if value != 'auto' and value < 1:
+                raise ValueError(f"{name} must be >= 1 or 'auto', got {value}")
         # raises on its own for size and overlap
         plan_tile(1, 1, size=self.size, overlap=self.overlap)
         if not 0 <= 2 * self.margin <= self.overlap:
             raise ValueError(
                 f'margin must be in [0, overlap / 2={self.overlap / 2:g}], got {self.margin}'
             )
+        if self.probabilities is not None and self.output not in ('auto', 'classes'):
+            raise ValueError(
+                f'probabilities names a second map beside one of classes, got output={self.output!r}'
+            )
+        parse_bytes(self.memory_limit)
+        if self.shard is not None:
+            parse_shard(self.shard)
+            if self.overwrite or self.merge:
+                raise ValueError(
+                    'shard goes with neither overwrite nor merge: shards share their parts; remove '
+                    'the folder of an old prediction first, and merge when all shards are done'
+                )
+
+    @property
+    def memory_bytes(self) -> int:
+        """The limit of memory in bytes."""
+        return parse_bytes(self.memory_limit)
+
+    @property
+    def thread_count(self) -> int:
+        """Threads that read, and that compress."""
+        if self.threads != 'auto':
+            return self.threads
+        return min(usable_cores(), _MOST_THREADS)
+
+
+# more readers than this wait for each other more than for the disk
+_MOST_THREADS = 8
+
+
+def usable_cores() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def parse_shard(shard: str) -> tuple[int, int]:
+    """Read which share of a prediction is meant.
+
+    Args:
+        shard: Such as '0/3', the first of three.
+
+    Returns:
+        Number of the shard, from 0, and number of shards.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    index, _, count = shard.partition('/')
+    if index.isdecimal() and count.isdecimal() and int(index) < int(count):
+        return int(index), int(count)
+    raise ValueError(f"shard must be 'i/n' with i in [0, n), such as '0/3', got {shard!r}")
+
+
+def parse_bytes(limit: int | str) -> int:
+    """Read a number of bytes.
+
+    Args:
+        limit: A number, or text such as '1GiB', '512 MiB', '2G'; units are powers of 1024.
+
+    Returns:
+        Bytes, > 0.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    found = _SIZE.fullmatch(str(limit))
+    count = int(float(found[1]) * _UNITS[found[2].upper()]) if found else 0
+    if count < 1:
+        raise ValueError(
+            f"memory_limit must be a number of bytes or text such as '1GiB', got {limit!r}"
+        )
+    return count

@@ -13,13 +13,20 @@ from ..geoio.cog import MapLayout, OverviewResampling
 from ..geoio.reading import RasterHeader
 from ..geoio.styles import check_legend
 from ..records import Preprocessing
+from ..stitching import Encode
 
 type Output = Literal['classes', 'probabilities', 'values']
 """Index of the best class, probability of every class, or what a regression returns."""
 
+# a probability in a byte: 0 to 254, so that 255 is left for nodata
+PROBABILITY_STEPS = 254
+
 # as many class indices as fit beside one value for nodata
 _MAX_UINT8_CLASSES = 255
 _MAX_UINT16_CLASSES = 65535
+
+# Pixels whose scores of one channel, and what is compared, stay in the cache of a core
+_CACHED = 2**15
 
 OVERVIEW_RESAMPLING: dict[Output, OverviewResampling] = {
     'classes': 'mode',
@@ -35,6 +42,9 @@ class PredictionSummary:
     destination: str
     """The map."""
 
+    complete: bool
+    """Whether the map is made; shards leave that to whoever merges them."""
+
     pixels: int
     """Pixels of the map."""
 
@@ -48,7 +58,16 @@ class PredictionSummary:
     """Patches given to the model; the others hold no observation."""
 
     seconds: float
-    """Time from the first read to the finished file."""
+    """Time from the first read to the finished files."""
+
+    seconds_finishing: float
+    """The part of it that overviews and the final files took."""
+
+    parts: int
+    """Parts that were predicted now."""
+
+    parts_before: int
+    """Parts that an earlier run, or other shards, had finished."""
 
     class_names: tuple[str, ...] = ()
     """Names of the classes; empty unless the map holds classes."""
@@ -56,36 +75,39 @@ class PredictionSummary:
     class_pixels: tuple[int, ...] = ()
     """Per class: number of pixels."""
 
-    pixel_area_m2: float | None = None
-    """Area of a pixel in the map's projection; None unless the CRS is projected."""
-
-    @property
-    def class_areas_m2(self) -> tuple[float, ...] | None:
-        """Per class: area in square metres; None unless the CRS is projected."""
-        if self.pixel_area_m2 is None:
-            return None
-        return tuple(count * self.pixel_area_m2 for count in self.class_pixels)
+    class_areas_m2: tuple[float, ...] | None = None
+    """Per class: area in square metres, on the ellipsoid where the CRS is geographic; None without
+    a CRS that tells."""
 
     def __str__(self) -> str:
         """Lay the summary out for a terminal."""
         speed = self.pixels / 1e6 / max(self.seconds, 1e-9)
         lines = [
-            f'map      {self.destination}',
+            f'map      {self.destination}'
+            + ('' if self.complete else ' (parts only, not merged yet)'),
             f'pixels   {self.pixels:,} ({self.valid_pixels:,} with an observation)',
             f'patches  {self.patches:,} ({self.forwarded:,} forwarded)',
             f'time     {self.seconds:.1f} s ({speed:.2f} Mpx/s)',
+            f'         of which {self.seconds_finishing:.1f} s for overviews and the final file',
         ]
+        if self.parts_before:
+            lines.insert(1, f'parts    {self.parts} now, {self.parts_before} done before')
         areas = self.class_areas_m2 or (None,) * len(self.class_pixels)
         width = max((len(name) for name in self.class_names), default=0)
         for name, count, area in zip(self.class_names, self.class_pixels, areas, strict=True):
             share = 100 * count / max(self.valid_pixels, 1)
-            extent = '' if area is None else f'  {area:,.0f} m2'
+            extent = '' if area is None else f'  {area:,.0f} m2 = {area / 1e4:,.2f} ha'
             lines.append(f'  {name:<{width}}  {count:>13,} px  {share:5.1f} %{extent}')
         return '\n'.join(lines)
 
 
 def layout_map(
-    header: RasterHeader, preprocessing: Preprocessing, *, output: Output, channels: int
+    header: RasterHeader,
+    preprocessing: Preprocessing,
+    *,
+    output: Output,
+    channels: int,
+    probability_type: Literal['float32', 'uint8'] = 'float32',
 ) -> MapLayout:
     """Decide type, nodata value and legend of a map on the grid of a raster.
 
@@ -94,10 +116,12 @@ def layout_map(
         preprocessing: Says the names and colours of the classes.
         output: Kind of map.
         channels: Scores per pixel that the model returns.
+        probability_type: 'uint8' stores probabilities in steps of 1 / 254.
 
     Returns:
         Unsigned integers for classes: one byte up to 255 classes, then two; the largest value is
-        nodata. 32-bit floats with NaN for nodata otherwise, one band per channel.
+        nodata. Otherwise one band per channel: 32-bit floats with NaN for nodata, or bytes with 255
+        for nodata and a scale of 1 / 254.
 
     Raises:
         ValueError: If the record names another number of classes than the model returns, or its
@@ -123,42 +147,105 @@ def layout_map(
     if is_classes:
         return layout
     bands = _band_names(preprocessing, output=output, channels=channels)
-    return replace(
+    quantities = replace(
         layout, dtype='float32', nodata=float('nan'), descriptions=bands, class_colors=()
     )
+    if output == 'probabilities' and probability_type == 'uint8':
+        return replace(quantities, dtype='uint8', nodata=255, scale=1 / PROBABILITY_STEPS)
+    return quantities
 
 
-def encode_rows(
-    scores: Tensor, valid: NDArray[np.bool_], *, output: Output, layout: MapLayout
-) -> NDArray[np.generic]:
-    """Turn blended scores into map values.
+def encoder_for(output: Output, layout: MapLayout) -> Encode:
+    """Choose how blended scores become the values of a map, on the device.
 
     Args:
-        scores: Probabilities or values, shape (C, rows, width). A single probability is that of
-            the second of two classes.
-        valid: Where there is an observation, shape (rows, width).
         output: Kind of map.
         layout: Says type and nodata value.
 
     Returns:
-        Map values, shape (bands, rows, width); nodata where *valid* is False.
+        From probabilities, logits or values (C, rows, cols) to map values (bands, rows, cols). A
+        single probability is that of the second of two classes.
     """
     if output == 'classes':
-        best = scores >= 0.5 if len(scores) == 1 else scores.argmax(dim=0, keepdim=True)
-        # narrowed before it leaves the device; torch computes little in unsigned 16 bits
-        narrow = best.to(torch.uint8 if layout.dtype == 'uint8' else torch.int32)
-        pixels = narrow.cpu().numpy().astype(layout.dtype, copy=False)
+        return _encode_classes
+    return _encode_bytes if layout.dtype == 'uint8' else _encode_floats
+
+
+def to_map(
+    values: Tensor, valid: NDArray[np.bool_] | None, layout: MapLayout
+) -> NDArray[np.generic]:
+    """Bring values to the host, and mark what is no observation.
+
+    Args:
+        values: Of an encoder, shape (bands, rows, cols); may be changed.
+        valid: Where there is an observation, shape (rows, cols); None means everywhere.
+        layout: Says type and nodata value.
+
+    Returns:
+        Shape (bands, rows, cols).
+    """
+    pixels = values.cpu().numpy().astype(layout.dtype, copy=False)
+    if valid is not None:
+        pixels[:, ~valid] = np.asarray(layout.nodata, dtype=layout.dtype)
+    return pixels
+
+
+def _encode_classes(scores: Tensor) -> Tensor:
+    """Find the best class; narrowed before it leaves the device."""
+    if len(scores) == 1:
+        return (scores >= 0.5).to(torch.uint8)
+    return best_channel(scores)[None]
+
+
+def _encode_bytes(scores: Tensor) -> Tensor:
+    """Quantise probabilities."""
+    return (scores * PROBABILITY_STEPS).round().to(torch.uint8)
+
+
+def _encode_floats(scores: Tensor) -> Tensor:
+    """Keep values as they are, in memory of their own."""
+    return scores.clone()
+
+
+def best_channel(scores: Tensor) -> Tensor:
+    """Find the channel with the largest score, the first of several.
+
+    Args:
+        scores: Shape (C, rows, cols).
+
+    Returns:
+        Its index, shape (rows, cols): uint8 if it fits, else int32.
+
+    Raises:
+        ValueError: If a score is NaN.
+    """
+    small = len(scores) <= 256
+    kind = torch.uint8 if small else torch.int32
+    if scores.device.type != 'cpu':
+        best, index = scores.max(dim=0)
+        index = index.to(kind)
     else:
-        pixels = scores.float().cpu().numpy()
-    return np.where(valid, pixels, np.asarray(layout.nodata, dtype=layout.dtype))
+        best, index = _best_on_cpu(scores, kind)
+    if bool(best.isnan().any()):
+        raise ValueError('the model returned NaN for a pixel with an observation nearby')
+    return index
 
 
-def pixel_area_m2(header: RasterHeader) -> float | None:
-    """Compute the area of a pixel in square metres of the projection; None without one."""
-    if header.crs is None or not header.crs.is_projected:
-        return None
-    metres_per_unit = float(header.crs.linear_units_factor[1])
-    return abs(header.transform.determinant) * metres_per_unit**2
+def _best_on_cpu(scores: Tensor, kind: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Compare channel by channel, a few rows at a time: argmax over them takes ten times as long."""
+    best = torch.empty(scores.shape[1:], dtype=scores.dtype)
+    index = torch.zeros(scores.shape[1:], dtype=kind)
+    step = max(1, _CACHED // max(scores.shape[2], 1))
+    for start in range(0, scores.shape[1], step):
+        rows = slice(start, start + step)
+        found, place = best[rows], index[rows]
+        found.copy_(scores[0, rows])
+        for channel in range(1, len(scores)):
+            candidate = scores[channel, rows]
+            place.masked_fill_(candidate > found, channel)
+            # NaN stays
+            torch.maximum(found, candidate, out=found)
+    return best, index
 
 
 def _class_names(preprocessing: Preprocessing, *, classes: int) -> tuple[str, ...]:

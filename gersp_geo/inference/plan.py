@@ -1,27 +1,51 @@
-"""Decide everything about a prediction before a pixel is read."""
+"""What a prediction will do: a record that everything else carries out."""
 
-from dataclasses import dataclass
-from os import PathLike, fspath
-from pathlib import Path
-from typing import Literal
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 
 import numpy as np
-import torch
-from lightning.pytorch import LightningModule
-from torch import nn
+from numpy.typing import NDArray
 
-from ..geoio.cog import MapLayout
-from ..geoio.reading import RasterHeader, read_header
-from ..records import Preprocessing
-from ..tiling import TilePlan, plan_tile
-from .loading import Forward, LoadedModel, evaluating, load_model
-from .options import Blend, PredictionOptions
-from .outputs import Output, layout_map
-from .selection import select_bands
+from ..geoio.alignment import open_scene
+from ..geoio.areas import Area
+from ..geoio.cells import CellGrid, plan_cells
+from ..geoio.cog import MapLayout, OverviewResampling
+from ..geoio.reading import RasterHeader, Reader
+from ..records import Panel
+from ..stitching import Weighting
+from ..tiling import TilePlan
+from .costs import Costs
+from .forward import Averaging, Precision
+from .options import Blend
+from .outputs import Output
 
-# Pixels per batch for batch_size='auto': 16 patches of 512 px keep an accelerator busy; on a CPU,
-# whose cores share the work within a patch, 4 do.
-_AUTO_PIXELS = {'accelerator': 2**22, 'cpu': 2**20}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapPlan:
+    """One map that is made."""
+
+    output: Output
+    """Kind of map."""
+
+    destination: str
+    """File."""
+
+    layout: MapLayout
+    """Type and legend."""
+
+    overviews: OverviewResampling
+    """How overviews are made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneGrid:
+    """The grid on which a scene is seen."""
+
+    crs: str | None = None
+    """Coordinate reference system asked for; None means the scene's own."""
+
+    res: float | tuple[float, float] | None = None
+    """Resolution asked for; None means the scene's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,20 +55,38 @@ class PredictionPlan:
     source: str
     """The scene."""
 
-    destination: str
-    """The map."""
+    grid: SceneGrid
+    """The grid asked for."""
 
     header: RasterHeader
-    """Header of the scene."""
+    """Header of the scene on that grid."""
 
     tiles: TilePlan
-    """How the scene is cut."""
+    """How the scene is cut into patches."""
+
+    weighting: Weighting = field(repr=False)
+    """How patches are joined."""
+
+    panels: tuple[Panel, ...]
+    """Columns that are finished together, one after the other."""
+
+    rows_per_part: int
+    """Rows of patches whose pixels make one file on the way to the map."""
 
     bands: tuple[int, ...]
     """1-based bands of the scene, in the model's order."""
 
     nodata: float | None
     """Value that means "no observation" besides what the scene says itself."""
+
+    stored: NDArray[np.bool_] | None = field(repr=False)
+    """Per block of the scene: whether the file holds it; None means all, or that it is not known."""
+
+    area: Area | None = field(repr=False)
+    """What is of interest; None means all."""
+
+    area_sha256: str | None
+    """Checksum of the file that says so."""
 
     blend: Blend
     """How overlapping patches are joined."""
@@ -58,224 +100,86 @@ class PredictionPlan:
     device: str
     """Where the model runs."""
 
-    output: Output
-    """Kind of map."""
+    precision: Precision
+    """Type in which it computes."""
+
+    averaging: Averaging
+    """Views of a patch that are averaged."""
+
+    channels_last: bool
+    """Whether images lie in memory with bands last."""
+
+    threads: int
+    """Threads that read, and that compress."""
+
+    maps: tuple[MapPlan, ...]
+    """What is written, the map asked for first."""
 
     channels: int
     """Scores per pixel that the model returns."""
 
-    layout: MapLayout
-    """Type and legend of the map."""
+    costs: Costs
+    """What it will cost."""
+
+    shard: tuple[int, int] | None
+    """Share of the parts that is predicted: number, from 0, and number of shares; None means all."""
+
+    merge: bool
+    """Whether nothing is predicted, but the map is made of parts that are there."""
 
     overwrite: bool
-    """Whether an existing map may be replaced."""
+    """Whether existing maps may be replaced."""
 
     @property
-    def pixels_kept(self) -> int:
-        """Pixels of the map."""
-        return self.tiles.height * self.tiles.width
+    def destination(self) -> str:
+        """The map asked for."""
+        return self.maps[0].destination
 
     @property
-    def pixels_forwarded(self) -> int:
-        """Pixels given to the model if no patch is empty; overlaps count as often as they meet."""
-        return len(self.tiles) * self.tiles.size**2
+    def output(self) -> Output:
+        """Kind of that map."""
+        return self.maps[0].output
 
     @property
-    def bytes_read(self) -> int:
-        """Bytes of pixels given out by the reader, uncompressed."""
-        return self.pixels_forwarded * len(self.bands) * np.dtype(self.header.dtype).itemsize
+    def layout(self) -> MapLayout:
+        """Type and legend of that map."""
+        return self.maps[0].layout
 
     @property
-    def bytes_written(self) -> int:
-        """Bytes of the map before compression, without overviews."""
-        bands = len(self.layout.descriptions)
-        return self.pixels_kept * bands * np.dtype(self.layout.dtype).itemsize
+    def host_bytes(self) -> int:
+        """Most memory that the process will occupy beyond what it does when planning."""
+        return self.costs.host_bytes
 
-    @property
-    def stitch_bytes(self) -> int:
-        """Most bytes that open rows of scores occupy, float32."""
-        return self.channels * self.tiles.size * max(self.tiles.width, self.tiles.size) * 4
+    def open(self) -> AbstractContextManager[Reader]:
+        """Open the scene on the grid of the plan; every thread needs its own."""
+        return open_scene(self.source, crs=self.grid.crs, res=self.grid.res, nodata=self.nodata)
+
+    def cells(self, panel: Panel) -> CellGrid:
+        """Cut what a panel reads into cells."""
+        offsets = [self.tiles.col_offs[col] for col in panel.patches]
+        return plan_cells(
+            self.header,
+            col_off=max(min(offsets), 0),
+            col_stop=min(max(offsets) + self.tiles.size, self.tiles.width),
+        )
 
     def __str__(self) -> str:
         """Lay the plan out for a terminal."""
         tiles, rows, cols = self.tiles, len(self.tiles.row_offs), len(self.tiles.col_offs)
-        factor = self.pixels_forwarded / self.pixels_kept
         lines = {
             'scene': f'{self.source}: {tiles.height:,} x {tiles.width:,} px, {self.header.dtype}',
             'bands': ', '.join(map(str, self.bands)),
-            'map': f'{self.destination}: {self.output}, {len(self.layout.descriptions)} band(s), '
-            f'{self.layout.dtype}',
+        }
+        for number, made in enumerate(self.maps):
+            lines['and map' if number else 'map'] = (
+                f'{made.destination}: {made.output}, {len(made.layout.descriptions)} band(s), '
+                f'{made.layout.dtype}'
+            )
+        lines |= {
             'patches': f'{len(tiles):,} = {rows:,} rows x {cols:,} columns of {tiles.size} px, '
             f'overlap {tiles.overlap}, {self.blend}, margin {self.margin}',
-            'forwarded': f'{self.pixels_forwarded:,} px, {factor:.2f} times the scene',
-            'batches': f'up to {self.batch_size} patches on {self.device}',
-            'read': f'{_readable(self.bytes_read)} at most, uncompressed',
-            'written': f'{_readable(self.bytes_written)} before compression',
-            'stitching': f'{_readable(self.stitch_bytes)} of memory for {self.channels} channel(s)',
+            'panels': f'{len(self.panels)} of up to {max(p.width for p in self.panels):,} columns',
+            'batches': f'up to {self.batch_size} patches on {self.device}, {self.precision}',
         }
+        lines |= self.costs.lines()
         return '\n'.join(f'{name:<10} {text}' for name, text in lines.items())
-
-
-def plan_prediction(
-    model: str | PathLike[str] | Forward,
-    source: str | PathLike[str],
-    destination: str | PathLike[str],
-    *,
-    size: int = 512,
-    overlap: int = 64,
-    blend: Blend = 'hann',
-    margin: int = 0,
-    batch_size: int | Literal['auto'] = 'auto',
-    bands: tuple[int, ...] | None = None,
-    preprocessing: Preprocessing | str | PathLike[str] | None = None,
-    nodata: float | None = None,
-    output: Output | Literal['auto'] = 'auto',
-    device: str = 'auto',
-    task_class: str | type[LightningModule] | None = None,
-    overwrite: bool = False,
-    progress: bool = True,
-) -> PredictionPlan:
-    """Say what :func:`predict_geotiff` would do with the same arguments, touching no pixel.
-
-    Planning is quick: *progress* is accepted so that one set of arguments serves both, and shows
-    nothing.
-
-    Returns:
-        The plan; ``print(plan)`` shows it as a table.
-
-    Raises:
-        FileExistsError: As in :func:`predict_geotiff`.
-        FileNotFoundError: As in :func:`predict_geotiff`.
-        ValueError: As in :func:`predict_geotiff`.
-    """
-    options = PredictionOptions(
-        size=size,
-        overlap=overlap,
-        blend=blend,
-        margin=margin,
-        batch_size=batch_size,
-        bands=bands,
-        preprocessing=preprocessing,
-        nodata=nodata,
-        output=output,
-        device=device,
-        task_class=task_class,
-        overwrite=overwrite,
-    )
-    return prepare(model, source, destination, options)[1]
-
-
-def prepare(
-    model: str | PathLike[str] | Forward,
-    source: str | PathLike[str],
-    destination: str | PathLike[str],
-    options: PredictionOptions,
-) -> tuple[LoadedModel, PredictionPlan]:
-    """Load the model, read the header of the scene, and check that all fits together."""
-    _check_destination(source, destination, overwrite=options.overwrite)
-    header = read_header(source)
-    if np.dtype(header.dtype).kind == 'c':
-        # torch would drop the imaginary part
-        raise ValueError(f'{source} holds complex numbers ({header.dtype}); make real ones first')
-    loaded = load_model(model, preprocessing=options.preprocessing, task_class=options.task_class)
-    record = loaded.preprocessing
-    if record.dtype is not None and header.dtype != record.dtype:
-        # the scale belongs to that type: bytes read as digital numbers would give a wrong map
-        raise ValueError(
-            f'{source} holds {header.dtype}, the model was trained on {record.dtype}; convert the '
-            'scene, or pass preprocessing (--preprocessing FILE.json) with the scale of its values'
-        )
-    device = _find_device(options.device)
-    chosen = select_bands(header, record, bands=options.bands, source=fspath(source))
-    channels = _count_channels(loaded, size=options.size, device=device)
-    output = _choose_output(loaded, options.output)
-    nodata = record.nodata if options.nodata is None and header.nodata is None else options.nodata
-    return loaded, PredictionPlan(
-        source=fspath(source),
-        destination=fspath(destination),
-        header=header,
-        tiles=plan_tile(header.height, header.width, size=options.size, overlap=options.overlap),
-        bands=chosen,
-        nodata=nodata,
-        blend=options.blend,
-        margin=options.margin,
-        batch_size=_choose_batch_size(options, device=device),
-        device=device,
-        output=output,
-        channels=channels,
-        layout=layout_map(header, record, output=output, channels=channels),
-        overwrite=options.overwrite,
-    )
-
-
-def _check_destination(
-    source: str | PathLike[str], destination: str | PathLike[str], *, overwrite: bool
-) -> None:
-    """Refuse to replace what must stay."""
-    final = Path(destination)
-    if final.is_dir():
-        raise FileExistsError(f'{final} is a folder; pass the path of a file')
-    if final.suffix.lower() not in ('.tif', '.tiff'):
-        raise ValueError(f'a map is written as .tif or .tiff, got {final}')
-    if final.exists() and Path(source).exists() and final.samefile(source):
-        raise ValueError(f'{final} is the scene itself; pass another destination')
-    if final.exists() and not overwrite:
-        raise FileExistsError(f'{final} exists; pass another path, or overwrite (--overwrite)')
-
-
-def _find_device(device: str) -> str:
-    """Choose an accelerator if there is one; refuse a device that is not there."""
-    if device != 'auto':
-        try:
-            torch.empty(0, device=device)
-        # AssertionError is what builds of torch without CUDA raise
-        except (RuntimeError, AssertionError) as error:
-            reason = str(error).partition('\n')[0]
-            raise ValueError(f'device {device!r} cannot be used: {reason}') from error
-        return device
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
-    return 'cpu' if accelerator is None else accelerator.type
-
-
-def _choose_batch_size(options: PredictionOptions, *, device: str) -> int:
-    """Fill a budget of pixels with patches."""
-    if options.batch_size != 'auto':
-        return options.batch_size
-    budget = _AUTO_PIXELS['cpu' if device == 'cpu' else 'accelerator']
-    return max(1, budget // options.size**2)
-
-
-def _choose_output(loaded: LoadedModel, output: Output | Literal['auto']) -> Output:
-    """Choose the kind of map by what the model returns."""
-    if output == 'auto':
-        automatic: dict[str, Output] = {'classes': 'classes', 'labels': 'probabilities'}
-        return automatic.get(loaded.scores, 'values')
-    if output == 'classes' and loaded.scores == 'labels':
-        raise ValueError("labels do not exclude each other; pass output='probabilities'")
-    if output != 'values' and loaded.scores == 'values':
-        raise ValueError(f"a regression has no classes; pass output='values', got {output!r}")
-    return output
-
-
-def _count_channels(loaded: LoadedModel, *, size: int, device: str) -> int:
-    """Count the scores per pixel by forwarding one patch of zeros, and check their shape."""
-    if isinstance(loaded.forward, nn.Module):
-        loaded.forward.to(device)
-    shape = (1, len(loaded.preprocessing.bands), size, size)
-    with evaluating(loaded.forward):
-        scores = loaded.forward(torch.zeros(shape, device=device))
-    found = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
-    if len(found) != 4 or (found[0], *found[2:]) != (1, size, size):
-        raise ValueError(
-            f'the model must return scores of shape (1, K, {size}, {size}) for images of shape '
-            f'{shape}, got {found}'
-        )
-    return int(found[1])
-
-
-def _readable(count: int) -> str:
-    """Write a number of bytes with a fitting unit."""
-    if count < 1024:
-        return f'{count} bytes'
-    exponent = min((count.bit_length() - 1) // 10, 4)
-    return f'{count / 1024**exponent:.1f} {("KiB", "MiB", "GiB", "TiB")[exponent - 1]}'

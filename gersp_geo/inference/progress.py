@@ -7,16 +7,14 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from .plan import PredictionPlan
-
 
 @contextmanager
-def progress_bar(plan: PredictionPlan, *, shown: bool) -> Iterator[Callable[[int], None]]:
-    """Show how many patches are done; yield a function that is told of more of them."""
+def progress_bar(pixels: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
+    """Show how many of some pixels are done; yield a function that is told of more."""
     started = perf_counter()
     done = 0
     bar = Progress(
-        TextColumn('{task.completed:,.0f}/{task.total:,.0f} patches'),
+        TextColumn('{task.fields[done]:,.1f}/{task.fields[whole]:,.1f} Mpx'),
         BarColumn(),
         TextColumn('{task.fields[speed]:.2f} Mpx/s'),
         TimeRemainingColumn(),
@@ -24,13 +22,22 @@ def progress_bar(plan: PredictionPlan, *, shown: bool) -> Iterator[Callable[[int
         disable=not shown,
     )
     with bar:
-        task = bar.add_task('', total=len(plan.tiles), speed=0.0)
+        task = bar.add_task('', total=pixels, done=0.0, whole=pixels / 1e6, speed=0.0)
 
-        def advance(patches: int) -> None:
+        def advance(more: int) -> None:
             nonlocal done
-            done += patches
-            pixels = plan.pixels_kept * done / len(plan.tiles)
-            speed = pixels / 1e6 / max(perf_counter() - started, 1e-9)
-            bar.update(task, completed=done, speed=speed)
+            done += more
+            speed = done / 1e6 / max(perf_counter() - started, 1e-9)
+            bar.update(task, completed=done, done=done / 1e6, speed=speed)
 
         yield advance
+
+
+@contextmanager
+def waiting(text: str, *, shown: bool) -> Iterator[None]:
+    """Show that something takes a while whose progress nobody tells."""
+    if not shown:
+        yield
+        return
+    with Console(stderr=True).status(text):
+        yield

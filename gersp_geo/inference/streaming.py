@@ -1,130 +1,149 @@
-"""Read, forward and blend a scene row by row, in memory bounded by one row of patches."""
+"""Read, forward and stitch a panel, row of patches by row of patches, in bounded memory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import batched
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from ..geoio.reading import Reader, read_valid, read_window
-from ..records import Patch
-from ..stitching import RowStitcher, axis_weights, crop_weights
+from ..geoio.cells import CellReader
+from ..records import Panel
+from ..stitching import RowStitcher, Weighting
+from .ahead import work_ahead
+from .forward import Scorer
 from .loading import LoadedModel
+from .outputs import encoder_for, to_map
 from .plan import PredictionPlan
+from .supply import PatchBatch, RowEnd, Supply
+
+# batches that wait for the model
+_DEPTH = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedRows:
-    """Rows of pixels that no later patch changes."""
+    """Pixels of a panel that no later patch changes."""
+
+    row: int
+    """The row of patches that settled them."""
 
     row_off: int
-    """First row."""
+    """First row of pixels."""
 
-    scores: Tensor | None
-    """Blended scores, shape (C, rows, width); None where no patch has been forwarded yet."""
+    height: int
+    """Rows of pixels, maybe none."""
 
-    valid: NDArray[np.bool_]
-    """Where there is an observation, shape (rows, width)."""
+    maps: tuple[NDArray[np.generic], ...] | None
+    """Per map: values, shape (bands, height, panel width); None where all are nodata."""
 
-    patches: int
-    """Patches that this row of patches consists of."""
+    valid: NDArray[np.bool_] | None
+    """Where there is an observation of interest; None means everywhere."""
+
+    valid_pixels: int
+    """How many there are."""
 
     forwarded: int
-    """Those of them that were given to the model."""
+    """Patches of the row that were given to the model."""
 
 
-def stitch_rows(src: Reader, loaded: LoadedModel, plan: PredictionPlan) -> Iterator[FinishedRows]:
-    """Read, forward and blend a scene, one row of patches after the other.
+def stitch_panel(
+    scorer: Scorer, plan: PredictionPlan, panel: Panel, rows: range
+) -> Generator[FinishedRows]:
+    """Read, forward and stitch some rows of one panel.
+
+    Earlier rows of patches that add to the same pixels are forwarded once more, so that a panel may
+    be begun anywhere, with the same result.
 
     Args:
-        src: The scene.
-        loaded: The model, on the plan's device and in evaluation mode.
+        scorer: The model, in evaluation mode.
         plan: The plan.
+        panel: One of its panels.
+        rows: Rows of patches whose pixels are wanted.
 
     Yields:
-        Rows of pixels from top to bottom; together they cover the scene once.
+        Rows of pixels from top to bottom, one item per row of patches.
     """
-    tiles = plan.tiles
-    stitcher = _stitcher(plan)
-    rows_of_patches = batched(tiles.patches, len(tiles.col_offs))
-    for row_off, row_stop, patches in zip(
-        tiles.row_offs, stitcher.row_stops, rows_of_patches, strict=True
-    ):
-        # wide enough for a patch that hangs over
-        valid = np.zeros((tiles.size, max(tiles.width, tiles.size)), dtype=np.bool_)
-        forwarded = 0
-        for group in batched(enumerate(patches), plan.batch_size):
-            masks = {
-                col: read_valid(src, patch.read, nodata=plan.nodata, bands=plan.bands)
-                for col, patch in group
-            }
-            for col, mask in masks.items():
-                valid[:, tiles.col_offs[col] : tiles.col_offs[col] + tiles.size] = mask
-            observed = [(col, patch) for col, patch in group if masks[col].any()]
-            if observed:
-                scores = _forward(src, observed, masks, loaded=loaded, plan=plan)
-                for (col, _), patch_scores in zip(observed, scores, strict=True):
-                    stitcher.add(col, patch_scores)
-                forwarded += len(observed)
-        yield FinishedRows(
-            row_off=row_off,
-            scores=stitcher.finish_row(),
-            valid=valid[: row_stop - row_off, : tiles.width],
-            patches=len(patches),
-            forwarded=forwarded,
+    encoders = [encoder_for(made.output, made.layout) for made in plan.maps]
+    needed = range(first_row_needed(plan.weighting, rows), rows.stop)
+    stitcher = RowStitcher(plan.weighting, panel, encoders, first_row=needed.start)
+    with open_cells(plan, panel) as reader:
+        supply = Supply(
+            reader=reader,
+            tiles=plan.tiles,
+            weighting=plan.weighting,
+            panel=panel,
+            batch_size=plan.batch_size,
+            transform=plan.header.transform,
+            area=plan.area,
+            pinned=plan.device.startswith('cuda'),
         )
+        with closing(work_ahead(supply.rows(needed), depth=_DEPTH)) as events:
+            for event in events:
+                if isinstance(event, PatchBatch):
+                    scores = scorer(event.pixels, event.valid)
+                    for col, patch in zip(event.cols, scores, strict=True):
+                        stitcher.add(col, patch)
+                else:
+                    finished = _finish(stitcher, event, plan, panel)
+                    if event.row in rows:
+                        yield finished
 
 
-def _stitcher(plan: PredictionPlan) -> RowStitcher:
-    """Weigh patches as the plan says."""
-    tiles = plan.tiles
-    if plan.blend == 'crop':
-        row_weights = crop_weights(tiles.row_offs, tiles.keep_rows, size=tiles.size)
-        col_weights = crop_weights(tiles.col_offs, tiles.keep_cols, size=tiles.size)
-    else:
-        row_weights = axis_weights(
-            tiles.row_offs, size=tiles.size, length=tiles.height, margin=plan.margin
-        )
-        col_weights = axis_weights(
-            tiles.col_offs, size=tiles.size, length=tiles.width, margin=plan.margin
-        )
-    return RowStitcher(
-        row_offs=tiles.row_offs,
-        row_weights=row_weights,
-        col_offs=tiles.col_offs,
-        col_weights=col_weights,
-        height=tiles.height,
-        width=tiles.width,
+def first_row_needed(weighting: Weighting, rows: range) -> int:
+    """Find the first row of patches that adds to the pixels of some rows of patches."""
+    first_pixel = weighting.rows.settled[rows.start][0]
+    return next(row for row, (_, stop) in enumerate(weighting.rows.spans) if stop > first_pixel)
+
+
+def make_scorer(loaded: LoadedModel, plan: PredictionPlan) -> Scorer:
+    """Prepare a model as a plan says."""
+    only_classes = [made.output for made in plan.maps] == ['classes']
+    return Scorer(
+        loaded.forward,
+        loaded.preprocessing,
+        scores='values' if plan.output == 'values' else loaded.scores,
+        device=plan.device,
+        # the largest logit is the largest probability
+        as_logits=only_classes and plan.blend == 'crop' and plan.channels > 1,
+        precision=plan.precision,
+        channels_last=plan.channels_last,
+        averaging=plan.averaging,
     )
 
 
-def _forward(
-    src: Reader,
-    observed: list[tuple[int, Patch]],
-    masks: Mapping[int, NDArray[np.bool_]],
-    *,
-    loaded: LoadedModel,
-    plan: PredictionPlan,
-) -> Tensor:
-    """Read patches, normalise them on the device, and forward them as one batch."""
-    record = loaded.preprocessing
-    pixels = np.stack([read_window(src, patch.read, bands=plan.bands) for _, patch in observed])
-    valid = np.stack([masks[col] for col, _ in observed])
-    scale, mean, std = (
-        torch.tensor(values, dtype=torch.float32, device=plan.device)[:, None, None]
-        for values in (record.scale, record.mean, record.std)
+def open_cells(plan: PredictionPlan, panel: Panel) -> CellReader:
+    """Prepare to read the columns of a panel."""
+    return CellReader(
+        plan.open,
+        plan.cells(panel),
+        bands=plan.bands,
+        dtype=np.dtype(plan.header.dtype),
+        width=plan.tiles.width,
+        nodata=plan.nodata,
+        threads=plan.threads,
+        stored=plan.stored,
     )
-    # moved in the file's type, then changed in place: temporaries would multiply a batch's memory
-    images = torch.from_numpy(pixels).to(plan.device).to(torch.float32, copy=True)
-    images.mul_(scale).sub_(mean).div_(std)
-    # nodata may be NaN or as large as floats go, and would spoil every pixel that sees it
-    images.masked_fill_(~torch.from_numpy(valid).to(plan.device)[:, None], 0)
-    scores = loaded.forward(images).float()
-    if plan.output == 'values':
-        return scores
-    if plan.channels == 1 or loaded.scores == 'labels':
-        return scores.sigmoid()
-    return scores.softmax(dim=1)
+
+
+def _finish(stitcher: RowStitcher, end: RowEnd, plan: PredictionPlan, panel: Panel) -> FinishedRows:
+    """Close a row of patches."""
+    start, stop = plan.weighting.rows.settled[end.row]
+    pixels = (stop - start) * panel.width
+    count = pixels if end.valid is None else int(np.count_nonzero(end.valid))
+    values = stitcher.finish_row()
+    maps = None
+    if values is not None and count:
+        maps = tuple(
+            to_map(value, end.valid, made.layout)
+            for value, made in zip(values, plan.maps, strict=True)
+        )
+    return FinishedRows(
+        row=end.row,
+        row_off=start,
+        height=stop - start,
+        maps=maps,
+        valid=end.valid,
+        valid_pixels=count,
+        forwarded=end.forwarded,
+    )

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from gersp_geo.inference import plan_prediction, predict_geotiff
 from gersp_geo.inference.engine import run_plan
 from gersp_geo.inference.options import PredictionOptions
-from gersp_geo.inference.plan import prepare
+from gersp_geo.inference.preparing import prepare
 from gersp_geo.records import Preprocessing
 
 type Predict = Callable[..., NDArray[Any]]
@@ -423,10 +423,8 @@ def test_a_model_is_evaluated_without_gradients_and_left_as_it_was(tmp_path: Pat
     model.frozen.eval()
     source = write(tmp_path / 'scene.tif', noise((1, 20, 20)))
     options = PredictionOptions(
-        size=32, overlap=0, blend='hann', margin=0, batch_size=1, bands=None,
-        preprocessing=record_for(1), nodata=None, output='values', device='cpu',
-        task_class=None, overwrite=False,
-    )  # fmt: skip
+        size=32, overlap=0, preprocessing=record_for(1), output='values', device='cpu'
+    )
     run_plan(*prepare(model, source, tmp_path / 'map.tif', options), progress=False)
     assert set(model.seen) == {(False, False)}
     assert model.training
@@ -442,4 +440,4 @@ def test_progress_is_shown_on_standard_error_only(
     )
     captured = capsys.readouterr()
     assert captured.out == ''
-    assert '4/4 patches' in captured.err
+    assert 'Mpx/s' in captured.err

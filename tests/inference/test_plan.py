@@ -34,15 +34,48 @@ def test_a_plan_counts_what_will_be_done(tmp_path: Path) -> None:
         nn.Identity(), make_scene(tmp_path / 'scene.tif'), tmp_path / 'map.tif', size=64,
         overlap=16, preprocessing=RGB, output='probabilities', device='cpu',
     )  # fmt: skip
-    assert (len(plan.tiles.row_offs), len(plan.tiles.col_offs)) == (2, 4)
-    assert plan.pixels_kept == 20_000
-    assert plan.pixels_forwarded == 8 * 64 * 64
-    assert plan.bytes_read == 8 * 64 * 64 * 3 * 2
-    assert plan.bytes_written == 20_000 * 3 * 4
-    assert plan.stitch_bytes == 3 * 64 * 200 * 4
+    assert (len(plan.tiles.row_offs), len(plan.tiles.col_offs)) == (3, 5)
+    costs = plan.costs
+    assert costs.pixels_kept == 20_000
+    assert (costs.patches, costs.pixels_forwarded) == (15, 15 * 64 * 64)
+    assert costs.bytes_read == 20_000 * 3 * 2
+    assert costs.bytes_written == 20_000 * 3 * 4
+    assert costs.blocks == costs.blocks_read == -(-100 // plan.header.block_shape[0])
     text = str(plan)
-    assert '8 = 2 rows x 4 columns of 64 px' in text
-    assert '1.64 times the scene' in text
+    assert '15 = 3 rows x 5 columns of 64 px' in text
+    assert '3.07 times the scene' in text
+    assert 'ms per patch; reading not measured (--calibrate)' in text
+
+
+def test_blocks_are_decoded_for_a_plan_only_to_calibrate(tmp_path: Path) -> None:
+    plan = plan_prediction(
+        nn.Identity(), make_scene(tmp_path / 'scene.tif'), tmp_path / 'map.tif', size=64,
+        overlap=16, preprocessing=RGB, calibrate=True,
+    )  # fmt: skip
+    assert (plan.costs.read_bytes_per_second or 0) > 0
+    assert plan.costs.seconds is not None
+    assert '/s read' in str(plan)
+
+
+def test_little_memory_means_panels_and_too_little_an_error(tmp_path: Path) -> None:
+    source = make_scene(tmp_path / 'scene.tif', side=300)
+
+    def plan(limit: int | str) -> PredictionPlan:
+        return plan_prediction(
+            nn.Identity(), source, tmp_path / 'map.tif', size=64, overlap=16, preprocessing=RGB,
+            memory_limit=limit,
+        )  # fmt: skip
+
+    assert len(plan('1GiB').panels) == 1
+    narrow = plan(600_000)
+    assert len(narrow.panels) > 1
+    assert narrow.host_bytes < plan('1GiB').host_bytes
+    with pytest.raises(
+        ValueError, match=r'memory_limit must be at least .* KiB for patches of 64 px'
+    ):
+        plan(1000)
+    with pytest.raises(ValueError, match="text such as '1GiB', got 'much'"):
+        plan('much')
 
 
 def test_a_plan_reads_no_pixel_and_writes_nothing(tmp_path: Path) -> None:
@@ -50,7 +83,7 @@ def test_a_plan_reads_no_pixel_and_writes_nothing(tmp_path: Path) -> None:
     # the header comes first; without pixels, any attempt to read one fails
     source.write_bytes(source.read_bytes()[:4000])
     plan = plan_prediction(nn.Identity(), source, tmp_path / 'map.tif', preprocessing=RGB)
-    assert plan.pixels_kept == 20_000
+    assert plan.costs.pixels_kept == 20_000
     assert [path.name for path in tmp_path.iterdir()] == ['scene.tif']
 
 

@@ -1,0 +1,271 @@
+"""Overlapping windows of a raster, each block of which is decoded once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from threading import local
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..records import Window
+from .reading import RasterHeader, Reader, padded_window, read_observed
+
+# Smallest side of a cell in pixels: smaller blocks are read several at a time, since every read has
+# a cost of its own.
+SMALLEST = 256
+
+# Rows of a cell where a block has more than can be held, as in an image stored in one piece: such
+# a block is decoded again for every cell that GDAL's cache is too small to keep it for.
+ROWS_OF_HUGE_BLOCKS = 512
+HUGE = 8192
+
+type Cell = tuple[NDArray[np.generic], NDArray[np.bool_] | None]
+"""Pixels (bands, rows, cols), and where there is an observation; None means everywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellGrid:
+    """How part of a raster is cut into cells of whole blocks."""
+
+    height: int
+    """Rows of the raster."""
+
+    col_off: int
+    """First column that is read."""
+
+    col_stop: int
+    """One past the last."""
+
+    block_shape: tuple[int, int]
+    """Rows and columns of a block."""
+
+    cell_height: int
+    """Rows of a cell, whole blocks."""
+
+    cell_width: int
+    """Columns of a cell, whole blocks."""
+
+    def rows(self, start: int, stop: int) -> range:
+        """List the rows of cells that hold some rows of pixels."""
+        return range(start // self.cell_height, -(-stop // self.cell_height))
+
+    def cols(self, start: int, stop: int) -> range:
+        """List the columns of cells that hold some columns of pixels."""
+        return range(start // self.cell_width, -(-stop // self.cell_width))
+
+    def window(self, row: int, col: int) -> Window:
+        """Place a cell; cells at the sides are cut."""
+        row_off = row * self.cell_height
+        left = max(col * self.cell_width, self.col_off)
+        return Window(
+            row_off=row_off,
+            col_off=left,
+            height=min(self.cell_height, self.height - row_off),
+            width=min((col + 1) * self.cell_width, self.col_stop) - left,
+        )
+
+    def blocks(self, window: Window) -> tuple[slice, slice]:
+        """Say which rows and columns of blocks a window inside the raster touches."""
+        height, width = self.block_shape
+        return (
+            slice(window.row_off // height, -(-window.row_stop // height)),
+            slice(window.col_off // width, -(-window.col_stop // width)),
+        )
+
+    def by_pixel(self, window: Window, stored: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Say of each pixel of a window inside the raster whether its block is stored."""
+        height, width = self.block_shape
+        rows = np.arange(window.row_off, window.row_stop) // height
+        cols = np.arange(window.col_off, window.col_stop) // width
+        return stored[rows[:, None], cols]
+
+
+def plan_cells(header: RasterHeader, *, col_off: int = 0, col_stop: int | None = None) -> CellGrid:
+    """Choose cells for a raster, or for some of its columns.
+
+    Args:
+        header: Header of the raster.
+        col_off: First column to be read.
+        col_stop: One past the last; None means all.
+
+    Returns:
+        The grid.
+    """
+    block_height, block_width = header.block_shape
+    return CellGrid(
+        height=header.height,
+        block_shape=header.block_shape,
+        col_off=col_off,
+        col_stop=header.width if col_stop is None else col_stop,
+        cell_height=ROWS_OF_HUGE_BLOCKS if block_height > HUGE else _side(block_height),
+        # strips go over the whole width
+        cell_width=_side(block_width),
+    )
+
+
+def _side(block: int) -> int:
+    """Put enough blocks together."""
+    return block * -(-SMALLEST // block)
+
+
+class CellReader:
+    """Reads a raster cell by cell in threads, and hands out windows of what it has read.
+
+    Cells are read when they are first asked for and kept until they are released, so that
+    overlapping windows do not decode a block twice.
+    """
+
+    def __init__(
+        self,
+        opener: Callable[[], AbstractContextManager[Reader]],
+        grid: CellGrid,
+        *,
+        bands: Sequence[int],
+        dtype: np.dtype[np.generic],
+        width: int,
+        nodata: float | None = None,
+        threads: int = 1,
+        stored: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Set up; nothing is read yet.
+
+        Args:
+            opener: Opens the raster; every thread opens its own.
+            grid: Cells of it.
+            bands: 1-based band indices in the order wanted.
+            dtype: Type of the pixels handed out.
+            width: Columns of the raster.
+            nodata: A further value that means "no observation".
+            threads: Threads that read, >= 1.
+            stored: Per block of the raster: whether the file holds it, shape (rows of blocks,
+                columns of blocks); others are not read, and hold no observation. None means all.
+        """
+        self.grid = grid
+        self.bands = tuple(bands)
+        self.dtype = dtype
+        self.width = width
+        self.nodata = nodata
+        self.stored = stored
+        self._opener = opener
+        self._thread = local()
+        self._open = ExitStack()
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix='reader')
+        self._cells: dict[tuple[int, int], Future[Cell]] = {}
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Stop the threads and close the raster."""
+        self._pool.shutdown(cancel_futures=True)
+        self._cells.clear()
+        self._open.close()
+
+    def may_hold(self, window: Window) -> bool:
+        """Say whether any block of a window holds anything, as far as is known without reading."""
+        if self.stored is None:
+            return True
+        _, _, inside = padded_window(window, height=self.grid.height, width=self.width)
+        return self._is_stored(inside)
+
+    def request(self, window: Window) -> None:
+        """Begin to read what a window needs, if that has not begun.
+
+        Args:
+            window: Pixels that :meth:`take` will be asked for; may hang over any side.
+        """
+        _, _, inside = padded_window(window, height=self.grid.height, width=self.width)
+        for place in self._places(inside):
+            cell = self.grid.window(*place)
+            if place not in self._cells and self._is_stored(cell):
+                self._cells[place] = self._pool.submit(self._read, cell)
+
+    def take(self, window: Window, out: NDArray[np.generic]) -> NDArray[np.bool_] | None:
+        """Copy a window that was requested; what lies outside the raster is reflected.
+
+        Args:
+            window: Pixels wanted; may hang over any side.
+            out: Shape (bands, window.height, window.width); filled.
+
+        Returns:
+            Where there is an observation, shape (window.height, window.width); None if there is one
+            everywhere.
+
+        Raises:
+            OSError: If the file is damaged there.
+        """
+        rows, cols, inside = padded_window(window, height=self.grid.height, width=self.width)
+        if inside == window:
+            return self._fill(inside, out)
+        pixels = np.empty((len(self.bands), inside.height, inside.width), dtype=self.dtype)
+        valid = self._fill(inside, pixels)
+        out[...] = pixels[:, rows[:, None], cols]
+        return None if valid is None else valid[rows[:, None], cols]
+
+    def valid(self, window: Window) -> NDArray[np.bool_] | None:
+        """Say where a window has observations; what was not requested has none.
+
+        Args:
+            window: Pixels inside the raster.
+
+        Returns:
+            As :meth:`take`.
+        """
+        return self._fill(window, None)
+
+    def release(self, row: int) -> None:
+        """Forget the cells that lie wholly above a row of pixels."""
+        first = row // self.grid.cell_height
+        for place in [place for place in self._cells if place[0] < first]:
+            del self._cells[place]
+
+    def _places(self, inside: Window) -> Iterator[tuple[int, int]]:
+        """List the cells that a window touches."""
+        for row in self.grid.rows(inside.row_off, inside.row_stop):
+            for col in self.grid.cols(inside.col_off, inside.col_stop):
+                yield row, col
+
+    def _is_stored(self, inside: Window) -> bool:
+        """Say whether any block of a window inside the raster is stored."""
+        return self.stored is None or bool(self.stored[self.grid.blocks(inside)].any())
+
+    def _read(self, window: Window) -> Cell:
+        """Read one cell, in a thread."""
+        if not hasattr(self._thread, 'reader'):
+            self._thread.reader = self._open.enter_context(self._opener())
+        pixels, valid = read_observed(
+            self._thread.reader, window, bands=self.bands, nodata=self.nodata
+        )
+        if self.stored is None or self.stored[self.grid.blocks(window)].all():
+            return pixels, valid
+        stored = self.grid.by_pixel(window, self.stored)
+        return pixels, stored if valid is None else stored & valid
+
+    def _fill(self, inside: Window, out: NDArray[np.generic] | None) -> NDArray[np.bool_] | None:
+        """Copy pixels out of cells, and say which are observations."""
+        valid: NDArray[np.bool_] | None = None
+        for place in self._places(inside):
+            held = self.grid.window(*place)
+            top, left = max(held.row_off, inside.row_off), max(held.col_off, inside.col_off)
+            bottom = min(held.row_stop, inside.row_stop)
+            right = min(held.col_stop, inside.col_stop)
+            there = (
+                slice(top - inside.row_off, bottom - inside.row_off),
+                slice(left - inside.col_off, right - inside.col_off),
+            )
+            here = (
+                slice(top - held.row_off, bottom - held.row_off),
+                slice(left - held.col_off, right - held.col_off),
+            )
+            pixels, mask = self._cells[place].result() if place in self._cells else (None, None)
+            if out is not None:
+                out[:, *there] = 0 if pixels is None else pixels[:, *here]
+            if pixels is None or mask is not None:
+                if valid is None:
+                    valid = np.ones((inside.height, inside.width), dtype=np.bool_)
+                valid[there] = False if mask is None else mask[here]
+        return None if valid is None or valid.all() else valid

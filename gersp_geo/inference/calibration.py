@@ -1,0 +1,94 @@
+"""Measure what a plan cannot know: how long the model takes, and how fast blocks are decoded."""
+
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from ..geoio.cells import plan_cells
+from ..geoio.reading import read_observed
+from .loading import LoadedModel, evaluating
+from .plan import PredictionPlan
+from .streaming import make_scorer
+
+# blocks that are decoded to learn how long one takes
+CALIBRATION_BLOCKS = 32
+
+# the first batch is slower: memory is laid out, kernels are chosen
+_WARM_UP, _MEASURED = 1, 2
+
+
+def measure_forward(loaded: LoadedModel, plan: PredictionPlan) -> dict[str, Any]:
+    """Forward batches of zeros.
+
+    Args:
+        loaded: The model, on its device.
+        plan: Says size and number of patches.
+
+    Returns:
+        Values of ``Costs``: ``patch_seconds``, ``model_bytes``.
+    """
+    scorer = make_scorer(loaded, plan)
+    shape = (plan.batch_size, len(plan.bands), plan.tiles.size, plan.tiles.size)
+    pixels = torch.zeros(shape, dtype=torch.uint8)
+    seconds = []
+    with evaluating(loaded.forward):
+        before = _peak_bytes(plan.device, reset=True)
+        for _ in range(_WARM_UP + _MEASURED):
+            started = perf_counter()
+            # a number on the host: an accelerator has finished by then
+            float(scorer(pixels, None)[0, 0, 0, 0])
+            seconds.append(perf_counter() - started)
+        after = _peak_bytes(plan.device, reset=False)
+    used = None if before is None or after is None else max(after - before, 0)
+    return {'patch_seconds': min(seconds[_WARM_UP:]) / plan.batch_size, 'model_bytes': used}
+
+
+def measure_reading(plan: PredictionPlan) -> dict[str, Any]:
+    """Decode some blocks, spread over the scene.
+
+    Args:
+        plan: Says where the scene is.
+
+    Returns:
+        Values of ``Costs``: ``read_bytes_per_second``, of all threads together.
+
+    Raises:
+        OSError: If the scene is damaged there.
+    """
+    grid = plan_cells(plan.header)
+    rows, cols = len(grid.rows(0, plan.tiles.height)), len(grid.cols(0, plan.tiles.width))
+    places = [(row, col) for row in range(rows) for col in range(cols)]
+    stored = plan.stored
+    if stored is not None:
+        places = [p for p in places if stored[grid.blocks(grid.window(*p))].any()]
+    chosen = places[:: -(-len(places) // CALIBRATION_BLOCKS) or 1]
+    count = 0
+    with plan.open() as src:
+        started = perf_counter()
+        for place in chosen:
+            pixels, _ = read_observed(
+                src, grid.window(*place), bands=plan.bands, nodata=plan.nodata
+            )
+            count += pixels.nbytes
+        seconds = perf_counter() - started
+    return {'read_bytes_per_second': plan.threads * count / max(seconds, 1e-9)}
+
+
+def _peak_bytes(device: str, *, reset: bool) -> int | None:
+    """Read the most memory that was occupied; None where the system does not say."""
+    if device != 'cpu':
+        if reset:
+            torch.accelerator.reset_peak_memory_stats()
+            return torch.accelerator.memory_allocated()
+        return torch.accelerator.max_memory_allocated()
+    try:
+        if reset:
+            # Linux: forget the peak so far
+            with open('/proc/self/clear_refs', 'w', encoding='ascii') as switch:
+                switch.write('5')
+        with open('/proc/self/status', encoding='ascii') as status:
+            peak = next(line for line in status if line.startswith('VmHWM:'))
+    except (OSError, StopIteration):
+        return None
+    return int(peak.split()[1]) * 1024

@@ -1,0 +1,97 @@
+"""What tells one prediction from another."""
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from .. import __version__
+from ..geoio.reading import list_files
+from .loading import LoadedModel
+from .plan import PredictionPlan
+
+FINGERPRINT_TAG = 'PREDICTION'
+"""Tag of a map: the fingerprint of what it was made of."""
+
+
+def identify(loaded: LoadedModel, plan: PredictionPlan) -> dict[str, Any]:
+    """Say what decides the pixels of a map, but for the last bits.
+
+    Args:
+        loaded: The model.
+        plan: The plan.
+
+    Returns:
+        Plain values for JSON: the files of the scene by size and time of change, the model by its
+        checksum (a function by its name alone), its record, and every option that matters.
+    """
+    return {
+        'source': plan.source,
+        'source_files': [_stamp(path) for path in list_files(plan.source)],
+        'model': loaded.name,
+        'model_sha256': loaded.sha256 or _digest(loaded.forward),
+        'preprocessing': loaded.preprocessing.to_dict(),
+        'size': plan.tiles.size,
+        'overlap': plan.tiles.overlap,
+        'blend': plan.blend,
+        'margin': plan.margin,
+        'averaging': plan.averaging,
+        'bands': list(plan.bands),
+        'nodata': None if plan.nodata is None else repr(plan.nodata),
+        'crs': None if plan.grid.crs is None else str(plan.grid.crs),
+        'res': plan.grid.res,
+        'area_sha256': plan.area_sha256,
+        'maps': [[made.output, made.layout.dtype, made.overviews] for made in plan.maps],
+        'precision': plan.precision,
+    }
+
+
+def running(plan: PredictionPlan) -> dict[str, Any]:
+    """Say what decides the last bits, and how a scene is cut into parts.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        Plain values for JSON.
+    """
+    return {
+        'device': torch.device(plan.device).type,
+        'batch_size': plan.batch_size,
+        'torch_threads': torch.get_num_threads(),
+        'channels_last': plan.channels_last,
+        'panels': [[panel.col_off, panel.col_stop] for panel in plan.panels],
+        'rows_per_part': plan.rows_per_part,
+        'software': {'gersp_geo': __version__, 'torch': version('torch')},
+    }
+
+
+def fingerprint(identity: dict[str, Any]) -> str:
+    """Shorten an identity to 16 hexadecimal digits."""
+    text = json.dumps(identity, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _stamp(path: str) -> list[object]:
+    """Name a file, with size and time of change where it is local."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return [path]
+    return [path, status.st_size, status.st_mtime_ns]
+
+
+def _digest(forward: object) -> str | None:
+    """Compute a checksum of the weights of a module; None for any other function."""
+    if not isinstance(forward, nn.Module):
+        return None
+    digest = hashlib.sha256(repr(forward).encode())
+    for name, tensor in forward.state_dict().items():
+        digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
+        plain = tensor.detach().cpu().contiguous().flatten()
+        digest.update(plain.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

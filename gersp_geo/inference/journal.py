@@ -1,0 +1,222 @@
+"""What of a prediction is finished, on disk, so that it can be stopped at any moment and go on."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ..geoio.atomic import new_file, sync_folder
+
+try:
+    import fcntl
+except ImportError:  # not on Windows: there, nobody notices a second process
+    fcntl = None  # type: ignore[assignment]
+
+# raised whenever the meaning of what is written changes
+VERSION = 1
+
+_HEADER = 'prediction.json'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What a part holds."""
+
+    valid_pixels: int = 0
+    """Pixels with an observation of interest."""
+
+    forwarded: int = 0
+    """Patches that were given to the model."""
+
+    class_pixels: tuple[int, ...] = ()
+    """Per class: pixels."""
+
+    class_areas_m2: tuple[float, ...] = ()
+    """Per class: area in square metres; empty where the CRS does not tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A finished part."""
+
+    part: int
+    """Its number in the plan."""
+
+    files: tuple[str | None, ...]
+    """Per map: name of the file in the folder of the journal; None where all is nodata."""
+
+    counts: Counts
+    """What it holds."""
+
+
+class Journal:
+    """Lists the finished parts of one prediction, in a folder beside its map.
+
+    ``prediction.json`` says what is predicted, how and by which model. Every process appends to a
+    file of its own: one line per part, written once the files of the part have their names. A line
+    that a kill has cut off is no line. Several processes may share a folder, each with its own
+    shard.
+    """
+
+    def __init__(self, folder: Path, *, name: str) -> None:
+        """Set up; nothing is read or written yet.
+
+        Args:
+            folder: Of the journal and its parts.
+            name: Of the file of this process.
+        """
+        self.folder = folder
+        self.path = folder / f'{name}.jsonl'
+        self._stream: Any = None
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        header: Mapping[str, Any],
+        *,
+        name: str = 'parts',
+        overwrite: bool = False,
+    ) -> Self:
+        """Begin a prediction, or go on with one.
+
+        Args:
+            folder: Made if it does not exist.
+            header: Says what is predicted; plain JSON.
+            name: Of the file of this process.
+            overwrite: Begin anew whatever is there.
+
+        Returns:
+            The journal, to be used in a ``with`` statement.
+
+        Raises:
+            ValueError: If the folder belongs to another prediction; names what differs.
+            OSError: If it cannot be written, or another process is at work there.
+        """
+        if overwrite and folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / _HEADER
+        wanted = json.loads(json.dumps({'version': VERSION, **header}))
+        if not path.exists():
+            with new_file(path, overwrite=True) as temporary:
+                temporary.write_text(json.dumps(wanted, indent=2), encoding='utf-8')
+            sync_folder(folder)
+        _refuse_other(read_header(folder), wanted, folder=folder)
+        return cls(folder, name=name)
+
+    def __enter__(self) -> Self:
+        """Lock the file of this process, and cut a torn line off its end."""
+        self._stream = self.path.open('ab+')
+        if fcntl is not None:
+            try:
+                fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                self._stream.close()
+                raise OSError(f'another process is predicting into {self.folder}') from error
+        self._stream.seek(0)
+        whole = self._stream.read().rpartition(b'\n')[0]
+        self._stream.truncate(len(whole) + 1 if whole else 0)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let others go on."""
+        self._stream.close()
+
+    def append(self, entry: Entry) -> None:
+        """Write down a part, whose files are complete, so that it survives a power cut.
+
+        Raises:
+            OSError: If there is no room.
+        """
+        self._stream.write(json.dumps(asdict(entry)).encode() + b'\n')
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+
+    def entries(self) -> dict[int, Entry]:
+        """Read what all processes have finished, by number of the part."""
+        found: dict[int, Entry] = {}
+        for path in sorted(self.folder.glob('*.jsonl')):
+            for record in _lines(path):
+                entry = _to_entry(record)
+                if all(name is None or (self.folder / name).is_file() for name in entry.files):
+                    found[entry.part] = entry
+        return dict(sorted(found.items()))
+
+    def remove(self) -> None:
+        """Remove journal and parts: the maps are complete, or nothing is worth keeping."""
+        shutil.rmtree(self.folder)
+
+
+def read_header(folder: Path) -> dict[str, Any]:
+    """Read what a folder says it predicts.
+
+    Raises:
+        ValueError: If its file is damaged.
+    """
+    path = folder / _HEADER
+    try:
+        return dict(json.loads(path.read_text(encoding='utf-8')))
+    # TypeError is what a number or null gives
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f'{path} is no record of a prediction: {error}; remove {folder} to begin anew'
+        ) from error
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Read the whole lines of a journal."""
+    for line in path.read_bytes().split(b'\n')[:-1]:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            # written by a process that was killed on a system that writes out of order
+            continue
+        if isinstance(record, dict):
+            yield record
+
+
+def _to_entry(record: Mapping[str, Any]) -> Entry:
+    """Read an entry."""
+    counts = record['counts']
+    return Entry(
+        part=record['part'],
+        files=tuple(record['files']),
+        counts=Counts(
+            valid_pixels=counts['valid_pixels'],
+            forwarded=counts['forwarded'],
+            class_pixels=tuple(counts['class_pixels']),
+            class_areas_m2=tuple(counts['class_areas_m2']),
+        ),
+    )
+
+
+def _refuse_other(found: Mapping[str, Any], wanted: Mapping[str, Any], *, folder: Path) -> None:
+    """Compare what is predicted with what was begun."""
+    names = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
+    if names:
+        listed = '; '.join(
+            f'{name} was {_short(found.get(name))}, is {_short(wanted.get(name))}' for name in names
+        )
+        raise ValueError(
+            f'{folder} holds the parts of another prediction: {listed}; go on with what it was, '
+            'or begin anew with overwrite (--overwrite)'
+        )
+
+
+def _short(value: object) -> str:
+    """Write a value in a few words."""
+    text = json.dumps(value)
+    return text if len(text) <= _MOST_CHARACTERS else f'{text[:_MOST_CHARACTERS]}...'
+
+
+_MOST_CHARACTERS = 80

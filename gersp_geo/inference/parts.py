@@ -1,0 +1,222 @@
+"""The parts of a prediction: which there are, and how they reach the disk."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..geoio.areas import pixel_areas_m2
+from ..geoio.mosaic import Part, write_part
+from ..records import Panel
+from .journal import Counts, Entry, Journal
+from .plan import MapPlan, PredictionPlan
+from .streaming import FinishedRows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedPart:
+    """What is predicted and written together, and done once."""
+
+    number: int
+    """Place among all parts."""
+
+    panel: Panel
+    """Columns."""
+
+    rows: range
+    """Rows of patches that settle its rows of pixels."""
+
+    row_off: int
+    """First row of pixels."""
+
+    row_stop: int
+    """One past the last."""
+
+
+def list_parts(plan: PredictionPlan) -> list[PlannedPart]:
+    """List the parts of a prediction, panel by panel, from top to bottom."""
+    count, settled = len(plan.tiles.row_offs), plan.weighting.rows.settled
+    starts = [*range(0, count, plan.rows_per_part), count]
+    groups = [(panel, range(*rows)) for panel in plan.panels for rows in pairwise(starts)]
+    return [
+        PlannedPart(
+            number=number,
+            panel=panel,
+            rows=rows,
+            row_off=settled[rows[0]][0],
+            row_stop=settled[rows[-1]][1],
+        )
+        for number, (panel, rows) in enumerate(groups)
+    ]
+
+
+def runs_of(parts: Sequence[PlannedPart]) -> Iterator[list[PlannedPart]]:
+    """Group parts of one panel that follow each other: what is open between them is kept.
+
+    Args:
+        parts: In their order; some may be missing.
+
+    Yields:
+        Parts without a gap between them.
+    """
+    run: list[PlannedPart] = []
+    for part in parts:
+        if run and (part.panel != run[-1].panel or part.number != run[-1].number + 1):
+            yield run
+            run = []
+        run.append(part)
+    if run:
+        yield run
+
+
+class PartWriter:
+    """Collects finished rows into parts, and writes these in a thread of its own."""
+
+    def __init__(self, plan: PredictionPlan, journal: Journal) -> None:
+        """Set up; nothing is written yet.
+
+        Args:
+            plan: The plan.
+            journal: Is told of every part that is complete.
+        """
+        self.plan = plan
+        self.journal = journal
+        self._rows: list[FinishedRows] = []
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix='writer')
+        self._pending: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        """Wait for the part that is being written."""
+        self._pool.shutdown()
+        if kind is None and self._pending is not None:
+            self._pending.result()
+
+    def add(self, part: PlannedPart, rows: FinishedRows) -> None:
+        """Take finished rows of a part, from top to bottom.
+
+        Raises:
+            OSError: If an earlier part could not be written.
+        """
+        self._rows.append(rows)
+        if rows.row != part.rows[-1]:
+            return
+        collected, self._rows = self._rows, []
+        if self._pending is not None:
+            # one part waits at most: memory is bounded
+            self._pending.result()
+        self._pending = self._pool.submit(self._write, part, collected)
+
+    def _write(self, part: PlannedPart, collected: Sequence[FinishedRows]) -> None:
+        """Write one part of every map, and then say so."""
+        names: list[str | None] = []
+        for number, made in enumerate(self.plan.maps):
+            if all(rows.maps is None for rows in collected):
+                # what no file holds is nodata
+                names.append(None)
+                continue
+            pixels = _join(collected, number, made, width=part.panel.width)
+            names.append(f'{part.number:06}-{made.output}.tif')
+            write_part(
+                self.journal.folder / f'{names[-1]}',
+                pixels,
+                nodata=made.layout.nodata,
+                threads=self.plan.threads,
+            )
+        counts = count_pixels(self.plan, collected)
+        self.journal.append(Entry(part=part.number, files=tuple(names), counts=counts))
+
+
+def locate(
+    planned: Sequence[PlannedPart], entries: dict[int, Entry], journal: Journal, number: int
+) -> list[Part]:
+    """Say where the files of one map lie in it.
+
+    Args:
+        planned: All parts.
+        entries: What the journal says of each.
+        journal: The journal.
+        number: Of the map in the plan.
+
+    Returns:
+        Its files.
+    """
+    return [
+        Part(
+            path=str(journal.folder / name),
+            row_off=part.row_off,
+            col_off=part.panel.col_off,
+            height=part.row_stop - part.row_off,
+            width=part.panel.width,
+        )
+        for part in planned
+        if (name := entries[part.number].files[number]) is not None
+    ]
+
+
+def count_pixels(plan: PredictionPlan, collected: Sequence[FinishedRows]) -> Counts:
+    """Count what some rows hold: classes, and their areas by that of a pixel in their middle."""
+    classes = len(plan.layout.class_names) if plan.output == 'classes' else 0
+    pixels = np.zeros(classes, dtype=np.int64)
+    areas: NDArray[np.float64] | None = np.zeros(classes)
+    for rows in collected:
+        if rows.maps is None or not classes:
+            continue
+        found = _count_classes(rows.maps[0], classes)
+        pixels += found
+        middle = rows.row_off + rows.height // 2
+        of_pixel = pixel_areas_m2(plan.header, middle, middle + 1)
+        areas = None if areas is None or of_pixel is None else areas + found * of_pixel[0]
+    return Counts(
+        valid_pixels=sum(rows.valid_pixels for rows in collected),
+        forwarded=sum(rows.forwarded for rows in collected),
+        class_pixels=tuple(pixels.tolist()),
+        class_areas_m2=() if areas is None else tuple(areas.tolist()),
+    )
+
+
+def add_counts(plan: PredictionPlan, counted: Sequence[Counts]) -> Counts:
+    """Sum the counts of parts up, in their order."""
+    classes = len(plan.layout.class_names) if plan.output == 'classes' else 0
+    places = range(classes)
+    has_areas = all(len(counts.class_areas_m2) == classes for counts in counted)
+    return Counts(
+        valid_pixels=sum(counts.valid_pixels for counts in counted),
+        forwarded=sum(counts.forwarded for counts in counted),
+        class_pixels=tuple(sum(counts.class_pixels[at] for counts in counted) for at in places),
+        class_areas_m2=tuple(sum(counts.class_areas_m2[at] for counts in counted) for at in places)
+        if has_areas
+        else (),
+    )
+
+
+def _count_classes(pixels: NDArray[np.generic], classes: int) -> NDArray[np.int64]:
+    """Count the pixels of each class; nodata is none."""
+    values = pixels.ravel()
+    narrow = values if values.dtype == np.uint8 else values.astype(np.int32)
+    # twice as fast as NumPy's, which converts to 64 bits first
+    counts = torch.bincount(torch.from_numpy(narrow), minlength=classes)[:classes]
+    found: NDArray[np.int64] = counts.numpy()
+    return found
+
+
+def _join(
+    collected: Sequence[FinishedRows], number: int, made: MapPlan, *, width: int
+) -> NDArray[np.generic]:
+    """Put rows together; those without a value are nodata."""
+    pieces = []
+    for rows in collected:
+        if rows.maps is not None:
+            pieces.append(rows.maps[number])
+        elif rows.height:
+            shape = (len(made.layout.descriptions), rows.height, width)
+            pieces.append(np.full(shape, made.layout.nodata, dtype=made.layout.dtype))
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)

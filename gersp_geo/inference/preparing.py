@@ -1,0 +1,387 @@
+"""Decide everything about a prediction before a pixel is read."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ..geoio.alignment import open_scene
+from ..geoio.areas import Area
+from ..geoio.blocks import stored_blocks
+from ..geoio.cells import plan_cells
+from ..geoio.cog import OverviewResampling
+from ..geoio.reading import RasterHeader, describe_reader, padded_window
+from ..geoio.vectors import read_area
+from ..models.containers import sha256_of
+from ..records import Panel, Preprocessing, Window
+from ..stitching import Axis, Weighting, axis_weights, crop_weights
+from ..tiling import TilePlan, cut_panels, plan_tile
+from .calibration import measure_forward, measure_reading
+from .costs import Rows, count_costs
+from .loading import Forward, LoadedModel, evaluating, load_model
+from .options import PredictionOptions, parse_shard
+from .outputs import OVERVIEW_RESAMPLING, Output, layout_map
+from .plan import MapPlan, PredictionPlan, SceneGrid
+from .selection import select_bands
+
+# Pixels per batch for batch_size='auto': 16 patches of 512 px keep an accelerator busy; on a CPU,
+# whose cores share the work within a patch, 4 do.
+_AUTO_PIXELS = {'accelerator': 2**22, 'cpu': 2**20}
+
+
+def plan_prediction(
+    model: str | PathLike[str] | Forward,
+    source: str | PathLike[str],
+    destination: str | PathLike[str],
+    *,
+    calibrate: bool = False,
+    progress: bool = True,
+    **options: Any,
+) -> PredictionPlan:
+    """Say what :func:`predict_geotiff` would do with the same arguments, and what it would cost.
+
+    Nothing is read but headers, unless *calibrate* is set. The model is run on patches of zeros.
+
+    Args:
+        model: As in :func:`predict_geotiff`.
+        source: As in :func:`predict_geotiff`.
+        destination: As in :func:`predict_geotiff`.
+        calibrate: Read up to 32 blocks of the scene, to know how long reading takes.
+        progress: Accepted so that one set of arguments serves both; planning is quick.
+        **options: As in :func:`predict_geotiff`.
+
+    Returns:
+        The plan; ``print(plan)`` shows it as a table.
+
+    Raises:
+        FileExistsError: As in :func:`predict_geotiff`.
+        FileNotFoundError: As in :func:`predict_geotiff`.
+        TypeError: If an option has another name.
+        ValueError: As in :func:`predict_geotiff`.
+    """
+    loaded, plan = prepare(model, source, destination, PredictionOptions(**options))
+    costs = replace(plan.costs, **measure_forward(loaded, plan))
+    if calibrate:
+        costs = replace(costs, **measure_reading(plan))
+    return replace(plan, costs=costs)
+
+
+def prepare(
+    model: str | PathLike[str] | Forward | LoadedModel,
+    source: str | PathLike[str],
+    destination: str | PathLike[str],
+    options: PredictionOptions,
+) -> tuple[LoadedModel, PredictionPlan]:
+    """Load the model, read the header of the scene, and check that all fits together.
+
+    Args:
+        model: As in :func:`predict_geotiff`, or loaded already.
+        source: As in :func:`predict_geotiff`.
+        destination: As in :func:`predict_geotiff`.
+        options: The other arguments.
+
+    Returns:
+        The model, on its device, and the plan.
+
+    Raises:
+        FileExistsError: As in :func:`predict_geotiff`.
+        FileNotFoundError: As in :func:`predict_geotiff`.
+        ValueError: As in :func:`predict_geotiff`.
+    """
+    for path in (destination, options.probabilities):
+        if path is not None:
+            _check_destination(source, path, overwrite=options.overwrite)
+    device = _find_device(options.device)
+    loaded = (
+        model
+        if isinstance(model, LoadedModel)
+        else load_model(model, preprocessing=options.preprocessing, task_class=options.task_class)
+    )
+    nodata = loaded.preprocessing.nodata if options.nodata is None else options.nodata
+    with open_scene(source, crs=options.crs, res=options.res, nodata=nodata) as src:
+        header = describe_reader(src)
+        blocks = stored_blocks(src, range(1, src.count + 1))
+        blocks = None if blocks is None or blocks.all() else blocks
+    _check_type(header, loaded.preprocessing, source=fspath(source))
+    bands = select_bands(header, loaded.preprocessing, bands=options.bands, source=fspath(source))
+    loaded = _place(loaded, device=device, options=options)
+    channels = _count_channels(loaded, size=options.size, device=device)
+    return loaded, _plan(
+        source, destination, options, loaded=loaded, header=header, blocks=blocks, bands=bands,
+        channels=channels, device=device,
+    )  # fmt: skip
+
+
+def _plan(
+    source: str | PathLike[str],
+    destination: str | PathLike[str],
+    options: PredictionOptions,
+    *,
+    loaded: LoadedModel,
+    header: RasterHeader,
+    blocks: NDArray[np.bool_] | None,
+    bands: tuple[int, ...],
+    channels: int,
+    device: str,
+) -> PredictionPlan:
+    """Put the plan together."""
+    record = loaded.preprocessing
+    tiles = plan_tile(header.height, header.width, size=options.size, overlap=options.overlap)
+    weighting = weigh_patches(tiles, blend=options.blend, margin=options.margin)
+    maps = _plan_maps(loaded, header, fspath(destination), options, channels=channels)
+    area = _read_area(options, header, source=fspath(source))
+    rows = Rows.of(
+        header, tiles, maps=[made.layout for made in maps], bands=len(bands), channels=channels,
+        blended=options.blend == 'hann', on_host=device == 'cpu',
+    )  # fmt: skip
+    panels = cut_panels(
+        weighting.cols.spans,
+        _cuts(tiles, exclusive=weighting.exclusive),
+        length=header.width,
+        max_width=rows.widest_panel(options.memory_bytes),
+    )
+    batch_size = _choose_batch_size(options, device=device)
+    part_rows = options.part_pixels // (
+        max(panel.width for panel in panels) * (tiles.size - tiles.overlap)
+    )
+    return PredictionPlan(
+        source=fspath(source),
+        grid=SceneGrid(crs=options.crs, res=options.res),
+        header=header,
+        tiles=tiles,
+        weighting=weighting,
+        panels=panels,
+        rows_per_part=max(1, part_rows),
+        bands=bands,
+        # a value that the scene names itself holds for every band already
+        nodata=record.nodata
+        if options.nodata is None and header.nodata is None
+        else options.nodata,
+        stored=blocks,
+        area=area,
+        area_sha256=None if options.area is None else sha256_of(Path(options.area)),
+        blend=options.blend,
+        margin=options.margin,
+        batch_size=batch_size,
+        device=device,
+        precision=options.precision,
+        averaging=options.averaging,
+        channels_last=options.channels_last,
+        threads=options.thread_count,
+        maps=maps,
+        channels=channels,
+        costs=count_costs(
+            rows,
+            panels,
+            batch_size=batch_size,
+            blocks=blocks,
+            patches=_count_patches(tiles, panels, header, stored=blocks, area=area),
+        ),
+        shard=None if options.shard is None else parse_shard(options.shard),
+        merge=options.merge,
+        overwrite=options.overwrite,
+    )
+
+
+def weigh_patches(plan: TilePlan, *, blend: str, margin: int) -> Weighting:
+    """Weigh the patches of a plan.
+
+    Args:
+        plan: The plan.
+        blend: 'hann', see :func:`axis_weights`, or 'crop', see :func:`crop_weights`.
+        margin: For 'hann': pixels at the sides of patches without weight.
+
+    Returns:
+        The weights.
+    """
+    axes = []
+    for offsets, keeps, length in (
+        (plan.row_offs, plan.keep_rows, plan.height),
+        (plan.col_offs, plan.keep_cols, plan.width),
+    ):
+        weights = (
+            crop_weights(offsets, keeps, size=plan.size)
+            if blend == 'crop'
+            else axis_weights(offsets, size=plan.size, length=length, margin=margin)
+        )
+        axes.append(Axis(offsets, weights, length))
+    return Weighting(rows=axes[0], cols=axes[1], exclusive=blend == 'crop')
+
+
+def _check_destination(
+    source: str | PathLike[str], destination: str | PathLike[str], *, overwrite: bool
+) -> None:
+    """Refuse to replace what must stay."""
+    final = Path(destination)
+    if final.is_dir():
+        raise FileExistsError(f'{final} is a folder; pass the path of a file')
+    if final.suffix.lower() not in ('.tif', '.tiff'):
+        raise ValueError(f'a map is written as .tif or .tiff, got {final}')
+    if final.exists() and Path(source).exists() and final.samefile(source):
+        raise ValueError(f'{final} is the scene itself; pass another destination')
+    if final.exists() and not overwrite:
+        raise FileExistsError(f'{final} exists; pass another path, or overwrite (--overwrite)')
+
+
+def _check_type(header: RasterHeader, record: Preprocessing, *, source: str) -> None:
+    """Refuse pixels of a type that the record does not describe."""
+    if np.dtype(header.dtype).kind == 'c':
+        # torch would drop the imaginary part
+        raise ValueError(f'{source} holds complex numbers ({header.dtype}); make real ones first')
+    if record.dtype is not None and header.dtype != record.dtype:
+        # the scale belongs to that type: bytes read as digital numbers would give a wrong map
+        raise ValueError(
+            f'{source} holds {header.dtype}, the model was trained on {record.dtype}; convert the '
+            'scene, or pass preprocessing (--preprocessing FILE.json) with the scale of its values'
+        )
+
+
+def _find_device(device: str) -> str:
+    """Choose an accelerator if there is one; refuse a device that is not there."""
+    if device != 'auto':
+        try:
+            torch.empty(0, device=device)
+        # AssertionError is what builds of torch without CUDA raise
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).partition('\n')[0]
+            raise ValueError(f'device {device!r} cannot be used: {reason}') from error
+        return device
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    return 'cpu' if accelerator is None else accelerator.type
+
+
+def _place(loaded: LoadedModel, *, device: str, options: PredictionOptions) -> LoadedModel:
+    """Move a model to its device, and compile it if asked for."""
+    forward = loaded.forward
+    if isinstance(forward, nn.Module):
+        forward.to(device)
+        if options.channels_last:
+            forward.to(memory_format=torch.channels_last)
+    return replace(loaded, forward=torch.compile(forward)) if options.compile else loaded
+
+
+def _count_channels(loaded: LoadedModel, *, size: int, device: str) -> int:
+    """Count the scores per pixel by forwarding one patch of zeros, and check their shape."""
+    shape = (1, len(loaded.preprocessing.bands), size, size)
+    with evaluating(loaded.forward):
+        scores = loaded.forward(torch.zeros(shape, device=device))
+    found = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
+    if len(found) != 4 or (found[0], *found[2:]) != (1, size, size):
+        raise ValueError(
+            f'the model must return scores of shape (1, K, {size}, {size}) for images of shape '
+            f'{shape}, got {found}'
+        )
+    return int(found[1])
+
+
+def _choose_batch_size(options: PredictionOptions, *, device: str) -> int:
+    """Fill a budget of pixels with patches."""
+    if options.batch_size != 'auto':
+        return options.batch_size
+    budget = _AUTO_PIXELS['cpu' if device == 'cpu' else 'accelerator']
+    return max(1, budget // options.size**2)
+
+
+def _plan_maps(
+    loaded: LoadedModel,
+    header: RasterHeader,
+    destination: str,
+    options: PredictionOptions,
+    *,
+    channels: int,
+) -> tuple[MapPlan, ...]:
+    """Decide what is written."""
+    output = _choose_output(loaded, options.output)
+    wanted = [(output, destination)]
+    if options.probabilities is not None:
+        if output != 'classes':
+            raise ValueError(
+                f'probabilities go beside a map of classes, and this is one of {output}'
+            )
+        wanted.append(('probabilities', fspath(options.probabilities)))
+    return tuple(
+        MapPlan(
+            output=kind,
+            destination=path,
+            layout=layout_map(
+                header, loaded.preprocessing, output=kind, channels=channels,
+                probability_type=options.probability_type,
+            ),
+            overviews=_choose_overviews(kind, options),
+        )
+        for kind, path in wanted
+    )  # fmt: skip
+
+
+def _choose_output(loaded: LoadedModel, output: Output | Literal['auto']) -> Output:
+    """Choose the kind of map by what the model returns."""
+    if output == 'auto':
+        automatic: dict[str, Output] = {'classes': 'classes', 'labels': 'probabilities'}
+        return automatic.get(loaded.scores, 'values')
+    if output == 'classes' and loaded.scores == 'labels':
+        raise ValueError("labels do not exclude each other; pass output='probabilities'")
+    if output != 'values' and loaded.scores == 'values':
+        raise ValueError(f"a regression has no classes; pass output='values', got {output!r}")
+    return output
+
+
+def _choose_overviews(output: Output, options: PredictionOptions) -> OverviewResampling:
+    """Choose how overviews are made: class numbers have no mean."""
+    if options.overviews == 'auto' or (output == 'classes' and options.overviews == 'average'):
+        return OVERVIEW_RESAMPLING[output]
+    return options.overviews
+
+
+def _cuts(tiles: TilePlan, *, exclusive: bool) -> list[int]:
+    """List the columns of pixels at which panels may meet with the least forwarded twice."""
+    starts = [start for start, _ in tiles.keep_cols] if exclusive else tiles.col_offs
+    return [start for start in starts if 0 < start < tiles.width]
+
+
+def _count_patches(
+    tiles: TilePlan,
+    panels: Sequence[Panel],
+    header: RasterHeader,
+    *,
+    stored: NDArray[np.bool_] | None,
+    area: Area | None,
+) -> int:
+    """Count the patches that may hold something of interest; those of two panels count twice."""
+    grid = plan_cells(header)
+    times = np.zeros(len(tiles.col_offs), dtype=np.int64)
+    for panel in panels:
+        times[panel.patches.start : panel.patches.stop] += 1
+    if stored is None and area is None:
+        return len(tiles.row_offs) * int(times.sum())
+    total = 0
+    for row_off in tiles.row_offs:
+        for col_off, count in zip(tiles.col_offs, times.tolist(), strict=True):
+            window = tiles.window(row_off, col_off)
+            _, _, inside = padded_window(window, height=header.height, width=header.width)
+            if stored is not None and not stored[grid.blocks(inside)].any():
+                continue
+            if area is None or area.touches(header.transform, window):
+                total += count
+    return total
+
+
+def _read_area(options: PredictionOptions, header: RasterHeader, *, source: str) -> Area | None:
+    """Read the area of interest in the coordinates of the scene."""
+    if options.area is None:
+        return None
+    if header.crs is None:
+        raise ValueError(f'{source} has no CRS, so that no area can be found in it')
+    area = read_area(options.area, crs=header.crs)
+    whole = Window(row_off=0, col_off=0, height=header.height, width=header.width)
+    if not area.touches(header.transform, whole):
+        raise ValueError(
+            f'{fspath(options.area)} lies wholly outside {source}; its bounds there are '
+            f'{tuple(round(bound, 3) for bound in area.bounds)}'
+        )
+    return area

@@ -1,0 +1,188 @@
+"""One scene or many: which files are meant, and what became of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from glob import glob, has_magic
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from .engine import run_plan
+from .loading import Forward, load_model
+from .options import PredictionOptions
+from .outputs import PredictionSummary
+from .plan import PredictionPlan
+from .preparing import plan_prediction, prepare
+
+# what a folder is searched for
+_SUFFIXES = ('.tif', '.tiff', '.vrt', '.jp2')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenesSummary:
+    """What became of several scenes."""
+
+    summaries: tuple[PredictionSummary, ...]
+    """Of those that were predicted."""
+
+    failures: tuple[tuple[str, str], ...]
+    """Of the others: scene, and what was wrong with it."""
+
+    previews: tuple[str, ...] = ()
+    """Pictures that were written."""
+
+    def __str__(self) -> str:
+        """Lay the summaries out for a terminal, failures last."""
+        lines = [str(summary) for summary in self.summaries]
+        lines += [f'preview  {path}' for path in self.previews]
+        count = len(self.summaries) + len(self.failures)
+        if count > 1:
+            lines.append(f'{len(self.summaries)} of {count} scenes predicted')
+        lines += [f'failed   {scene}: {reason}' for scene, reason in self.failures]
+        return '\n'.join(lines)
+
+
+def predict_scenes(
+    model: str | PathLike[str] | Forward,
+    source: Sequence[str | PathLike[str]],
+    destination: str | PathLike[str],
+    *,
+    preview: str | PathLike[str] | None = None,
+    progress: bool = True,
+    **options: Any,
+) -> ScenesSummary:
+    """Predict one scene into a file, or several into a folder, one after the other.
+
+    Args:
+        model: As in :func:`.engine.predict_geotiff`; loaded once.
+        source: Files, names that GDAL understands, folders or patterns.
+        destination: The map of a single scene; a folder for several, in which each map is called
+            like its scene.
+        preview: Picture of a single scene and its map to write; a folder for several.
+        progress: Whether to show a progress bar per scene.
+        **options: As in :func:`.engine.predict_geotiff`.
+
+    Returns:
+        What was produced. A scene of several that fails does not stop the others.
+
+    Raises:
+        FileNotFoundError: If a folder or pattern holds no scene, or the model does not exist.
+        ValueError: If the options do not fit any scene, or two scenes have one name.
+        OSError: If a single scene fails.
+    """
+    chosen = PredictionOptions(**options)
+    scenes = find_scenes(source)
+    is_single = len(scenes) == 1 and _names_one(source)
+    jobs = {
+        scene: Path(destination) if is_single else Path(destination, _map_name(scene))
+        for scene in scenes
+    }
+    _check_names(jobs)
+    if chosen.probabilities is not None and not is_single:
+        raise ValueError(
+            "probabilities name one file; for several scenes, pass output='probabilities'"
+        )
+    loaded = load_model(model, preprocessing=chosen.preprocessing, task_class=chosen.task_class)
+    done, failed, pictures = [], [], []
+    for scene, final in jobs.items():
+        try:
+            placed, plan = prepare(loaded, scene, final, chosen)
+            done.append(run_plan(placed, plan, progress=progress))
+            if preview is not None:
+                path = Path(preview) if is_single else Path(preview, f'{final.stem}.png')
+                pictures.append(_preview(plan, path))
+        except (OSError, ValueError) as error:
+            if is_single:
+                raise
+            failed.append((scene, ' '.join(str(error).split())))
+    return ScenesSummary(summaries=tuple(done), failures=tuple(failed), previews=tuple(pictures))
+
+
+def plan_scenes(
+    model: str | PathLike[str] | Forward,
+    source: Sequence[str | PathLike[str]],
+    destination: str | PathLike[str],
+    **options: Any,
+) -> str:
+    """Say what :func:`predict_scenes` would do with the same arguments.
+
+    Returns:
+        One plan per scene, as text.
+    """
+    scenes = find_scenes(source)
+    is_single = len(scenes) == 1 and _names_one(source)
+    return '\n\n'.join(
+        str(
+            plan_prediction(
+                model,
+                scene,
+                Path(destination) if is_single else Path(destination, _map_name(scene)),
+                **options,
+            )
+        )
+        for scene in scenes
+    )
+
+
+def find_scenes(sources: Sequence[str | PathLike[str]]) -> list[str]:
+    """List the scenes that are meant.
+
+    Args:
+        sources: Files, names that only GDAL understands, folders (their rasters, without those in
+            folders of theirs), or patterns with ``*``, ``?`` or ``[``.
+
+    Returns:
+        Names, each once, in the order given; those of a folder or pattern sorted.
+
+    Raises:
+        FileNotFoundError: If a folder or pattern holds none.
+    """
+    found: dict[str, None] = {}
+    for given in sources:
+        source = fspath(given)
+        if Path(source).is_dir():
+            names = sorted(
+                str(path)
+                for path in Path(source).iterdir()
+                if path.suffix.lower() in _SUFFIXES and not path.name.startswith('.')
+            )
+        elif has_magic(source) and not Path(source).exists() and '://' not in source:
+            names = sorted(glob(source, recursive=True))
+        else:
+            names = [source]
+        if not names:
+            raise FileNotFoundError(f'{source} holds no raster ({", ".join(_SUFFIXES)})')
+        found |= dict.fromkeys(names)
+    return list(found)
+
+
+def _names_one(sources: Sequence[str | PathLike[str]]) -> bool:
+    """Say whether one file is named, rather than a folder or a pattern that happens to hold one."""
+    only = fspath(sources[0])
+    return (
+        len(sources) == 1
+        and not Path(only).is_dir()
+        and (not has_magic(only) or Path(only).exists())
+    )
+
+
+def _map_name(scene: str) -> str:
+    """Name the map of a scene."""
+    return f'{Path(scene).stem}.tif'
+
+
+def _check_names(jobs: dict[str, Path]) -> None:
+    """Refuse two scenes whose maps would have one name."""
+    scenes: dict[Path, str] = {}
+    for scene, final in jobs.items():
+        if final in scenes:
+            raise ValueError(f'{scenes[final]} and {scene} would both become {final}; rename one')
+        scenes[final] = scene
+
+
+def _preview(plan: PredictionPlan, path: Path) -> str:
+    """Draw the scene beside its map."""
+    from .preview import write_preview
+
+    write_preview(plan.source, plan.destination, path, bands=plan.bands, overwrite=plan.overwrite)
+    return str(path)

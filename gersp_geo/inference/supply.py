@@ -1,0 +1,160 @@
+"""Read a panel, one row of patches after the other, and make batches of what holds observations."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import batched
+
+import numpy as np
+import torch
+from affine import Affine
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..geoio.areas import Area
+from ..geoio.cells import CellReader
+from ..records import Panel, Window
+from ..stitching import Weighting
+from ..tiling import TilePlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchBatch:
+    """Patches of one row of patches, as stored."""
+
+    cols: tuple[int, ...]
+    """Their columns of patches."""
+
+    pixels: Tensor
+    """Shape (B, bands, size, size)."""
+
+    valid: Tensor | None
+    """Where there is an observation, shape (B, size, size); None means everywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowEnd:
+    """Comes after the batches of a row of patches."""
+
+    row: int
+    """The row of patches."""
+
+    valid: NDArray[np.bool_] | None
+    """Where the pixels that are settled now are observed and wanted, shape (rows, panel width);
+    None means everywhere."""
+
+    forwarded: int
+    """Patches of the row that were given out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supply:
+    """What a panel is predicted from."""
+
+    reader: CellReader
+    """Of the scene, for the columns of the panel."""
+
+    tiles: TilePlan
+    """How the scene is cut."""
+
+    weighting: Weighting
+    """Says which rows are settled when."""
+
+    panel: Panel
+    """The columns to read."""
+
+    batch_size: int
+    """Patches per batch, at most."""
+
+    transform: Affine
+    """Of the scene, for the area."""
+
+    area: Area | None = None
+    """Of interest; None means all."""
+
+    pinned: bool = False
+    """Whether batches lie where an accelerator can fetch them by itself."""
+
+    def rows(self, rows: range) -> Iterator[PatchBatch | RowEnd]:
+        """Read some rows of patches.
+
+        Args:
+            rows: Which, one after the other.
+
+        Yields:
+            Per row of patches: batches that never hold patches of another row, then its end.
+        """
+        wanted = self._request(rows[0])
+        for row in rows:
+            # read while this row is forwarded
+            following = self._request(row + 1) if row + 1 in rows else []
+            forwarded = 0
+            for cols in batched(wanted, self.batch_size):
+                batch = self._batch(row, cols)
+                if batch is not None:
+                    forwarded += len(batch.cols)
+                    yield batch
+            yield RowEnd(row=row, valid=self._settled(row), forwarded=forwarded)
+            wanted = following
+            if row + 1 in rows:
+                self.reader.release(max(self.tiles.row_offs[row + 1], 0))
+
+    def _request(self, row: int) -> list[int]:
+        """Choose the columns of patches where there may be something, and begin to read them."""
+        windows = {col: self._window(row, col) for col in self.panel.patches}
+        wanted = [col for col, window in windows.items() if self._is_wanted(window)]
+        for col in wanted:
+            self.reader.request(windows[col])
+        return wanted
+
+    def _window(self, row: int, col: int) -> Window:
+        """Place a patch."""
+        return self.tiles.window(self.tiles.row_offs[row], self.tiles.col_offs[col])
+
+    def _is_wanted(self, window: Window) -> bool:
+        """Say whether a patch may hold an observation of interest, without reading it."""
+        if not self.reader.may_hold(window):
+            return False
+        return self.area is None or self.area.touches(self.transform, window)
+
+    def _batch(self, row: int, cols: Sequence[int]) -> PatchBatch | None:
+        """Cut patches out of what was read, without those that hold no observation."""
+        size, reader = self.tiles.size, self.reader
+        pixels = np.empty((len(cols), len(reader.bands), size, size), dtype=reader.dtype)
+        masks: list[NDArray[np.bool_] | None] = []
+        kept: list[int] = []
+        for col in cols:
+            valid = reader.take(self._window(row, col), pixels[len(kept)])
+            if valid is None or valid.any():
+                kept.append(col)
+                masks.append(valid)
+        if not kept:
+            return None
+        stacked = None
+        if any(mask is not None for mask in masks):
+            stacked = torch.ones((len(kept), size, size), dtype=torch.bool)
+            for place, mask in enumerate(masks):
+                if mask is not None:
+                    stacked[place] = torch.from_numpy(mask)
+        return PatchBatch(
+            cols=tuple(kept),
+            pixels=self._pin(torch.from_numpy(pixels[: len(kept)])),
+            valid=None if stacked is None else self._pin(stacked),
+        )
+
+    def _pin(self, tensor: Tensor) -> Tensor:
+        """Put a tensor where copies need not wait."""
+        return tensor.pin_memory() if self.pinned else tensor
+
+    def _settled(self, row: int) -> NDArray[np.bool_] | None:
+        """Say which of the pixels that are settled after a row are observed and wanted."""
+        start, stop = self.weighting.rows.settled[row]
+        if start == stop:
+            return None
+        window = Window(
+            row_off=start, col_off=self.panel.col_off, height=stop - start, width=self.panel.width
+        )
+        valid = self.reader.valid(window)
+        if self.area is None or (valid is not None and not valid.any()):
+            return valid
+        inside = self.area.mask(self.transform, window)
+        return inside if valid is None else inside & valid
