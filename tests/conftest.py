@@ -1,6 +1,8 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,3 +44,21 @@ def real_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip('set GERSP_GEO_TEST_DATA to a folder of real images to run this')
     return Path(folder)
+
+
+@pytest.fixture
+def small_disk() -> Callable[[int], AbstractContextManager[None]]:
+    """Let no file grow beyond a number of bytes: writing fails as on a full disk."""
+    # only Unix has it
+    resource = pytest.importorskip('resource')
+
+    @contextmanager
+    def limited(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited

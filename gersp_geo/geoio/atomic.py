@@ -44,7 +44,7 @@ def new_file(destination: str | PathLike[str], *, overwrite: bool = False) -> It
         yield temporary
         if not temporary.exists():
             raise FileNotFoundError(f'nothing was written for {final}')
-        _publish(temporary, final)
+        publish(temporary, final)
     finally:
         for path in _family(temporary):
             path.unlink(missing_ok=True)
@@ -101,8 +101,13 @@ def _family(path: Path) -> list[Path]:
     return [other for other in path.parent.iterdir() if other.name.startswith(path.name)]
 
 
-def _publish(temporary: Path, final: Path) -> None:
-    """Rename a finished file and its sidecars, the file last."""
+def publish(temporary: Path, final: Path) -> None:
+    """Give a finished file and its sidecars their names, the file last, replacing older ones.
+
+    Args:
+        temporary: The file, on the disk of *final*.
+        final: Its name.
+    """
     with temporary.open('rb+') as stream:
         # otherwise a power cut after the rename could leave a file of the right name and no content
         os.fsync(stream.fileno())

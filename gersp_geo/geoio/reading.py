@@ -167,6 +167,17 @@ def list_files(path: str | PathLike[str]) -> list[str]:
         return sorted(name for name in src.files if not name.endswith('.aux.xml'))
 
 
+def read_tags(path: str | PathLike[str]) -> dict[str, str]:
+    """Read the metadata of a raster.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        UnreadableFileError: If GDAL cannot read it.
+    """
+    with open_reader(path) as src:
+        return dict(src.tags())
+
+
 @contextmanager
 def gdal_cache(size: int) -> Iterator[None]:
     """Bound the memory in which GDAL keeps decoded blocks, for the process.

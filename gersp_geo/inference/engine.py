@@ -1,24 +1,26 @@
 """Carry a plan out: parts, and the finished maps."""
 
-from collections.abc import Collection, Sequence
+import shutil
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, closing
 from os import PathLike
 from pathlib import Path
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
 from lightning.pytorch import LightningModule
 
 from .. import __version__
+from ..geoio.atomic import publish
 from ..geoio.cog import OverviewResampling
 from ..geoio.mosaic import finish_map
-from ..geoio.reading import gdal_cache
+from ..geoio.reading import gdal_cache, read_tags
 from ..geoio.styles import write_qml
 from ..records import Preprocessing
 from .costs import GDAL_CACHE
 from .forward import Averaging, Precision
 from .identity import FINGERPRINT_TAG, fingerprint, identify, running
-from .journal import Entry, Journal
+from .journal import Entry, Journal, work_folder
 from .loading import Forward, LoadedModel, evaluating
 from .options import Blend, PredictionOptions
 from .outputs import Output, PredictionSummary
@@ -26,7 +28,7 @@ from .parts import PartWriter, PlannedPart, add_counts, list_parts, locate, runs
 from .plan import PredictionPlan
 from .preparing import prepare
 from .progress import progress_bar, waiting
-from .streaming import make_scorer, stitch_panel
+from .streaming import make_scorer, stitch_panel, torch_threads
 
 
 def predict_geotiff(
@@ -158,12 +160,15 @@ def run_plan(loaded: LoadedModel, plan: PredictionPlan, *, progress: bool) -> Pr
         OSError: If a file cannot be read or written.
     """
     started = perf_counter()
-    planned = list_parts(plan)
-    folder = work_folder(plan.destination)
-    header = identify(loaded, plan) | running(plan)
+    planned, identity = list_parts(plan), identify(loaded, plan)
+    _refuse_existing(plan, identity)
     name = 'parts' if plan.shard is None else f'shard-{plan.shard[0]}-of-{plan.shard[1]}'
-    anew = plan.overwrite and not plan.merge
-    with Journal.open(folder, header, name=name, overwrite=anew) as journal:
+    with Journal.open(
+        work_folder(plan.destination),
+        identity | running(plan),
+        name=name,
+        overwrite=plan.overwrite and not plan.merge,
+    ) as journal:
         before = journal.entries()
         try:
             if not plan.merge:
@@ -176,7 +181,7 @@ def run_plan(loaded: LoadedModel, plan: PredictionPlan, *, progress: bool) -> Pr
         predicted = perf_counter()
         if plan.shard is None:
             with waiting('overviews and the final file', shown=progress):
-                _finish(loaded, plan, planned, journal, entries)
+                _finish(plan, planned, journal, entries, _provenance(loaded, plan, identity))
             journal.remove()
     counts = add_counts(plan, [entry.counts for entry in entries.values()])
     return PredictionSummary(
@@ -218,6 +223,7 @@ def _predict(
     with ExitStack() as stack:
         stack.enter_context(gdal_cache(GDAL_CACHE))
         stack.enter_context(evaluating(loaded.forward))
+        stack.enter_context(torch_threads(plan.torch_threads))
         pixels = sum((part.row_stop - part.row_off) * part.panel.width for part in parts)
         advance = stack.enter_context(progress_bar(pixels, shown=progress))
         writer = stack.enter_context(PartWriter(plan, journal))
@@ -232,42 +238,78 @@ def _predict(
 
 
 def _finish(
-    loaded: LoadedModel,
     plan: PredictionPlan,
     planned: Sequence[PlannedPart],
     journal: Journal,
     entries: dict[int, Entry],
+    tags: dict[str, str],
 ) -> None:
-    """Turn parts into maps."""
+    """Turn parts into maps, which appear when all are complete."""
     if missing := len(planned) - len(entries):
         raise ValueError(
             f'{missing} of {len(planned)} parts of {plan.destination} are not there yet; let every '
             'shard finish, then merge again'
         )
-    tags = _provenance(loaded, plan)
-    for number, made in enumerate(plan.maps):
+    journal.clear_fragments()
+    finished = [journal.folder / f'map-{number}.tif' for number in range(len(plan.maps))]
+    for number, (made, path) in enumerate(zip(plan.maps, finished, strict=True)):
         finish_map(
             locate(planned, entries, journal, number),
-            made.destination,
+            path,
             made.layout,
             tags,
             overview_resampling=made.overviews,
             work=journal.folder,
-            # from an earlier call that was stopped between this map and the next
-            overwrite=plan.overwrite or number < len(plan.maps) - 1,
+            overwrite=True,
             threads=plan.threads,
         )
+    for made, path in zip(plan.maps, finished, strict=True):
         if made.output == 'classes':
             write_qml(made.destination, made.layout.class_names, made.layout.class_colors)
+        publish(path, Path(made.destination))
 
 
-def work_folder(destination: str | PathLike[str]) -> Path:
-    """Name the hidden folder in which the parts of a map lie until it is complete."""
-    final = Path(destination)
-    return final.with_name(f'.{final.name}.parts')
+def is_made(plan: PredictionPlan, identity: Mapping[str, Any]) -> bool:
+    """Say whether all maps of a plan are there, made of the same scene by the same model and options.
+
+    Args:
+        plan: The plan.
+        identity: Of the prediction.
+
+    Returns:
+        Whether they are.
+    """
+    return all(_is_ours(made.destination, identity) for made in plan.maps)
 
 
-def _provenance(loaded: LoadedModel, plan: PredictionPlan) -> dict[str, str]:
+def _is_ours(path: str, identity: Mapping[str, Any]) -> bool:
+    """Say whether a map was made by the same prediction."""
+    try:
+        return read_tags(path).get(FINGERPRINT_TAG) == fingerprint(identity)
+    except (OSError, ValueError):
+        return False
+
+
+def _refuse_existing(plan: PredictionPlan, identity: Mapping[str, Any]) -> None:
+    """Refuse to replace maps, but those that an interrupted call has made."""
+    if plan.overwrite:
+        return
+    complete = is_made(plan, identity)
+    for made in plan.maps:
+        if Path(made.destination).exists() and (
+            complete or not _is_ours(made.destination, identity)
+        ):
+            if complete:
+                # all that was left to do when the last call was stopped
+                shutil.rmtree(work_folder(plan.destination), ignore_errors=True)
+            raise FileExistsError(
+                f'{made.destination} exists; pass another path, or overwrite (--overwrite)'
+            )
+
+
+def _provenance(
+    loaded: LoadedModel, plan: PredictionPlan, identity: Mapping[str, Any]
+) -> dict[str, str]:
     """Say in the map how it was made."""
     tags = {
         'TIFFTAG_SOFTWARE': f'gersp_geo {__version__}',
@@ -277,6 +319,6 @@ def _provenance(loaded: LoadedModel, plan: PredictionPlan) -> dict[str, str]:
         'PATCH_MARGIN': str(plan.margin),
         'BLEND': plan.blend,
         'INPUT_BANDS': ','.join(map(str, plan.bands)),
-        FINGERPRINT_TAG: fingerprint(identify(loaded, plan)),
+        FINGERPRINT_TAG: fingerprint(identity),
     }
     return tags if loaded.sha256 is None else tags | {'MODEL_SHA256': loaded.sha256}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def running(plan: PredictionPlan) -> dict[str, Any]:
     return {
         'device': torch.device(plan.device).type,
         'batch_size': plan.batch_size,
-        'torch_threads': torch.get_num_threads(),
+        'torch_threads': plan.torch_threads,
         'channels_last': plan.channels_last,
         'panels': [[panel.col_off, panel.col_stop] for panel in plan.panels],
         'rows_per_part': plan.rows_per_part,
@@ -70,9 +71,9 @@ def running(plan: PredictionPlan) -> dict[str, Any]:
     }
 
 
-def fingerprint(identity: dict[str, Any]) -> str:
+def fingerprint(identity: Mapping[str, Any]) -> str:
     """Shorten an identity to 16 hexadecimal digits."""
-    text = json.dumps(identity, sort_keys=True)
+    text = json.dumps(dict(identity), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +21,12 @@ except ImportError:  # not on Windows: there, nobody notices a second process
 VERSION = 1
 
 _HEADER = 'prediction.json'
+
+
+def work_folder(destination: str | PathLike[str]) -> Path:
+    """Name the hidden folder in which the parts of a map lie until it is complete."""
+    final = Path(destination)
+    return final.with_name(f'.{final.name}.parts')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,9 +159,19 @@ class Journal:
                     found[entry.part] = entry
         return dict(sorted(found.items()))
 
+    def clear_fragments(self) -> None:
+        """Remove files that a killed process did not finish, while nobody else is at work."""
+        for path in self.folder.glob('.*.partial*'):
+            path.unlink()
+
     def remove(self) -> None:
         """Remove journal and parts: the maps are complete, or nothing is worth keeping."""
         shutil.rmtree(self.folder)
+
+
+def is_begun(folder: Path) -> bool:
+    """Say whether a folder says what it predicts."""
+    return (folder / _HEADER).exists()
 
 
 def read_header(folder: Path) -> dict[str, Any]:

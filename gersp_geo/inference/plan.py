@@ -112,6 +112,9 @@ class PredictionPlan:
     threads: int
     """Threads that read, and that compress."""
 
+    torch_threads: int
+    """Threads within one operation of the model, which can decide the last bit."""
+
     maps: tuple[MapPlan, ...]
     """What is written, the map asked for first."""
 

@@ -24,6 +24,7 @@ from ..stitching import Axis, Weighting, axis_weights, crop_weights
 from ..tiling import TilePlan, cut_panels, plan_tile
 from .calibration import measure_forward, measure_reading
 from .costs import Rows, count_costs
+from .journal import is_begun, read_header, work_folder
 from .loading import Forward, LoadedModel, evaluating, load_model
 from .options import PredictionOptions, parse_shard
 from .outputs import OVERVIEW_RESAMPLING, Output, layout_map
@@ -77,6 +78,8 @@ def prepare(
     source: str | PathLike[str],
     destination: str | PathLike[str],
     options: PredictionOptions,
+    *,
+    may_exist: bool = False,
 ) -> tuple[LoadedModel, PredictionPlan]:
     """Load the model, read the header of the scene, and check that all fits together.
 
@@ -85,6 +88,7 @@ def prepare(
         source: As in :func:`predict_geotiff`.
         destination: As in :func:`predict_geotiff`.
         options: The other arguments.
+        may_exist: Leave it to the caller what an existing map means.
 
     Returns:
         The model, on its device, and the plan.
@@ -94,9 +98,11 @@ def prepare(
         FileNotFoundError: As in :func:`predict_geotiff`.
         ValueError: As in :func:`predict_geotiff`.
     """
+    # what an interrupted call has made is judged when it goes on
+    may_exist |= options.overwrite or work_folder(destination).exists()
     for path in (destination, options.probabilities):
         if path is not None:
-            _check_destination(source, path, overwrite=options.overwrite)
+            _check_destination(source, path, overwrite=may_exist)
     device = _find_device(options.device)
     loaded = (
         model
@@ -146,7 +152,7 @@ def _plan(
         length=header.width,
         max_width=rows.widest_panel(options.memory_bytes),
     )
-    batch_size = _choose_batch_size(options, device=device)
+    batch_size, torch_threads = _recall(destination, options, device=device)
     part_rows = options.part_pixels // (
         max(panel.width for panel in panels) * (tiles.size - tiles.overlap)
     )
@@ -174,6 +180,7 @@ def _plan(
         averaging=options.averaging,
         channels_last=options.channels_last,
         threads=options.thread_count,
+        torch_threads=torch_threads,
         maps=maps,
         channels=channels,
         costs=count_costs(
@@ -280,12 +287,20 @@ def _count_channels(loaded: LoadedModel, *, size: int, device: str) -> int:
     return int(found[1])
 
 
-def _choose_batch_size(options: PredictionOptions, *, device: str) -> int:
-    """Fill a budget of pixels with patches."""
-    if options.batch_size != 'auto':
-        return options.batch_size
+def _recall(
+    destination: str | PathLike[str], options: PredictionOptions, *, device: str
+) -> tuple[int, int]:
+    """Choose batch size and threads of torch, those of an interrupted call if there is one.
+
+    Both can decide the last bit of a result, and so are no matter of the machine that goes on.
+    """
+    folder = work_folder(destination)
+    begun = {} if options.overwrite or not is_begun(folder) else read_header(folder)
+    # to fill a budget of pixels
     budget = _AUTO_PIXELS['cpu' if device == 'cpu' else 'accelerator']
-    return max(1, budget // options.size**2)
+    size = begun.get('batch_size') or max(1, budget // options.size**2)
+    threads = begun.get('torch_threads') or torch.get_num_threads()
+    return (size if options.batch_size == 'auto' else options.batch_size), threads
 
 
 def _plan_maps(

@@ -7,7 +7,8 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from .engine import run_plan
+from .engine import is_made, run_plan
+from .identity import identify
 from .loading import Forward, load_model
 from .options import PredictionOptions
 from .outputs import PredictionSummary
@@ -25,7 +26,10 @@ class ScenesSummary:
     summaries: tuple[PredictionSummary, ...]
     """Of those that were predicted."""
 
-    failures: tuple[tuple[str, str], ...]
+    made_before: tuple[str, ...] = ()
+    """Maps of others that an earlier call had made of the same scene, by the same model and options."""
+
+    failures: tuple[tuple[str, str], ...] = ()
     """Of the others: scene, and what was wrong with it."""
 
     previews: tuple[str, ...] = ()
@@ -35,9 +39,10 @@ class ScenesSummary:
         """Lay the summaries out for a terminal, failures last."""
         lines = [str(summary) for summary in self.summaries]
         lines += [f'preview  {path}' for path in self.previews]
-        count = len(self.summaries) + len(self.failures)
+        count = len(self.summaries) + len(self.made_before) + len(self.failures)
         if count > 1:
-            lines.append(f'{len(self.summaries)} of {count} scenes predicted')
+            before = f', {len(self.made_before)} before' if self.made_before else ''
+            lines.append(f'{len(self.summaries)} of {count} scenes predicted{before}')
         lines += [f'failed   {scene}: {reason}' for scene, reason in self.failures]
         return '\n'.join(lines)
 
@@ -83,19 +88,28 @@ def predict_scenes(
             "probabilities name one file; for several scenes, pass output='probabilities'"
         )
     loaded = load_model(model, preprocessing=chosen.preprocessing, task_class=chosen.task_class)
-    done, failed, pictures = [], [], []
+    done, there, failed, pictures = [], [], [], []
     for scene, final in jobs.items():
         try:
-            placed, plan = prepare(loaded, scene, final, chosen)
-            done.append(run_plan(placed, plan, progress=progress))
-            if preview is not None:
+            placed, plan = prepare(loaded, scene, final, chosen, may_exist=not is_single)
+            if not (is_single or chosen.overwrite) and is_made(plan, identify(placed, plan)):
+                there.append(str(final))
+                continue
+            summary = run_plan(placed, plan, progress=progress)
+            done.append(summary)
+            if preview is not None and summary.complete:
                 path = Path(preview) if is_single else Path(preview, f'{final.stem}.png')
-                pictures.append(_preview(plan, path))
+                pictures.append(_preview(plan, summary, path))
         except (OSError, ValueError) as error:
             if is_single:
                 raise
             failed.append((scene, ' '.join(str(error).split())))
-    return ScenesSummary(summaries=tuple(done), failures=tuple(failed), previews=tuple(pictures))
+    return ScenesSummary(
+        summaries=tuple(done),
+        made_before=tuple(there),
+        failures=tuple(failed),
+        previews=tuple(pictures),
+    )
 
 
 def plan_scenes(
@@ -180,9 +194,17 @@ def _check_names(jobs: dict[str, Path]) -> None:
         scenes[final] = scene
 
 
-def _preview(plan: PredictionPlan, path: Path) -> str:
+def _preview(plan: PredictionPlan, summary: PredictionSummary, path: Path) -> str:
     """Draw the scene beside its map."""
     from .preview import write_preview
 
-    write_preview(plan.source, plan.destination, path, bands=plan.bands, overwrite=plan.overwrite)
+    write_preview(
+        plan.source,
+        plan.destination,
+        path,
+        bands=plan.bands,
+        nodata=plan.nodata,
+        class_pixels=summary.class_pixels or None,
+        overwrite=plan.overwrite,
+    )
     return str(path)

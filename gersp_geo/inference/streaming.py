@@ -1,10 +1,11 @@
 """Read, forward and stitch a panel, row of patches by row of patches, in bounded memory."""
 
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ..geoio.cells import CellReader
@@ -94,6 +95,17 @@ def first_row_needed(weighting: Weighting, rows: range) -> int:
     """Find the first row of patches that adds to the pixels of some rows of patches."""
     first_pixel = weighting.rows.settled[rows.start][0]
     return next(row for row, (_, stop) in enumerate(weighting.rows.spans) if stop > first_pixel)
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Use some threads within an operation of torch, and then as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def make_scorer(loaded: LoadedModel, plan: PredictionPlan) -> Scorer:
