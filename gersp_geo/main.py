@@ -7,6 +7,7 @@ import argparse
 import logging
 import os
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -40,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parsed = build_parser().parse_args(words)
         command: Callable[[argparse.Namespace], int] = parsed.command
         return command(parsed)
+    except KeyboardInterrupt:
+        sys.stderr.write('gersp-geo: stopped\n')
+        return 128 + signal.SIGINT
     except (OSError, ValueError) as error:
         if os.environ.get('GERSP_GEO_TRACEBACK'):
             raise
@@ -94,6 +98,7 @@ def add_predict(commands: Commands) -> None:
         add_preparing(parser)
         add_outputs(parser)
         add_running(parser)
+        add_sharing(parser)
         if name == 'plan':
             parser.add_argument('--calibrate', action='store_true', help='time some blocks')
         else:
@@ -194,6 +199,13 @@ def add_demo(commands: Commands) -> None:
     parser.add_argument('--overwrite', action='store_true', help='replace what a demo made there')
 
 
+def add_sharing(parser: argparse.ArgumentParser) -> None:
+    """Describe how processes share a scene."""
+    group = parser.add_argument_group('job arrays')
+    group.add_argument('--shard', metavar='I/N', help='predict the i-th of n shares, from 0')
+    group.add_argument('--merge', action='store_true', help='make the map of what shards left')
+
+
 def numbers(text: str) -> tuple[int, ...]:
     """Parse ``4,3,2``."""
     return tuple(int(word) for word in text.split(','))
@@ -217,9 +229,17 @@ def predict(options: argparse.Namespace) -> int:
     """Predict scenes and print the summary."""
     from .inference.scenes import predict_scenes
 
+    # as on Ctrl-C: finished parts stay, and what was begun is cleaned up
+    signal.signal(signal.SIGTERM, stop)
     summary = predict_scenes(**keywords(options))
     sys.stdout.write(f'{summary}\n')
     return DATA_ERROR if summary.failures else 0
+
+
+def stop(number: int, frame: object) -> None:
+    """End on a signal, as a shell reports it."""
+    sys.stderr.write('gersp-geo: stopped; the same command goes on where it was\n')
+    raise SystemExit(128 + number)
 
 
 def plan(options: argparse.Namespace) -> int:

@@ -1,7 +1,5 @@
-"""Write a map row by row, then turn it into a Cloud Optimized GeoTIFF (COG)."""
+"""What a map is, and its final form: a Cloud Optimized GeoTIFF (COG)."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from typing import Literal
@@ -10,19 +8,12 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from affine import Affine
-from numpy.typing import NDArray
 
 # rasterio means to keep this class to itself, but its copying lets it through
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.io import DatasetWriter
-from rasterio.windows import Window as RasterioWindow
 
-from .styles import class_tag
-from .writing import new_raster, write_window
-
-type Writer = DatasetWriter
-"""A map under construction, named here so that other packages need not import rasterio."""
+from .writing import new_raster
 
 type OverviewResampling = Literal['nearest', 'mode', 'average']
 """How overviews are made: 'mode' or 'nearest' for classes, 'average' for quantities."""
@@ -66,73 +57,6 @@ class MapLayout:
     """Per class: red, green and blue in [0, 255]; for a band of unsigned integers."""
 
 
-@contextmanager
-def create_map(
-    path: str | PathLike[str], layout: MapLayout, *, tags: Mapping[str, str]
-) -> Iterator[Writer]:
-    """Create the intermediate GeoTIFF of a map, to be filled from top to bottom.
-
-    Every row of pixels is a strip of its own: rows may arrive in any portions, and none is
-    compressed twice, as a tile cut by the end of a portion would be.
-
-    Args:
-        path: File to write, in a place of your own: it is no final product.
-        layout: Size, georeference, type and legend.
-        tags: Metadata of the file, name to value.
-
-    Yields:
-        The open dataset, for :func:`write_rows`; closed afterwards.
-    """
-    with rasterio.open(
-        path,
-        'w',
-        driver='GTiff',
-        height=layout.height,
-        width=layout.width,
-        count=len(layout.descriptions),
-        dtype=layout.dtype,
-        nodata=layout.nodata,
-        crs=layout.crs,
-        transform=layout.transform,
-        tiled=False,
-        blockysize=1,
-        interleave='band',
-        compress='deflate',
-        zlevel=1,
-        bigtiff='IF_SAFER',
-    ) as dst:
-        dst.descriptions = layout.descriptions
-        dst.update_tags(**tags)
-        if layout.scale is not None:
-            dst.scales = (layout.scale,) * dst.count
-        if layout.class_names:
-            dst.update_tags(1, **class_tag(layout.class_names))
-        if layout.class_colors:
-            dst.write_colormap(1, dict(enumerate(layout.class_colors)))
-        yield dst
-
-
-def write_rows(dst: Writer, row_off: int, pixels: NDArray[np.generic]) -> None:
-    """Write rows over the full width of a map.
-
-    Args:
-        dst: The open map.
-        row_off: First row to write.
-        pixels: Shape (bands, rows, width).
-
-    Raises:
-        ValueError: If the shape or the place does not fit the map.
-        OSError: If they cannot be written.
-    """
-    count, rows, width = pixels.shape
-    if (count, width) != (dst.count, dst.width) or not 0 <= row_off <= dst.height - rows:
-        raise ValueError(
-            f'rows of shape {pixels.shape} at row {row_off} do not fit a map of shape '
-            f'{(dst.count, dst.height, dst.width)}'
-        )
-    write_window(dst, pixels, RasterioWindow(0, row_off, width, rows))
-
-
 def finish_cog(
     source: str | PathLike[str],
     destination: str | PathLike[str],
@@ -148,7 +72,7 @@ def finish_cog(
     Blocks of nothing but nodata take no room.
 
     Args:
-        source: Raster to copy; a mosaic or what :func:`create_map` makes.
+        source: Raster to copy, such as :func:`.mosaic.build_mosaic` makes.
         destination: COG to write.
         overview_resampling: How overviews are made, unless *source* has some: those are copied.
         overwrite: Whether an existing file may be replaced.

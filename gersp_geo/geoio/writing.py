@@ -208,6 +208,7 @@ def _profile(layers: NDArray[np.generic], *, block_size: int) -> dict[str, objec
         'predictor': predictor,
         'BIGTIFF': 'IF_SAFER',
     }
-    if count == 3 and layers.dtype == np.uint8:
-        profile['photometric'] = 'RGB'
+    if layers.dtype == np.uint8:
+        # GDAL takes the last of four bands of bytes for transparency, unless told otherwise
+        profile['photometric'] = 'RGB' if count == 3 else 'MINISBLACK'
     return profile

@@ -26,6 +26,7 @@ from .calibration import measure_forward, measure_reading
 from .costs import Rows, count_costs
 from .journal import is_begun, read_header, work_folder
 from .loading import Forward, LoadedModel, evaluating, load_model
+from .onnx import OnnxGraph
 from .options import PredictionOptions, parse_shard
 from .outputs import OVERVIEW_RESAMPLING, Output, layout_map
 from .plan import MapPlan, PredictionPlan, SceneGrid
@@ -270,7 +271,9 @@ def _place(loaded: LoadedModel, *, device: str, options: PredictionOptions) -> L
         forward.to(device)
         if options.channels_last:
             forward.to(memory_format=torch.channels_last)
-    return replace(loaded, forward=torch.compile(forward)) if options.compile else loaded
+    # a graph of ONNX is compiled by its own runtime
+    compiles = options.compile and not isinstance(forward, OnnxGraph)
+    return replace(loaded, forward=torch.compile(forward)) if compiles else loaded
 
 
 def _count_channels(loaded: LoadedModel, *, size: int, device: str) -> int:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rio_cogeo.cogeo import cog_validate
 
-from gersp_geo.geoio.cog import MapLayout, create_map, finish_cog, write_rows
+from gersp_geo.geoio.cog import MapLayout, finish_cog
+from gersp_geo.geoio.mosaic import Part, build_mosaic, write_part
 
 CLASSES = MapLayout(
     height=700,
@@ -40,13 +41,24 @@ def checkerboard(layout: MapLayout) -> NDArray[np.generic]:
     return ((rows + cols) % 2)[None].astype(layout.dtype)
 
 
+def join(folder: Path, layout: MapLayout, pixels: NDArray[np.generic]) -> Path:
+    """Write a raster to copy."""
+    part = Part(
+        path=str(folder / 'part.tif'),
+        row_off=0,
+        col_off=0,
+        height=layout.height,
+        width=layout.width,
+    )
+    write_part(part.path, pixels, nodata=layout.nodata)
+    build_mosaic([part], folder / 'map.vrt', layout, {'MODEL': 'test'})
+    return folder / 'map.vrt'
+
+
 def make(folder: Path, layout: MapLayout, pixels: NDArray[np.generic]) -> Path:
-    with create_map(folder / 'rows.tif', layout, tags={'MODEL': 'test'}) as dst:
-        # portions that no block size divides
-        for row in range(0, pixels.shape[1], 77):
-            write_rows(dst, row, pixels[:, row : row + 77])
     resampling = 'average' if layout.dtype == 'float32' else 'mode'
-    finish_cog(folder / 'rows.tif', folder / 'map.tif', overview_resampling=resampling)  # type: ignore[arg-type]
+    source = join(folder, layout, pixels)
+    finish_cog(source, folder / 'map.tif', overview_resampling=resampling)  # type: ignore[arg-type]
     return folder / 'map.tif'
 
 
@@ -103,22 +115,22 @@ def test_an_existing_file_is_kept_unless_told_otherwise(tmp_path: Path) -> None:
     path = make(tmp_path, CLASSES, checkerboard(CLASSES))
     before = path.read_bytes()
     with pytest.raises(FileExistsError, match=r'map\.tif exists'):
-        finish_cog(tmp_path / 'rows.tif', path, overview_resampling='mode')
+        finish_cog(tmp_path / 'map.vrt', path, overview_resampling='mode')
     assert path.read_bytes() == before
-    finish_cog(tmp_path / 'rows.tif', path, overview_resampling='mode', overwrite=True)
+    finish_cog(tmp_path / 'map.vrt', path, overview_resampling='mode', overwrite=True)
 
 
 def test_a_damaged_source_leaves_nothing_behind(tmp_path: Path) -> None:
-    source = tmp_path / 'rows.tif'
-    with create_map(source, CLASSES, tags={}) as dst:
-        write_rows(dst, 0, np.random.default_rng(0).integers(0, 2, (1, 700, 600), dtype='uint8'))
-    source.write_bytes(source.read_bytes()[:20_000])
+    noise = np.random.default_rng(0).integers(0, 2, (1, 700, 600), dtype='uint8')
+    source = join(tmp_path, CLASSES, noise)
+    damaged = tmp_path / 'part.tif'
+    damaged.write_bytes(damaged.read_bytes()[:20_000])
     with pytest.raises(
-        OSError, match=r'rows\.tif cannot be copied to .*map\.tif: .* failed'
+        OSError, match=r'map\.vrt cannot be copied to .*map\.tif: .* failed'
     ) as info:
         finish_cog(source, tmp_path / 'map.tif', overview_resampling='mode')
     assert '\n' not in str(info.value)
-    assert [path.name for path in tmp_path.iterdir()] == ['rows.tif']
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['map.vrt', 'part.tif']
 
 
 @pytest.mark.parametrize('share', [0.002, 0.5, 0.85, 0.95, 0.999])
@@ -136,13 +148,6 @@ def test_a_full_disk_leaves_nothing_behind(
         small_disk(int(share * size)),
         pytest.raises(OSError, match=r'map\.tif.* is the disk full\?') as info,
     ):
-        finish_cog(tmp_path / 'rows.tif', tmp_path / 'map.tif', overview_resampling='average')
+        finish_cog(tmp_path / 'map.vrt', tmp_path / 'map.tif', overview_resampling='average')
     assert '\n' not in str(info.value)
-    assert [path.name for path in tmp_path.iterdir()] == ['rows.tif']
-
-
-def test_rows_that_do_not_fit_are_refused(tmp_path: Path) -> None:
-    with create_map(tmp_path / 'rows.tif', CLASSES, tags={}) as dst:
-        for row, width in ((690, 600), (-1, 600), (0, 599)):
-            with pytest.raises(ValueError, match='do not fit a map of shape'):
-                write_rows(dst, row, np.zeros((1, 20, width), dtype='uint8'))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['map.vrt', 'part.tif']
