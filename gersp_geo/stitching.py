@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cached_property
+from itertools import accumulate, groupby, pairwise
 
 import numpy as np
 import torch
@@ -81,7 +82,7 @@ def crop_weights(
     return weights
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Axis:
     """How patches add to the pixels of one axis."""
 
@@ -94,7 +95,7 @@ class Axis:
     length: int
     """Pixels of the axis."""
 
-    @property
+    @cached_property
     def spans(self) -> tuple[tuple[int, int], ...]:
         """Per patch: first pixel with a weight, and one past the last; there are no holes between."""
         positive = self.weights > 0
@@ -105,13 +106,13 @@ class Axis:
             for offset, start, end in zip(self.offsets, first, stop, strict=True)
         )
 
-    @property
+    @cached_property
     def settled(self) -> tuple[tuple[int, int], ...]:
         """Per patch: the pixels that no later patch adds to, but earlier ones did not settle."""
         begins = (*(start for start, _ in self.spans[1:]), self.length)
         # a later patch may begin before an earlier one where many patches overlap
-        edges = [0, *(min(begins[place:]) for place in range(len(begins)))]
-        return tuple(pairwise(edges))
+        earliest = [*accumulate(reversed(begins), min)]
+        return tuple(pairwise((0, *reversed(earliest))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,13 +126,17 @@ class Weighting:
     """Whether every pixel has one patch."""
 
 
+# columns whose open rows are moved up together
+_GROUP = 256
+
+
 class RowStitcher:
     """Joins the patches of a panel row by row, and hands out rows once nothing follows.
 
     Only the rows that a later patch may still change are kept, at most one patch high: as sums of
     weighted scores; where every pixel has one patch, as finished values. Patches left out
     contribute nothing, so their pixels stay incomplete; leave out only patches none of whose
-    pixels matter.
+    pixels matter. Columns to which nothing is added cost nothing.
     """
 
     def __init__(
@@ -156,6 +161,9 @@ class RowStitcher:
         self._row = first_row
         # scores of open rows, from the first row that is not settled; or values of this row
         self._open: list[Tensor] = []
+        self._product = torch.empty(0)
+        # per group of columns of a panel: one past the last row that a patch has added to
+        self._until = np.zeros(-(-panel.width // _GROUP), dtype=np.int64)
 
     @property
     def open_rows(self) -> int:
@@ -183,26 +191,45 @@ class RowStitcher:
         else:
             self._blend(part, place, top, row_weights=rows, col_weights=(col, cols))
 
-    def finish_row(self) -> tuple[Tensor, ...] | None:
+    def finish_row(self, columns: Sequence[tuple[int, int]]) -> list[tuple[Tensor, ...]]:
         """Close the current row of patches and go on to the next.
 
+        Args:
+            columns: Where values are wanted: first column of pixels, and one past the last.
+
         Returns:
-            The values of the rows of pixels that are settled now, one tensor of shape (bands, rows,
-            width) per encoder; None if no patch has added to them.
+            The values of the rows of pixels that are settled now: per range of columns one tensor
+            of shape (bands, rows, columns) per encoder. Nothing if no patch has added to any row
+            that is open.
         """
         start, stop = self.settled[self._row]
         self._row += 1
         if not self._open:
-            return None
+            return []
+        places = [
+            slice(left - self.panel.col_off, right - self.panel.col_off) for left, right in columns
+        ]
         if self.exclusive:
-            finished, self._open = tuple(self._open), []
+            finished = [tuple(values[:, :, place] for values in self._open) for place in places]
+            self._open = []
             return finished
-        summed = self._open[0]
-        encoded = tuple(encode(summed[:, : stop - start]) for encode in self.encoders)
-        rest = summed[:, stop - start :].clone()
-        summed[:, : rest.shape[1]] = rest
-        summed[:, rest.shape[1] :] = 0
-        return encoded
+        settled = self._open[0][:, : stop - start]
+        finished = [tuple(code(settled[:, :, place]) for code in self.encoders) for place in places]
+        self._move_up(stop - start, first=start)
+        return finished
+
+    def _move_up(self, height: int, *, first: int) -> None:
+        """Drop the rows that are settled, where anything was added to them or to later ones."""
+        touched = self._until > first
+        groups = groupby(range(len(touched)), key=lambda group: bool(touched[group]))
+        for is_touched, members in groups:
+            if is_touched:
+                run = [*members]
+                rows = self._open[0][:, :, run[0] * _GROUP : (run[-1] + 1) * _GROUP]
+                rest = rows[:, height:].clone()
+                rows[:, : rest.shape[1]] = rest
+                rows[:, rest.shape[1] :] = 0
+        self._until[self._until <= first + height] = 0
 
     def _paste(self, part: Tensor, place: slice) -> None:
         """Write the values of a patch that has its pixels alone."""
@@ -224,14 +251,21 @@ class RowStitcher:
     ) -> None:
         """Add the weighted scores of a patch to the open rows."""
         if not self._open:
-            shape = (part.shape[0], self.row_weights.shape[1], self.panel.width)
+            size = self.row_weights.shape[1]
+            shape = (part.shape[0], size, self.panel.width)
             self._open = [torch.zeros(shape, dtype=torch.float32, device=part.device)]
+            self._product = part.new_empty((part.shape[0], size, size))
             self.row_weights = self.row_weights.to(part.device)
             self.col_weights = self.col_weights.to(part.device)
         weights = self.row_weights[self._row, row_weights, None] * self.col_weights[col_weights]
         first = top - self.settled[self._row][0]
+        # in memory that all patches share: fresh pages would cost more than the product itself
+        product = self._product[:, : part.shape[1], : part.shape[2]]
+        torch.mul(part, weights, out=product)
         # two operations, each rounded: fused, a pixel's last bit could depend on its neighbours
-        self._open[0][:, first : first + part.shape[1], place] += part * weights
+        self._open[0][:, first : first + part.shape[1], place] += product
+        groups = self._until[place.start // _GROUP : -(-place.stop // _GROUP)]
+        np.maximum(groups, top + part.shape[1], out=groups)
 
 
 def _check_cover(offsets: Sequence[int], *, size: int, length: int, margin: int) -> None:

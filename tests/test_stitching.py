@@ -70,7 +70,7 @@ def stitch(
                 cols = reflected(plan.col_offs[col], size=plan.size, length=plan.width)
                 stitcher.add(col, scene[:, rows][:, :, cols])
                 assert stitcher.open_rows <= plan.size
-            (finished,) = stitcher.finish_row() or ()
+            ((finished,),) = stitcher.finish_row([(panel.col_off, panel.col_stop)])
             start, stop = weighting.rows.settled[row]
             stitched[:, start:stop, panel.col_off : panel.col_stop] = finished
     return stitched
@@ -169,7 +169,7 @@ def test_what_has_no_weight_may_be_anything() -> None:
     spoilt[:, :, 28:] = torch.nan
     spoilt[:, 28:, :] = torch.inf
     stitcher.add(0, spoilt)
-    (rows,) = stitcher.finish_row() or ()
+    ((rows,),) = stitcher.finish_row([(0, 60)])
     assert rows.isfinite().all()
 
 
@@ -177,15 +177,43 @@ def test_rows_before_the_first_patch_have_no_values() -> None:
     plan = plan_tile(40, 10, size=10, overlap=0)
     weighting = weigh_patches(plan, blend='hann', margin=0)
     stitcher = RowStitcher(weighting, whole(plan), [unchanged, lambda scores: scores[:1] > 2])
-    assert stitcher.finish_row() is None
+    assert stitcher.finish_row([]) == []
     assert stitcher.open_rows == 0
     stitcher.add(0, torch.full((1, 10, 10), 3.0))
-    rows, large = stitcher.finish_row() or ()
+    ((rows, large),) = stitcher.finish_row([(0, 10)])
     assert rows.shape == (1, 10, 10)
     assert (rows == 3).all()
     assert large.all()
-    left_out, _ = stitcher.finish_row() or ()
+    ((left_out, _),) = stitcher.finish_row([(0, 10)])
     assert (left_out == 0).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(plans(), st.sampled_from(['hann', 'crop']), st.data())
+def test_patches_left_out_leave_no_trace(plan: TilePlan, blend: str, data: st.DataObject) -> None:
+    weighting = weigh_patches(plan, blend=blend, margin=0)
+    rows, cols = len(plan.row_offs), len(plan.col_offs)
+    random = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    added = random.random((rows, cols)) < data.draw(st.sampled_from([0.1, 0.5, 0.9]))
+    # the weights of the patches that were added, per pixel
+    share = np.zeros((plan.height, plan.width))
+    for row, col in np.argwhere(added):
+        weights = np.outer(weighting.rows.weights[row], weighting.cols.weights[col])
+        top, left = plan.row_offs[row], plan.col_offs[col]
+        for dy, dx in np.argwhere(weights > 0):
+            share[top + dy, left + dx] += weights[dy, dx]
+    stitcher = RowStitcher(weighting, whole(plan), [unchanged])
+    found = np.zeros_like(share)
+    for row in range(rows):
+        for col in np.flatnonzero(added[row]):
+            stitcher.add(int(col), torch.ones(1, plan.size, plan.size))
+        start, stop = weighting.rows.settled[row]
+        # any columns may be asked for
+        middle = data.draw(st.integers(0, plan.width))
+        ranges = [edges for edges in ((0, middle), (middle, plan.width)) if edges[0] < edges[1]]
+        for (left, right), (values,) in zip(ranges, stitcher.finish_row(ranges), strict=False):
+            found[start:stop, left:right] = values[0]
+    np.testing.assert_allclose(found, share, atol=1e-5)
 
 
 @pytest.mark.parametrize(

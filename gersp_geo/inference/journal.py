@@ -47,14 +47,31 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartFile:
+    """A file with pixels of one map."""
+
+    name: str
+    """In the folder of the journal."""
+
+    map: int
+    """Number of the map in the plan."""
+
+    col_off: int
+    """First column of its pixels; its rows are those of the part."""
+
+    width: int
+    """Columns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A finished part."""
 
     part: int
     """Its number in the plan."""
 
-    files: tuple[str | None, ...]
-    """Per map: name of the file in the folder of the journal; None where all is nodata."""
+    files: tuple[PartFile, ...]
+    """What is not all nodata."""
 
     counts: Counts
     """What it holds."""
@@ -155,7 +172,7 @@ class Journal:
         for path in sorted(self.folder.glob('*.jsonl')):
             for record in _lines(path):
                 entry = _to_entry(record)
-                if all(name is None or (self.folder / name).is_file() for name in entry.files):
+                if all((self.folder / file.name).is_file() for file in entry.files):
                     found[entry.part] = entry
         return dict(sorted(found.items()))
 
@@ -207,7 +224,7 @@ def _to_entry(record: Mapping[str, Any]) -> Entry:
     counts = record['counts']
     return Entry(
         part=record['part'],
-        files=tuple(record['files']),
+        files=tuple(PartFile(**file) for file in record['files']),
         counts=Counts(
             valid_pixels=counts['valid_pixels'],
             forwarded=counts['forwarded'],

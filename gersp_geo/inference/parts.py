@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..geoio.areas import pixel_areas_m2
 from ..geoio.mosaic import Part, write_part
 from ..records import Panel
-from .journal import Counts, Entry, Journal
+from .journal import Counts, Entry, Journal, PartFile
 from .plan import MapPlan, PredictionPlan
 from .streaming import FinishedRows
 
@@ -117,22 +117,20 @@ class PartWriter:
 
     def _write(self, part: PlannedPart, collected: Sequence[FinishedRows]) -> None:
         """Write one part of every map, and then say so."""
-        names: list[str | None] = []
-        for number, made in enumerate(self.plan.maps):
-            if all(rows.maps is None for rows in collected):
-                # what no file holds is nodata
-                names.append(None)
-                continue
-            pixels = _join(collected, number, made, width=part.panel.width)
-            names.append(f'{part.number:06}-{made.output}.tif')
-            write_part(
-                self.journal.folder / f'{names[-1]}',
-                pixels,
-                nodata=made.layout.nodata,
-                threads=self.plan.threads,
-            )
+        files = []
+        for left, right in merge_columns(collected):
+            for number, made in enumerate(self.plan.maps):
+                pixels = _join(collected, number, made, left=left, right=right)
+                name = f'{part.number:06}-{left:08}-{made.output}.tif'
+                write_part(
+                    self.journal.folder / name,
+                    pixels,
+                    nodata=made.layout.nodata,
+                    threads=self.plan.threads,
+                )
+                files.append(PartFile(name=name, map=number, col_off=left, width=right - left))
         counts = count_pixels(self.plan, collected)
-        self.journal.append(Entry(part=part.number, files=tuple(names), counts=counts))
+        self.journal.append(Entry(part=part.number, files=tuple(files), counts=counts))
 
 
 def locate(
@@ -151,14 +149,15 @@ def locate(
     """
     return [
         Part(
-            path=str(journal.folder / name),
+            path=str(journal.folder / file.name),
             row_off=part.row_off,
-            col_off=part.panel.col_off,
+            col_off=file.col_off,
             height=part.row_stop - part.row_off,
-            width=part.panel.width,
+            width=file.width,
         )
         for part in planned
-        if (name := entries[part.number].files[number]) is not None
+        for file in entries[part.number].files
+        if file.map == number
     ]
 
 
@@ -167,16 +166,14 @@ def count_pixels(plan: PredictionPlan, collected: Sequence[FinishedRows]) -> Cou
     classes = len(plan.layout.class_names) if plan.output == 'classes' else 0
     pixels = np.zeros(classes, dtype=np.int64)
     areas: NDArray[np.float64] | None = np.zeros(classes)
-    for rows in collected:
-        if rows.maps is None or not classes:
-            continue
-        found = _count_classes(rows.maps[0], classes)
+    for rows in collected if classes else ():
+        found = sum((_count_classes(piece.maps[0], classes) for piece in rows.pieces), pixels * 0)
         pixels += found
         middle = rows.row_off + rows.height // 2
         of_pixel = pixel_areas_m2(plan.header, middle, middle + 1)
         areas = None if areas is None or of_pixel is None else areas + found * of_pixel[0]
     return Counts(
-        valid_pixels=sum(rows.valid_pixels for rows in collected),
+        valid_pixels=sum(piece.valid_pixels for rows in collected for piece in rows.pieces),
         forwarded=sum(rows.forwarded for rows in collected),
         class_pixels=tuple(pixels.tolist()),
         class_areas_m2=() if areas is None else tuple(areas.tolist()),
@@ -208,15 +205,32 @@ def _count_classes(pixels: NDArray[np.generic], classes: int) -> NDArray[np.int6
     return found
 
 
+def merge_columns(collected: Sequence[FinishedRows]) -> list[tuple[int, int]]:
+    """Join the ranges of columns in which any of some rows hold something."""
+    merged: list[tuple[int, int]] = []
+    for left, right in sorted((p.col_off, p.col_stop) for rows in collected for p in rows.pieces):
+        if merged and left <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(right, merged[-1][1]))
+        else:
+            merged.append((left, right))
+    return merged
+
+
 def _join(
-    collected: Sequence[FinishedRows], number: int, made: MapPlan, *, width: int
+    collected: Sequence[FinishedRows], number: int, made: MapPlan, *, left: int, right: int
 ) -> NDArray[np.generic]:
-    """Put rows together; those without a value are nodata."""
-    pieces = []
-    for rows in collected:
-        if rows.maps is not None:
-            pieces.append(rows.maps[number])
-        elif rows.height:
-            shape = (len(made.layout.descriptions), rows.height, width)
-            pieces.append(np.full(shape, made.layout.nodata, dtype=made.layout.dtype))
-    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
+    """Put the pieces of some rows in a range of columns together; the rest is nodata."""
+    pieces = [(rows, p) for rows in collected for p in rows.pieces if left <= p.col_off < right]
+    first = collected[0].row_off
+    height = sum(rows.height for rows in collected)
+    if len(pieces) == 1 and pieces[0][1].maps[number].shape[1:] == (height, right - left):
+        return pieces[0][1].maps[number]
+    shape = (len(made.layout.descriptions), height, right - left)
+    joined = np.full(shape, made.layout.nodata, dtype=made.layout.dtype)
+    for rows, piece in pieces:
+        place = (
+            slice(rows.row_off - first, rows.row_off - first + rows.height),
+            slice(piece.col_off - left, piece.col_stop - left),
+        )
+        joined[:, *place] = piece.maps[number]
+    return joined

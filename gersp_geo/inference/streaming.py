@@ -23,6 +23,25 @@ _DEPTH = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedPiece:
+    """Columns of finished rows that are not all nodata."""
+
+    col_off: int
+    """First column of pixels."""
+
+    maps: tuple[NDArray[np.generic], ...]
+    """Per map: values, shape (bands, rows, columns)."""
+
+    valid_pixels: int
+    """Pixels with an observation of interest."""
+
+    @property
+    def col_stop(self) -> int:
+        """One past the last column."""
+        return self.col_off + int(self.maps[0].shape[2])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedRows:
     """Pixels of a panel that no later patch changes."""
 
@@ -35,14 +54,8 @@ class FinishedRows:
     height: int
     """Rows of pixels, maybe none."""
 
-    maps: tuple[NDArray[np.generic], ...] | None
-    """Per map: values, shape (bands, height, panel width); None where all are nodata."""
-
-    valid: NDArray[np.bool_] | None
-    """Where there is an observation of interest; None means everywhere."""
-
-    valid_pixels: int
-    """How many there are."""
+    pieces: tuple[FinishedPiece, ...]
+    """What is not nodata, from left to right."""
 
     forwarded: int
     """Patches of the row that were given to the model."""
@@ -86,7 +99,7 @@ def stitch_panel(
                     for col, patch in zip(event.cols, scores, strict=True):
                         stitcher.add(col, patch)
                 else:
-                    finished = _finish(stitcher, event, plan, panel)
+                    finished = _finish(stitcher, event, plan)
                     if event.row in rows:
                         yield finished
 
@@ -138,24 +151,21 @@ def open_cells(plan: PredictionPlan, panel: Panel) -> CellReader:
     )
 
 
-def _finish(stitcher: RowStitcher, end: RowEnd, plan: PredictionPlan, panel: Panel) -> FinishedRows:
+def _finish(stitcher: RowStitcher, end: RowEnd, plan: PredictionPlan) -> FinishedRows:
     """Close a row of patches."""
     start, stop = plan.weighting.rows.settled[end.row]
-    pixels = (stop - start) * panel.width
-    count = pixels if end.valid is None else int(np.count_nonzero(end.valid))
-    values = stitcher.finish_row()
-    maps = None
-    if values is not None and count:
-        maps = tuple(
-            to_map(value, end.valid, made.layout)
-            for value, made in zip(values, plan.maps, strict=True)
+    columns = [(piece.col_off, piece.col_stop) for piece in end.pieces]
+    pieces = tuple(
+        FinishedPiece(
+            col_off=piece.col_off,
+            maps=tuple(
+                to_map(value, piece.valid, made.layout)
+                for value, made in zip(values, plan.maps, strict=True)
+            ),
+            valid_pixels=piece.valid_pixels,
         )
+        for piece, values in zip(end.pieces, stitcher.finish_row(columns), strict=True)
+    )
     return FinishedRows(
-        row=end.row,
-        row_off=start,
-        height=stop - start,
-        maps=maps,
-        valid=end.valid,
-        valid_pixels=count,
-        forwarded=end.forwarded,
+        row=end.row, row_off=start, height=stop - start, pieces=pieces, forwarded=end.forwarded
     )

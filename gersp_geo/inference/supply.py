@@ -32,15 +32,31 @@ class PatchBatch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Columns of rows that are settled, in which there are observations of interest."""
+
+    col_off: int
+    """First column of pixels."""
+
+    col_stop: int
+    """One past the last."""
+
+    valid: NDArray[np.bool_] | None
+    """Where the observations are, shape (rows, columns); None means everywhere."""
+
+    valid_pixels: int
+    """How many there are, > 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RowEnd:
     """Comes after the batches of a row of patches."""
 
     row: int
     """The row of patches."""
 
-    valid: NDArray[np.bool_] | None
-    """Where the pixels that are settled now are observed and wanted, shape (rows, panel width);
-    None means everywhere."""
+    pieces: tuple[Piece, ...]
+    """What of the pixels that are settled now is not nodata, from left to right."""
 
     forwarded: int
     """Patches of the row that were given out."""
@@ -93,7 +109,8 @@ class Supply:
                 if batch is not None:
                     forwarded += len(batch.cols)
                     yield batch
-            yield RowEnd(row=row, valid=self._settled(row), forwarded=forwarded)
+            pieces = tuple(self._pieces(row, wanted))
+            yield RowEnd(row=row, pieces=pieces, forwarded=forwarded)
             wanted = following
             if row + 1 in rows:
                 self.reader.release(max(self.tiles.row_offs[row + 1], 0))
@@ -145,16 +162,29 @@ class Supply:
         """Put a tensor where copies need not wait."""
         return tensor.pin_memory() if self.pinned else tensor
 
-    def _settled(self, row: int) -> NDArray[np.bool_] | None:
-        """Say which of the pixels that are settled after a row are observed and wanted."""
+    def _pieces(self, row: int, wanted: Sequence[int]) -> Iterator[Piece]:
+        """Find observations of interest among the pixels that are settled after a row."""
         start, stop = self.weighting.rows.settled[row]
         if start == stop:
-            return None
-        window = Window(
-            row_off=start, col_off=self.panel.col_off, height=stop - start, width=self.panel.width
-        )
-        valid = self.reader.valid(window)
-        if self.area is None or (valid is not None and not valid.any()):
-            return valid
-        inside = self.area.mask(self.transform, window)
-        return inside if valid is None else inside & valid
+            return
+        for left, right in self._ranges(wanted):
+            window = Window(row_off=start, col_off=left, height=stop - start, width=right - left)
+            valid = self.reader.valid(window)
+            if self.area is not None:
+                inside = self.area.mask(self.transform, window)
+                valid = inside if valid is None else inside & valid
+            count = window.height * window.width if valid is None else int(valid.sum())
+            if count:
+                yield Piece(col_off=left, col_stop=right, valid=valid, valid_pixels=count)
+
+    def _ranges(self, wanted: Sequence[int]) -> list[tuple[int, int]]:
+        """Join the columns of pixels under neighbouring patches, within the panel."""
+        ranges: list[tuple[int, int]] = []
+        for col in wanted:
+            left = max(self.tiles.col_offs[col], self.panel.col_off)
+            right = min(self.tiles.col_offs[col] + self.tiles.size, self.panel.col_stop)
+            if ranges and left <= ranges[-1][1]:
+                ranges[-1] = (ranges[-1][0], max(right, ranges[-1][1]))
+            elif left < right:
+                ranges.append((left, right))
+        return ranges

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gersp_geo.inference.journal import Counts, Entry, Journal
+from gersp_geo.inference.journal import Counts, Entry, Journal, PartFile
 
 HEADER = {'source': 'scene.tif', 'size': 512, 'bands': (1, 2, 3)}
 
@@ -14,7 +14,8 @@ def entry(part: int, name: str | None = None) -> Entry:
     counts = Counts(
         valid_pixels=10 * part, forwarded=part, class_pixels=(part, 2), class_areas_m2=(0.5, 1.5)
     )
-    return Entry(part=part, files=(name,), counts=counts)
+    files = () if name is None else (PartFile(name=name, map=0, col_off=3, width=7),)
+    return Entry(part=part, files=files, counts=counts)
 
 
 @pytest.fixture
