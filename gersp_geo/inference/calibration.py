@@ -11,8 +11,8 @@ from .loading import LoadedModel, evaluating
 from .plan import PredictionPlan
 from .streaming import make_scorer
 
-# blocks that are decoded to learn how long one takes
-CALIBRATION_BLOCKS = 32
+# cells that are decoded to learn how long one takes
+CALIBRATION_CELLS = 32
 
 # the first batch is slower: memory is laid out, kernels are chosen
 _WARM_UP, _MEASURED = 1, 2
@@ -45,7 +45,7 @@ def measure_forward(loaded: LoadedModel, plan: PredictionPlan) -> dict[str, Any]
 
 
 def measure_reading(plan: PredictionPlan) -> dict[str, Any]:
-    """Decode some blocks, spread over the scene.
+    """Decode some cells, spread over the scene.
 
     Args:
         plan: Says where the scene is.
@@ -62,7 +62,7 @@ def measure_reading(plan: PredictionPlan) -> dict[str, Any]:
     stored = plan.stored
     if stored is not None:
         places = [p for p in places if stored[grid.blocks(grid.window(*p))].any()]
-    chosen = places[:: -(-len(places) // CALIBRATION_BLOCKS) or 1]
+    chosen = places[:: -(-len(places) // CALIBRATION_CELLS) or 1]
     count = 0
     with plan.open() as src:
         started = perf_counter()

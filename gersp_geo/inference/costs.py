@@ -184,11 +184,11 @@ class Costs:
     def lines(self) -> dict[str, str]:
         """Lay the costs out, name to text."""
         factor = self.pixels_forwarded / self.pixels_kept
-        memory = [f'{readable(self.host_bytes)} of the host']
+        memory = [f'{readable(self.host_bytes)} of the host beside the model']
         if self.device_bytes:
             memory.append(f'{readable(self.device_bytes)} of the device')
         if self.model_bytes is not None:
-            memory.append(f'{readable(self.model_bytes)} for the model')
+            memory.append(f'{readable(self.model_bytes)} in it')
         return {
             'forwarded': f'{self.pixels_forwarded:,} px, {factor:.2f} times the scene, at most',
             'read': f'{self.blocks_read:,} of {self.blocks:,} blocks, '

@@ -19,7 +19,7 @@ from ..geoio.styles import write_qml
 from ..records import Preprocessing
 from .costs import GDAL_CACHE
 from .forward import Averaging, Precision
-from .identity import FINGERPRINT_TAG, fingerprint, identify, running
+from .identity import FINGERPRINT_TAG, fingerprint, identify, layout_of_parts, running
 from .journal import Entry, Journal, work_folder
 from .loading import Forward, LoadedModel, evaluating
 from .options import Blend, PredictionOptions
@@ -81,9 +81,9 @@ def predict_geotiff(
         model: Lightning checkpoint of a task, ONNX graph, or a module or function from images
             (B, C, H, W) to logits or values (B, K, H, W). One logit means two classes. A module is
             moved to *device*. One patch of zeros is forwarded first, to learn K and to fail early.
-        source: Any raster that GDAL reads. Blocks that a sparse GeoTIFF does not store hold no
-            observation.
-        destination: GeoTIFF to write.
+        source: Any raster that GDAL reads. Blocks that a sparse local GeoTIFF does not store hold
+            no observation, also those of zeros that ``SPARSE_OK`` left out.
+        destination: GeoTIFF to write (.tif), on a local disk.
         size: Side of a patch in pixels.
         overlap: Pixels that neighbouring patches share, in [0, size). Twice the receptive radius of
             the model makes the result independent of how the scene is cut.
@@ -118,7 +118,8 @@ def predict_geotiff(
         device: 'auto' takes an accelerator if there is one; else a name that torch knows.
         memory_limit: Memory for what grows with the width of the scene, as bytes or as text such as
             '512MiB', on the host and on an accelerator each. Wider scenes are cut into panels, with
-            the same result. Batches, and what the model itself needs, come on top.
+            the same result. Batches, what the model itself needs, and some 200 MiB for GDAL and
+            buffers come on top.
         threads: Threads that read, and that compress. 'auto' means one per core, 8 at most.
         task_class: Class of the checkpoint's task, or its import path, where the record lacks it
             or names one outside torchgeo and this package.
@@ -163,9 +164,11 @@ def run_plan(loaded: LoadedModel, plan: PredictionPlan, *, progress: bool) -> Pr
     planned, identity = list_parts(plan), identify(loaded, plan)
     _refuse_existing(plan, identity)
     name = 'parts' if plan.shard is None else f'shard-{plan.shard[0]}-of-{plan.shard[1]}'
+    # a merge forwards nothing: any device will do
+    how = layout_of_parts(plan) if plan.merge else running(plan)
     with Journal.open(
         work_folder(plan.destination),
-        identity | running(plan),
+        identity | how,
         name=name,
         overwrite=plan.overwrite and not plan.merge,
     ) as journal:
@@ -175,8 +178,8 @@ def run_plan(loaded: LoadedModel, plan: PredictionPlan, *, progress: bool) -> Pr
                 _predict(loaded, plan, _share(planned, plan, before), journal, progress=progress)
         finally:
             entries = journal.entries()
-            if not entries:
-                # nothing that another call could go on from
+            if not entries and plan.shard is None and not plan.merge:
+                # nothing that another call could go on from; shards may still be at work
                 journal.remove()
         predicted = perf_counter()
         if plan.shard is None:
@@ -188,6 +191,7 @@ def run_plan(loaded: LoadedModel, plan: PredictionPlan, *, progress: bool) -> Pr
         destination=plan.destination,
         complete=plan.shard is None,
         pixels=plan.tiles.height * plan.tiles.width,
+        pixels_now=sum(part.pixels for part in planned if part.number in entries.keys() - before),
         valid_pixels=counts.valid_pixels,
         patches=plan.costs.patches,
         forwarded=counts.forwarded,
@@ -224,7 +228,7 @@ def _predict(
         stack.enter_context(gdal_cache(GDAL_CACHE))
         stack.enter_context(evaluating(loaded.forward))
         stack.enter_context(torch_threads(plan.torch_threads))
-        pixels = sum((part.row_stop - part.row_off) * part.panel.width for part in parts)
+        pixels = sum(part.pixels for part in parts)
         advance = stack.enter_context(progress_bar(pixels, shown=progress))
         writer = stack.enter_context(PartWriter(plan, journal))
         scorer = make_scorer(loaded, plan)

@@ -65,9 +65,24 @@ def running(plan: PredictionPlan) -> dict[str, Any]:
         'batch_size': plan.batch_size,
         'torch_threads': plan.torch_threads,
         'channels_last': plan.channels_last,
+        'compiled': plan.compiled,
+        'software': {'gersp_geo': __version__, 'torch': version('torch')},
+        **layout_of_parts(plan),
+    }
+
+
+def layout_of_parts(plan: PredictionPlan) -> dict[str, Any]:
+    """Say how a scene is cut into parts.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        Plain values for JSON.
+    """
+    return {
         'panels': [[panel.col_off, panel.col_stop] for panel in plan.panels],
         'rows_per_part': plan.rows_per_part,
-        'software': {'gersp_geo': __version__, 'torch': version('torch')},
     }
 
 

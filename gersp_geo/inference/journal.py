@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from ..geoio.atomic import new_file, sync_folder
 
@@ -110,7 +110,7 @@ class Journal:
 
         Args:
             folder: Made if it does not exist.
-            header: Says what is predicted; plain JSON.
+            header: Says what is predicted; plain JSON. What it leaves out is not compared.
             name: Of the file of this process.
             overwrite: Begin anew whatever is there.
 
@@ -122,6 +122,7 @@ class Journal:
             OSError: If it cannot be written, or another process is at work there.
         """
         if overwrite and folder.exists():
+            _refuse_busy(folder)
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / _HEADER
@@ -136,12 +137,11 @@ class Journal:
     def __enter__(self) -> Self:
         """Lock the file of this process, and cut a torn line off its end."""
         self._stream = self.path.open('ab+')
-        if fcntl is not None:
-            try:
-                fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                self._stream.close()
-                raise OSError(f'another process is predicting into {self.folder}') from error
+        try:
+            _lock(self._stream, self.folder)
+        except OSError:
+            self._stream.close()
+            raise
         self._stream.seek(0)
         whole = self._stream.read().rpartition(b'\n')[0]
         self._stream.truncate(len(whole) + 1 if whole else 0)
@@ -184,6 +184,24 @@ class Journal:
     def remove(self) -> None:
         """Remove journal and parts: the maps are complete, or nothing is worth keeping."""
         shutil.rmtree(self.folder)
+
+
+def _lock(stream: BinaryIO, folder: Path) -> None:
+    """Lock a journal until it is closed."""
+    if fcntl is not None:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise OSError(
+                f'another process is predicting into {folder}; wait for it, or stop it first'
+            ) from error
+
+
+def _refuse_busy(folder: Path) -> None:
+    """Refuse to touch a folder in which a process is at work."""
+    for path in folder.glob('*.jsonl'):
+        with path.open('rb') as stream:
+            _lock(stream, folder)
 
 
 def is_begun(folder: Path) -> bool:
@@ -236,14 +254,14 @@ def _to_entry(record: Mapping[str, Any]) -> Entry:
 
 def _refuse_other(found: Mapping[str, Any], wanted: Mapping[str, Any], *, folder: Path) -> None:
     """Compare what is predicted with what was begun."""
-    names = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
+    names = [name for name in wanted if found.get(name) != wanted[name]]
     if names:
         listed = '; '.join(
-            f'{name} was {_short(found.get(name))}, is {_short(wanted.get(name))}' for name in names
+            f'{name} was {_short(found.get(name))}, is {_short(wanted[name])}' for name in names
         )
         raise ValueError(
             f'{folder} holds the parts of another prediction: {listed}; go on with what it was, '
-            'or begin anew with overwrite (--overwrite)'
+            'or remove that folder to begin anew (--overwrite does)'
         )
 
 

@@ -32,7 +32,7 @@ _SIZE = re.compile(r'\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*', re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionOptions:
-    """The keyword arguments of :func:`gersp_geo.inference.predict_geotiff`."""
+    """The keyword arguments of :func:`gersp_geo.inference.predict_geotiff`, and *part_pixels*."""
 
     size: int = 512
     overlap: int = 64
@@ -89,6 +89,10 @@ class PredictionOptions:
         if not 0 <= 2 * self.margin <= self.overlap:
             raise ValueError(
                 f'margin must be in [0, overlap / 2={self.overlap / 2:g}], got {self.margin}'
+            )
+        if self.margin and self.blend == 'crop':
+            raise ValueError(
+                f"margin goes with blend='hann', got {self.margin} with 'crop', which cuts in the middle"
             )
         if self.probabilities is not None and self.output not in ('auto', 'classes'):
             raise ValueError(

@@ -48,14 +48,17 @@ class PredictionSummary:
     pixels: int
     """Pixels of the map."""
 
+    pixels_now: int
+    """Those that were predicted now, not by an earlier run or by other shards."""
+
     valid_pixels: int
     """Those that are not nodata."""
 
     patches: int
-    """Patches planned."""
+    """Patches that may hold something; those that two panels need count twice."""
 
     forwarded: int
-    """Patches given to the model; the others hold no observation."""
+    """Patches given to the model; the others hold no observation of interest."""
 
     seconds: float
     """Time from the first read to the finished files."""
@@ -81,7 +84,7 @@ class PredictionSummary:
 
     def __str__(self) -> str:
         """Lay the summary out for a terminal."""
-        speed = self.pixels / 1e6 / max(self.seconds, 1e-9)
+        speed = self.pixels_now / 1e6 / max(self.seconds, 1e-9)
         lines = [
             f'map      {self.destination}'
             + ('' if self.complete else ' (parts only, not merged yet)'),

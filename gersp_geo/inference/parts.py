@@ -37,6 +37,11 @@ class PlannedPart:
     row_stop: int
     """One past the last."""
 
+    @property
+    def pixels(self) -> int:
+        """Pixels of the map."""
+        return (self.row_stop - self.row_off) * self.panel.width
+
 
 def list_parts(plan: PredictionPlan) -> list[PlannedPart]:
     """List the parts of a prediction, panel by panel, from top to bottom."""

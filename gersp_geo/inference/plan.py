@@ -109,6 +109,9 @@ class PredictionPlan:
     channels_last: bool
     """Whether images lie in memory with bands last."""
 
+    compiled: bool
+    """Whether the model is compiled."""
+
     threads: int
     """Threads that read, and that compress."""
 
@@ -185,4 +188,8 @@ class PredictionPlan:
             'batches': f'up to {self.batch_size} patches on {self.device}, {self.precision}',
         }
         lines |= self.costs.lines()
+        if self.shard is not None:
+            lines['shard'] = (
+                f'number {self.shard[0]} of {self.shard[1]}; all costs are those of the whole'
+            )
         return '\n'.join(f'{name:<10} {text}' for name, text in lines.items())

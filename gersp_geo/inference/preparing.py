@@ -38,7 +38,7 @@ _AUTO_PIXELS = {'accelerator': 2**22, 'cpu': 2**20}
 
 
 def plan_prediction(
-    model: str | PathLike[str] | Forward,
+    model: str | PathLike[str] | Forward | LoadedModel,
     source: str | PathLike[str],
     destination: str | PathLike[str],
     *,
@@ -54,7 +54,7 @@ def plan_prediction(
         model: As in :func:`predict_geotiff`.
         source: As in :func:`predict_geotiff`.
         destination: As in :func:`predict_geotiff`.
-        calibrate: Read up to 32 blocks of the scene, to know how long reading takes.
+        calibrate: Decode up to 32 cells of the scene, to know how long reading takes.
         progress: Accepted so that one set of arguments serves both; planning is quick.
         **options: As in :func:`predict_geotiff`.
 
@@ -180,6 +180,7 @@ def _plan(
         precision=options.precision,
         averaging=options.averaging,
         channels_last=options.channels_last,
+        compiled=options.compile,
         threads=options.thread_count,
         torch_threads=torch_threads,
         maps=maps,
@@ -351,8 +352,10 @@ def _choose_output(loaded: LoadedModel, output: Output | Literal['auto']) -> Out
 
 def _choose_overviews(output: Output, options: PredictionOptions) -> OverviewResampling:
     """Choose how overviews are made: class numbers have no mean."""
-    if options.overviews == 'auto' or (output == 'classes' and options.overviews == 'average'):
+    if options.overviews == 'auto':
         return OVERVIEW_RESAMPLING[output]
+    if output == 'classes' and options.overviews == 'average':
+        raise ValueError("overviews of classes are made by 'mode' or 'nearest', got 'average'")
     return options.overviews
 
 

@@ -16,7 +16,7 @@ from .plan import PredictionPlan
 from .preparing import plan_prediction, prepare
 
 # what a folder is searched for
-_SUFFIXES = ('.tif', '.tiff', '.vrt', '.jp2')
+_SUFFIXES = ('.tif', '.tiff', '.gtif', '.vrt', '.jp2', '.img')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,16 +90,17 @@ def predict_scenes(
     loaded = load_model(model, preprocessing=chosen.preprocessing, task_class=chosen.task_class)
     done, there, failed, pictures = [], [], [], []
     for scene, final in jobs.items():
+        picture = _picture_of(preview, final, is_single=is_single)
         try:
+            _check_picture(picture, overwrite=chosen.overwrite or not is_single)
             placed, plan = prepare(loaded, scene, final, chosen, may_exist=not is_single)
             if not (is_single or chosen.overwrite) and is_made(plan, identify(placed, plan)):
                 there.append(str(final))
                 continue
             summary = run_plan(placed, plan, progress=progress)
             done.append(summary)
-            if preview is not None and summary.complete:
-                path = Path(preview) if is_single else Path(preview, f'{final.stem}.png')
-                pictures.append(_preview(plan, summary, path))
+            if picture is not None and summary.complete:
+                pictures.append(_preview(plan, summary, picture))
         except (OSError, ValueError) as error:
             if is_single:
                 raise
@@ -116,26 +117,39 @@ def plan_scenes(
     model: str | PathLike[str] | Forward,
     source: Sequence[str | PathLike[str]],
     destination: str | PathLike[str],
+    *,
+    calibrate: bool = False,
+    progress: bool = True,
     **options: Any,
-) -> str:
+) -> tuple[str, bool]:
     """Say what :func:`predict_scenes` would do with the same arguments.
 
+    Args:
+        model: As in :func:`predict_scenes`.
+        source: As in :func:`predict_scenes`.
+        destination: As in :func:`predict_scenes`.
+        calibrate: As in :func:`.preparing.plan_prediction`.
+        progress: Accepted so that one set of arguments serves both.
+        **options: As in :func:`predict_scenes`.
+
     Returns:
-        One plan per scene, as text.
+        One plan per scene, or what is wrong with it, as text; and whether all could be made.
     """
+    chosen = PredictionOptions(**options)
     scenes = find_scenes(source)
     is_single = len(scenes) == 1 and _names_one(source)
-    return '\n\n'.join(
-        str(
-            plan_prediction(
-                model,
-                scene,
-                Path(destination) if is_single else Path(destination, _map_name(scene)),
-                **options,
-            )
-        )
-        for scene in scenes
-    )
+    loaded = load_model(model, preprocessing=chosen.preprocessing, task_class=chosen.task_class)
+    plans, failures = [], []
+    for scene in scenes:
+        final = Path(destination) if is_single else Path(destination, _map_name(scene))
+        try:
+            plan = plan_prediction(loaded, scene, final, calibrate=calibrate, **options)
+            plans.append(str(plan))
+        except (OSError, ValueError) as error:
+            if is_single:
+                raise
+            failures.append(f'failed     {scene}: {" ".join(str(error).split())}')
+    return '\n\n'.join([*plans, *failures]), not failures
 
 
 def find_scenes(sources: Sequence[str | PathLike[str]]) -> list[str]:
@@ -155,19 +169,20 @@ def find_scenes(sources: Sequence[str | PathLike[str]]) -> list[str]:
     for given in sources:
         source = fspath(given)
         if Path(source).is_dir():
-            names = sorted(
-                str(path)
-                for path in Path(source).iterdir()
-                if path.suffix.lower() in _SUFFIXES and not path.name.startswith('.')
-            )
+            names = sorted(str(path) for path in Path(source).iterdir() if _is_raster(path))
         elif has_magic(source) and not Path(source).exists() and '://' not in source:
-            names = sorted(glob(source, recursive=True))
+            names = sorted(n for n in glob(source, recursive=True) if _is_raster(Path(n)))
         else:
             names = [source]
         if not names:
             raise FileNotFoundError(f'{source} holds no raster ({", ".join(_SUFFIXES)})')
         found |= dict.fromkeys(names)
     return list(found)
+
+
+def _is_raster(path: Path) -> bool:
+    """Say whether a file looks like a raster by its name."""
+    return path.suffix.lower() in _SUFFIXES and not path.name.startswith('.')
 
 
 def _names_one(sources: Sequence[str | PathLike[str]]) -> bool:
@@ -194,6 +209,21 @@ def _check_names(jobs: dict[str, Path]) -> None:
         scenes[final] = scene
 
 
+def _picture_of(
+    preview: str | PathLike[str] | None, final: Path, *, is_single: bool
+) -> Path | None:
+    """Name the picture of a map."""
+    if preview is None:
+        return None
+    return Path(preview) if is_single else Path(preview, f'{final.stem}.png')
+
+
+def _check_picture(picture: Path | None, *, overwrite: bool) -> None:
+    """Refuse a picture that could not be written, before hours of work."""
+    if picture is not None and picture.exists() and not overwrite:
+        raise FileExistsError(f'{picture} exists; pass another path, or overwrite (--overwrite)')
+
+
 def _preview(plan: PredictionPlan, summary: PredictionSummary, path: Path) -> str:
     """Draw the scene beside its map."""
     from .preview import write_preview
@@ -205,6 +235,6 @@ def _preview(plan: PredictionPlan, summary: PredictionSummary, path: Path) -> st
         bands=plan.bands,
         nodata=plan.nodata,
         class_pixels=summary.class_pixels or None,
-        overwrite=plan.overwrite,
+        overwrite=True,
     )
     return str(path)

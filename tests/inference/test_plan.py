@@ -110,6 +110,8 @@ def test_automatic_batches_hold_a_megapixel_on_a_cpu(
         ({'margin': -1}, 'got -1'),
         ({'blend': 'gauss'}, "blend must be 'hann' or 'crop', got 'gauss'"),
         ({'output': 'vectors'}, "got 'vectors'"),
+        ({'blend': 'crop', 'margin': 2}, "margin goes with blend='hann', got 2 with 'crop'"),
+        ({'overviews': 'average'}, "overviews of classes are made by 'mode' or 'nearest'"),
         ({'batch_size': 0}, "batch_size must be >= 1 or 'auto', got 0"),
         ({'device': 'abacus'}, "device 'abacus' cannot be used: "),
     ],

@@ -1,5 +1,6 @@
 """Stopped anywhere and called again, a prediction ends with the same bytes and does no part twice."""
 
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -330,6 +331,26 @@ def test_shards_and_their_merge_are_the_whole(
     assert merged.parts_before == sum(summary.parts for summary in summaries)
     assert path.read_bytes() == uninterrupted
     assert sorted(other.name for other in tmp_path.iterdir()) == ['map.qml', 'map.tif']
+
+
+def test_a_share_without_parts_leaves_those_of_others_alone(scene: Path, tmp_path: Path) -> None:
+    path, options = tmp_path / 'map.tif', {'part_pixels': 2**30, 'memory_limit': '1GiB'}
+    # one part, which belongs to the last of three shares
+    assert predict(scene, path, shard='0/3', **options).parts == 0
+    assert work_folder(path).is_dir()
+    assert predict(scene, path, shard='2/3', **options).parts == 1
+    assert predict(scene, path, shard='1/3', **options).parts == 0
+    assert predict(scene, path, merge=True, **options).complete
+
+
+def test_overwriting_does_not_touch_what_another_process_is_at(scene: Path, tmp_path: Path) -> None:
+    interrupt(scene, tmp_path / 'map.tif')
+    folder = work_folder(tmp_path / 'map.tif')
+    with (folder / 'parts.jsonl').open('rb') as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        with pytest.raises(OSError, match='another process is predicting into'):
+            predict(scene, tmp_path / 'map.tif', overwrite=True)
+    assert predict(scene, tmp_path / 'map.tif').parts_before == 5
 
 
 @pytest.mark.parametrize('shard', ['3/3', '1', 'a/b', '-1/2', '0/0'])

@@ -102,6 +102,16 @@ def test_where_there_is_no_scene_that_is_said(
         find_scenes([source])
 
 
+def test_a_picture_that_exists_is_refused_before_any_work(tmp_path: Path) -> None:
+    scene = write(tmp_path / 'scene.tif', 1)
+    (tmp_path / 'map.png').write_text('precious')
+    with pytest.raises(FileExistsError, match=r'map\.png exists'):
+        predict_scenes(
+            identity, [scene], tmp_path / 'map.tif', preview=tmp_path / 'map.png', **OPTIONS
+        )
+    assert not (tmp_path / 'map.tif').exists()
+
+
 def test_two_scenes_of_one_name_are_refused_before_any_work(tmp_path: Path) -> None:
     scenes = [write(tmp_path / name / 'scene.tif', 1) for name in ('one', 'two')]
     with pytest.raises(ValueError, match='would both become'):
@@ -111,6 +121,10 @@ def test_two_scenes_of_one_name_are_refused_before_any_work(tmp_path: Path) -> N
 
 def test_every_scene_has_its_plan(tmp_path: Path) -> None:
     scenes = [write(tmp_path / name, 1) for name in ('a.tif', 'b.tif')]
-    text = plan_scenes(identity, scenes, tmp_path / 'maps', **OPTIONS)
+    (tmp_path / 'c.tif').write_text('no raster')
+    scenes.append(tmp_path / 'c.tif')
+    text, complete = plan_scenes(identity, scenes, tmp_path / 'maps', **OPTIONS)
     assert all(str(scene) in text for scene in scenes)
+    assert 'failed' in text
+    assert not complete
     assert not (tmp_path / 'maps').exists()
