@@ -79,7 +79,7 @@ def add_predict(commands: Commands) -> None:
     """Describe ``predict`` and ``plan``, which take the same options."""
     for name, purpose, command in (
         ('predict', 'predict GeoTIFFs of any size, patch by patch', predict),
-        ('plan', 'say what predict would do and cost, without reading a pixel', plan),
+        ('plan', 'say what predict would do and cost, from headers and patches of zeros', plan),
     ):
         parser = commands.add_parser(name, help=purpose, description=purpose)
         parser.set_defaults(command=command)
@@ -92,7 +92,7 @@ def add_predict(commands: Commands) -> None:
         )
         parser.add_argument(
             '-o', '--output-file', dest='destination', type=Path, required=True,
-            help='GeoTIFF; for several scenes a folder',
+            help='GeoTIFF, or .gpkg, .parquet, .geojson of objects; for several scenes a folder',
         )  # fmt: skip
         add_cutting(parser)
         add_preparing(parser)
@@ -100,9 +100,19 @@ def add_predict(commands: Commands) -> None:
         add_running(parser)
         add_sharing(parser)
         if name == 'plan':
-            parser.add_argument('--calibrate', action='store_true', help='time some blocks')
+            parser.add_argument(
+                '--calibrate',
+                action='store_true',
+                help='decode up to 32 pieces of the scene, to estimate reading time',
+            )
         else:
-            parser.add_argument('--preview', metavar='PNG', type=Path, help='picture to write')
+            add_detecting(parser)
+            parser.add_argument(
+                '--preview',
+                metavar='PNG',
+                type=Path,
+                help='picture of scene and map to write; for several scenes a folder',
+            )
 
 
 def add_cutting(parser: argparse.ArgumentParser) -> None:
@@ -110,8 +120,16 @@ def add_cutting(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('patches')
     group.add_argument('--size', type=int, default=512, help='side of a patch (512)')
     group.add_argument('--overlap', type=int, default=64, help='shared by neighbours (64)')
-    group.add_argument('--blend', choices=('hann', 'crop'), default='hann')
-    group.add_argument('--margin', type=int, default=0, help='outer pixels of a patch to drop')
+    group.add_argument(
+        '--blend', choices=('hann', 'crop'), default='hann',
+        help='fade between patches, or cut in the middle (hann)',
+    )  # fmt: skip
+    group.add_argument(
+        '--margin',
+        type=int,
+        default=0,
+        help='with hann: outer pixels of a patch without weight (0)',
+    )
     group.add_argument(
         '--averaging', choices=('none', 'flips', 'rotations'), default='none',
         help='average over 4 or 8 views of each patch',
@@ -133,24 +151,60 @@ def add_preparing(parser: argparse.ArgumentParser) -> None:
 def add_outputs(parser: argparse.ArgumentParser) -> None:
     """Describe what is written."""
     group = parser.add_argument_group('maps')
-    group.add_argument('--output', default='auto', choices=OUTPUTS)
-    group.add_argument('--probabilities', metavar='FILE', type=Path, help='a second map')
-    group.add_argument('--probability-type', choices=('float32', 'uint8'), default='float32')
+    group.add_argument(
+        '--output', default='auto', choices=OUTPUTS,
+        help='what the map holds; auto: what fits the task',
+    )  # fmt: skip
+    group.add_argument(
+        '--probabilities', metavar='FILE', type=Path, help='second map to write, of probabilities'
+    )
+    group.add_argument(
+        '--probability-type', choices=('float32', 'uint8'), default='float32',
+        help='uint8 stores steps of 1/254',
+    )  # fmt: skip
     group.add_argument(
         '--overviews', choices=('auto', 'nearest', 'mode', 'average'), default='auto'
     )
-    group.add_argument('--overwrite', action='store_true')
+    group.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='replace existing maps, and begin an interrupted prediction anew',
+    )
+
+
+def add_detecting(parser: argparse.ArgumentParser) -> None:
+    """Describe which boxes of a detector become objects; absent unless given."""
+    group = parser.add_argument_group('detectors', argument_default=argparse.SUPPRESS)
+    group.add_argument('--score-threshold', type=float, help='lowest score of an object (0.5)')
+    group.add_argument('--iou-threshold', type=float, help='overlap of boxes of one object (0.5)')
+    group.add_argument(
+        '--match', choices=('iou', 'ios'), help='over both boxes, or the smaller (iou)'
+    )
 
 
 def add_running(parser: argparse.ArgumentParser) -> None:
     """Describe how the model is run."""
     group = parser.add_argument_group('running')
     group.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1 ...')
-    group.add_argument('--batch-size', type=number_or_auto, default='auto', help="or 'auto'")
-    group.add_argument('--threads', type=number_or_auto, default='auto', help="or 'auto'")
-    group.add_argument('--memory-limit', default='1GiB', help='for rows of the scene (1GiB)')
-    group.add_argument('--precision', choices=('float32', 'bfloat16'), default='float32')
-    group.add_argument('--channels-last', action='store_true', help='quick on accelerators')
+    group.add_argument(
+        '--batch-size', type=number_or_auto, default='auto',
+        help='patches at a time; auto: 1 megapixel on a CPU, 4 on an accelerator',
+    )  # fmt: skip
+    group.add_argument(
+        '--threads', type=number_or_auto, default='auto',
+        help='that read and compress; auto: one per core, 8 at most',
+    )  # fmt: skip
+    group.add_argument(
+        '--memory-limit', default='1GiB',
+        help='for what grows with the width of the scene (1GiB); batches and model come on top',
+    )  # fmt: skip
+    group.add_argument(
+        '--precision', choices=('float32', 'bfloat16'), default='float32',
+        help='bfloat16: mixed precision',
+    )  # fmt: skip
+    group.add_argument(
+        '--channels-last', action='store_true', help='bands last in memory: faster on GPUs'
+    )
     group.add_argument('--compile', action='store_true', help='compile the model')
     group.add_argument('--no-progress', dest='progress', action='store_false')
 
@@ -227,11 +281,12 @@ def train(words: list[str]) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     """Predict scenes and print the summary."""
-    from .inference.scenes import predict_scenes
+    from .inference.detection.command import predict as run
 
-    # as on Ctrl-C: finished parts stay, and what was begun is cleaned up
-    signal.signal(signal.SIGTERM, stop)
-    summary = predict_scenes(**keywords(options))
+    # finished parts stay, and what was begun is cleaned up
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    summary = run(**keywords(options))
     sys.stdout.write(f'{summary}\n')
     return DATA_ERROR if summary.failures else 0
 
@@ -246,8 +301,9 @@ def plan(options: argparse.Namespace) -> int:
     """Print what predict would do."""
     from .inference.scenes import plan_scenes
 
-    sys.stdout.write(f'{plan_scenes(**keywords(options))}\n')
-    return 0
+    text, is_complete = plan_scenes(**keywords(options))
+    sys.stdout.write(f'{text}\n')
+    return 0 if is_complete else DATA_ERROR
 
 
 def export(options: argparse.Namespace) -> int:

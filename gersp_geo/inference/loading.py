@@ -154,7 +154,7 @@ def _load_checkpoint(
         )
     named = task_class or record.task_class or (None if own is None else own.task_class)
     cls = _find_class(named, trusted=task_class is not None, path=path)
-    accepted = inspect.signature(cls.__init__).parameters
+    accepted = _arguments_of(cls)
     arguments = {k: v for k, v in checkpoint['hyper_parameters'].items() if k in accepted}
     if 'weights' in accepted:
         # the checkpoint holds every weight: nothing is to be downloaded first
@@ -172,6 +172,18 @@ def _load_checkpoint(
         name=path.name,
         sha256=sha256_of(path),
     )
+
+
+def _arguments_of(cls: type) -> set[str]:
+    """List the arguments of a class, with those that it hands on to its base as keywords."""
+    names: set[str] = set()
+    for base in cls.__mro__:
+        if '__init__' in vars(base):
+            parameters = inspect.signature(vars(base)['__init__']).parameters
+            names |= set(parameters)
+            if all(p.kind is not p.VAR_KEYWORD for p in parameters.values()):
+                break
+    return names
 
 
 def _read_checkpoint(path: Path) -> Mapping[str, Any]:

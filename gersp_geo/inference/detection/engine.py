@@ -1,0 +1,150 @@
+"""Find the objects in a scene, and write them."""
+
+from collections import Counter
+from os import PathLike
+from time import perf_counter
+from typing import Literal
+
+import numpy as np
+from lightning.pytorch import LightningModule
+
+from ...geoio.frames import write_frame
+from ...records import Preprocessing
+from ...suppression import Detections, Match
+from ..loading import Forward
+from ..progress import waiting
+from .features import to_features
+from .models import Detect
+from .options import DetectionOptions
+from .preparing import Detection, prepare_detection
+from .streaming import Tally, find_objects
+from .summary import DetectionSummary
+
+
+def detect_objects(
+    model: str | PathLike[str] | Detect | Forward,
+    source: str | PathLike[str],
+    destination: str | PathLike[str],
+    *,
+    size: int = 512,
+    overlap: int = 64,
+    score_threshold: float = 0.5,
+    iou_threshold: float = 0.5,
+    match: Match = 'iou',
+    batch_size: int | Literal['auto'] = 'auto',
+    bands: tuple[int, ...] | None = None,
+    preprocessing: Preprocessing | str | PathLike[str] | None = None,
+    nodata: float | None = None,
+    area: str | PathLike[str] | None = None,
+    crs: str | None = None,
+    res: float | tuple[float, float] | None = None,
+    device: str = 'auto',
+    memory_limit: int | str = '1GiB',
+    threads: int | Literal['auto'] = 'auto',
+    task_class: str | type[LightningModule] | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> DetectionSummary:
+    """Find the objects in a scene of any size, each once, as features with coordinates.
+
+    The scene is cut into overlapping patches and read as by :func:`gersp_geo.predict_geotiff`. Boxes
+    are placed in the scene and suppressed across patches: the result is that of greedy suppression
+    of all boxes of the scene at once, of which only those are in memory that a later patch may still
+    change. A box that reaches a side of its patch may show a part of an object; it goes behind every
+    whole one, and is dropped if most of it lies in a better box. An object whose box is less than
+    *overlap* high and wide is whole in some patch.
+
+    Args:
+        model: Lightning checkpoint of a detection task, a detector of torchvision, or a module or
+            function from images (B, C, H, W) to one dictionary per image: ``boxes`` (n, 4), left,
+            top, right, bottom in pixels of the patch, or (n, 5), oriented: x and y of the centre,
+            width, height and degrees against the clock; ``labels`` (n,) and ``scores`` (n,); and
+            maybe ``masks`` (n, H, W) or (n, 1, H, W), an object where they exceed 0.5. A module is
+            moved to *device*. One patch of zeros is forwarded first, to fail early.
+        source: Any raster with a CRS that GDAL reads.
+        destination: File to write: .gpkg, .parquet or .geojson.
+        size: Side of a patch in pixels.
+        overlap: Pixels that neighbouring patches share, in [0, size); more than the largest object.
+        score_threshold: Lowest score of an object, in [0, 1].
+        iou_threshold: Overlap of two boxes of a class above which they show one object, in [0, 1].
+        match: Overlap is the shared area over that of both boxes together ('iou'), or over that of
+            the smaller one ('ios'). Oriented boxes are measured as such, masks by their boxes.
+        batch_size: As in ``predict_geotiff``.
+        bands: As in ``predict_geotiff``.
+        preprocessing: As in ``predict_geotiff``. Its class names are those of labels; with a detector
+            of torchvision, whose label 0 is the background, they may begin at label 1.
+        nodata: As in ``predict_geotiff``. An object whose centre has no observation is dropped.
+        area: Vector file, in any CRS, of polygons; an object whose centre lies outside is dropped.
+        crs: As in ``predict_geotiff``.
+        res: As in ``predict_geotiff``.
+        device: As in ``predict_geotiff``.
+        memory_limit: As in ``predict_geotiff``. Boxes come on top.
+        threads: Threads that read. 'auto' means one per core, 8 at most.
+        task_class: As in ``predict_geotiff``.
+        overwrite: Whether an existing file may be replaced.
+        progress: Whether to show a progress bar on the standard error stream.
+
+    Returns:
+        What was found. Its ``notes`` say so if patches overlap too little for some objects.
+
+    Raises:
+        FileExistsError: If the file exists and *overwrite* is false.
+        FileNotFoundError: If the model or the scene does not exist.
+        ValueError: If an argument is out of range, the scene has no CRS, the model returns no
+            detections, or bands or classes do not fit.
+        OSError: If the scene is damaged somewhere, or the disk is full.
+    """
+    options = DetectionOptions.of(locals())
+    detection = prepare_detection(model, source, destination, options)  # type: ignore[arg-type]
+    return run_detection(detection, progress=progress)
+
+
+def run_detection(detection: Detection, *, progress: bool) -> DetectionSummary:
+    """Carry a detection out.
+
+    Args:
+        detection: What is to be done.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        What was found.
+
+    Raises:
+        FileExistsError: If the file exists and may not be replaced.
+        ValueError: If the model returns something else than detections.
+        OSError: If a file cannot be read or written.
+    """
+    started = perf_counter()
+    plan = detection.plan
+    tally = Tally()
+    objects = Detections.join(list(find_objects(detection, tally, progress=progress)))
+    objects = objects.take(objects.is_wanted)
+    with waiting('the file of objects', shown=progress):
+        write_frame(
+            detection.destination,
+            to_features(objects, plan.header, names=detection.detector.names),
+            overwrite=detection.options.cutting.overwrite,
+        )
+    sides = objects.boxes[:, 2:] - objects.boxes[:, :2]
+    return DetectionSummary(
+        destination=str(detection.destination),
+        objects=len(objects),
+        class_objects=_count_classes(objects, detection),
+        cut=int(np.count_nonzero(objects.is_cut)),
+        largest_px=float(sides.max(initial=0)),
+        boxes=tally.boxes,
+        full_patches=tally.full_patches,
+        overlap=plan.tiles.overlap,
+        pixels=plan.tiles.height * plan.tiles.width,
+        valid_pixels=tally.valid_pixels,
+        patches=plan.patches,
+        forwarded=tally.forwarded,
+        seconds=perf_counter() - started,
+    )
+
+
+def _count_classes(objects: Detections, detection: Detection) -> dict[str, int]:
+    """Count objects per class, in the order of labels."""
+    names = detection.detector.names or {}
+    counts = Counter(objects.labels.tolist())
+    return {names.get(label, str(label)): counts[label] for label in sorted(counts)}

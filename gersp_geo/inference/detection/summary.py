@@ -1,0 +1,79 @@
+"""What a detection produced."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionSummary:
+    """What a detection produced."""
+
+    destination: str
+    """The file of objects."""
+
+    objects: int
+    """Objects in it."""
+
+    class_objects: Mapping[str, int]
+    """Per class that was found: number of objects."""
+
+    cut: int
+    """Objects that a side of a patch may have cut off, and that no patch shows whole."""
+
+    largest_px: float
+    """Longest side of an object in pixels of the scene, along rows or columns."""
+
+    boxes: int
+    """Boxes that the model found, duplicates included."""
+
+    full_patches: int
+    """Patches in which it found as many objects as it returns at most."""
+
+    overlap: int
+    """Pixels that neighbouring patches share."""
+
+    pixels: int
+    """Pixels of the scene."""
+
+    valid_pixels: int
+    """Those with an observation of interest."""
+
+    patches: int
+    """Patches planned."""
+
+    forwarded: int
+    """Patches given to the model; the others hold no observation."""
+
+    seconds: float
+    """Time from the first read to the finished file."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be known about the result, one sentence each."""
+        notes = []
+        if self.cut:
+            notes.append(
+                f'{self.cut:,} of {self.objects:,} objects reach the side of a patch, and no patch '
+                f'shows them whole: an overlap of {self.overlap} px is too small for them; the '
+                f'longest side of an object is {self.largest_px:,.0f} px so far, pass more '
+                '(--overlap)'
+            )
+        if self.full_patches:
+            notes.append(
+                f'in {self.full_patches:,} patches the model found as many objects as it returns '
+                'at most, and may have left out others: pass smaller patches (--size)'
+            )
+        return tuple(notes)
+
+    def __str__(self) -> str:
+        """Lay the summary out for a terminal."""
+        speed = self.pixels / 1e6 / max(self.seconds, 1e-9)
+        lines = [
+            f'objects  {self.destination}: {self.objects:,}, of {self.boxes:,} boxes',
+            *(f'  {name}  {count:,}' for name, count in self.class_objects.items()),
+            f'pixels   {self.pixels:,} ({self.valid_pixels:,} with an observation)',
+            f'patches  {self.patches:,} ({self.forwarded:,} forwarded)',
+            f'time     {self.seconds:.1f} s ({speed:.2f} Mpx/s)',
+            *(f'note     {note}' for note in self.notes),
+        ]
+        return '\n'.join(lines)

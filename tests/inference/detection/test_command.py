@@ -1,0 +1,156 @@
+"""`gersp-geo predict` with the checkpoint of a detector."""
+
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import torch
+from lightning.pytorch import LightningModule
+
+from gersp_geo.inference.detection.command import describe, names_detector
+from gersp_geo.main import main
+from gersp_geo.records import Preprocessing
+from gersp_geo.tasks import InstanceSegmentation, ObjectDetection
+from tests.inference.detection.detectors import GRID, UTM
+
+RECORD = Preprocessing(
+    bands=('red', 'green'), scale=(1 / 255,) * 2, mean=(0.5,) * 2, std=(0.25,) * 2,
+    class_names=('car', 'bus'),
+)  # fmt: skip
+
+
+def save(path: Path, task: LightningModule, *, task_class: str | None) -> Path:
+    record = RECORD.to_dict() | {'task_class': task_class}
+    torch.save(
+        {
+            'state_dict': task.state_dict(), 'hyper_parameters': dict(task.hparams),
+            'pytorch-lightning_version': '2.6.0', 'gersp_geo': record,
+        },
+        path,
+    )  # fmt: skip
+    return path
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    task = ObjectDetection('faster-rcnn', 'resnet18', in_channels=2, num_classes=3)
+    return save(
+        tmp_path_factory.mktemp('model') / 'detector.ckpt',
+        task,
+        task_class='gersp_geo.tasks.ObjectDetection',
+    )
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    return write(tmp_path / 'scene.tif')
+
+
+def write(path: Path) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 70, 90)).astype(np.uint8)
+    with rasterio.open(
+        path, 'w', driver='GTiff', height=70, width=90, count=2, dtype='uint8', crs=UTM,
+        transform=GRID,
+    ) as dst:  # fmt: skip
+        dst.write(pixels)
+    return path
+
+
+OPTIONS = ['--size', '64', '--overlap', '32', '--device', 'cpu', '--no-progress']
+
+
+def test_objects_of_a_checkpoint_go_into_a_geopackage(
+    tmp_path: Path, checkpoint: Path, scene: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = tmp_path / 'objects.gpkg'
+    words = ['predict', checkpoint, scene, '-o', made, *OPTIONS, '--score-threshold', '0.05']
+    assert main([str(word) for word in words]) == 0
+    frame = geopandas.read_file(made)
+    assert f'{len(frame):,}, of' in capsys.readouterr().out
+    assert set(frame['class_name']) <= {'car', 'bus'}
+    assert (frame['score'] >= 0.05).all()
+    # again: refused, in one line
+    assert main([str(word) for word in words]) == 1
+    assert '--overwrite' in capsys.readouterr().err
+
+
+def test_the_plan_of_a_detector_names_the_file_of_objects(
+    tmp_path: Path, checkpoint: Path, scene: Path
+) -> None:
+    made = tmp_path / 'objects.gpkg'
+    text = describe(checkpoint, [scene], made, size=64, overlap=32, device='cpu')
+    assert '9 = 3 rows x 3 columns of 64 px, overlap 32' in text
+    assert f'objects    {made}' in text
+    assert not made.exists()
+
+
+def test_many_scenes_become_many_files_and_failures_are_named(
+    tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / 'scenes'
+    folder.mkdir()
+    write(folder / 'one.tif')
+    write(folder / 'two.tif')
+    (folder / 'broken.tif').write_text('nothing')
+    words = ['predict', checkpoint, folder, '-o', tmp_path / 'made', *OPTIONS]
+    assert main([str(word) for word in words]) == 1
+    out = capsys.readouterr().out
+    assert '2 of 3 scenes done' in out
+    assert 'broken.tif' in out
+    assert sorted(path.name for path in (tmp_path / 'made').iterdir()) == ['one.gpkg', 'two.gpkg']
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['--averaging', 'flips'], 'averaging is for maps'),
+        (['--margin', '4'], 'margin is for maps'),
+        (['--preview', 'picture.png'], 'leave out the preview'),
+    ],
+)
+def test_options_of_maps_are_refused(
+    tmp_path: Path,
+    checkpoint: Path,
+    scene: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    message: str,
+) -> None:
+    made = tmp_path / 'objects.gpkg'
+    assert main(['predict', str(checkpoint), str(scene), '-o', str(made), *OPTIONS, *words]) == 1
+    assert message in capsys.readouterr().err
+    assert not made.exists()
+
+
+def test_options_of_detectors_are_refused_for_others(
+    tmp_path: Path, scene: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ['predict', tmp_path / 'none.ckpt', scene, '-o', tmp_path / 'map.tif', '--match', 'ios']
+    assert main([str(word) for word in words]) == 1
+    assert 'match is for detectors' in capsys.readouterr().err
+
+
+def test_outlines_of_a_checkpoint_of_instances(tmp_path: Path, scene: Path) -> None:
+    torch.manual_seed(0)
+    task: Any = InstanceSegmentation(in_channels=2, num_classes=3)
+    checkpoint = save(
+        tmp_path / 'instances.ckpt', task, task_class='gersp_geo.tasks.InstanceSegmentation'
+    )
+    made = tmp_path / 'objects.gpkg'
+    words = ['predict', checkpoint, scene, '-o', made, *OPTIONS, '--score-threshold', '0.05']
+    assert main([str(word) for word in words]) == 0
+    assert geopandas.read_file(made).geometry.is_valid.all()
+
+
+def test_a_detector_is_known_by_its_task(tmp_path: Path, checkpoint: Path) -> None:
+    assert names_detector(checkpoint)
+    assert not names_detector(checkpoint, 'torchgeo.tasks.SemanticSegmentation')
+    assert not names_detector(tmp_path / 'none.ckpt')
+    other = tmp_path / 'other.ckpt'
+    torch.save({'gersp_geo': RECORD.to_dict()}, other)
+    assert not names_detector(other)
+    assert names_detector(other, 'torchgeo.tasks.InstanceSegmentation')
