@@ -65,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
         # dispatched before parsing: LightningCLI reads what follows
         commands.add_parser(name, help=purpose)
     add_predict(commands)
+    add_polygons(commands)
     add_export(commands)
     add_weights(commands)
     add_sample_data(commands)
@@ -212,6 +213,28 @@ def add_running(parser: argparse.ArgumentParser) -> None:
 OUTPUTS = ('auto', 'classes', 'probabilities', 'values')
 
 
+def add_polygons(commands: Commands) -> None:
+    """Describe ``polygons``."""
+    purpose = 'turn a map of classes into polygons, one per object, of a map of any size'
+    parser = commands.add_parser('polygons', help=purpose, description=purpose)
+    parser.set_defaults(command=polygons)
+    parser.add_argument('source', metavar='MAP', help='raster of classes, as of predict')
+    parser.add_argument(
+        '-o', '--output-file', dest='destination', type=Path, required=True,
+        help='.gpkg or .parquet; small ones .geojson',
+    )  # fmt: skip
+    parser.add_argument(
+        '--min-area', type=float, default=0.0, metavar='M2', help='drop smaller ones'
+    )
+    parser.add_argument(
+        '--simplify', type=float, metavar='TOLERANCE',
+        help='fewer vertices, borders shared; in units of the CRS, such as the size of a pixel',
+    )  # fmt: skip
+    parser.add_argument('--classes', nargs='+', metavar='CLASS', help='names or numbers (all)')
+    parser.add_argument('--overwrite', action='store_true')
+    parser.add_argument('--no-progress', dest='progress', action='store_false')
+
+
 def add_export(commands: Commands) -> None:
     """Describe ``export``."""
     purpose = 'turn a checkpoint into backbone weights that other tools load'
@@ -304,6 +327,14 @@ def plan(options: argparse.Namespace) -> int:
     text, is_complete = plan_scenes(**keywords(options))
     sys.stdout.write(f'{text}\n')
     return 0 if is_complete else DATA_ERROR
+
+
+def polygons(options: argparse.Namespace) -> int:
+    """Write the polygons of a map and print what was written."""
+    from .inference.vectorizing import vectorize_map
+
+    sys.stdout.write(f'{vectorize_map(**keywords(options))}\n')
+    return 0
 
 
 def export(options: argparse.Namespace) -> int:
