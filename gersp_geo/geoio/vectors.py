@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import geopandas
 import numpy as np
@@ -13,10 +14,12 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.crs import CRS
 from rasterio.features import rasterize
 
-from .areas import Area
 from .atomic import new_file
 
-__all__ = ('Area', 'make_boxes', 'rasterize_classes', 'read_area', 'read_vectors', 'write_vectors')
+if TYPE_CHECKING:
+    from .areas import Area
+
+__all__ = ('make_boxes', 'rasterize_classes', 'read_area', 'read_vectors', 'write_vectors')
 
 _DRIVERS = {'.gpkg': 'GPKG', '.geojson': 'GeoJSON', '.json': 'GeoJSON'}
 
@@ -123,7 +126,7 @@ def read_vectors(
     return frame if crs is None else frame.to_crs(crs)
 
 
-def read_area(path: str | PathLike[str], *, crs: CRS | None) -> Area:
+def read_area(path: str | PathLike[str], *, crs: CRS | None) -> 'Area':
     """Read an area of interest from all polygons of a vector file.
 
     Args:
@@ -160,6 +163,9 @@ def read_area(path: str | PathLike[str], *, crs: CRS | None) -> Area:
             raise ValueError(f'{path} reaches beyond what {crs} can express; cut it to the scene')
     if not len(located):
         raise ValueError(f'{path} holds no polygon; an area needs at least one')
+    # torch comes with it, which those who only write vector files can do without
+    from .areas import Area
+
     return Area(shapely.union_all(located))
 
 
