@@ -102,9 +102,12 @@ class Scorer:
             )
         images = self._images[: len(pixels)]
         # moved in the file's type, which is smaller
-        images.copy_(pixels.to(self.device, non_blocking=True))
-        # as in training: in this order, each step rounded
-        images.mul_(self.scale).sub_(self.mean).div_(self.std)
+        moved = pixels.to(self.device, non_blocking=True)
+        # on a CPU patch by patch, which stays in its cache
+        parts = zip(images, moved, strict=True) if self.device == 'cpu' else [(images, moved)]
+        for part, stored in parts:
+            # as in training: in this order, each step rounded
+            part.copy_(stored).mul_(self.scale).sub_(self.mean).div_(self.std)
         if valid is not None:
             missing = ~valid.to(self.device, non_blocking=True)
             # nodata may be NaN or as large as floats go, and would spoil every pixel that sees it

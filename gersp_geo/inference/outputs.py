@@ -25,7 +25,7 @@ PROBABILITY_STEPS = 254
 _MAX_UINT8_CLASSES = 255
 _MAX_UINT16_CLASSES = 65535
 
-# Pixels whose scores of one channel, and what is compared, stay in the cache of a core
+# Pixels that are compared at a time: few enough for the cache of a core.
 _CACHED = 2**15
 
 OVERVIEW_RESAMPLING: dict[Output, OverviewResampling] = {
@@ -234,15 +234,20 @@ def _best_on_cpu(scores: Tensor, kind: torch.dtype) -> Tensor:
     """Compare channel by channel, a few rows at a time: argmax over them takes ten times as long."""
     rows, cols = scores.shape[1:]
     index = torch.empty((rows, cols), dtype=kind)
-    step = max(1, _CACHED // max(cols, 1))
-    best = torch.empty((min(step, rows), cols), dtype=scores.dtype)
+    step = min(max(1, _CACHED // max(cols, 1)), rows)
+    best = torch.empty((step, cols), dtype=scores.dtype)
+    better = torch.empty((step, cols), dtype=torch.bool)
     for start in range(0, rows, step):
         some = slice(start, start + step)
         place = index[some].zero_()
         found = best[: len(place)].copy_(scores[0, some])
+        is_better = better[: len(place)]
         for channel in range(1, len(scores)):
             candidate = scores[channel, some]
-            place.masked_fill_(candidate > found, channel)
+            torch.gt(candidate, found, out=is_better)
+            # later channels have larger numbers; quicker than filling in under a mask
+            numbers = is_better.view(kind) if kind == torch.uint8 else is_better.to(kind)
+            torch.maximum(place, numbers * channel, out=place)
             # NaN stays
             torch.maximum(found, candidate, out=found)
         _refuse_nan(found)
