@@ -18,7 +18,15 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md'))]
 BLOCK = re.compile(r'^```(bash|python)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-READING_ORDER = ('README', 'loading', 'pretraining', 'finetuning', 'weights', 'prediction')
+READING_ORDER = (
+    'README',
+    'loading',
+    'pretraining',
+    'finetuning',
+    'weights',
+    'prediction',
+    'detection',
+)
 
 
 def test_every_block_runs_in_reading_order(tmp_path: Path) -> None:
