@@ -40,12 +40,15 @@ def on_one_grid(one: RasterHeader, other: RasterHeader) -> bool:
 
 
 @contextmanager
-def open_aligned(path: str | PathLike[str], grid: RasterHeader) -> Iterator[Reader]:
+def open_aligned(
+    path: str | PathLike[str], grid: RasterHeader, *, nodata: float | None = None
+) -> Iterator[Reader]:
     """Open a raster, resampled bilinearly onto the grid of another where theirs differ.
 
     Args:
         path: A file with a CRS.
         grid: Header of the raster that gives rows, columns, CRS and transform.
+        nodata: Value that means "no observation" where the file itself does not say.
 
     Yields:
         A reader for :func:`~gersp_geo.geoio.reading.read_window`. What lies outside the file has
@@ -56,7 +59,7 @@ def open_aligned(path: str | PathLike[str], grid: RasterHeader) -> Iterator[Read
         UnreadableFileError: If GDAL cannot read it.
     """
     with open_reader(path) as src:
-        warped = _warp(src, grid.crs, (grid.transform, grid.height, grid.width))
+        warped = _warp(src, grid.crs, (grid.transform, grid.height, grid.width), nodata=nodata)
         # not `with warped`: as in open_reader
         with closing(warped):
             yield warped

@@ -20,7 +20,7 @@ from ..records import Preprocessing
 from .costs import GDAL_CACHE
 from .forward import Averaging, Precision
 from .identity import FINGERPRINT_TAG, fingerprint, identify, layout_of_parts, running
-from .journal import Entry, Journal, work_folder
+from .journal import Entry, Journal, is_begun, work_folder
 from .loading import Forward, LoadedModel, evaluating
 from .options import Blend, PredictionOptions
 from .outputs import Output, PredictionSummary
@@ -164,6 +164,8 @@ def run_plan(loaded: LoadedModel, plan: PredictionPlan, *, progress: bool) -> Pr
     planned, identity = list_parts(plan), identify(loaded, plan)
     _refuse_existing(plan, identity)
     name = 'parts' if plan.shard is None else f'shard-{plan.shard[0]}-of-{plan.shard[1]}'
+    if plan.merge and not is_begun(work_folder(plan.destination)):
+        raise ValueError(f'no shard of {plan.destination} has begun; nothing can be merged')
     # a merge forwards nothing: any device will do
     how = layout_of_parts(plan) if plan.merge else running(plan)
     with Journal.open(

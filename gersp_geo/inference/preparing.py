@@ -99,6 +99,8 @@ def prepare(
         FileNotFoundError: As in :func:`predict_geotiff`.
         ValueError: As in :func:`predict_geotiff`.
     """
+    if options.probabilities is not None:
+        _refuse_same(destination, options.probabilities)
     # what an interrupted call has made is judged when it goes on
     may_exist |= options.overwrite or work_folder(destination).exists()
     for path in (destination, options.probabilities):
@@ -236,6 +238,12 @@ def _check_destination(
         raise ValueError(f'{final} is the scene itself; pass another destination')
     if final.exists() and not overwrite:
         raise FileExistsError(f'{final} exists; pass another path, or overwrite (--overwrite)')
+
+
+def _refuse_same(destination: str | PathLike[str], other: str | PathLike[str]) -> None:
+    """Refuse to write two maps to one file."""
+    if Path(destination).resolve() == Path(other).resolve():
+        raise ValueError(f'probabilities need a file of their own, got that of the map, {other}')
 
 
 def _check_type(header: RasterHeader, record: Preprocessing, *, source: str) -> None:

@@ -158,7 +158,7 @@ def _show_scene(
 ) -> Panel:
     """Show three bands as red, green and blue, or one as grey; best where there is a map."""
     is_same = on_one_grid(read_header(scene), grid)
-    with open_reader(scene) if is_same else open_aligned(scene, grid) as src:
+    with open_reader(scene) if is_same else open_aligned(scene, grid, nodata=nodata) as src:
         chosen = _color_bands(src, bands)
         pixels, valid = read_reduced(src, bands=chosen, shape=mapped.shape, resampling='average')
         names = [src.descriptions[band - 1] or f'band {band}' for band in chosen]

@@ -220,6 +220,8 @@ def _picture_of(
 
 def _check_picture(picture: Path | None, *, overwrite: bool) -> None:
     """Refuse a picture that could not be written, before hours of work."""
+    if picture is not None and picture.suffix.lower() != '.png':
+        raise ValueError(f'a preview is written as .png, got {picture}')
     if picture is not None and picture.exists() and not overwrite:
         raise FileExistsError(f'{picture} exists; pass another path, or overwrite (--overwrite)')
 

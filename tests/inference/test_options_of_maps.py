@@ -112,6 +112,13 @@ def test_probabilities_beside_classes_are_those_that_made_them(scene: Path, tmp_
         assert cog_validate(path, strict=True)[0]
 
 
+def test_two_maps_are_not_written_to_one_file(scene: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match='probabilities need a file of their own'):
+        predict_geotiff(
+            identity, scene, tmp_path / 'm.tif', probabilities=tmp_path / '.' / 'm.tif', **OPTIONS
+        )
+
+
 @pytest.mark.parametrize('blend', ['hann', 'crop'])
 def test_probabilities_in_a_byte_are_scaled_by_what_the_file_says(
     tmp_path: Path, blend: str

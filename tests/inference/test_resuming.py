@@ -343,6 +343,13 @@ def test_a_share_without_parts_leaves_those_of_others_alone(scene: Path, tmp_pat
     assert predict(scene, path, merge=True, **options).complete
 
 
+def test_a_merge_before_any_shard_is_refused_and_stops_none(scene: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r'no shard of .*map\.tif has begun'):
+        predict(scene, tmp_path / 'map.tif', merge=True)
+    assert not work_folder(tmp_path / 'map.tif').exists()
+    assert predict(scene, tmp_path / 'map.tif', shard='0/2').parts > 0
+
+
 def test_overwriting_does_not_touch_what_another_process_is_at(scene: Path, tmp_path: Path) -> None:
     interrupt(scene, tmp_path / 'map.tif')
     folder = work_folder(tmp_path / 'map.tif')
