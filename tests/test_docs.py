@@ -26,6 +26,7 @@ READING_ORDER = (
     'weights',
     'prediction',
     'detection',
+    'polygons',
 )
 
 

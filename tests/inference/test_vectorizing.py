@@ -55,12 +55,12 @@ def write_map(
     )
 
 
-def landscape(height: int, width: int) -> NDArray[np.uint8]:
-    """Three classes with smooth borders, specks, and a lake without observations."""
+def landscape(height: int, width: int, *, specks: float = 0.02) -> NDArray[np.uint8]:
+    """Three classes with smooth borders, a share of specks, and a lake without observations."""
     rows, cols = np.mgrid[:height, :width] / 9.0
     pixels = np.asarray(np.sin(rows) + np.cos(cols * 1.3 + rows) > 0, dtype=np.uint8)
     pixels[np.sin(cols - rows / 2) > 0.8] = 2
-    pixels[np.random.default_rng(0).random(pixels.shape) < 0.02] = 0
+    pixels[np.random.default_rng(0).random(pixels.shape) < specks] = 0
     pixels[(rows - 3) ** 2 + (cols - 3) ** 2 < 2] = 255
     return pixels
 
@@ -290,7 +290,7 @@ print(peak() - before)
 @pytest.mark.slow
 def test_a_map_of_20_000_x_20_000_pixels_takes_bounded_memory(tmp_path: Path) -> None:
     pytest.importorskip('resource')
-    tile = landscape(2000, 2000)
+    tile = landscape(2000, 2000, specks=0)
     profile = {'driver': 'GTiff', 'count': 1, 'dtype': 'uint8', 'crs': 'EPSG:32632', 'nodata': 255}
     layout = {'tiled': True, 'blockxsize': 512, 'blockysize': 512, 'compress': 'deflate'}
     large = tmp_path / 'large.tif'
