@@ -1,6 +1,5 @@
 """Every object once, none lost, wherever patches cut the scene."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from gersp_geo.inference.detection.options import DetectionOptions
 from gersp_geo.inference.detection.preparing import prepare_detection
 from tests.inference.detection.detectors import GRID, RECORD, Box, Exact, draw, plant, write_scene
 
-type Draw = Callable[[int, int], int]
+# files are written over, and a busy machine is no failure
+SUPPRESSED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
 def find(
@@ -69,9 +69,7 @@ def check_seams(
         assert summary.notes == ()
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50, deadline=None, suppress_health_check=SUPPRESSED)
 @given(**SCENES)
 def test_every_object_is_found_once_where_it_is(
     tmp_path: Path,
@@ -86,9 +84,7 @@ def test_every_object_is_found_once_where_it_is(
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=300, deadline=None, suppress_health_check=SUPPRESSED)
 @given(**SCENES)
 def test_every_object_is_found_once_where_it_is_in_many_cases(
     tmp_path: Path,
@@ -133,9 +129,7 @@ def test_an_overlap_that_is_too_small_is_said(tmp_path: Path) -> None:
     assert (found, summary.notes) == (sorted(boxes), ())
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50, deadline=None, suppress_health_check=SUPPRESSED)
 @given(
     overlap=st.integers(0, 20),
     step=st.integers(5, 40),
