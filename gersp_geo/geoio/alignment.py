@@ -20,14 +20,14 @@ from rasterio.vrt import WarpedVRT
 
 from .reading import RasterHeader, Reader, open_reader
 
-# Sides of a raster are 32-bit integers.
-_LONGEST_SIDE = 2**31 - 1
-
 # Pixels by which a border may miss a multiple of the resolution and still lie on it: 0.1 * 3 does.
 _ROUNDING = 1e-6
 
 # Pixels from which on averaging all of them takes seconds.
 _MANY_PIXELS = 2**26
+
+# Pixels of a file are not made finer than by this factor: nobody means it.
+_FINEST = 100
 
 type Grid = tuple[Affine, int, int]
 """Transform, rows and columns."""
@@ -92,7 +92,7 @@ def open_scene(
         FileNotFoundError: If there is no such file.
         UnreadableFileError: If GDAL cannot read it.
         ValueError: If the file names no CRS, *crs* is unknown or the scene lies beyond its reach,
-            or *res* is not positive, larger than the scene, or makes too many pixels.
+            or *res* is not positive, larger than the scene, or far finer than its pixels.
     """
     with open_reader(path) as src:
         if res is None and (crs is None or src.crs == _parse_crs(crs)):
@@ -104,13 +104,15 @@ def open_scene(
                 'one, for example with gdal_edit.py -a_srs'
             )
         target = src.crs if crs is None else _parse_crs(crs)
-        grid = _suggest_grid(src, target)
+        grid = suggested = _suggest_grid(src, target)
         if res is not None:
             grid = _align_grid(grid, res, name=src.name)
         if src.crs == target and grid == (src.transform, src.height, src.width):
             yield src
             return
-        with closing(_warp(src, target, grid, nodata=nodata)) as warped:
+        with closing(
+            _warp(src, target, grid, nodata=nodata, **_exactly(suggested, grid))
+        ) as warped:
             yield warped
 
 
@@ -142,7 +144,31 @@ def read_reduced(
     return pixels, valid
 
 
-def _warp(src: Reader, crs: CRS | None, grid: Grid, *, nodata: float | None = None) -> WarpedVRT:
+def _exactly(suggested: Grid, grid: Grid) -> dict[str, object]:
+    """Make resampled pixels independent of the window that is read.
+
+    GDAL would else derive the size of its kernel from each chunk, and interpolate positions within
+    it: https://gdal.org/en/stable/api/gdalwarp_cpp.html (XSCALE, YSCALE).
+
+    Args:
+        suggested: Keeps the detail of the file.
+        grid: Wanted.
+
+    Returns:
+        Options of a WarpedVRT.
+    """
+    (detail, *_), (wanted, *_) = suggested, grid
+    return {
+        'XSCALE': repr(abs(detail.a / wanted.a)),
+        'YSCALE': repr(abs(detail.e / wanted.e)),
+        # pixels of the file; rasterio takes no 0
+        'tolerance': 1e-9,
+    }
+
+
+def _warp(
+    src: Reader, crs: CRS | None, grid: Grid, *, nodata: float | None = None, **options: object
+) -> WarpedVRT:
     """See a raster on a grid."""
     transform, height, width = grid
     has_alpha = any(color.name == 'alpha' for color in src.colorinterp)
@@ -158,6 +184,7 @@ def _warp(src: Reader, crs: CRS | None, grid: Grid, *, nodata: float | None = No
         nodata=empty,
         # without it, outside would be 0 like dark ground
         add_alpha=empty is None and not has_alpha,
+        **options,
     )
 
 
@@ -196,13 +223,13 @@ def _align_grid(grid: Grid, res: float | tuple[float, float], *, name: str) -> G
             f'res must be at most the scene, {name} of {ground_x:g} x {ground_y:g} units of its '
             f'CRS, got {res}; degrees and metres differ'
         )
+    if min(x_res / transform.a, y_res / -transform.e) * _FINEST < 1:
+        raise ValueError(
+            f'res must be at least 1 / {_FINEST} of the pixels of {name}, {transform.a:g} x '
+            f'{-transform.e:g} units of its CRS, got {res}; degrees and metres differ'
+        )
     left, right = _outward(transform.c, transform.c + ground_x, x_res)
     bottom, top = _outward(transform.f - ground_y, transform.f, y_res)
-    if max(right - left, top - bottom) > _LONGEST_SIDE:
-        raise ValueError(
-            f'res must make at most {_LONGEST_SIDE} rows and columns of {name}, got {res}, which '
-            f'makes {top - bottom} x {right - left}; take a larger one'
-        )
     return from_origin(left * x_res, top * y_res, x_res, y_res), top - bottom, right - left
 
 

@@ -146,6 +146,25 @@ def pixel_size_m(header: RasterHeader) -> tuple[float, float] | None:
     return (x, y) if 0 < x < np.inf and 0 < y < np.inf else None
 
 
+def area_factor(header: RasterHeader) -> float | None:
+    """Compare the area of the pixel in the middle, as :func:`pixel_areas_m2` has it, with the ground.
+
+    Args:
+        header: Of a raster.
+
+    Returns:
+        How many times as large it is there; None without a CRS that tells.
+    """
+    middle = header.height // 2
+    areas, sides = pixel_areas_m2(header, middle, middle + 1), pixel_size_m(header)
+    if areas is None or sides is None:
+        return None
+    transform = header.transform
+    along = np.hypot(transform.a, transform.d) * np.hypot(transform.b, transform.e)
+    # of a sheared grid, less than the product of its sides
+    return float(areas[0] / (sides[0] * sides[1] * abs(transform.determinant) / along))
+
+
 def _area_from_equator(
     latitudes: NDArray[np.float64], semi_major_m: float, semi_minor_m: float
 ) -> NDArray[np.float64]:

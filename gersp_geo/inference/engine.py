@@ -11,6 +11,7 @@ from typing import Any, Literal
 from lightning.pytorch import LightningModule
 
 from .. import __version__
+from ..geoio.areas import area_factor
 from ..geoio.atomic import publish
 from ..geoio.cog import OverviewResampling
 from ..geoio.mosaic import finish_map
@@ -204,6 +205,7 @@ def run_plan(loaded: LoadedModel, plan: PredictionPlan, *, progress: bool) -> Pr
         class_names=plan.layout.class_names,
         class_pixels=counts.class_pixels,
         class_areas_m2=counts.class_areas_m2 or None,
+        area_factor=area_factor(plan.header),
     )
 
 

@@ -18,6 +18,9 @@ from ..stitching import Encode
 type Output = Literal['classes', 'probabilities', 'values']
 """Index of the best class, probability of every class, or what a regression returns."""
 
+# areas that are wrong by more than this share are told
+_TOLD_DISTORTION = 0.01
+
 # a probability in a byte: 0 to 254, so that 255 is left for nodata
 PROBABILITY_STEPS = 254
 
@@ -82,6 +85,10 @@ class PredictionSummary:
     """Per class: area in square metres, on the ellipsoid where the CRS is geographic; None without
     a CRS that tells."""
 
+    area_factor: float | None = None
+    """How many times as large a pixel in the middle of the scene is in these areas as it is on the
+    ground: 1 but for projections that distort areas, such as Mercator's. None if that is not known."""
+
     def __str__(self) -> str:
         """Lay the summary out for a terminal."""
         speed = self.pixels_now / 1e6 / max(self.seconds, 1e-9)
@@ -101,6 +108,11 @@ class PredictionSummary:
             share = 100 * count / max(self.valid_pixels, 1)
             extent = '' if area is None else f'  {area:,.0f} m2 = {area / 1e4:,.2f} ha'
             lines.append(f'  {name:<{width}}  {count:>13,} px  {share:5.1f} %{extent}')
+        if self.class_areas_m2 and abs((self.area_factor or 1) - 1) > _TOLD_DISTORTION:
+            lines.append(
+                f'areas are those of the projection, about {self.area_factor:.2f} times those on the '
+                'ground; an equal-area CRS (--crs) has true ones'
+            )
         return '\n'.join(lines)
 
 

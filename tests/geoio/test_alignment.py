@@ -203,7 +203,7 @@ def test_outside_a_file_without_nodata_is_not_observed(tmp_path: Path) -> None:
         ({'res': float('nan')}, r'res must be > 0, got nan'),
         ({'res': 201}, r'res must be at most the scene, .*grid\.tif of 200 x 200 units'),
         ({'res': 10, 'crs': 'EPSG:4326'}, r'res must be at most the scene, .* got 10'),
-        ({'res': 1e-8}, r'res must make at most 2147483647 rows and columns'),
+        ({'res': 1e-8}, r'res must be at least 1 / 100 of the pixels'),
         ({'crs': '+proj=ortho +lat_0=-80 +lon_0=180'}, r'grid\.tif cannot be expressed in'),
         ({'crs': 'LOCAL_CS["plan",UNIT["metre",1]]'}, r'grid\.tif cannot be expressed in'),
     ],
@@ -271,3 +271,39 @@ def test_what_is_not_finite_is_not_observed(tmp_path: Path) -> None:
         _, valid = read_reduced(src, bands=[1], shape=(20, 20), resampling='nearest')
     assert valid.sum() == 398
     assert not valid[0, :2].any()
+
+
+@pytest.mark.parametrize(
+    ('crs', 'res'),
+    [('EPSG:32618', 30), ('EPSG:32618', None), ('EPSG:32618', 6), (None, 3e-4)],
+    ids=str,
+)
+def test_a_pixel_does_not_depend_on_the_window_it_is_read_in(
+    crs: str | None, res: float | None, tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(0).integers(1, 255, (1, 900, 1100), dtype='uint8')
+    noise[:, :, 950:] = 255
+    path = write(
+        tmp_path / 'a.tif', noise, epsg=4326, transform=from_origin(-76, 35, 9e-5, 7.4e-5),
+        nodata=255,
+    )  # fmt: skip
+    with open_scene(path, crs=crs, res=res) as src:
+        whole = src.read(1)
+        for row in range(0, src.height, 128):
+            for col in range(0, src.width, 200):
+                window = Window(
+                    row_off=row, col_off=col, height=min(128, src.height - row),
+                    width=min(200, src.width - col),
+                )  # fmt: skip
+                part = read_window(src, window, bands=[1])[0]
+                expected = whole[row : window.row_stop, col : window.col_stop]
+                np.testing.assert_array_equal(part, expected)
+
+
+def test_a_resolution_far_too_fine_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / 'a.tif', ramp())
+    with (
+        pytest.raises(ValueError, match=r'at least 1 / 100 of the pixels .* got 0\.0001'),
+        open_scene(path, res=1e-4),
+    ):
+        pass

@@ -229,3 +229,21 @@ def test_areas_in_a_geographic_system_are_those_on_the_ellipsoid(tmp_path: Path)
     assert summary.class_areas_m2 is not None
     assert sum(summary.class_areas_m2) == pytest.approx(4800 * 111.4 * 55.8, rel=0.01)
     assert ' ha' in str(summary)
+
+
+@pytest.mark.parametrize(('epsg', 'factor'), [(3857, 4.0), (32632, 1.0), (4326, 1.0)])
+def test_areas_that_a_projection_distorts_say_so(epsg: int, factor: float, tmp_path: Path) -> None:
+    origins = {
+        3857: Affine(10, 0, 1.2e6, 0, -10, 8.4e6),
+        32632: Affine(10, 0, 5e5, 0, -10, 6.65e6),
+        4326: Affine(1e-4, 0, 9, 0, -1e-4, 60),
+    }
+    with rasterio.open(
+        tmp_path / 'scene.tif', 'w', driver='GTiff', height=60, width=80, count=3, dtype='uint8',
+        crs=f'EPSG:{epsg}', transform=origins[epsg],
+    ) as dst:  # fmt: skip
+        dst.write(noise(60, 80))
+    summary = predict_geotiff(identity, tmp_path / 'scene.tif', tmp_path / 'map.tif', **OPTIONS)
+    # at 60 degrees north, Mercator's metre is half a metre
+    assert summary.area_factor == pytest.approx(factor, rel=0.02)
+    assert ('areas are those of the projection' in str(summary)) == (factor > 1.01)

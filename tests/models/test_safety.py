@@ -146,6 +146,8 @@ def test_where_the_file_system_knows_no_holes_all_of_a_file_counts(
     def refuse(*args: object) -> int:
         raise OSError(22, 'Invalid argument')
 
+    with pytest.raises(ValueError, match='a sparse file'):
+        bounds.refuse_holes(path)
     monkeypatch.setattr(os, 'lseek', refuse)
     bounds.refuse_holes(path)
     monkeypatch.undo()
