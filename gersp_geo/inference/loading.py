@@ -153,7 +153,7 @@ def _load_checkpoint(
             'preprocessing (--preprocessing FILE.json) and task_class (--task-class)'
         )
     named = task_class or record.task_class or (None if own is None else own.task_class)
-    cls = _find_class(named, trusted=task_class is not None, path=path)
+    cls = find_class(named, trusted=task_class is not None, path=path)
     accepted = _arguments_of(cls)
     arguments = {k: v for k, v in checkpoint['hyper_parameters'].items() if k in accepted}
     if 'weights' in accepted:
@@ -265,7 +265,7 @@ def _graph_scores(
     return 'values' if name == PixelwiseRegression.__name__ else 'classes'
 
 
-def _find_class(
+def find_class(
     named: str | type[LightningModule] | None, *, trusted: bool, path: Path
 ) -> type[LightningModule]:
     """Import the class of a task; one that only the file names, from known packages only."""

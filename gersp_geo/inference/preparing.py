@@ -34,7 +34,7 @@ from .selection import select_bands
 
 # Pixels per batch for batch_size='auto': 16 patches of 512 px keep an accelerator busy; on a CPU,
 # whose cores share the work within a patch, 4 do.
-_AUTO_PIXELS = {'accelerator': 2**22, 'cpu': 2**20}
+AUTO_PIXELS = {'accelerator': 2**22, 'cpu': 2**20}
 
 
 def plan_prediction(
@@ -106,7 +106,7 @@ def prepare(
     for path in (destination, options.probabilities):
         if path is not None:
             _check_destination(source, path, overwrite=may_exist)
-    device = _find_device(options.device)
+    device = find_device(options.device)
     loaded = (
         model
         if isinstance(model, LoadedModel)
@@ -117,9 +117,9 @@ def prepare(
         header = describe_reader(src)
         blocks = stored_blocks(src, range(1, src.count + 1))
         blocks = None if blocks is None or blocks.all() else blocks
-    _check_type(header, loaded.preprocessing, source=fspath(source))
+    check_type(header, loaded.preprocessing, source=fspath(source))
     bands = select_bands(header, loaded.preprocessing, bands=options.bands, source=fspath(source))
-    loaded = _place(loaded, device=device, options=options)
+    loaded = place_model(loaded, device=device, options=options)
     channels = _count_channels(loaded, size=options.size, device=device)
     return loaded, _plan(
         source, destination, options, loaded=loaded, header=header, blocks=blocks, bands=bands,
@@ -144,14 +144,14 @@ def _plan(
     tiles = plan_tile(header.height, header.width, size=options.size, overlap=options.overlap)
     weighting = weigh_patches(tiles, blend=options.blend, margin=options.margin)
     maps = _plan_maps(loaded, header, fspath(destination), options, channels=channels)
-    area = _read_area(options, header, source=fspath(source))
+    area = read_area_of(options, header, source=fspath(source))
     rows = Rows.of(
         header, tiles, maps=[made.layout for made in maps], bands=len(bands), channels=channels,
         blended=options.blend == 'hann', on_host=device == 'cpu',
     )  # fmt: skip
     panels = cut_panels(
         weighting.cols.spans,
-        _cuts(tiles, exclusive=weighting.exclusive),
+        panel_cuts(tiles, exclusive=weighting.exclusive),
         length=header.width,
         max_width=rows.widest_panel(options.memory_bytes),
     )
@@ -192,7 +192,7 @@ def _plan(
             panels,
             batch_size=batch_size,
             blocks=blocks,
-            patches=_count_patches(tiles, panels, header, stored=blocks, area=area),
+            patches=count_patches(tiles, panels, header, stored=blocks, area=area),
         ),
         shard=None if options.shard is None else parse_shard(options.shard),
         merge=options.merge,
@@ -246,7 +246,7 @@ def _refuse_same(destination: str | PathLike[str], other: str | PathLike[str]) -
         raise ValueError(f'probabilities need a file of their own, got that of the map, {other}')
 
 
-def _check_type(header: RasterHeader, record: Preprocessing, *, source: str) -> None:
+def check_type(header: RasterHeader, record: Preprocessing, *, source: str) -> None:
     """Refuse pixels of a type that the record does not describe."""
     if np.dtype(header.dtype).kind == 'c':
         # torch would drop the imaginary part
@@ -259,7 +259,7 @@ def _check_type(header: RasterHeader, record: Preprocessing, *, source: str) -> 
         )
 
 
-def _find_device(device: str) -> str:
+def find_device(device: str) -> str:
     """Choose an accelerator if there is one; refuse a device that is not there."""
     if device != 'auto':
         try:
@@ -273,7 +273,7 @@ def _find_device(device: str) -> str:
     return 'cpu' if accelerator is None else accelerator.type
 
 
-def _place(loaded: LoadedModel, *, device: str, options: PredictionOptions) -> LoadedModel:
+def place_model(loaded: LoadedModel, *, device: str, options: PredictionOptions) -> LoadedModel:
     """Move a model to its device, and compile it if asked for."""
     forward = loaded.forward
     if isinstance(forward, nn.Module):
@@ -309,7 +309,7 @@ def _recall(
     folder = work_folder(destination)
     begun = {} if options.overwrite or not is_begun(folder) else read_header(folder)
     # to fill a budget of pixels
-    budget = _AUTO_PIXELS['cpu' if device == 'cpu' else 'accelerator']
+    budget = AUTO_PIXELS['cpu' if device == 'cpu' else 'accelerator']
     size = begun.get('batch_size') or max(1, budget // options.size**2)
     threads = begun.get('torch_threads') or torch.get_num_threads()
     return (size if options.batch_size == 'auto' else options.batch_size), threads
@@ -367,13 +367,13 @@ def _choose_overviews(output: Output, options: PredictionOptions) -> OverviewRes
     return options.overviews
 
 
-def _cuts(tiles: TilePlan, *, exclusive: bool) -> list[int]:
+def panel_cuts(tiles: TilePlan, *, exclusive: bool) -> list[int]:
     """List the columns of pixels at which panels may meet with the least forwarded twice."""
     starts = [start for start, _ in tiles.keep_cols] if exclusive else tiles.col_offs
     return [start for start in starts if 0 < start < tiles.width]
 
 
-def _count_patches(
+def count_patches(
     tiles: TilePlan,
     panels: Sequence[Panel],
     header: RasterHeader,
@@ -400,7 +400,7 @@ def _count_patches(
     return total
 
 
-def _read_area(options: PredictionOptions, header: RasterHeader, *, source: str) -> Area | None:
+def read_area_of(options: PredictionOptions, header: RasterHeader, *, source: str) -> Area | None:
     """Read the area of interest in the coordinates of the scene."""
     if options.area is None:
         return None

@@ -77,12 +77,12 @@ def predict_scenes(
     """
     chosen = PredictionOptions(**options)
     scenes = find_scenes(source)
-    is_single = len(scenes) == 1 and _names_one(source)
+    is_single = len(scenes) == 1 and names_one(source)
     jobs = {
         scene: Path(destination) if is_single else Path(destination, _map_name(scene))
         for scene in scenes
     }
-    _check_names(jobs)
+    check_names(jobs)
     if chosen.probabilities is not None and not is_single:
         raise ValueError(
             "probabilities name one file; for several scenes, pass output='probabilities'"
@@ -137,7 +137,7 @@ def plan_scenes(
     """
     chosen = PredictionOptions(**options)
     scenes = find_scenes(source)
-    is_single = len(scenes) == 1 and _names_one(source)
+    is_single = len(scenes) == 1 and names_one(source)
     loaded = load_model(model, preprocessing=chosen.preprocessing, task_class=chosen.task_class)
     plans, failures = [], []
     for scene in scenes:
@@ -185,7 +185,7 @@ def _is_raster(path: Path) -> bool:
     return path.suffix.lower() in _SUFFIXES and not path.name.startswith('.')
 
 
-def _names_one(sources: Sequence[str | PathLike[str]]) -> bool:
+def names_one(sources: Sequence[str | PathLike[str]]) -> bool:
     """Say whether one file is named, rather than a folder or a pattern that happens to hold one."""
     only = fspath(sources[0])
     return (
@@ -200,7 +200,7 @@ def _map_name(scene: str) -> str:
     return f'{Path(scene).stem}.tif'
 
 
-def _check_names(jobs: dict[str, Path]) -> None:
+def check_names(jobs: dict[str, Path]) -> None:
     """Refuse two scenes whose maps would have one name."""
     scenes: dict[Path, str] = {}
     for scene, final in jobs.items():

@@ -10,8 +10,8 @@ from lightning.pytorch import LightningModule
 from torchgeo import tasks
 
 from ...models.containers import PREPROCESSING_KEY, load_pickle
-from ..loading import _find_class, load_model
-from ..scenes import ScenesSummary, _check_names, _names_one, find_scenes, predict_scenes
+from ..loading import find_class, load_model
+from ..scenes import ScenesSummary, check_names, find_scenes, names_one, predict_scenes
 from .engine import run_detection
 from .options import OWN, DetectionOptions
 from .preparing import prepare_detection
@@ -112,7 +112,7 @@ def names_detector(
     try:
         if named is None:
             named = load_pickle(path)[PREPROCESSING_KEY]['task_class']
-        found = _find_class(named, trusted=task_class is not None, path=path)
+        found = find_class(named, trusted=task_class is not None, path=path)
     except (OSError, ValueError, KeyError, TypeError):
         return False
     return issubclass(found, _DETECTORS)
@@ -151,10 +151,10 @@ def _list_jobs(
 ) -> dict[str, Path]:
     """Say which scene becomes which file."""
     scenes = find_scenes(source)
-    if len(scenes) == 1 and _names_one(source):
+    if len(scenes) == 1 and names_one(source):
         return {scenes[0]: Path(destination)}
     jobs = {scene: Path(destination, Path(scene).stem + _SUFFIX) for scene in scenes}
-    _check_names(jobs)
+    check_names(jobs)
     return jobs
 
 

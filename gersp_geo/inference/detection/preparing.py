@@ -17,13 +17,13 @@ from ..loading import Forward, LoadedModel, evaluating, load_model
 from ..options import PredictionOptions
 from ..plan import SceneGrid
 from ..preparing import (
-    _AUTO_PIXELS,
-    _check_type,
-    _count_patches,
-    _cuts,
-    _find_device,
-    _place,
-    _read_area,
+    AUTO_PIXELS,
+    check_type,
+    count_patches,
+    find_device,
+    panel_cuts,
+    place_model,
+    read_area_of,
     weigh_patches,
 )
 from ..selection import select_bands
@@ -76,7 +76,7 @@ def prepare_detection(
     """
     cutting = options.cutting
     check_destination(Path(destination), overwrite=cutting.overwrite)
-    device = _find_device(cutting.device)
+    device = find_device(cutting.device)
     loaded = (
         model
         if isinstance(model, LoadedModel)
@@ -92,9 +92,9 @@ def prepare_detection(
             f'{fspath(source)} names no CRS, and objects without one lie nowhere; assign one, for '
             'example with gdal_edit.py -a_srs'
         )
-    _check_type(header, record, source=fspath(source))
+    check_type(header, record, source=fspath(source))
     bands = select_bands(header, record, bands=cutting.bands, source=fspath(source))
-    loaded = _place(loaded, device=device, options=cutting)
+    loaded = place_model(loaded, device=device, options=cutting)
     detector = _probe(loaded, size=cutting.size, device=device)
     plan = _plan(
         source, cutting, header=header, bands=bands, device=device, nodata=nodata,
@@ -124,12 +124,12 @@ def _plan(
     # where patches cut each other, so that each belongs to one panel
     panels = cut_panels(
         tiles.keep_cols,
-        _cuts(tiles, exclusive=True),
+        panel_cuts(tiles, exclusive=True),
         length=header.width,
         max_width=rows.widest_panel(options.memory_bytes),
     )
-    area = _read_area(options, header, source=fspath(source))
-    budget = _AUTO_PIXELS['cpu' if device == 'cpu' else 'accelerator']
+    area = read_area_of(options, header, source=fspath(source))
+    budget = AUTO_PIXELS['cpu' if device == 'cpu' else 'accelerator']
     fitting = max(1, budget // options.size**2)
     return DetectionPlan(
         source=fspath(source),
@@ -145,7 +145,7 @@ def _plan(
         batch_size=fitting if options.batch_size == 'auto' else options.batch_size,
         device=device,
         threads=options.thread_count,
-        patches=_count_patches(tiles, panels, header, stored=blocks, area=area),
+        patches=count_patches(tiles, panels, header, stored=blocks, area=area),
         panel_bytes=rows.host_per_column * (max(panel.width for panel in panels) + tiles.size),
     )
 
