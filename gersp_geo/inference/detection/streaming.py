@@ -10,17 +10,14 @@ from torch import Tensor
 from ...geoio.reading import gdal_cache
 from ...records import Panel, Window
 from ...suppression import Detections, Flags, Suppressor, box_areas
-from ..ahead import work_ahead
 from ..costs import GDAL_CACHE
+from ..cutting import read_patches
 from ..forward import Scorer
 from ..loading import evaluating
 from ..progress import progress_bar
-from ..supply import PatchBatch, RowEnd, Supply
+from ..supply import PatchBatch, RowEnd
 from .objects import Frame, polygon_areas
 from .preparing import Detection
-
-# batches that wait for the model
-_DEPTH = 2
 
 
 @dataclass(slots=True)
@@ -89,32 +86,20 @@ def _run_panel(
     )
     offsets = (*plan.tiles.row_offs[1:], np.inf)
     settled = plan.weighting.rows.settled
-    with plan.open_cells(panel) as reader:
-        supply = Supply(
-            reader=reader,
-            tiles=plan.tiles,
-            weighting=plan.weighting,
-            panel=panel,
-            batch_size=plan.batch_size,
-            transform=plan.header.transform,
-            area=plan.area,
-            pinned=plan.device.startswith('cuda'),
-        )
-        rows = supply.rows(range(len(plan.tiles.row_offs)))
-        row = 0
-        with closing(work_ahead(rows, depth=_DEPTH)) as events:
-            for event in events:
-                if isinstance(event, PatchBatch):
-                    images = normalise(event.pixels, event.valid)
-                    tally.parts += _detect(detection, event, images, row, tally)
-                    continue
-                found = Detections.join(tally.parts)
-                tally.parts.clear()
-                _count_row(event, tally)
-                yield suppressor.add(found, open_row=offsets[row], open_col=open_col)
-                start, stop = settled[row]
-                advance((stop - start) * panel.width)
-                row += 1
+    row = 0
+    with closing(read_patches(plan, panel)) as events:
+        for event in events:
+            if isinstance(event, PatchBatch):
+                images = normalise(event.pixels, event.valid)
+                tally.parts += _detect(detection, event, images, row, tally)
+                continue
+            found = Detections.join(tally.parts)
+            tally.parts.clear()
+            _count_row(event, tally)
+            yield suppressor.add(found, open_row=offsets[row], open_col=open_col)
+            start, stop = settled[row]
+            advance((stop - start) * panel.width)
+            row += 1
 
 
 def _detect(

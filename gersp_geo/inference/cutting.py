@@ -1,0 +1,214 @@
+"""How a scene is read and cut where results belong to whole patches: objects, classes, vectors."""
+
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, field
+from os import PathLike, fspath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..geoio.alignment import open_scene
+from ..geoio.areas import Area
+from ..geoio.blocks import stored_blocks
+from ..geoio.cells import CellReader, plan_cells
+from ..geoio.reading import RasterHeader, Reader, describe_reader
+from ..records import Panel, Preprocessing
+from ..stitching import Weighting
+from ..tiling import TilePlan, cut_panels
+from .ahead import work_ahead
+from .costs import Rows, readable
+from .options import PredictionOptions
+from .plan import SceneGrid
+from .preparing import (
+    AUTO_PIXELS,
+    check_type,
+    count_patches,
+    panel_cuts,
+    read_area_of,
+    weigh_patches,
+)
+from .selection import select_bands
+from .supply import PatchBatch, RowEnd, Supply
+
+# batches that wait for the model
+_DEPTH = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CuttingPlan:
+    """How a scene is read and cut into patches."""
+
+    source: str
+    """The scene."""
+
+    grid: SceneGrid
+    """The grid asked for."""
+
+    header: RasterHeader
+    """Header of the scene on that grid."""
+
+    tiles: TilePlan
+    """How the scene is cut into patches."""
+
+    weighting: Weighting = field(repr=False)
+    """Which pixels are done after which row of patches."""
+
+    panels: tuple[Panel, ...]
+    """Columns that are read together, one after the other; each column of patches belongs to one of
+    them."""
+
+    bands: tuple[int, ...]
+    """1-based bands of the scene, in the model's order."""
+
+    nodata: float | None
+    """Value that means "no observation" besides what the scene says itself."""
+
+    stored: NDArray[np.bool_] | None = field(repr=False)
+    """Per block of the scene: whether the file holds it; None means all, or that it is not known."""
+
+    area: Area | None = field(repr=False)
+    """What is of interest; None means all."""
+
+    batch_size: int
+    """Patches per forward pass."""
+
+    device: str
+    """Where the model runs."""
+
+    threads: int
+    """Threads that read."""
+
+    patches: int
+    """Patches given to the model if none that is read turns out to be empty."""
+
+    panel_bytes: int
+    """Memory for the rows of the widest panel that are read at a time."""
+
+    def open(self) -> AbstractContextManager[Reader]:
+        """Open the scene on the grid of the plan; every thread needs its own."""
+        return open_scene(self.source, crs=self.grid.crs, res=self.grid.res, nodata=self.nodata)
+
+    def open_cells(self, panel: Panel) -> CellReader:
+        """Prepare to read the columns of a panel."""
+        offsets = [self.tiles.col_offs[col] for col in panel.patches]
+        grid = plan_cells(
+            self.header,
+            col_off=max(min(offsets), 0),
+            col_stop=min(max(offsets) + self.tiles.size, self.tiles.width),
+        )
+        return CellReader(
+            self.open,
+            grid,
+            bands=self.bands,
+            dtype=np.dtype(self.header.dtype),
+            width=self.tiles.width,
+            nodata=self.nodata,
+            threads=self.threads,
+            stored=self.stored,
+        )
+
+    def __str__(self) -> str:
+        """Lay the plan out for a terminal."""
+        tiles, rows, cols = self.tiles, len(self.tiles.row_offs), len(self.tiles.col_offs)
+        lines = {
+            'scene': f'{self.source}: {tiles.height:,} x {tiles.width:,} px, {self.header.dtype}',
+            'bands': ', '.join(map(str, self.bands)),
+            'patches': f'{len(tiles):,} = {rows:,} rows x {cols:,} columns of {tiles.size} px, '
+            f'overlap {tiles.overlap}; {self.patches:,} are forwarded at most',
+            'panels': f'{len(self.panels)} of up to {max(p.width for p in self.panels):,} columns',
+            'batches': f'up to {self.batch_size} patches on {self.device}',
+            'memory': f'{readable(self.panel_bytes)} for rows of the scene, beside the model',
+        }
+        return '\n'.join(f'{name:<10} {text}' for name, text in lines.items())
+
+
+def plan_cutting(
+    source: str | PathLike[str],
+    record: Preprocessing,
+    options: PredictionOptions,
+    *,
+    device: str,
+    cut: Callable[[int, int], TilePlan],
+) -> CuttingPlan:
+    """Read the header of a scene, and plan how it is read and cut.
+
+    Args:
+        source: The scene.
+        record: How its values are prepared.
+        options: What of it is read, and how.
+        device: Where the model runs.
+        cut: From rows and columns of the scene to patches.
+
+    Returns:
+        The plan.
+
+    Raises:
+        FileNotFoundError: If there is no such scene.
+        ValueError: If an option, or the record, does not fit the scene.
+    """
+    nodata = record.nodata if options.nodata is None else options.nodata
+    with open_scene(source, crs=options.crs, res=options.res, nodata=nodata) as src:
+        header = describe_reader(src)
+        blocks = stored_blocks(src, range(1, src.count + 1))
+    blocks = None if blocks is None or blocks.all() else blocks
+    check_type(header, record, source=fspath(source))
+    bands = select_bands(header, record, bands=options.bands, source=fspath(source))
+    tiles = cut(header.height, header.width)
+    rows = Rows.of(
+        header, tiles, maps=(), bands=len(bands), channels=0, blended=False,
+        on_host=device == 'cpu',
+    )  # fmt: skip
+    # where patches cut each other, so that each belongs to one panel
+    panels = cut_panels(
+        tiles.keep_cols,
+        panel_cuts(tiles, exclusive=True),
+        length=header.width,
+        max_width=rows.widest_panel(options.memory_bytes),
+    )
+    area = read_area_of(options, header, source=fspath(source))
+    budget = AUTO_PIXELS['cpu' if device == 'cpu' else 'accelerator']
+    fitting = max(1, budget // options.size**2)
+    return CuttingPlan(
+        source=fspath(source),
+        grid=SceneGrid(crs=options.crs, res=options.res),
+        header=header,
+        tiles=tiles,
+        weighting=weigh_patches(tiles, blend='crop', margin=0),
+        panels=panels,
+        bands=bands,
+        nodata=nodata if header.nodata is None else options.nodata,
+        stored=blocks,
+        area=area,
+        batch_size=fitting if options.batch_size == 'auto' else options.batch_size,
+        device=device,
+        threads=options.thread_count,
+        patches=count_patches(tiles, panels, header, stored=blocks, area=area),
+        panel_bytes=rows.host_per_column * (max(panel.width for panel in panels) + tiles.size),
+    )
+
+
+def read_patches(plan: CuttingPlan, panel: Panel) -> Generator[PatchBatch | RowEnd]:
+    """Read the patches of a panel in threads, ahead of whoever takes them.
+
+    Args:
+        plan: How the scene is read and cut.
+        panel: One of its panels.
+
+    Yields:
+        As :meth:`.supply.Supply.rows`, for all rows of patches.
+    """
+    with plan.open_cells(panel) as reader:
+        supply = Supply(
+            reader=reader,
+            tiles=plan.tiles,
+            weighting=plan.weighting,
+            panel=panel,
+            batch_size=plan.batch_size,
+            transform=plan.header.transform,
+            area=plan.area,
+            pinned=plan.device.startswith('cuda'),
+        )
+        rows = supply.rows(range(len(plan.tiles.row_offs)))
+        with closing(work_ahead(rows, depth=_DEPTH)) as events:
+            yield from events
