@@ -17,11 +17,15 @@ from rasterio.enums import Resampling
 from rasterio.errors import CRSError
 from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform as to_crs
 
 from .reading import RasterHeader, Reader, open_reader
 
 # Pixels by which a border may miss a multiple of the resolution and still lie on it: 0.1 * 3 does.
 _ROUNDING = 1e-6
+
+# Pixels by which two grids may differ and still be one: nobody locates a pixel better.
+_SAME_PLACE = 0.01
 
 # Pixels from which on averaging all of them takes seconds.
 _MANY_PIXELS = 2**26
@@ -34,9 +38,14 @@ type Grid = tuple[Affine, int, int]
 
 
 def on_one_grid(one: RasterHeader, other: RasterHeader) -> bool:
-    """Whether pixels of the same row and column lie at the same place."""
-    same_size = (one.height, one.width) == (other.height, other.width)
-    return same_size and one.crs == other.crs and one.transform.almost_equals(other.transform)
+    """Whether pixels of the same row and column lie at the same place, to a hundredth of a pixel."""
+    height, width = one.height, one.width
+    if (height, width) != (other.height, other.width) or one.crs != other.crs:
+        return False
+    # where a difference of two affine maps is largest; in pixels, as degrees and metres differ
+    corners = [(0, 0), (width, 0), (0, height), (width, height)]
+    moved = [~one.transform @ (other.transform @ corner) for corner in corners]
+    return bool(np.abs(np.subtract(moved, corners)).max() <= _SAME_PLACE)
 
 
 @contextmanager
@@ -51,15 +60,16 @@ def open_aligned(
         nodata: Value that means "no observation" where the file itself does not say.
 
     Yields:
-        A reader for :func:`~gersp_geo.geoio.reading.read_window`. What lies outside the file has
-        no observation.
+        A reader for :func:`~gersp_geo.geoio.reading.read_window`, whose pixels do not depend on the
+        window that is read. What lies outside the file has no observation.
 
     Raises:
         FileNotFoundError: If there is no such file.
         UnreadableFileError: If GDAL cannot read it.
     """
     with open_reader(path) as src:
-        warped = _warp(src, grid.crs, (grid.transform, grid.height, grid.width), nodata=nodata)
+        wanted = (grid.transform, grid.height, grid.width)
+        warped = _warp(src, grid.crs, wanted, nodata=nodata, **_exactly(*_scales(src, grid)))
         # not `with warped`: as in open_reader
         with closing(warped):
             yield warped
@@ -110,9 +120,9 @@ def open_scene(
         if src.crs == target and grid == (src.transform, src.height, src.width):
             yield src
             return
-        with closing(
-            _warp(src, target, grid, nodata=nodata, **_exactly(suggested, grid))
-        ) as warped:
+        (detail, *_), (made, *_) = suggested, grid
+        exactly = _exactly(abs(detail.a / made.a), abs(detail.e / made.e))
+        with closing(_warp(src, target, grid, nodata=nodata, **exactly)) as warped:
             yield warped
 
 
@@ -144,26 +154,65 @@ def read_reduced(
     return pixels, valid
 
 
-def _exactly(suggested: Grid, grid: Grid) -> dict[str, object]:
+def _exactly(x_scale: float, y_scale: float) -> dict[str, object]:
     """Make resampled pixels independent of the window that is read.
 
     GDAL would else derive the size of its kernel from each chunk, and interpolate positions within
     it: https://gdal.org/en/stable/api/gdalwarp_cpp.html (XSCALE, YSCALE).
 
     Args:
-        suggested: Keeps the detail of the file.
-        grid: Wanted.
+        x_scale: Pixels wanted per pixel of the file, along its rows.
+        y_scale: The same along its columns.
 
     Returns:
         Options of a WarpedVRT.
     """
-    (detail, *_), (wanted, *_) = suggested, grid
     return {
-        'XSCALE': repr(abs(detail.a / wanted.a)),
-        'YSCALE': repr(abs(detail.e / wanted.e)),
+        'XSCALE': repr(x_scale),
+        'YSCALE': repr(y_scale),
         # pixels of the file; rasterio takes no 0
         'tolerance': 1e-9,
     }
+
+
+def _scales(src: Reader, grid: RasterHeader) -> tuple[float, float]:
+    """Measure how many pixels of a grid a pixel of a raster makes.
+
+    Args:
+        src: The raster.
+        grid: Header of a raster that may be turned against it.
+
+    Returns:
+        Along the rows of *src* and along its columns, in the middle of the grid, or in that of *src*
+        where the former lies beyond the reach of its CRS; 1 where both do: they do not meet then.
+    """
+    steps_in_file = _steps(grid, src)
+    steps_in_grid = _steps(src, grid) if steps_in_file is None else np.linalg.inv(steps_in_file)
+    if steps_in_grid is None:
+        return 1.0, 1.0
+    x_scale, y_scale = np.linalg.norm(steps_in_grid, axis=0).tolist()
+    return x_scale, y_scale
+
+
+def _steps(one: Reader | RasterHeader, other: Reader | RasterHeader) -> NDArray[np.float64] | None:
+    """Measure the steps to the next column and row in the middle of a raster, in another's pixels.
+
+    Returns:
+        Shape (2, 2), one step per column: pixels of *other* along its rows and along its columns. None
+        where that is not known.
+    """
+    col, row = one.width / 2, one.height / 2
+    places = [one.transform @ place for place in ((col, row), (col + 1, row), (col, row + 1))]
+    # without a CRS, a file is taken to be in that of the grid
+    if None not in (one.crs, other.crs) and one.crs != other.crs:
+        xs, ys = zip(*places, strict=True)
+        try:
+            places = list(zip(*to_crs(one.crs, other.crs, xs, ys), strict=True))
+        except CPLE_BaseError:
+            return None
+    middle, right, below = np.array([~other.transform @ place for place in places])
+    steps = np.stack([right - middle, below - middle], axis=1)
+    return steps if np.isfinite(steps).all() and np.linalg.det(steps) else None
 
 
 def _warp(

@@ -1,9 +1,9 @@
-"""Overlapping windows of a raster, each block of which is decoded once."""
+"""Overlapping windows of a raster, or of several on one grid, with each block decoded once."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import local
 from typing import Self
 
@@ -69,18 +69,63 @@ class CellGrid:
 
     def blocks(self, window: Window) -> tuple[slice, slice]:
         """Say which rows and columns of blocks a window inside the raster touches."""
-        height, width = self.block_shape
-        return (
-            slice(window.row_off // height, -(-window.row_stop // height)),
-            slice(window.col_off // width, -(-window.col_stop // width)),
-        )
+        return _touched(window, self.block_shape)
 
-    def by_pixel(self, window: Window, stored: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Say of each pixel of a window inside the raster whether its block is stored."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellSource:
+    """One of the rasters that cells are read from; all lie on one grid."""
+
+    opener: Callable[[], AbstractContextManager[Reader]]
+    """Opens it; every thread opens its own."""
+
+    bands: tuple[int, ...]
+    """1-based band indices in the order wanted."""
+
+    nodata: float | None = None
+    """A further value that means "no observation"."""
+
+    block_shape: tuple[int, int]
+    """Rows and columns of a block."""
+
+    stored: NDArray[np.bool_] | None = field(default=None, repr=False)
+    """Per block: whether the file holds it, shape (rows of blocks, columns of blocks); others are not
+    read, and hold no observation. None means all."""
+
+    def may_hold(self, window: Window) -> bool:
+        """Say whether any block of a window inside the raster is stored."""
+        return self.stored is None or bool(self.stored[_touched(window, self.block_shape)].any())
+
+    def read(self, reader: Reader, window: Window) -> Cell:
+        """Read a window inside the raster.
+
+        Args:
+            reader: What *opener* opened.
+            window: Pixels to read.
+
+        Returns:
+            Pixels, and where there is an observation.
+
+        Raises:
+            OSError: If the file is damaged there.
+        """
+        pixels, valid = read_observed(reader, window, bands=self.bands, nodata=self.nodata)
+        if self.stored is None or self.stored[_touched(window, self.block_shape)].all():
+            return pixels, valid
         height, width = self.block_shape
         rows = np.arange(window.row_off, window.row_stop) // height
         cols = np.arange(window.col_off, window.col_stop) // width
-        return stored[rows[:, None], cols]
+        stored = self.stored[rows[:, None], cols]
+        return pixels, stored if valid is None else stored & valid
+
+
+def _touched(window: Window, block_shape: tuple[int, int]) -> tuple[slice, slice]:
+    """Say which rows and columns of blocks a window touches."""
+    height, width = block_shape
+    return (
+        slice(window.row_off // height, -(-window.row_stop // height)),
+        slice(window.col_off // width, -(-window.col_stop // width)),
+    )
 
 
 def plan_cells(header: RasterHeader, *, col_off: int = 0, col_stop: int | None = None) -> CellGrid:
@@ -115,7 +160,8 @@ class CellReader:
     """Reads a raster cell by cell in threads, and hands out windows of what it has read.
 
     Cells are read when they are first asked for and kept until they are released, so that
-    overlapping windows do not decode a block twice.
+    overlapping windows do not decode a block twice. Of several rasters, bands follow each other, and
+    a pixel is an observation where it is one in all of them.
     """
 
     def __init__(
@@ -129,6 +175,7 @@ class CellReader:
         nodata: float | None = None,
         threads: int = 1,
         stored: NDArray[np.bool_] | None = None,
+        others: Sequence[CellSource] = (),
     ) -> None:
         """Set up; nothing is read yet.
 
@@ -142,14 +189,20 @@ class CellReader:
             threads: Threads that read, >= 1.
             stored: Per block of the raster: whether the file holds it, shape (rows of blocks,
                 columns of blocks); others are not read, and hold no observation. None means all.
+            others: Further rasters of the same rows and columns, whose bands come after.
         """
+        first = CellSource(
+            opener=opener,
+            bands=tuple(bands),
+            nodata=nodata,
+            block_shape=grid.block_shape,
+            stored=stored,
+        )
         self.grid = grid
-        self.bands = tuple(bands)
+        self.sources = (first, *others)
+        self.bands = tuple(band for source in self.sources for band in source.bands)
         self.dtype = dtype
         self.width = width
-        self.nodata = nodata
-        self.stored = stored
-        self._opener = opener
         self._thread = local()
         self._open = ExitStack()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix='reader')
@@ -160,14 +213,14 @@ class CellReader:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Stop the threads and close the raster."""
+        """Stop the threads and close what they have opened."""
         self._pool.shutdown(cancel_futures=True)
         self._cells.clear()
         self._open.close()
 
     def may_hold(self, window: Window) -> bool:
         """Say whether any block of a window holds anything, as far as is known without reading."""
-        if self.stored is None:
+        if all(source.stored is None for source in self.sources):
             return True
         _, _, inside = padded_window(window, height=self.grid.height, width=self.width)
         return self._is_stored(inside)
@@ -230,20 +283,35 @@ class CellReader:
                 yield row, col
 
     def _is_stored(self, inside: Window) -> bool:
-        """Say whether any block of a window inside the raster is stored."""
-        return self.stored is None or bool(self.stored[self.grid.blocks(inside)].any())
+        """Say whether every raster stores any block of a window."""
+        return all(source.may_hold(inside) for source in self.sources)
 
     def _read(self, window: Window) -> Cell:
         """Read one cell, in a thread."""
-        if not hasattr(self._thread, 'reader'):
-            self._thread.reader = self._open.enter_context(self._opener())
-        pixels, valid = read_observed(
-            self._thread.reader, window, bands=self.bands, nodata=self.nodata
-        )
-        if self.stored is None or self.stored[self.grid.blocks(window)].all():
-            return pixels, valid
-        stored = self.grid.by_pixel(window, self.stored)
-        return pixels, stored if valid is None else stored & valid
+        if not hasattr(self._thread, 'readers'):
+            self._thread.readers = [
+                self._open.enter_context(source.opener()) for source in self.sources
+            ]
+        readers: list[Reader] = self._thread.readers
+        if len(self.sources) == 1:
+            return self.sources[0].read(readers[0], window)
+        return self._read_together(readers, window)
+
+    def _read_together(self, readers: Sequence[Reader], window: Window) -> Cell:
+        """Read one cell of several rasters; what no pixel needs any more is left at 0."""
+        pixels = np.zeros((len(self.bands), window.height, window.width), dtype=self.dtype)
+        valid: NDArray[np.bool_] | None = None
+        stop = len(self.bands)
+        # the last first: it may end within the first, which is the grid
+        for source, reader in zip(reversed(self.sources), reversed(readers), strict=True):
+            start = stop - len(source.bands)
+            pixels[start:stop], observed = source.read(reader, window)
+            stop = start
+            if observed is not None:
+                valid = observed if valid is None else valid & observed
+                if not valid.any():
+                    break
+        return pixels, valid
 
     def _fill(self, inside: Window, out: NDArray[np.generic] | None) -> NDArray[np.bool_] | None:
         """Copy pixels out of cells, and say which are observations."""

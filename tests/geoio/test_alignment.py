@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +7,7 @@ import pytest
 import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio.crs import CRS
 from rasterio.transform import Affine, from_origin
 
 from gersp_geo.geoio.alignment import on_one_grid, open_aligned, open_scene, read_reduced
@@ -307,3 +309,64 @@ def test_a_resolution_far_too_fine_is_refused(tmp_path: Path) -> None:
         open_scene(path, res=1e-4),
     ):
         pass
+
+
+GRIDS = {
+    'coarse': ('EPSG:32618', from_origin(410000, 3873000, 30, 30)),
+    'fine': ('EPSG:32618', from_origin(410000, 3873000, 6, 6)),
+    'turned': ('EPSG:32618', Affine(24, 18, 406000, 18, -24, 3868000)),
+    'of one CRS': ('EPSG:4326', from_origin(-75.99, 34.99, 3e-4, 2e-4)),
+}
+
+
+@pytest.mark.parametrize('name', GRIDS)
+def test_a_pixel_on_the_grid_of_another_raster_does_not_depend_on_the_window(
+    name: str, tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(0).integers(1, 256, (1, 900, 1100), dtype='uint8')
+    path = write(
+        tmp_path / 'a.tif', noise, epsg=4326, transform=from_origin(-76, 35, 9e-5, 7.4e-5),
+        nodata=255,
+    )  # fmt: skip
+    crs, transform = GRIDS[name]
+    grid = replace(
+        read_header(path), height=300, width=330, crs=CRS.from_string(crs), transform=transform
+    )
+    with open_aligned(path, grid) as src:
+        whole = src.read(1)
+        assert (whole != 255).mean() > 0.5
+        for row in range(0, 300, 128):
+            for col in range(0, 330, 100):
+                window = Window(
+                    row_off=row, col_off=col, height=min(128, 300 - row), width=min(100, 330 - col)
+                )
+                expected = whole[row : window.row_stop, col : window.col_stop]
+                np.testing.assert_array_equal(read_window(src, window, bands=[1])[0], expected)
+
+
+def test_a_raster_turned_by_a_right_angle_has_the_scales_of_its_own_rows_and_columns(
+    tmp_path: Path,
+) -> None:
+    # 40 columns of 10 m from north to south, 20 rows of 30 m from west to east
+    turned = Affine(0, 30, 500000, -10, 0, 5000400)
+    values = np.zeros((1, 20, 40), dtype='uint8')
+    values[:, :, 2::5] = 200
+    path = write(tmp_path / 'a.tif', values, transform=turned)
+    grid = replace(
+        read_header(path), height=8, width=10, transform=from_origin(500000, 5000400, 60, 50)
+    )
+    with open_aligned(path, grid) as src:
+        pixels = read_window(src, Window(row_off=0, col_off=0, height=8, width=10), bands=[1])[0]
+    # a row of the grid averages over five columns of the file and more, one of which in five is 200
+    assert np.abs(pixels[1:-1].astype(int) - 40).max() <= 1
+
+
+def test_small_pixels_in_degrees_are_told_apart(grid: Path) -> None:
+    one = replace(read_header(grid), transform=from_origin(35, 33, 1e-6, 1e-6))
+    for left, size, same in (
+        (35, 1.2e-6, False),
+        (35 + 5e-7, 1e-6, False),
+        (35 + 5e-9, 1e-6, True),
+    ):
+        other = replace(one, transform=from_origin(left, 33, size, size))
+        assert on_one_grid(one, other) is same

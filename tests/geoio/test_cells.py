@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.windows import Window as RasterioWindow
 
-from gersp_geo.geoio.cells import CellReader, plan_cells
+from gersp_geo.geoio.cells import CellReader, CellSource, plan_cells
 from gersp_geo.geoio.reading import (
     UnreadableFileError,
     open_reader,
+    padded_window,
     read_header,
     read_observed,
     read_valid,
@@ -261,3 +262,74 @@ def test_a_cell_may_hold_blocks_that_are_not_stored(tmp_path: Path) -> None:
     hole = np.zeros((200, 200), dtype=np.bool_)
     hole[64:128, 128:192] = True
     np.testing.assert_array_equal(valid, ~hole)
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data(), nodata=st.sampled_from([None, 5.0]))
+def test_bands_of_two_rasters_follow_each_other_where_both_have_observations(
+    data: st.DataObject, nodata: float | None, tmp_path: Path
+) -> None:
+    one = write(tmp_path / 'a.tif', noise((3, 150, 330)), blocks=(64, 32), nodata=3)
+    flipped = noise((2, 150, 330))[:, ::-1]
+    flipped[:, :, 256:] = 3
+    other = write(tmp_path / 'b.tif', flipped, blocks=(128, 64), nodata=3)
+    stored = np.ones((2, 6), dtype=np.bool_)
+    stored[0, 1] = False
+    source = CellSource(
+        opener=partial(open_reader, other), bands=(2,), nodata=nodata, block_shape=(128, 64),
+        stored=stored,
+    )  # fmt: skip
+    with (
+        cell_reader(one, bands=(3, 1), threads=2, others=[source]) as reader,
+        open_reader(one) as src,
+        open_reader(other) as later,
+    ):
+        for window in data.draw(st.lists(windows(height=150, width=330), min_size=1, max_size=4)):
+            reader.request(window)
+            out = np.empty((3, window.height, window.width), dtype=np.uint8)
+            valid = reader.take(window, out)
+            whole = Window(row_off=0, col_off=0, height=150, width=330)
+            expected = read_valid(src, whole, bands=(3, 1))
+            expected &= read_valid(later, whole, bands=(2,), nodata=nodata)
+            expected[:128, 64:128] = False
+            rows, cols, inside = padded_window(window, height=150, width=330)
+            expected = expected[inside.row_off :, inside.col_off :][rows[:, None], cols]
+            found = np.ones_like(expected) if valid is None else valid
+            np.testing.assert_array_equal(found, expected)
+            pixels = np.concatenate(
+                [read_window(src, window, bands=(3, 1)), read_window(later, window, bands=(2,))]
+            )
+            np.testing.assert_array_equal(out[:, found], pixels[:, found])
+
+
+def test_each_thread_opens_each_raster_once_and_what_no_pixel_needs_is_not_read(
+    tmp_path: Path,
+) -> None:
+    one = write(tmp_path / 'a.tif', noise((1, 600, 600)), blocks=(256, 256))
+    half = noise((1, 600, 600))
+    half[:, :, 256:] = 9
+    other = write(tmp_path / 'b.tif', half, blocks=(256, 256), nodata=9)
+    opened: Counter[Path] = Counter()
+    decoded: Counter[tuple[int, int]] = Counter()
+
+    @contextmanager
+    def opener(path: Path) -> Iterator[Any]:
+        with open_reader(path) as src:
+            opened[path] += 1
+            yield Counting(src, decoded if path == one else Counter())
+
+    source = CellSource(opener=partial(opener, other), bands=(1,), block_shape=(256, 256))
+    window = Window(row_off=0, col_off=0, height=600, width=600)
+    reader = CellReader(
+        partial(opener, one), plan_cells(read_header(one)), bands=(1,), dtype=np.dtype('uint8'),
+        width=600, others=[source],
+    )  # fmt: skip
+    with reader:
+        reader.request(window)
+        valid = reader.take(window, np.empty((2, 600, 600), dtype=np.uint8))
+    assert valid is not None
+    assert not valid[:, 256:].any()
+    assert opened == {one: 1, other: 1}
+    assert set(decoded) == {(0, 0), (1, 0), (2, 0)}

@@ -1,0 +1,104 @@
+"""How much of the ground of one raster another shows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from pyproj import Transformer
+from pyproj.exceptions import ProjError
+from rasterio.crs import CRS
+
+from .reading import RasterHeader, crs_text
+
+# Points per side of an outline: sides that are straight in one CRS are curved in another.
+_POINTS_PER_SIDE = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlap:
+    """How two rasters lie on each other."""
+
+    of_first: float
+    """Share of the first one's ground that the second shows, in [0, 1]."""
+
+    of_second: float
+    """Share of the second one's ground that the first shows, in [0, 1]."""
+
+    first_bounds: tuple[float, float, float, float]
+    """Left, bottom, right and top of the first one, in *crs*."""
+
+    second_bounds: tuple[float, float, float, float]
+    """Those of the second one."""
+
+    crs: CRS
+    """Where they were compared: the CRS of one of them."""
+
+
+def measure_overlap(first: RasterHeader, second: RasterHeader) -> Overlap:
+    """Compare the ground of two rasters by their outlines.
+
+    Areas are those in the plane of one of their CRSs, a projected one first: longitudes jump at the
+    antimeridian.
+
+    Args:
+        first: Header of a raster with a CRS.
+        second: Header of another.
+
+    Returns:
+        Shares that are 0 where they have no area in common.
+
+    Raises:
+        ValueError: If a raster names no CRS, or neither reaches the ground of the other.
+    """
+    if first.crs is None or second.crs is None:
+        raise ValueError('two rasters can be compared only if both name a CRS')
+    for crs in sorted((first.crs, second.crs), key=lambda crs: not crs.is_projected):
+        outlines = [_outline(header, crs) for header in (first, second)]
+        one, other = outlines
+        if one is None or other is None:
+            continue
+        common = shapely.intersection(one, other).area
+        return Overlap(
+            of_first=min(common / one.area, 1.0),
+            of_second=min(common / other.area, 1.0),
+            first_bounds=one.bounds,
+            second_bounds=other.bounds,
+            crs=crs,
+        )
+    raise ValueError(
+        f'rasters in {first.crs} and {second.crs} cannot be compared, as neither CRS reaches the ground '
+        'of the other; resample one of them first, for example with gdalwarp -t_srs'
+    )
+
+
+def _outline(header: RasterHeader, crs: CRS) -> shapely.Geometry | None:
+    """Draw the border of a raster in a CRS; None where some of it lies beyond the reach of that."""
+    xs, ys = _border(header.transform, header.height, header.width)
+    if header.crs != crs:
+        assert header.crs is not None  # checked by the caller
+        try:
+            to_crs = Transformer.from_crs(crs_text(header.crs), crs_text(crs), always_xy=True)
+            xs, ys = to_crs.transform(xs, ys)
+        except ProjError:
+            return None
+    if not (np.isfinite(xs).all() and np.isfinite(ys).all()):
+        return None
+    # a border that a projection folds over itself still has an inside
+    outline = shapely.make_valid(shapely.polygons(np.stack([xs, ys], axis=1)))
+    return outline if outline.area > 0 else None
+
+
+def _border(
+    transform: Affine, height: int, width: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """List points along the border of a raster, from corner to corner."""
+    steps = np.arange(_POINTS_PER_SIDE) / _POINTS_PER_SIDE
+    zeros = np.zeros_like(steps)
+    cols = np.concatenate([steps, zeros + 1, 1 - steps, zeros]) * width
+    rows = np.concatenate([zeros, steps, zeros + 1, 1 - steps]) * height
+    return (
+        transform.a * cols + transform.b * rows + transform.c,
+        transform.d * cols + transform.e * rows + transform.f,
+    )
