@@ -1,13 +1,29 @@
 """Builders of backbones."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import timm
 from torch import nn
 
+from ..records import Preprocessing
 from .loading import load_backbone
-from .sources import WeightsSource
+from .sources import WeightsSource, resolve_weights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedBackbone:
+    """A backbone that is built and filled from its weights alone."""
+
+    module: nn.Module
+    """From normalised images (B, C, H, W) to features (B, F), without a classifier."""
+
+    preprocessing: Preprocessing | None
+    """How its input is prepared, if the weights say so."""
+
+    provenance: dict[str, str]
+    """Where the weights come from."""
 
 
 def create_backbone(
@@ -32,6 +48,37 @@ def create_backbone(
         # after timm has loaded its own weights, which interpolates the embeddings
         cast(Any, backbone).set_input_size(img_size=size)
     return backbone
+
+
+def open_backbone(weights: WeightsSource, *, size: int, teacher: bool = False) -> OpenedBackbone:
+    """Build the backbone that weights belong to, and fill it.
+
+    Args:
+        weights: Enum member, its name, a path to any known format, or a state dict.
+        size: As in :func:`create_backbone`.
+        teacher: Take the teacher instead of the student.
+
+    Returns:
+        The backbone, in evaluation mode, for as many bands as the weights read.
+
+    Raises:
+        FileNotFoundError: If *weights* do not exist.
+        ValueError: If the file is damaged or of no known format, or does not tell its architecture.
+    """
+    found = resolve_weights(weights, teacher=teacher)
+    if found.model is None:
+        raise ValueError(
+            f'{weights} does not say which backbone it holds, and its tensors do not tell; build '
+            'the model and call load_backbone'
+        )
+    module: nn.Module = timm.create_model(found.model, in_chans=found.in_channels, num_classes=0)
+    load_backbone(module, found.state_dict, in_channels=found.in_channels)
+    if hasattr(module, 'set_input_size'):
+        # after loading, which interpolates position embeddings
+        cast(Any, module).set_input_size(img_size=size)
+    return OpenedBackbone(
+        module=module.eval(), preprocessing=found.preprocessing, provenance=found.provenance
+    )
 
 
 def count_features(backbone: nn.Module) -> int:

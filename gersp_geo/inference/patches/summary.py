@@ -1,0 +1,49 @@
+"""What became of a grid of patches."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchSummary:
+    """What was written about the patches of a scene."""
+
+    destinations: tuple[str, ...]
+    """Files."""
+
+    rows: int
+    """Rows of patches."""
+
+    cols: int
+    """Columns of patches."""
+
+    forwarded: int
+    """Patches given to the model; the others hold no observation of interest, and are left out."""
+
+    length: int | None
+    """Length of the vectors; None without."""
+
+    pixels: int
+    """Pixels of the scene."""
+
+    seconds: float
+    """Time from the first read to the finished files."""
+
+    class_patches: Mapping[str, int] = field(default_factory=dict)
+    """Per class that was found: number of patches; empty without classes."""
+
+    def __str__(self) -> str:
+        """Lay the summary out for a terminal."""
+        speed = self.pixels / 1e6 / max(self.seconds, 1e-9)
+        vectors = '' if self.length is None else f', each a vector of {self.length:,} numbers'
+        grid = f'{self.rows * self.cols:,} = {self.rows:,} rows x {self.cols:,} columns'
+        lines = [
+            f'written  {" and ".join(self.destinations)}',
+            f'patches  {grid}, {self.forwarded:,} with an observation{vectors}',
+            f'time     {self.seconds:.1f} s ({speed:.2f} Mpx/s)',
+        ]
+        width = max(map(len, self.class_patches), default=0)
+        for name, count in self.class_patches.items():
+            share = 100 * count / max(self.forwarded, 1)
+            lines.append(f'  {name:<{width}}  {count:>11,} patches  {share:5.1f} %')
+        return '\n'.join(lines)
