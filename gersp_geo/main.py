@@ -140,6 +140,11 @@ def add_cutting(parser: argparse.ArgumentParser) -> None:
 def add_preparing(parser: argparse.ArgumentParser) -> None:
     """Describe what of a scene is read, and how it is prepared."""
     group = parser.add_argument_group('scene')
+    group.add_argument(
+        '--after',
+        metavar='FILE',
+        help='later scene, for a model that compares two dates of a place',
+    )
     group.add_argument('--bands', type=numbers, help="1-based, in the model's order: 4,3,2")
     group.add_argument('--nodata', type=float, help='value without observation, if untagged')
     group.add_argument('--area', metavar='FILE', type=Path, help='polygons to predict, any CRS')

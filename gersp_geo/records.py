@@ -66,12 +66,17 @@ class Panel:
         return self.col_stop - self.col_off
 
 
+CHANGE_NAMES = ('no change', 'change')
+"""Classes of a model that compares two dates and returns one logit, where nothing names them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preprocessing:
     """How the values of a file become the input of a model, and what its output means.
 
-    For band *b*, the model sees ``(value * scale[b] - mean[b]) / std[b]``. The record travels
-    inside checkpoints as plain dictionaries and lists, so that ``weights_only=True`` reads it.
+    For band *b*, the model sees ``(value * scale[b] - mean[b]) / std[b]``; of two dates, in both. The
+    record travels inside checkpoints as plain dictionaries and lists, so that ``weights_only=True``
+    reads it.
     """
 
     bands: tuple[str, ...]

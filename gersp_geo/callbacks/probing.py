@@ -7,8 +7,9 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 from torchgeo.datamodules import BaseDataModule
+from torchgeo.tasks import ChangeDetection
 
-from ..records import Preprocessing
+from ..records import CHANGE_NAMES, Preprocessing
 
 # A transform is probed with images of 0 and of this value: far enough apart that float32 shows the
 # slope to 1e-6 where statistics are those of 16-bit data, and a power of two, so that it is exact.
@@ -26,7 +27,8 @@ def probe_datamodule(datamodule: BaseDataModule, pl_module: LightningModule) -> 
         pl_module: A torchgeo task; its hyperparameters say how many bands and classes there are.
 
     Returns:
-        The record, for values as the data module's dataset gives them (scale 1).
+        The record, for values as the data module's dataset gives them (scale 1); of two dates, it
+        holds for both.
 
     Raises:
         ValueError: If the transform is anything but one affine map per band.
@@ -42,7 +44,8 @@ def probe_datamodule(datamodule: BaseDataModule, pl_module: LightningModule) -> 
     height, width = (int(side) for side in sides or (PROBE_SIZE, PROBE_SIZE))
     # not `or`: a transform without steps is false
     transform = datamodule.aug if datamodule.val_aug is None else datamodule.val_aug
-    mean, std = probe_transform(transform, shape=(in_channels, height, width))
+    dates = (2,) if isinstance(pl_module, ChangeDetection) else ()
+    mean, std = probe_transform(transform, shape=(*dates, in_channels, height, width))
     dataset = find_dataset(datamodule)
     return Preprocessing(
         bands=name_bands(dataset, count=in_channels),
@@ -54,14 +57,13 @@ def probe_datamodule(datamodule: BaseDataModule, pl_module: LightningModule) -> 
     )
 
 
-def probe_transform(
-    transform: Any, *, shape: tuple[int, int, int]
-) -> tuple[list[float], list[float]]:
+def probe_transform(transform: Any, *, shape: tuple[int, ...]) -> tuple[list[float], list[float]]:
     """Find mean and standard deviation that a transform of batches applies per band.
 
     Args:
-        transform: Takes and returns a dictionary with 'image' of shape (B, C, H, W).
-        shape: (C, H, W) of the images to try.
+        transform: Takes and returns a dictionary with 'image' of shape (B, C, H, W), or of two dates
+            (B, 2, C, H, W).
+        shape: (C, H, W) or (2, C, H, W) of the images to try.
 
     Returns:
         Mean and standard deviation, so that the transform equals ``(image - mean) / std``.
@@ -71,7 +73,10 @@ def probe_transform(
     """
     low = apply(transform, torch.zeros(1, *shape, dtype=torch.float64))
     high = apply(transform, torch.full((1, *shape), LEVER, dtype=torch.float64))
-    offset, slope = low[0, :, 0, 0], (high - low)[0, :, 0, 0] / LEVER
+    # of the first date; the images tried below show whether the second one's are the same
+    offset, slope = (
+        values[..., 0, 0].flatten(end_dim=-2)[0] for values in (low, (high - low) / LEVER)
+    )
     generator = torch.Generator().manual_seed(0)
     noise = torch.rand(2, *shape, dtype=torch.float64, generator=generator)
     # reflectances, bytes, digital numbers, and values below zero
@@ -119,11 +124,18 @@ def name_bands(dataset: Any, *, count: int) -> tuple[str, ...]:
 
 
 def name_classes(dataset: Any, pl_module: LightningModule) -> tuple[str, ...]:
-    """Take the class names of a dataset if they are as many as the task's, else number them."""
+    """Take the class names of a dataset if they are as many as the task's, else number them.
+
+    A change that the dataset has no name for is called so.
+    """
     hparams = pl_module.hparams
     count = 2 if hparams.get('task') == 'binary' else hparams.get('num_classes') or 0
     names = read_names(dataset, 'classes')
-    return names if len(names) == count else tuple(f'class_{i}' for i in range(count))
+    if len(names) == count:
+        return names
+    if count == 2 and isinstance(pl_module, ChangeDetection):
+        return CHANGE_NAMES
+    return tuple(f'class_{i}' for i in range(count))
 
 
 def read_names(dataset: Any, attribute: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform as to_crs
 
-from .reading import RasterHeader, Reader, open_reader
+from .reading import RasterHeader, Reader, alpha_bands, open_reader
 
 # Pixels by which a border may miss a multiple of the resolution and still lie on it: 0.1 * 3 does.
 _ROUNDING = 1e-6
@@ -149,6 +149,9 @@ def read_reduced(
     chosen = Resampling.nearest if is_slow else Resampling[resampling]
     pixels = src.read(list(bands), out_shape=(len(bands), *shape), resampling=chosen)
     valid = src.dataset_mask(out_shape=shape) > 0
+    # GDAL's masks heed an alpha band only as the second of two bands or the fourth of four
+    for band in alpha_bands(src):
+        valid &= src.read(band, out_shape=shape) > 0
     if pixels.dtype.kind == 'f':
         valid &= np.isfinite(pixels).all(axis=0)
     return pixels, valid

@@ -134,6 +134,8 @@ def read_header(path: str | PathLike[str]) -> RasterHeader:
 
 def describe_reader(src: Reader) -> RasterHeader:
     """Write down what an open raster says about itself."""
+    alpha = alpha_bands(src)
+    masks = {flag.name for flags in src.mask_flag_enums for flag in flags}
     return RasterHeader(
         height=src.height,
         width=src.width,
@@ -143,9 +145,9 @@ def describe_reader(src: Reader) -> RasterHeader:
         transform=src.transform,
         nodata=src.nodata,
         descriptions=tuple(description or None for description in src.descriptions),
-        alpha=_alpha_bands(src),
+        alpha=alpha,
         block_shape=src.block_shapes[0],
-        masks=tuple(sorted({flag.name for flags in src.mask_flag_enums for flag in flags})),
+        masks=tuple(sorted(masks | {MaskFlags.alpha.name} if alpha else masks)),
     )
 
 
@@ -266,7 +268,7 @@ def read_valid(
         ValueError: If the window is empty, or a band does not exist.
         UnreadableFileError: If the file is damaged there.
     """
-    alpha = _alpha_bands(src)
+    alpha = alpha_bands(src)
     # an alpha band is always valid itself, so it must not vote on the validity of a pixel
     chosen = [band for band in bands or src.indexes if band not in alpha] or list(src.indexes)
     if not all(1 <= band <= src.count for band in chosen):
@@ -277,6 +279,9 @@ def read_valid(
     try:
         if any(MaskFlags.all_valid not in src.mask_flag_enums[band - 1] for band in chosen):
             valid &= src.read_masks(chosen, window=part).any(axis=0)
+        # GDAL's masks heed it only as the second of two bands or the fourth of four
+        for band in alpha:
+            valid &= src.read(band, window=part) > 0
         empty = None if nodata is None else np.ones_like(valid)
         for band in chosen:
             is_float = np.dtype(src.dtypes[band - 1]).kind == 'f'
@@ -317,10 +322,10 @@ def read_observed(
         UnreadableFileError: If the file is damaged there.
     """
     pixels = read_window(src, window, bands=bands)
-    alpha = _alpha_bands(src)
+    alpha = alpha_bands(src)
     chosen = [place for place, band in enumerate(bands) if bands[place] not in alpha]
     flags = {flag for place in chosen for flag in src.mask_flag_enums[bands[place] - 1]}
-    if not chosen or flags - {MaskFlags.all_valid, MaskFlags.nodata}:
+    if not chosen or alpha or flags - {MaskFlags.all_valid, MaskFlags.nodata}:
         valid = read_valid(src, window, bands=bands, nodata=nodata)
         return pixels, None if valid.all() else valid
     valid = np.ones(pixels.shape[1:], dtype=np.bool_)
@@ -346,7 +351,7 @@ def _differs(values: NDArray[np.generic], nodata: float | None) -> NDArray[np.bo
     return differs
 
 
-def _alpha_bands(src: Reader) -> tuple[int, ...]:
+def alpha_bands(src: Reader) -> tuple[int, ...]:
     """List the 1-based indices of the transparency bands."""
     pairs = zip(src.indexes, src.colorinterp, strict=True)
     return tuple(band for band, meaning in pairs if meaning == ColorInterp.alpha)

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 
 from ..geoio.cells import plan_cells
-from ..geoio.reading import read_observed
 from .loading import LoadedModel, evaluating
 from .plan import PredictionPlan
 from .streaming import make_scorer
@@ -29,7 +28,7 @@ def measure_forward(loaded: LoadedModel, plan: PredictionPlan) -> dict[str, Any]
         Values of ``Costs``: ``patch_seconds``, ``model_bytes``.
     """
     scorer = make_scorer(loaded, plan)
-    shape = (plan.batch_size, len(plan.bands), plan.tiles.size, plan.tiles.size)
+    shape = (plan.batch_size, loaded.in_channels, plan.tiles.size, plan.tiles.size)
     pixels = torch.zeros(shape, dtype=torch.uint8)
     seconds = []
     with evaluating(loaded.forward):
@@ -45,16 +44,16 @@ def measure_forward(loaded: LoadedModel, plan: PredictionPlan) -> dict[str, Any]
 
 
 def measure_reading(plan: PredictionPlan) -> dict[str, Any]:
-    """Decode some cells, spread over the scene.
+    """Decode some cells, spread over the scene, of both dates if there are two.
 
     Args:
-        plan: Says where the scene is.
+        plan: Says where the scenes are.
 
     Returns:
         Values of ``Costs``: ``read_bytes_per_second``, of all threads together.
 
     Raises:
-        OSError: If the scene is damaged there.
+        OSError: If a scene is damaged there.
     """
     grid = plan_cells(plan.header)
     rows, cols = len(grid.rows(0, plan.tiles.height)), len(grid.cols(0, plan.tiles.width))
@@ -63,15 +62,14 @@ def measure_reading(plan: PredictionPlan) -> dict[str, Any]:
     if stored is not None:
         places = [p for p in places if stored[grid.blocks(grid.window(*p))].any()]
     chosen = places[:: -(-len(places) // CALIBRATION_CELLS) or 1]
-    count = 0
-    with plan.open() as src:
-        started = perf_counter()
-        for place in chosen:
-            pixels, _ = read_observed(
-                src, grid.window(*place), bands=plan.bands, nodata=plan.nodata
-            )
-            count += pixels.nbytes
-        seconds = perf_counter() - started
+    count, seconds = 0, 0.0
+    for source in plan.sources:
+        with source.opener() as src:
+            started = perf_counter()
+            for place in chosen:
+                pixels, _ = source.read(src, grid.window(*place))
+                count += pixels.nbytes
+            seconds += perf_counter() - started
     return {'read_bytes_per_second': plan.threads * count / max(seconds, 1e-9)}
 
 

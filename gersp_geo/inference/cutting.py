@@ -20,15 +20,8 @@ from .ahead import work_ahead
 from .costs import Rows, readable
 from .options import PredictionOptions
 from .plan import SceneGrid
-from .preparing import (
-    AUTO_PIXELS,
-    check_type,
-    count_patches,
-    panel_cuts,
-    read_area_of,
-    weigh_patches,
-)
-from .selection import select_bands
+from .preparing import AUTO_PIXELS, count_patches, panel_cuts, read_area_of, weigh_patches
+from .selection import check_type, select_bands
 from .supply import PatchBatch, RowEnd, Supply
 
 # batches that wait for the model

@@ -42,6 +42,7 @@ def predict_geotiff(
     blend: Blend = 'hann',
     margin: int = 0,
     batch_size: int | Literal['auto'] = 'auto',
+    after: str | PathLike[str] | None = None,
     bands: tuple[int, ...] | None = None,
     preprocessing: Preprocessing | str | PathLike[str] | None = None,
     nodata: float | None = None,
@@ -93,8 +94,13 @@ def predict_geotiff(
             [0, overlap / 2].
         batch_size: Patches per forward pass. 'auto' takes as many as make 4 megapixels on an
             accelerator, 1 on a CPU (2**22 and 2**20), at least one.
+        after: The scene of a later date, for a model that compares two: *source* is the earlier one and
+            gives the grid, onto which this one is resampled bilinearly where it lies on another. What
+            either lacks is nodata. A module or function gets images (B, 2, C, H, W), the earlier date
+            first.
         bands: 1-based bands of the scene in the model's order. None selects them by the names in
-            the scene; without names there, all in order if their number is right.
+            the scene; without names there, all in order if their number is right. Of two scenes, they
+            hold for both; names are looked up in each.
         preprocessing: Record of how input is prepared, or a JSON file of it; needed unless the
             checkpoint has one, which it replaces.
         nodata: Value that means "no observation" if all bands have it, besides what the scene says
@@ -206,6 +212,7 @@ def run_plan(loaded: LoadedModel, plan: PredictionPlan, *, progress: bool) -> Pr
         class_pixels=counts.class_pixels,
         class_areas_m2=counts.class_areas_m2 or None,
         area_factor=area_factor(plan.header),
+        overlap=None if plan.after is None else plan.after.describe_overlap(plan.source),
     )
 
 

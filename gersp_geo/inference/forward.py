@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ..records import Preprocessing
-from .loading import Forward, Scores
+from .loading import Forward
+from .signatures import Scores
 
 type Precision = Literal['float32', 'bfloat16']
 """Type in which the model computes."""
@@ -45,18 +46,21 @@ class Scorer:
         precision: Precision = 'float32',
         channels_last: bool = False,
         averaging: Averaging = 'none',
+        dates: int = 1,
     ) -> None:
         """Set up.
 
         Args:
-            forward: From images (B, C, H, W) to logits or values (B, K, H, W), on *device*.
-            preprocessing: Per band: scale, mean and deviation.
+            forward: From images (B, C, H, W) to logits or values (B, K, H, W), on *device*; of several
+                dates, bands lie side by side.
+            preprocessing: Per band of one date: scale, mean and deviation.
             scores: What *forward* returns.
             device: Where it runs.
             as_logits: Leave logits as they are: enough where only the largest matters.
             precision: 'bfloat16' computes in mixed precision.
             channels_last: Lay images out with bands last, which convolutions on accelerators like.
             averaging: Views whose probabilities or values are averaged.
+            dates: Of a place, in each image.
         """
         self.forward = forward
         self.views = VIEWS[averaging]
@@ -65,7 +69,7 @@ class Scorer:
         self.precision = precision
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
         self.scale, self.mean, self.std = (
-            torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]
+            torch.tensor(values * dates, dtype=torch.float32, device=device)[:, None, None]
             for values in (preprocessing.scale, preprocessing.mean, preprocessing.std)
         )
         self._images = torch.empty(0)
@@ -110,7 +114,8 @@ class Scorer:
             part.copy_(stored).mul_(self.scale).sub_(self.mean).div_(self.std)
         if valid is not None:
             missing = ~valid.to(self.device, non_blocking=True)
-            # nodata may be NaN or as large as floats go, and would spoil every pixel that sees it
+            # Nodata may be NaN or as large as floats go, and would spoil every pixel that sees it. Of
+            # two dates, what one lacks is left out of both, as it would look like a change.
             images.masked_fill_(missing[:, None], 0)
         return images
 

@@ -27,12 +27,13 @@ def identify(loaded: LoadedModel, plan: PredictionPlan) -> dict[str, Any]:
         plan: The plan.
 
     Returns:
-        Plain values for JSON: the files of the scene by size and time of change, the model by its
+        Plain values for JSON: the files of the scenes by size and time of change, the model by its
         checksum (a function by its name alone), its record, and every option that matters.
     """
     return {
         'source': plan.source,
         'source_files': [_stamp(path) for path in list_files(plan.source)],
+        'after': _later(plan),
         'model': loaded.name,
         'model_sha256': loaded.sha256 or _digest(loaded.forward),
         'preprocessing': loaded.preprocessing.to_dict(),
@@ -48,6 +49,19 @@ def identify(loaded: LoadedModel, plan: PredictionPlan) -> dict[str, Any]:
         'area_sha256': plan.area_sha256,
         'maps': [[made.output, made.layout.dtype, made.overviews] for made in plan.maps],
         'precision': plan.precision,
+    }
+
+
+def _later(plan: PredictionPlan) -> dict[str, Any] | None:
+    """Say what is compared with the scene, and which of its values."""
+    after = plan.after
+    if after is None:
+        return None
+    return {
+        'file': after.path,
+        'files': [_stamp(path) for path in list_files(after.path)],
+        'bands': list(after.bands),
+        'nodata': None if after.nodata is None else repr(after.nodata),
     }
 
 

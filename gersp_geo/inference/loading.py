@@ -5,30 +5,32 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torchgeo.tasks import PixelwiseRegression
 
 from ..models.containers import PREPROCESSING_KEY, load_pickle, parse_preprocessing, sha256_of
 from ..records import Preprocessing
 from .onnx import OnnxGraph, parse_metadata
+from .signatures import (
+    SCORES_KEY,
+    TASK_KEY,
+    Dates,
+    Scores,
+    dates_of,
+    graph_dates,
+    graph_scores,
+    scores_of,
+)
 
 type Forward = Callable[[Tensor], Tensor]
-"""From images (B, C, H, W) to scores (B, K, H, W)."""
-
-type Scores = Literal['classes', 'labels', 'values']
-"""Logits of classes that exclude each other, of labels that do not, or quantities."""
-
-# metadata of an ONNX file that say what its scores are, besides the record
-_SCORES_KEY = 'scores'
-_TASK_KEY = 'task_class'
+"""From images (B, C, H, W), or two dates (B, 2, C, H, W), to scores (B, K, H, W)."""
 
 # what torch.jit.save and torch.export.save write beside tensors, and nothing else does
 _PROGRAM_PARTS = {'code', 'constants.pkl', 'archive_format', 'serialized_exported_program.json'}
@@ -56,12 +58,34 @@ class LoadedModel:
     sha256: str | None = None
     """Checksum of the checkpoint; None where there is no file."""
 
+    dates: Dates = field(default_factory=Dates)
+    """How many dates of a place it takes, and how."""
+
+    @property
+    def in_channels(self) -> int:
+        """Bands of all dates together."""
+        return self.dates.count * len(self.preprocessing.bands)
+
+    def score(self, images: Tensor) -> Tensor:
+        """Run the model.
+
+        Args:
+            images: Normalised, shape (B, in_channels, H, W), the bands of one date after the other.
+
+        Returns:
+            What it returns, as a rule scores (B, K, H, W).
+        """
+        if self.dates.apart:
+            images = images.unflatten(1, (self.dates.count, -1))
+        return self.forward(images)
+
 
 def load_model(
     model: str | PathLike[str] | Forward,
     *,
     preprocessing: Preprocessing | str | PathLike[str] | None = None,
     task_class: str | type[LightningModule] | None = None,
+    dates: int = 1,
 ) -> LoadedModel:
     """Load a Lightning checkpoint of a task or an ONNX graph, or accept a model that is there.
 
@@ -71,10 +95,11 @@ def load_model(
 
     Args:
         model: Checkpoint file, or .onnx file (extra ``onnx``), or a module or function from
-            (B, C, H, W) to (B, K, H, W).
+            (B, C, H, W), or two dates (B, 2, C, H, W), to (B, K, H, W).
         preprocessing: Record, or JSON file of one; goes before that of the file.
         task_class: Class of the checkpoint's task, or its import path; goes before that of the
             record. Of a graph, it says what scores mean.
+        dates: Dates of a place that there are, 1 or 2, for models that do not tell how many they take.
 
     Returns:
         The model, on the device where it was or on the CPU.
@@ -92,7 +117,7 @@ def load_model(
     if isinstance(model, str | PathLike):
         path = Path(model)
         load = _load_graph if path.suffix.lower() == '.onnx' else _load_checkpoint
-        return load(path, given=given, task_class=task_class)
+        return load(path, given=given, task_class=task_class, dates=dates)
     if not callable(model):
         raise TypeError(f'model must be a checkpoint file or callable, got {type(model).__name__}')
     if given is None:
@@ -100,7 +125,13 @@ def load_model(
     if task_class is not None:
         raise ValueError('task_class belongs to checkpoint files; the model given has a class')
     name = getattr(model, '__name__', type(model).__name__)
-    return LoadedModel(forward=model, scores=_scores(model), preprocessing=given, name=name)
+    return LoadedModel(
+        forward=model,
+        scores=scores_of(model),
+        preprocessing=given,
+        name=name,
+        dates=dates_of(model, given=dates),
+    )
 
 
 def read_preprocessing(path: str | PathLike[str]) -> Preprocessing:
@@ -139,7 +170,11 @@ def evaluating(forward: Forward) -> Iterator[None]:
 
 
 def _load_checkpoint(
-    path: Path, *, given: Preprocessing | None, task_class: str | type[LightningModule] | None
+    path: Path,
+    *,
+    given: Preprocessing | None,
+    task_class: str | type[LightningModule] | None,
+    dates: int,
 ) -> LoadedModel:
     """Build the task of a checkpoint and fill in its weights."""
     checkpoint = _read_checkpoint(path)
@@ -167,10 +202,11 @@ def _load_checkpoint(
         raise ValueError(f'{path} does not fit {cls.__name__}: {reason}') from error
     return LoadedModel(
         forward=task,
-        scores=_scores(task),
+        scores=scores_of(task),
         preprocessing=record,
         name=path.name,
         sha256=sha256_of(path),
+        dates=dates_of(task, given=dates),
     )
 
 
@@ -217,7 +253,11 @@ def _refuse_program(path: Path) -> None:
 
 
 def _load_graph(
-    path: Path, *, given: Preprocessing | None, task_class: str | type[LightningModule] | None
+    path: Path,
+    *,
+    given: Preprocessing | None,
+    task_class: str | type[LightningModule] | None,
+    dates: int,
 ) -> LoadedModel:
     """Load an ONNX file and what it says about itself."""
     graph = OnnxGraph(path)
@@ -234,35 +274,15 @@ def _load_graph(
             f'{path} does not say how its input is prepared; pass preprocessing '
             '(--preprocessing FILE.json)'
         )
-    channels = graph.shape[1]
-    if channels not in (None, len(record.bands)):
-        raise ValueError(
-            f'{path} takes {channels} channels, but preprocessing names {len(record.bands)} bands: '
-            f'{", ".join(record.bands)}'
-        )
-    named = task_class or record.task_class or (own and own.task_class) or metadata.get(_TASK_KEY)
+    named = task_class or record.task_class or (own and own.task_class) or metadata.get(TASK_KEY)
     return LoadedModel(
         forward=graph,
-        scores=_graph_scores(metadata.get(_SCORES_KEY), named, path=path),
+        dates=graph_dates(graph.shape, record.bands, given=dates, path=path),
+        scores=graph_scores(metadata.get(SCORES_KEY), named, path=path),
         preprocessing=record,
         name=path.name,
         sha256=sha256_of(path),
     )
-
-
-def _graph_scores(
-    stated: str | None, named: str | type[LightningModule] | None, *, path: Path
-) -> Scores:
-    """Say what a graph returns; a task is known by its name, nothing is imported."""
-    known: dict[str, Scores] = {'classes': 'classes', 'labels': 'labels', 'values': 'values'}
-    if stated is not None:
-        if stated not in known:
-            raise ValueError(
-                f'{path} (metadata {_SCORES_KEY}) must be one of {", ".join(known)}, got {stated!r}'
-            )
-        return known[stated]
-    name = named.__name__ if isinstance(named, type) else (named or '').rpartition('.')[2]
-    return 'values' if name == PixelwiseRegression.__name__ else 'classes'
 
 
 def find_class(
@@ -287,12 +307,3 @@ def find_class(
     if isinstance(found, type) and issubclass(found, LightningModule):
         return found
     raise ValueError(f'task_class {named!r} is not a LightningModule')
-
-
-def _scores(model: object) -> Scores:
-    """Say what a model returns."""
-    if isinstance(model, PixelwiseRegression):
-        return 'values'
-    if isinstance(model, LightningModule) and model.hparams.get('task') == 'multilabel':
-        return 'labels'
-    return 'classes'

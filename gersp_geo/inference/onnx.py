@@ -56,7 +56,7 @@ class OnnxGraph:
 
     @property
     def shape(self) -> tuple[int | None, ...]:
-        """Batch, channels, rows and columns of the input; None where any number will do."""
+        """Batch, maybe dates, channels, rows and columns of the input; None where any will do."""
         sizes = self._input.shape
         return tuple(size if isinstance(size, int) and size > 0 else None for size in sizes)
 
@@ -64,7 +64,7 @@ class OnnxGraph:
         """Run the graph.
 
         Args:
-            images: Normalised, shape (B, C, H, W).
+            images: Normalised, shape (B, C, H, W), or (B, 2, C, H, W) for a graph of two dates.
 
         Returns:
             The first output, as a rule scores of shape (B, K, H, W), on the device of *images*.
@@ -72,17 +72,18 @@ class OnnxGraph:
         Raises:
             ValueError: If the graph does not take images of this size, or fails.
         """
-        batch, channels, *sides = self.shape
+        batch, *_, channels, height, width = self.shape
+        sides = (height, width)
         if any(
-            size not in (None, found) for size, found in zip(sides, images.shape[2:], strict=True)
+            size not in (None, found) for size, found in zip(sides, images.shape[-2:], strict=True)
         ):
             wanted = ' x '.join('any' if size is None else str(size) for size in sides)
             raise ValueError(
-                f'{self.path} takes images of {wanted} px, got {images.shape[2]} x '
-                f'{images.shape[3]}; pass another size (--size), or export it with free sides'
+                f'{self.path} takes images of {wanted} px, got {images.shape[-2]} x '
+                f'{images.shape[-1]}; pass another size (--size), or export it with free sides'
             )
-        if channels not in (None, images.shape[1]):
-            raise ValueError(f'{self.path} takes {channels} channels, got {images.shape[1]}')
+        if channels not in (None, images.shape[-3]):
+            raise ValueError(f'{self.path} takes {channels} channels, got {images.shape[-3]}')
         dtype = _DTYPES[self._input.type]
         values = np.ascontiguousarray(images.detach().cpu().numpy(), dtype=dtype)
         session = self._session(images.device)
@@ -162,10 +163,11 @@ def _check_signature(session: Any, *, path: Path) -> tuple[Any, Any]:
         Its input and its first output.
     """
     inputs, outputs = session.get_inputs(), session.get_outputs()
-    if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type not in _DTYPES:
+    if len(inputs) != 1 or len(inputs[0].shape) not in (4, 5) or inputs[0].type not in _DTYPES:
         found = ', '.join(f'{entry.name} {entry.shape} {entry.type}' for entry in inputs) or 'none'
         raise ValueError(
-            f'{path} must have one input, images of floats of shape (B, C, H, W), got {found}'
+            f'{path} must have one input, images of floats of shape (B, C, H, W), or two dates of '
+            f'shape (B, 2, C, H, W), got {found}'
         )
     # an output of unknown rank has an empty shape; its values tell
     if len(outputs[0].shape) not in (0, 4):

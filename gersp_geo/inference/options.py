@@ -39,6 +39,7 @@ class PredictionOptions:
     blend: Blend = 'hann'
     margin: int = 0
     batch_size: int | Literal['auto'] = 'auto'
+    after: str | PathLike[str] | None = None
     bands: tuple[int, ...] | None = None
     preprocessing: Preprocessing | str | PathLike[str] | None = None
     nodata: float | None = None
@@ -106,6 +107,11 @@ class PredictionOptions:
                     'shard goes with neither overwrite nor merge: shards share their parts; remove '
                     'the folder of an old prediction first, and merge when all shards are done'
                 )
+
+    @property
+    def dates(self) -> int:
+        """Scenes of one place that are predicted together."""
+        return 1 if self.after is None else 2
 
     @property
     def memory_bytes(self) -> int:

@@ -89,6 +89,9 @@ class PredictionSummary:
     """How many times as large a pixel in the middle of the scene is in these areas as it is on the
     ground: 1 but for projections that distort areas, such as Mercator's. None if that is not known."""
 
+    overlap: str | None = None
+    """Of two dates: how they lie on each other, in one line."""
+
     def __str__(self) -> str:
         """Lay the summary out for a terminal."""
         speed = self.pixels_now / 1e6 / max(self.seconds, 1e-9)
@@ -102,6 +105,8 @@ class PredictionSummary:
         ]
         if self.parts_before:
             lines.insert(1, f'parts    {self.parts} now, {self.parts_before} done before')
+        if self.overlap is not None:
+            lines.insert(1, f'overlap  {self.overlap}')
         areas = self.class_areas_m2 or (None,) * len(self.class_pixels)
         width = max((len(name) for name in self.class_names), default=0)
         for name, count, area in zip(self.class_names, self.class_pixels, areas, strict=True):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..geoio.alignment import open_scene
 from ..geoio.areas import Area
-from ..geoio.cells import CellGrid, plan_cells
+from ..geoio.cells import CellGrid, CellReader, CellSource, plan_cells
 from ..geoio.cog import MapLayout, OverviewResampling
 from ..geoio.reading import RasterHeader, Reader
 from ..records import Panel
@@ -16,6 +16,7 @@ from ..stitching import Weighting
 from ..tiling import TilePlan
 from .costs import Costs
 from .forward import Averaging, Precision
+from .later import LaterScene
 from .options import Blend
 from .outputs import Output
 
@@ -81,6 +82,9 @@ class PredictionPlan:
 
     stored: NDArray[np.bool_] | None = field(repr=False)
     """Per block of the scene: whether the file holds it; None means all, or that it is not known."""
+
+    after: LaterScene | None
+    """The scene of a later date, which is compared with the other one; None means one date."""
 
     area: Area | None = field(repr=False)
     """What is of interest; None means all."""
@@ -169,13 +173,36 @@ class PredictionPlan:
             col_stop=min(max(offsets) + self.tiles.size, self.tiles.width),
         )
 
+    @property
+    def sources(self) -> tuple[CellSource, ...]:
+        """What is read: the scene, and that of the later date if there is one."""
+        scene = CellSource(
+            opener=self.open,
+            bands=self.bands,
+            nodata=self.nodata,
+            block_shape=self.header.block_shape,
+            stored=self.stored,
+        )
+        return (scene,) if self.after is None else (scene, self.after.cells)
+
+    def open_cells(self, panel: Panel) -> CellReader:
+        """Prepare to read the columns of a panel, of both dates if there are two."""
+        return CellReader(
+            self.open,
+            self.cells(panel),
+            bands=self.bands,
+            dtype=np.dtype(self.header.dtype),
+            width=self.tiles.width,
+            nodata=self.nodata,
+            threads=self.threads,
+            stored=self.stored,
+            others=self.sources[1:],
+        )
+
     def __str__(self) -> str:
         """Lay the plan out for a terminal."""
         tiles, rows, cols = self.tiles, len(self.tiles.row_offs), len(self.tiles.col_offs)
-        lines = {
-            'scene': f'{self.source}: {tiles.height:,} x {tiles.width:,} px, {self.header.dtype}',
-            'bands': ', '.join(map(str, self.bands)),
-        }
+        lines = self._scene_lines()
         for number, made in enumerate(self.maps):
             lines['and map' if number else 'map'] = (
                 f'{made.destination}: {made.output}, {len(made.layout.descriptions)} band(s), '
@@ -193,3 +220,17 @@ class PredictionPlan:
                 f'number {self.shard[0]} of {self.shard[1]}; all costs are those of the whole'
             )
         return '\n'.join(f'{name:<10} {text}' for name, text in lines.items())
+
+    def _scene_lines(self) -> dict[str, str]:
+        """Say what is read, name to text."""
+        tiles = self.tiles
+        scene = f'{self.source}: {tiles.height:,} x {tiles.width:,} px, {self.header.dtype}'
+        bands = ', '.join(map(str, self.bands))
+        if self.after is None:
+            return {'scene': scene, 'bands': bands}
+        return {
+            'before': scene,
+            'after': self.after.describe(),
+            'overlap': self.after.describe_overlap(self.source),
+            'bands': f'{bands}; of the later scene {", ".join(map(str, self.after.bands))}',
+        }

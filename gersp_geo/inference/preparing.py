@@ -19,18 +19,19 @@ from ..geoio.cog import OverviewResampling
 from ..geoio.reading import RasterHeader, describe_reader, padded_window
 from ..geoio.vectors import read_area
 from ..models.containers import sha256_of
-from ..records import Panel, Preprocessing, Window
+from ..records import Panel, Window
 from ..stitching import Axis, Weighting, axis_weights, crop_weights
 from ..tiling import TilePlan, cut_panels, plan_tile
 from .calibration import measure_forward, measure_reading
 from .costs import Rows, count_costs
 from .journal import is_begun, read_header, work_folder
+from .later import LaterScene, check_dates, find_later
 from .loading import Forward, LoadedModel, evaluating, load_model
 from .onnx import OnnxGraph
 from .options import PredictionOptions, parse_shard
 from .outputs import OVERVIEW_RESAMPLING, Output, layout_map
 from .plan import MapPlan, PredictionPlan, SceneGrid
-from .selection import select_bands
+from .selection import check_type, name_change, nodata_beside, select_bands
 
 # Pixels per batch for batch_size='auto': 16 patches of 512 px keep an accelerator busy; on a CPU,
 # whose cores share the work within a patch, 4 do.
@@ -105,13 +106,19 @@ def prepare(
     may_exist |= options.overwrite or work_folder(destination).exists()
     for path in (destination, options.probabilities):
         if path is not None:
-            _check_destination(source, path, overwrite=may_exist)
+            _check_destination((source, options.after), path, overwrite=may_exist)
     device = find_device(options.device)
     loaded = (
         model
         if isinstance(model, LoadedModel)
-        else load_model(model, preprocessing=options.preprocessing, task_class=options.task_class)
+        else load_model(
+            model,
+            preprocessing=options.preprocessing,
+            task_class=options.task_class,
+            dates=options.dates,
+        )
     )
+    check_dates(loaded, options)
     nodata = loaded.preprocessing.nodata if options.nodata is None else options.nodata
     with open_scene(source, crs=options.crs, res=options.res, nodata=nodata) as src:
         header = describe_reader(src)
@@ -119,11 +126,14 @@ def prepare(
         blocks = None if blocks is None or blocks.all() else blocks
     check_type(header, loaded.preprocessing, source=fspath(source))
     bands = select_bands(header, loaded.preprocessing, bands=options.bands, source=fspath(source))
+    after = find_later(source, header, loaded.preprocessing, options)
     loaded = place_model(loaded, device=device, options=options)
     channels = _count_channels(loaded, size=options.size, device=device)
+    if after is not None and loaded.scores == 'classes' and options.output != 'values':
+        loaded = replace(loaded, preprocessing=name_change(loaded.preprocessing, channels=channels))
     return loaded, _plan(
         source, destination, options, loaded=loaded, header=header, blocks=blocks, bands=bands,
-        channels=channels, device=device,
+        channels=channels, device=device, after=after,
     )  # fmt: skip
 
 
@@ -138,6 +148,7 @@ def _plan(
     bands: tuple[int, ...],
     channels: int,
     device: str,
+    after: LaterScene | None,
 ) -> PredictionPlan:
     """Put the plan together."""
     record = loaded.preprocessing
@@ -146,7 +157,7 @@ def _plan(
     maps = _plan_maps(loaded, header, fspath(destination), options, channels=channels)
     area = read_area_of(options, header, source=fspath(source))
     rows = Rows.of(
-        header, tiles, maps=[made.layout for made in maps], bands=len(bands), channels=channels,
+        header, tiles, maps=[made.layout for made in maps], bands=loaded.in_channels, channels=channels,
         blended=options.blend == 'hann', on_host=device == 'cpu',
     )  # fmt: skip
     panels = cut_panels(
@@ -168,12 +179,10 @@ def _plan(
         panels=panels,
         rows_per_part=max(1, part_rows),
         bands=bands,
-        # a value that the scene names itself holds for every band already
-        nodata=record.nodata
-        if options.nodata is None and header.nodata is None
-        else options.nodata,
+        nodata=nodata_beside(header, record, options.nodata),
         stored=blocks,
         area=area,
+        after=after,
         area_sha256=None if options.area is None else sha256_of(Path(options.area)),
         blend=options.blend,
         margin=options.margin,
@@ -226,7 +235,10 @@ def weigh_patches(plan: TilePlan, *, blend: str, margin: int) -> Weighting:
 
 
 def _check_destination(
-    source: str | PathLike[str], destination: str | PathLike[str], *, overwrite: bool
+    sources: Sequence[str | PathLike[str] | None],
+    destination: str | PathLike[str],
+    *,
+    overwrite: bool,
 ) -> None:
     """Refuse to replace what must stay."""
     final = Path(destination)
@@ -234,7 +246,8 @@ def _check_destination(
         raise FileExistsError(f'{final} is a folder; pass the path of a file')
     if final.suffix.lower() not in ('.tif', '.tiff'):
         raise ValueError(f'a map is written as .tif or .tiff, got {final}')
-    if final.exists() and Path(source).exists() and final.samefile(source):
+    there = [source for source in sources if source is not None and Path(source).exists()]
+    if final.exists() and any(final.samefile(source) for source in there):
         raise ValueError(f'{final} is the scene itself; pass another destination')
     if final.exists() and not overwrite:
         raise FileExistsError(f'{final} exists; pass another path, or overwrite (--overwrite)')
@@ -244,19 +257,6 @@ def _refuse_same(destination: str | PathLike[str], other: str | PathLike[str]) -
     """Refuse to write two maps to one file."""
     if Path(destination).resolve() == Path(other).resolve():
         raise ValueError(f'probabilities need a file of their own, got that of the map, {other}')
-
-
-def check_type(header: RasterHeader, record: Preprocessing, *, source: str) -> None:
-    """Refuse pixels of a type that the record does not describe."""
-    if np.dtype(header.dtype).kind == 'c':
-        # torch would drop the imaginary part
-        raise ValueError(f'{source} holds complex numbers ({header.dtype}); make real ones first')
-    if record.dtype is not None and header.dtype != record.dtype:
-        # the scale belongs to that type: bytes read as digital numbers would give a wrong map
-        raise ValueError(
-            f'{source} holds {header.dtype}, the model was trained on {record.dtype}; convert the '
-            'scene, or pass preprocessing (--preprocessing FILE.json) with the scale of its values'
-        )
 
 
 def find_device(device: str) -> str:
@@ -287,9 +287,9 @@ def place_model(loaded: LoadedModel, *, device: str, options: PredictionOptions)
 
 def _count_channels(loaded: LoadedModel, *, size: int, device: str) -> int:
     """Count the scores per pixel by forwarding one patch of zeros, and check their shape."""
-    shape = (1, len(loaded.preprocessing.bands), size, size)
+    shape = (1, loaded.in_channels, size, size)
     with evaluating(loaded.forward):
-        scores = loaded.forward(torch.zeros(shape, device=device))
+        scores = loaded.score(torch.zeros(shape, device=device))
     found = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
     if len(found) != 4 or (found[0], *found[2:]) != (1, size, size):
         raise ValueError(

@@ -9,7 +9,7 @@ from typing import Any
 
 from .engine import is_made, run_plan
 from .identity import identify
-from .loading import Forward, load_model
+from .loading import Forward, LoadedModel, load_model
 from .options import PredictionOptions
 from .outputs import PredictionSummary
 from .plan import PredictionPlan
@@ -87,7 +87,8 @@ def predict_scenes(
         raise ValueError(
             "probabilities name one file; for several scenes, pass output='probabilities'"
         )
-    loaded = load_model(model, preprocessing=chosen.preprocessing, task_class=chosen.task_class)
+    _check_pair(chosen, scenes, is_single=is_single)
+    loaded = _load(model, chosen)
     done, there, failed, pictures = [], [], [], []
     for scene, final in jobs.items():
         picture = _picture_of(preview, final, is_single=is_single)
@@ -138,7 +139,8 @@ def plan_scenes(
     chosen = PredictionOptions(**options)
     scenes = find_scenes(source)
     is_single = len(scenes) == 1 and names_one(source)
-    loaded = load_model(model, preprocessing=chosen.preprocessing, task_class=chosen.task_class)
+    _check_pair(chosen, scenes, is_single=is_single)
+    loaded = _load(model, chosen)
     plans, failures = [], []
     for scene in scenes:
         final = Path(destination) if is_single else Path(destination, _map_name(scene))
@@ -150,6 +152,25 @@ def plan_scenes(
                 raise
             failures.append(f'failed     {scene}: {" ".join(str(error).split())}')
     return '\n\n'.join([*plans, *failures]), not failures
+
+
+def _load(model: str | PathLike[str] | Forward, options: PredictionOptions) -> LoadedModel:
+    """Load the model once for all scenes."""
+    return load_model(
+        model,
+        preprocessing=options.preprocessing,
+        task_class=options.task_class,
+        dates=options.dates,
+    )
+
+
+def _check_pair(options: PredictionOptions, scenes: Sequence[str], *, is_single: bool) -> None:
+    """Refuse several earlier scenes for one later one."""
+    if options.after is not None and not is_single:
+        raise ValueError(
+            f'after (--after) is the later date of one scene, got {len(scenes)} scenes from a folder or '
+            'a list; predict one pair per call'
+        )
 
 
 def find_scenes(sources: Sequence[str | PathLike[str]]) -> list[str]:
@@ -230,6 +251,10 @@ def _preview(plan: PredictionPlan, summary: PredictionSummary, path: Path) -> st
     """Draw the scene beside its map."""
     from .preview import write_preview
 
+    after = plan.after
+    later: dict[str, Any] = (
+        {} if after is None else {'after': after.path, 'after_bands': after.bands}
+    )
     write_preview(
         plan.source,
         plan.destination,
@@ -238,5 +263,6 @@ def _preview(plan: PredictionPlan, summary: PredictionSummary, path: Path) -> st
         nodata=plan.nodata,
         class_pixels=summary.class_pixels or None,
         overwrite=True,
+        **later,
     )
     return str(path)

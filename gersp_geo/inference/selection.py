@@ -1,7 +1,11 @@
-"""Match the bands of a scene with those that a model was trained on."""
+"""Match the values of a scene with those that a model was trained on."""
+
+from dataclasses import replace
+
+import numpy as np
 
 from ..geoio.reading import RasterHeader
-from ..records import Preprocessing
+from ..records import CHANGE_NAMES, Preprocessing
 
 
 def select_bands(
@@ -47,3 +51,39 @@ def select_bands(
         f'the model wants the bands {", ".join(wanted)}, but {source} has {present}; '
         'pass bands (--bands) with the 1-based indices in the order of the model'
     )
+
+
+def nodata_beside(
+    header: RasterHeader, preprocessing: Preprocessing, given: float | None
+) -> float | None:
+    """Choose the value that means "no observation" besides what a scene says itself.
+
+    Args:
+        header: Header of the scene.
+        preprocessing: Says what it was in training.
+        given: Goes before both.
+
+    Returns:
+        The value, or None: what the scene names holds for every band already.
+    """
+    return preprocessing.nodata if given is None and header.nodata is None else given
+
+
+def name_change(preprocessing: Preprocessing, *, channels: int) -> Preprocessing:
+    """Name the two classes of a model that compares two dates, where nothing else does."""
+    if preprocessing.class_names or max(channels, 2) > 2:
+        return preprocessing
+    return replace(preprocessing, class_names=CHANGE_NAMES)
+
+
+def check_type(header: RasterHeader, record: Preprocessing, *, source: str) -> None:
+    """Refuse pixels of a type that the record does not describe."""
+    if np.dtype(header.dtype).kind == 'c':
+        # torch would drop the imaginary part
+        raise ValueError(f'{source} holds complex numbers ({header.dtype}); make real ones first')
+    if record.dtype is not None and header.dtype != record.dtype:
+        # the scale belongs to that type: bytes read as digital numbers would give a wrong map
+        raise ValueError(
+            f'{source} holds {header.dtype}, the model was trained on {record.dtype}; convert the '
+            'scene, or pass preprocessing (--preprocessing FILE.json) with the scale of its values'
+        )

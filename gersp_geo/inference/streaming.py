@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..geoio.cells import CellReader
 from ..records import Panel
 from ..stitching import RowStitcher, Weighting
 from .ahead import work_ahead
@@ -81,7 +80,7 @@ def stitch_panel(
     encoders = [encoder_for(made.output, made.layout) for made in plan.maps]
     needed = range(first_row_needed(plan.weighting, rows), rows.stop)
     stitcher = RowStitcher(plan.weighting, panel, encoders, first_row=needed.start)
-    with open_cells(plan, panel) as reader:
+    with plan.open_cells(panel) as reader:
         supply = Supply(
             reader=reader,
             tiles=plan.tiles,
@@ -125,7 +124,7 @@ def make_scorer(loaded: LoadedModel, plan: PredictionPlan) -> Scorer:
     """Prepare a model as a plan says."""
     only_classes = [made.output for made in plan.maps] == ['classes']
     return Scorer(
-        loaded.forward,
+        loaded.score,
         loaded.preprocessing,
         scores='values' if plan.output == 'values' else loaded.scores,
         device=plan.device,
@@ -134,20 +133,7 @@ def make_scorer(loaded: LoadedModel, plan: PredictionPlan) -> Scorer:
         precision=plan.precision,
         channels_last=plan.channels_last,
         averaging=plan.averaging,
-    )
-
-
-def open_cells(plan: PredictionPlan, panel: Panel) -> CellReader:
-    """Prepare to read the columns of a panel."""
-    return CellReader(
-        plan.open,
-        plan.cells(panel),
-        bands=plan.bands,
-        dtype=np.dtype(plan.header.dtype),
-        width=plan.tiles.width,
-        nodata=plan.nodata,
-        threads=plan.threads,
-        stored=plan.stored,
+        dates=loaded.dates.count,
     )
 
 

@@ -4,8 +4,10 @@ import kornia.augmentation as K
 import pytest
 import torch
 from torch import Tensor
+from torchgeo.datamodules import BaseDataModule, LEVIRCDDataModule, OSCDDataModule
+from torchgeo.tasks import ChangeDetection
 
-from gersp_geo.callbacks.probing import probe_transform
+from gersp_geo.callbacks.probing import probe_datamodule, probe_transform
 
 SHAPE = (3, 16, 16)
 
@@ -58,3 +60,34 @@ def test_probing_finds_the_affine_map(transform: Any) -> None:
 def test_other_transforms_are_refused(transform: Any, reason: str) -> None:
     with pytest.raises(ValueError, match=f'{reason}.*pass PreprocessingRecord'):
         probe_transform(transform, shape=SHAPE)
+
+
+@pytest.mark.parametrize(
+    ('datamodule', 'mean', 'std'),
+    [
+        (
+            OSCDDataModule(bands=('B04', 'B03', 'B02')),
+            (1254.932861, 1257.10827, 1351.331909),
+            (726.405435, 508.967377, 394.556732),
+        ),
+        (LEVIRCDDataModule(), (0, 0, 0), (255, 255, 255)),
+    ],
+    ids=['OSCD', 'LEVIR-CD'],
+)
+@pytest.mark.filterwarnings('ignore::UserWarning')
+def test_of_two_dates_the_record_holds_for_both(
+    datamodule: BaseDataModule, mean: tuple[float, ...], std: tuple[float, ...]
+) -> None:
+    task = ChangeDetection('fcn', in_channels=3, num_filters=4)
+    record = probe_datamodule(datamodule, task)
+    assert record.mean == pytest.approx(mean, rel=1e-5, abs=1e-6)
+    assert record.std == pytest.approx(std, rel=1e-5)
+    assert record.class_names == ('no change', 'change')
+
+
+def test_two_dates_that_are_prepared_in_two_ways_have_no_record() -> None:
+    def transform(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {'image': batch['image'] / column((1.0, 2.0))[:, None]}
+
+    with pytest.raises(ValueError, match='it changes values in another way'):
+        probe_transform(transform, shape=(2, 3, 8, 8))

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.windows import Window as RasterioWindow
 
+from gersp_geo.geoio.alignment import read_reduced
 from gersp_geo.geoio.cells import CellReader, CellSource, plan_cells
 from gersp_geo.geoio.reading import (
     UnreadableFileError,
@@ -132,18 +133,24 @@ def test_one_reading_says_what_two_say(
                 np.testing.assert_array_equal(valid, expected)
 
 
-def test_an_alpha_band_and_a_mask_decide(tmp_path: Path) -> None:
-    pixels = noise((2, 40, 40))
-    pixels[1] = 255
-    pixels[1, :, :7] = 0
+@pytest.mark.parametrize('count', [1, 2, 3, 4, 5])
+def test_an_alpha_band_decides(count: int, tmp_path: Path) -> None:
+    pixels = noise((count + 1, 40, 40))
+    pixels[-1] = 255
+    pixels[-1, :, :7] = 0
     path = tmp_path / 'alpha.tif'
+    meaning = rasterio.enums.ColorInterp
     with rasterio.open(
-        path, 'w', driver='GTiff', height=40, width=40, count=2, dtype='uint8', alpha='yes',
+        path, 'w', driver='GTiff', height=40, width=40, count=count + 1, dtype='uint8', alpha='yes',
         transform=Affine(2, 0, 0, 0, -2, 0),
     ) as dst:  # fmt: skip
+        dst.colorinterp = [meaning.gray, *[meaning.undefined] * (count - 1), meaning.alpha]
         dst.write(pixels)
-        dst.colorinterp = [rasterio.enums.ColorInterp.gray, rasterio.enums.ColorInterp.alpha]
+    assert 'alpha' in read_header(path).masks
     with open_reader(path) as src:
+        _, reduced = read_reduced(src, bands=[1], shape=(40, 40), resampling='nearest')
+        assert not reduced[:, :7].any()
+        assert reduced[:, 7:].all()
         _, valid = read_observed(src, Window(row_off=0, col_off=0, height=40, width=40), bands=(1,))
     assert valid is not None
     assert not valid[:, :7].any()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gersp_geo.inference.forward import VIEWS, Averaging, Scorer
-from gersp_geo.inference.loading import Scores
+from gersp_geo.inference.signatures import Scores
 from gersp_geo.records import Preprocessing
 
 RECORD = Preprocessing(

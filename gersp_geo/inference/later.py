@@ -1,0 +1,191 @@
+"""The later of two dates: what of it is read, and how much of the earlier one it covers."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from os import PathLike, fspath
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..geoio.alignment import on_one_grid, open_aligned
+from ..geoio.blocks import stored_blocks
+from ..geoio.cells import CellSource
+from ..geoio.overlap import measure_overlap
+from ..geoio.reading import RasterHeader, Reader, describe_reader, open_reader
+from ..records import Preprocessing
+from .loading import LoadedModel
+from .options import PredictionOptions
+from .selection import check_type, nodata_beside, select_bands
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaterScene:
+    """The later scene of a pair, seen on the grid of the earlier one."""
+
+    path: str
+    """The scene."""
+
+    header: RasterHeader
+    """Header of the file itself."""
+
+    grid: RasterHeader
+    """Header of the earlier scene, on the grid of the plan."""
+
+    bands: tuple[int, ...]
+    """1-based bands, in the model's order."""
+
+    nodata: float | None
+    """Value that means "no observation" besides what the scene says itself."""
+
+    stored: NDArray[np.bool_] | None = field(repr=False)
+    """Per block: whether the file holds it; None means all, or that it is not known."""
+
+    resampled: bool
+    """Whether its grid is another one."""
+
+    covers: float
+    """Share of the earlier scene that it covers, in (0, 1]."""
+
+    within: float
+    """Share of it that lies in the earlier scene, in (0, 1]."""
+
+    def open(self) -> AbstractContextManager[Reader]:
+        """Open it on the grid of the earlier scene; every thread needs its own."""
+        if self.resampled:
+            return open_aligned(self.path, self.grid, nodata=self.nodata)
+        return open_reader(self.path)
+
+    @property
+    def cells(self) -> CellSource:
+        """How it is read beside the earlier scene."""
+        return CellSource(
+            opener=self.open,
+            bands=self.bands,
+            nodata=self.nodata,
+            block_shape=self.header.block_shape,
+            stored=self.stored,
+        )
+
+    def describe(self) -> str:
+        """Describe it in one line."""
+        header = self.header
+        how = 'resampled bilinearly' if self.resampled else 'on the same grid'
+        return f'{self.path}: {header.height:,} x {header.width:,} px, {header.dtype}, {how}'
+
+    def describe_overlap(self, earlier: str) -> str:
+        """Say in one line how it lies on the earlier scene.
+
+        Args:
+            earlier: That scene.
+        """
+        names = Path(earlier).name, Path(self.path).name
+        # two dates often differ in their folder only
+        one, other = names if names[0] != names[1] else (earlier, self.path)
+        return f'{other} covers {_percent(self.covers)} of {one}; {_percent(self.within)} of {other} lies in it'
+
+
+def _percent(share: float) -> str:
+    """Write a share so that little is not nothing, and nearly all is not all."""
+    if share > 1 - 1e-6:
+        return '100 %'
+    return '< 0.1 %' if share < 1e-3 else f'{min(100 * share, 99.9):.1f} %'
+
+
+def check_dates(loaded: LoadedModel, options: PredictionOptions) -> None:
+    """Refuse a scene for a model that compares two, and two for a model that takes one.
+
+    Raises:
+        ValueError: If they do not fit.
+    """
+    if loaded.dates.count == 2 and options.after is None:
+        raise ValueError(
+            f'{loaded.name} compares two dates of a place; pass the scene of the later one with after '
+            '(--after)'
+        )
+    if loaded.dates.count == 1 and options.after is not None:
+        raise ValueError(
+            f'after (--after) is for models that compare two dates, and {loaded.name} takes one; leave '
+            'it out'
+        )
+
+
+def find_later(
+    source: str | PathLike[str],
+    grid: RasterHeader,
+    record: Preprocessing,
+    options: PredictionOptions,
+) -> LaterScene | None:
+    """Read the header of the later scene, and check that it goes with the earlier one.
+
+    Args:
+        source: The earlier scene.
+        grid: Its header, on the grid of the plan.
+        record: How values of both are prepared.
+        options: Name the later scene.
+
+    Returns:
+        The later scene; None if there is none.
+
+    Raises:
+        FileNotFoundError: If it does not exist.
+        UnreadableFileError: If GDAL cannot read it.
+        ValueError: If its bands or their type do not fit, or it does not lie on the earlier scene, or a
+            CRS is missing that would be needed to say so.
+    """
+    if options.after is None:
+        return None
+    earlier, path = fspath(source), fspath(options.after)
+    with open_reader(path) as src:
+        header = describe_reader(src)
+        blocks = stored_blocks(src, range(1, src.count + 1))
+    check_type(header, record, source=path)
+    if header.dtype != grid.dtype:
+        raise ValueError(
+            f'two dates must be of one data type, but {earlier} holds {grid.dtype} and {path} '
+            f'{header.dtype}; convert one of them'
+        )
+    bands = select_bands(header, record, bands=options.bands, source=path)
+    resampled = not on_one_grid(header, grid)
+    covers, within = _cover(grid, header, earlier, path) if resampled else (1.0, 1.0)
+    return LaterScene(
+        path=path,
+        header=header,
+        grid=grid,
+        bands=bands,
+        nodata=nodata_beside(header, record, options.nodata),
+        # of a scene on another grid, blocks lie elsewhere
+        stored=None if resampled or blocks is None or blocks.all() else blocks,
+        resampled=resampled,
+        covers=covers,
+        within=within,
+    )
+
+
+def _cover(
+    grid: RasterHeader, header: RasterHeader, earlier: str, later: str
+) -> tuple[float, float]:
+    """Say which share of each of two scenes the other covers.
+
+    Raises:
+        ValueError: If a CRS is missing, or they have no ground in common.
+    """
+    for name, other, crs in ((earlier, later, grid.crs), (later, earlier, header.crs)):
+        if crs is None:
+            raise ValueError(
+                f'{name} names no CRS and lies on another grid than {other}, so that it cannot be put '
+                'on it; assign a CRS, for example with gdal_edit.py -a_srs'
+            )
+    overlap = measure_overlap(grid, header)
+    if not overlap.of_first:
+        bounds = [_rounded(b) for b in (overlap.first_bounds, overlap.second_bounds)]
+        raise ValueError(
+            f'{earlier} and {later} have no ground in common: in {overlap.crs}, the bounds of the first '
+            f'are {bounds[0]}, and those of the second {bounds[1]}; pass two scenes of one place'
+        )
+    return overlap.of_first, overlap.of_second
+
+
+def _rounded(bounds: tuple[float, ...]) -> tuple[float, ...]:
+    """Round bounds to what a message needs."""
+    return tuple(round(bound, 3) for bound in bounds)
