@@ -84,7 +84,12 @@ def add_predict(commands: Commands) -> None:
     ):
         parser = commands.add_parser(name, help=purpose, description=purpose)
         parser.set_defaults(command=command)
-        parser.add_argument('model', metavar='MODEL', type=Path, help='checkpoint or ONNX graph')
+        parser.add_argument(
+            'model',
+            metavar='MODEL',
+            type=Path,
+            help='checkpoint, ONNX graph, or weights to embed with',
+        )
         parser.add_argument(
             'source',
             metavar='SOURCE',
@@ -93,13 +98,16 @@ def add_predict(commands: Commands) -> None:
         )
         parser.add_argument(
             '-o', '--output-file', dest='destination', type=Path, required=True,
-            help='GeoTIFF, or .gpkg, .parquet, .geojson of objects; for several scenes a folder',
+            help='GeoTIFF; .gpkg, .parquet or .geojson of objects; .parquet of patches; for several scenes '
+            'a folder',
         )  # fmt: skip
         add_cutting(parser)
         add_preparing(parser)
         add_outputs(parser)
+        add_describing(parser)
         add_running(parser)
         add_sharing(parser)
+        add_detecting(parser)
         if name == 'plan':
             parser.add_argument(
                 '--calibrate',
@@ -107,20 +115,30 @@ def add_predict(commands: Commands) -> None:
                 help='decode up to 32 pieces of the scene, to estimate reading time',
             )
         else:
-            add_detecting(parser)
             parser.add_argument(
                 '--preview',
                 metavar='PNG',
                 type=Path,
-                help='picture of scene and map to write; for several scenes a folder',
+                help='picture of scene and map, or objects, to write; for several scenes a folder',
             )
 
 
 def add_cutting(parser: argparse.ArgumentParser) -> None:
     """Describe how a scene is cut and joined."""
     group = parser.add_argument_group('patches')
-    group.add_argument('--size', type=int, default=512, help='side of a patch (512)')
-    group.add_argument('--overlap', type=int, default=64, help='shared by neighbours (64)')
+    # absent unless given: what is usual depends on the kind of model
+    group.add_argument(
+        '--size',
+        type=int,
+        default=argparse.SUPPRESS,
+        help='side of a patch (512; 224 for classes or vectors of patches)',
+    )
+    group.add_argument(
+        '--overlap',
+        type=int,
+        default=argparse.SUPPRESS,
+        help='shared by neighbours (64; 0 for classes or vectors of patches)',
+    )
     group.add_argument(
         '--blend', choices=('hann', 'crop'), default='hann',
         help='fade between patches, or cut in the middle (hann)',
@@ -188,6 +206,22 @@ def add_detecting(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_describing(parser: argparse.ArgumentParser) -> None:
+    """Describe what is made of whole patches."""
+    group = parser.add_argument_group('whole patches')
+    group.add_argument(
+        '--task', choices=('auto', 'embed'), default='auto',
+        help="auto: that of the checkpoint; embed: a backbone's vector per patch",
+    )  # fmt: skip
+    group.add_argument(
+        '--raster',
+        metavar='FILE',
+        type=Path,
+        default=argparse.SUPPRESS,
+        help='map of one pixel per patch, beside a table',
+    )
+
+
 def add_running(parser: argparse.ArgumentParser) -> None:
     """Describe how the model is run."""
     group = parser.add_argument_group('running')
@@ -236,6 +270,8 @@ def add_polygons(commands: Commands) -> None:
         help='fewer vertices, borders shared; in units of the CRS, such as the size of a pixel',
     )  # fmt: skip
     parser.add_argument('--classes', nargs='+', metavar='CLASS', help='names or numbers (all)')
+    parser.add_argument('--preview', metavar='PNG', type=Path, help='picture to write')
+    parser.add_argument('--scene', help='raster below the polygons of the picture')
     parser.add_argument('--overwrite', action='store_true')
     parser.add_argument('--no-progress', dest='progress', action='store_false')
 
@@ -309,27 +345,36 @@ def train(words: list[str]) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     """Predict scenes and print the summary."""
-    from .inference.detection.command import predict as run
+    from .inference.dispatch import find_kind
+    from .inference.dispatch import predict as run
 
-    # finished parts stay, and what was begun is cleaned up
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    kind = find_kind(options.model, options.task, options.task_class)
+    # parts of a map are kept; all else is only known at the end
+    end_on_signals('the same command goes on where it was' if kind == 'maps' else BEGINS_ANEW)
     summary = run(**keywords(options))
     sys.stdout.write(f'{summary}\n')
     return DATA_ERROR if summary.failures else 0
 
 
-def stop(number: int, frame: object) -> None:
-    """End on a signal, as a shell reports it."""
-    sys.stderr.write('gersp-geo: stopped; the same command goes on where it was\n')
-    raise SystemExit(128 + number)
+BEGINS_ANEW = 'what is not finished is removed, and begins anew with the same command'
+
+
+def end_on_signals(advice: str) -> None:
+    """Clean up before SIGTERM or SIGINT end the process, as a shell reports it, and say what next."""
+
+    def stop(number: int, frame: object) -> None:
+        sys.stderr.write(f'gersp-geo: stopped; {advice}\n')
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
 
 
 def plan(options: argparse.Namespace) -> int:
     """Print what predict would do."""
-    from .inference.scenes import plan_scenes
+    from .inference.dispatch import plan as run
 
-    text, is_complete = plan_scenes(**keywords(options))
+    text, is_complete = run(**keywords(options))
     sys.stdout.write(f'{text}\n')
     return 0 if is_complete else DATA_ERROR
 
@@ -338,6 +383,7 @@ def polygons(options: argparse.Namespace) -> int:
     """Write the polygons of a map and print what was written."""
     from .inference.vectorizing import vectorize_map
 
+    end_on_signals(BEGINS_ANEW)
     sys.stdout.write(f'{vectorize_map(**keywords(options))}\n')
     return 0
 

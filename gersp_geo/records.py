@@ -1,9 +1,11 @@
 """Plain records that modules hand to each other: windows, plans, batches, preprocessing."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Self, TypedDict
 
-from torch import Tensor
+if TYPE_CHECKING:
+    # those who only write vector files can do without
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,34 +162,34 @@ class Preprocessing:
 class ImageSample(TypedDict):
     """One unlabelled image."""
 
-    image: Tensor
+    image: 'Tensor'
     """(C, H, W)."""
 
 
 class LabelledSample(TypedDict):
     """One image with its class."""
 
-    image: Tensor
+    image: 'Tensor'
     """(3, H, W), uint8."""
 
-    label: Tensor
+    label: 'Tensor'
     """(), int64."""
 
 
 class ImageBatch(TypedDict):
     """Unlabelled images."""
 
-    image: Tensor
+    image: 'Tensor'
     """(B, C, H, W), or two dates as (B, 2 * C, H, W) or (B, 2, C, H, W)."""
 
 
 class LabelledBatch(TypedDict):
     """Images with one class each."""
 
-    image: Tensor
+    image: 'Tensor'
     """(B, 3, H, W)."""
 
-    label: Tensor
+    label: 'Tensor'
     """(B,), int64."""
 
 

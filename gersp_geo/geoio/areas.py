@@ -13,6 +13,11 @@ from pyproj.exceptions import ProjError
 from ..records import Window
 from .reading import RasterHeader, crs_text
 
+# An edge is straight in the CRS of its file and curved in another: over 500 m, the arc of a
+# parallel leaves its chord by length**2 * tan(latitude) / (8 * earth radius), 5 mm at 45 degrees.
+_LONGEST_EDGE_M = 500.0
+_EARTH_RADIUS_M = 6_371_000.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Area:
@@ -144,6 +149,20 @@ def pixel_size_m(header: RasterHeader) -> tuple[float, float] | None:
     _, _, lengths = Geod(ellps='WGS84').inv(lon[::2], lat[::2], lon[1::2], lat[1::2])
     x, y = (float(length) for length in lengths)
     return (x, y) if 0 < x < np.inf and 0 < y < np.inf else None
+
+
+def longest_edge(crs: CRS) -> float:
+    """Choose how long an edge may be to be reprojected as a straight line.
+
+    Args:
+        crs: In which it is straight.
+
+    Returns:
+        Length in units of *crs*: that of 500 m.
+    """
+    # radians or metres per unit
+    factor = crs.axis_info[0].unit_conversion_factor
+    return float(_LONGEST_EDGE_M / (_EARTH_RADIUS_M if crs.is_geographic else 1) / factor)
 
 
 def area_factor(header: RasterHeader) -> float | None:

@@ -1,6 +1,5 @@
 """Write polygons of any number into vector files, batch by batch."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,9 @@ from pyogrio.errors import DataLayerError, DataSourceError, FieldError
 from pyproj import CRS, Transformer
 from rasterio.crs import CRS as RasterCRS
 
+from .areas import longest_edge
 from .atomic import new_file
+from .geoparquet import Attribute, new_geoparquet
 from .reading import crs_text
 
 MAX_GEOJSON_FEATURES = 500_000
@@ -28,12 +29,12 @@ MAX_GEOJSON_BYTES = 100_000_000
 # what GDAL writes per vertex with 7 decimals, and per feature
 _VERTEX_BYTES, _FEATURE_BYTES = 28, 200
 
-# An edge is straight in the CRS of its file and curved in another: over 500 m, the arc of a
-# parallel leaves its chord by length**2 * tan(latitude) / (8 * earth radius), 5 mm at 45 degrees.
-_LONGEST_EDGE_M = 500.0
-_EARTH_RADIUS_M = 6_371_000.0
-
-_ROWS_PER_GROUP = 65_536
+_ATTRIBUTES = (
+    Attribute(name='class', kind='int32'),
+    Attribute(name='class_name', kind='string'),
+    Attribute(name='area_m2', kind='float64'),
+)
+_NAMES = tuple(attribute.name for attribute in _ATTRIBUTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -104,6 +105,25 @@ def check_suffix(destination: str | PathLike[str]) -> None:
         raise ValueError(f'{destination} must end in one of {", ".join(_FORMATS)}')
 
 
+def check_geojson(count: int, *, vertices: int) -> None:
+    """Refuse more polygons than a GeoJSON file may hold.
+
+    Args:
+        count: Polygons so far.
+        vertices: All of theirs.
+
+    Raises:
+        ValueError: If they are too many, or would take too many bytes.
+    """
+    size = _FEATURE_BYTES * count + _VERTEX_BYTES * vertices
+    if count > MAX_GEOJSON_FEATURES or size > MAX_GEOJSON_BYTES:
+        raise ValueError(
+            f'GeoJSON is held in memory and ends at {MAX_GEOJSON_FEATURES:,} polygons or '
+            f'{MAX_GEOJSON_BYTES / 1e6:,.0f} MB, got {count:,} of {size / 1e6:,.0f} MB so far; '
+            'write a .gpkg or .parquet file instead, or fewer polygons'
+        )
+
+
 @contextmanager
 def _geopackage(path: Path, layer: str, crs: CRS) -> Iterator[Write]:
     """Append to a layer of a GeoPackage."""
@@ -121,20 +141,14 @@ def _geojson(path: Path, layer: str, crs: CRS) -> Iterator[Write]:
     """Collect polygons in longitude and latitude, and write them at the end."""
     to_degrees = Transformer.from_crs(crs, 'OGC:CRS84', always_xy=True)
     batches = [_none()]
-    count = size = 0
+    count = vertices = 0
 
     def write(features: Features) -> None:
-        nonlocal count, size
+        nonlocal count, vertices
         moved = _to_degrees(features.polygons, crs, to_degrees)
         count += len(moved)
-        size += _FEATURE_BYTES * len(moved)
-        size += _VERTEX_BYTES * int(shapely.get_num_coordinates(moved).sum())
-        if count > MAX_GEOJSON_FEATURES or size > MAX_GEOJSON_BYTES:
-            raise ValueError(
-                f'GeoJSON is held in memory and ends at {MAX_GEOJSON_FEATURES:,} polygons or '
-                f'{MAX_GEOJSON_BYTES / 1e6:,.0f} MB, got {count:,} of {size / 1e6:,.0f} MB so far; '
-                'write a .gpkg or .parquet file instead, or leave small polygons out (--min-area)'
-            )
+        vertices += int(shapely.get_num_coordinates(moved).sum())
+        check_geojson(count, vertices=vertices)
         batches.append(
             Features(
                 polygons=moved,
@@ -164,46 +178,14 @@ def _geojson(path: Path, layer: str, crs: CRS) -> Iterator[Write]:
 
 @contextmanager
 def _geoparquet(path: Path, layer: str, crs: CRS) -> Iterator[Write]:
-    """Write row groups of GeoParquet, https://geoparquet.org/releases/v1.1.0/."""
-    # 0.2 s that the other formats can do without
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    box = pa.struct([(side, pa.float64()) for side in _SIDES])
-    schema = pa.schema(
-        {
-            'class': pa.int32(),
-            'class_name': pa.string(),
-            'area_m2': pa.float64(),
-            'bbox': box,
-            'geometry': pa.binary(),
-        }
-    )
-    bounds = np.array([np.inf, np.inf, -np.inf, -np.inf])
-    with pq.ParquetWriter(path, schema, compression='zstd') as writer:
+    """Write row groups of GeoParquet."""
+    with new_geoparquet(path, crs=crs, attributes=_ATTRIBUTES) as write_rows:
 
         def write(features: Features) -> None:
-            if not len(features):
-                return
-            boxes = shapely.bounds(features.polygons)
-            np.minimum(bounds[:2], boxes[:, :2].min(axis=0), out=bounds[:2])
-            np.maximum(bounds[2:], boxes[:, 2:].max(axis=0), out=bounds[2:])
-            areas = pa.array(features.areas_m2, mask=np.isnan(features.areas_m2))
-            sides = [pa.array(side) for side in boxes.T]
-            columns = [
-                pa.array(features.values, type=pa.int32()),
-                pa.array(features.names, type=pa.string()),
-                areas,
-                pa.StructArray.from_arrays(sides, fields=list(box)),
-                pa.array(shapely.to_wkb(features.polygons), type=pa.binary()),
-            ]
-            table = pa.table(columns, schema=schema)
-            writer.write_table(table, row_group_size=_ROWS_PER_GROUP)
+            values = (features.values, features.names, features.areas_m2)
+            write_rows(features.polygons, dict(zip(_NAMES, values, strict=True)))
 
         yield write
-        is_empty = not np.isfinite(bounds).all()
-        metadata = _geo_metadata(crs, None if is_empty else bounds.tolist())
-        writer.add_key_value_metadata({'geo': json.dumps(metadata)})
 
 
 _FORMATS: dict[str, Callable[[Path, str, CRS], AbstractContextManager[Write]]] = {
@@ -212,23 +194,6 @@ _FORMATS: dict[str, Callable[[Path, str, CRS], AbstractContextManager[Write]]] =
     '.geojson': _geojson,
 }
 
-_SIDES = ('xmin', 'ymin', 'xmax', 'ymax')
-
-
-def _geo_metadata(crs: CRS, bounds: list[float] | None) -> dict[str, Any]:
-    """Describe the geometry column as GeoParquet 1.1 wants it."""
-    column: dict[str, Any] = {
-        'encoding': 'WKB',
-        'geometry_types': ['Polygon'],
-        'crs': crs.to_json_dict(),
-        'orientation': 'counterclockwise',
-        'edges': 'planar',
-        'covering': {'bbox': {side: ['bbox', side] for side in _SIDES}},
-    }
-    if bounds is not None:
-        column['bbox'] = bounds
-    return {'version': '1.1.0', 'primary_column': 'geometry', 'columns': {'geometry': column}}
-
 
 def _write_with_gdal(path: Path, features: Features, **options: Any) -> None:
     """Write polygons through GDAL."""
@@ -236,7 +201,7 @@ def _write_with_gdal(path: Path, features: Features, **options: Any) -> None:
     pyogrio.raw.write(
         path,
         geometry=shapely.to_wkb(features.polygons),
-        fields=np.array(['class', 'class_name', 'area_m2'], dtype=object),
+        fields=np.array(_NAMES, dtype=object),
         field_data=[features.values.astype(np.int32), features.names, features.areas_m2],
         field_mask=[None, None, unknown if unknown.any() else None],
         geometry_type='Polygon',
@@ -250,9 +215,7 @@ def _to_degrees(
     """Bring polygons to longitude and latitude."""
     is_grid = crs.is_geographic and not crs.is_derived
     if not is_grid:
-        radius = _EARTH_RADIUS_M if crs.is_geographic else 1
-        longest = _LONGEST_EDGE_M / radius / crs.axis_info[0].unit_conversion_factor
-        polygons = shapely.segmentize(polygons, longest)
+        polygons = shapely.segmentize(polygons, longest_edge(crs))
 
     def move(points: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.stack(to_degrees.transform(*points.T), axis=1)

@@ -4,8 +4,10 @@ from os import PathLike
 from pathlib import Path
 
 import geopandas
+import shapely
 
 from .atomic import new_file
+from .features import check_geojson
 from .vectors import write_vectors
 
 FRAME_SUFFIXES = ('.gpkg', '.parquet', '.geojson')
@@ -27,12 +29,16 @@ def write_frame(
 
     Raises:
         FileExistsError: If *destination* exists and *overwrite* is False.
-        ValueError: If the suffix is unknown, or *frame* has no CRS.
+        ValueError: If the suffix is unknown, *frame* has no CRS, or there are too many features for
+            GeoJSON.
         OSError: If it cannot be written.
     """
     final = Path(destination)
     if final.suffix.lower() not in FRAME_SUFFIXES:
         raise ValueError(f'{final} must end in one of {", ".join(FRAME_SUFFIXES)}')
+    if final.suffix.lower() == '.geojson':
+        vertices = shapely.get_num_coordinates(frame.geometry.to_numpy())
+        check_geojson(len(frame), vertices=int(vertices.sum()))
     if final.suffix.lower() != '.parquet':
         return write_vectors(final, frame, overwrite=overwrite)
     if frame.crs is None:

@@ -2,11 +2,31 @@
 
 import json
 from collections.abc import Sequence
+from colorsys import hsv_to_rgb
 from os import PathLike
 from pathlib import Path
 from xml.etree import ElementTree
 
 from .atomic import new_file
+
+type Color = tuple[int, int, int]
+"""Red, green and blue in [0, 255]."""
+
+# hues that are spread evenly, however many
+_GOLDEN = (5**0.5 - 1) / 2
+
+
+def class_color(value: int) -> Color:
+    """Choose the colour of a class that has none: distinct from those of its neighbours.
+
+    Args:
+        value: The class, >= 0.
+
+    Returns:
+        Always the same for one class.
+    """
+    red, green, blue = hsv_to_rgb(value * _GOLDEN % 1, 0.65, 0.9)
+    return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def class_tag(class_names: Sequence[str]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import geopandas
 import numpy as np
@@ -14,19 +13,12 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.crs import CRS
 from rasterio.features import rasterize
 
+from .areas import Area, longest_edge
 from .atomic import new_file
-
-if TYPE_CHECKING:
-    from .areas import Area
 
 __all__ = ('make_boxes', 'rasterize_classes', 'read_area', 'read_vectors', 'write_vectors')
 
 _DRIVERS = {'.gpkg': 'GPKG', '.geojson': 'GeoJSON', '.json': 'GeoJSON'}
-
-# An edge is straight in the CRS of its file and curved in another: over 500 m, the arc of a
-# parallel leaves its chord by length**2 * tan(latitude) / (8 * earth radius), 5 mm at 45 degrees.
-_LONGEST_EDGE_M = 500.0
-_EARTH_RADIUS_M = 6_371_000.0
 
 # vertices that shorter edges may cost; edges stay longer where an area has more circumference
 _MAX_NEW_VERTICES = 1_000_000
@@ -126,7 +118,7 @@ def read_vectors(
     return frame if crs is None else frame.to_crs(crs)
 
 
-def read_area(path: str | PathLike[str], *, crs: CRS | None) -> 'Area':
+def read_area(path: str | PathLike[str], *, crs: CRS | None) -> Area:
     """Read an area of interest from all polygons of a vector file.
 
     Args:
@@ -163,9 +155,6 @@ def read_area(path: str | PathLike[str], *, crs: CRS | None) -> 'Area':
             raise ValueError(f'{path} reaches beyond what {crs} can express; cut it to the scene')
     if not len(located):
         raise ValueError(f'{path} holds no polygon; an area needs at least one')
-    # torch comes with it, which those who only write vector files can do without
-    from .areas import Area
-
     return Area(shapely.union_all(located))
 
 
@@ -240,11 +229,8 @@ def _polygons(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
 
 def _longest_edge(polygons: geopandas.GeoSeries) -> float:
     """Choose how long an edge may be, in units of the CRS, to be reprojected as a line."""
-    # radians or metres per unit
-    factor = polygons.crs.axis_info[0].unit_conversion_factor
-    longest = _LONGEST_EDGE_M / (_EARTH_RADIUS_M if polygons.crs.is_geographic else 1) / factor
     circumference = shapely.length(polygons.to_numpy()).sum()
-    return float(max(longest, circumference / _MAX_NEW_VERTICES))
+    return float(max(longest_edge(polygons.crs), circumference / _MAX_NEW_VERTICES))
 
 
 def _surround(polygons: NDArray[np.object_], inner: NDArray[np.object_]) -> bool:

@@ -1,6 +1,5 @@
 """Turn scores into the values of a map, and sum them up."""
 
-from colorsys import hsv_to_rgb
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from ..geoio.cog import MapLayout, OverviewResampling
 from ..geoio.reading import RasterHeader
-from ..geoio.styles import check_legend
+from ..geoio.styles import check_legend, class_color
 from ..records import Preprocessing
 from ..stitching import Encode
 
@@ -149,7 +148,7 @@ def layout_map(
     """
     is_classes = output == 'classes'
     names = _class_names(preprocessing, classes=max(channels, 2)) if is_classes else ()
-    colors = preprocessing.class_colors or _palette(len(names))
+    colors = preprocessing.class_colors or tuple(map(class_color, range(len(names))))
     if is_classes:
         check_legend(names, colors)
     is_small = len(names) <= _MAX_UINT8_CLASSES
@@ -303,10 +302,3 @@ def _band_names(preprocessing: Preprocessing, *, output: Output, channels: int) 
         )
     word = 'class' if output == 'probabilities' else 'value'
     return names or tuple(f'{word} {index}' for index in range(channels))
-
-
-def _palette(classes: int) -> tuple[tuple[int, int, int], ...]:
-    """Choose distinct colours: the golden ratio spreads any number of hues evenly."""
-    golden = (5**0.5 - 1) / 2
-    colors = (hsv_to_rgb(index * golden % 1, 0.65, 0.9) for index in range(classes))
-    return tuple((round(r * 255), round(g * 255), round(b * 255)) for r, g, b in colors)

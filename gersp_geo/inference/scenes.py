@@ -14,6 +14,7 @@ from .options import PredictionOptions
 from .outputs import PredictionSummary
 from .plan import PredictionPlan
 from .preparing import plan_prediction, prepare
+from .preview import check_picture, write_preview
 
 # what a folder is searched for
 _SUFFIXES = ('.tif', '.tiff', '.gtif', '.vrt', '.jp2', '.img')
@@ -91,9 +92,10 @@ def predict_scenes(
     loaded = _load(model, chosen)
     done, there, failed, pictures = [], [], [], []
     for scene, final in jobs.items():
-        picture = _picture_of(preview, final, is_single=is_single)
+        picture = picture_of(preview, final, is_single=is_single)
         try:
-            _check_picture(picture, overwrite=chosen.overwrite or not is_single)
+            if picture is not None:
+                check_picture(picture, overwrite=chosen.overwrite or not is_single)
             placed, plan = prepare(loaded, scene, final, chosen, may_exist=not is_single)
             if not (is_single or chosen.overwrite) and is_made(plan, identify(placed, plan)):
                 there.append(str(final))
@@ -230,31 +232,15 @@ def check_names(jobs: dict[str, Path]) -> None:
         scenes[final] = scene
 
 
-def _picture_of(
-    preview: str | PathLike[str] | None, final: Path, *, is_single: bool
-) -> Path | None:
+def picture_of(preview: str | PathLike[str] | None, final: Path, *, is_single: bool) -> Path | None:
     """Name the picture of a map."""
     if preview is None:
         return None
     return Path(preview) if is_single else Path(preview, f'{final.stem}.png')
 
 
-def _check_picture(picture: Path | None, *, overwrite: bool) -> None:
-    """Refuse a picture that could not be written, before hours of work."""
-    if picture is not None and picture.suffix.lower() != '.png':
-        raise ValueError(f'a preview is written as .png, got {picture}')
-    if picture is not None and picture.exists() and not overwrite:
-        raise FileExistsError(f'{picture} exists; pass another path, or overwrite (--overwrite)')
-
-
 def _preview(plan: PredictionPlan, summary: PredictionSummary, path: Path) -> str:
     """Draw the scene beside its map."""
-    from .preview import write_preview
-
-    after = plan.after
-    later: dict[str, Any] = (
-        {} if after is None else {'after': after.path, 'after_bands': after.bands}
-    )
     write_preview(
         plan.source,
         plan.destination,
@@ -263,6 +249,7 @@ def _preview(plan: PredictionPlan, summary: PredictionSummary, path: Path) -> st
         nodata=plan.nodata,
         class_pixels=summary.class_pixels or None,
         overwrite=True,
-        **later,
+        after=None if plan.after is None else plan.after.path,
+        after_bands=None if plan.after is None else plan.after.bands,
     )
     return str(path)

@@ -1,7 +1,6 @@
 """Polygons of the components of a class map."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 from time import perf_counter
@@ -14,7 +13,10 @@ from ..geoio.polygons.geometry import simplify_polygons, to_polygons
 from ..geoio.polygons.maps import ClassMap, areas_above, describe_map, read_strips
 from ..geoio.polygons.outlines import Outlines, join_outlines, trace_outlines
 from ..geoio.polygons.symbols import write_symbols
-from ..geoio.reading import RasterHeader, gdal_cache, open_reader
+from ..geoio.reading import RasterHeader, gdal_cache, open_reader, read_header
+from .polygons_summary import PolygonsSummary
+from .preview import check_picture
+from .preview.polygons import PolygonClass, Sketch
 from .progress import progress_bar, waiting
 
 MAX_SIMPLIFIED = 250_000
@@ -31,51 +33,6 @@ _BATCH_SEGMENTS = 500_000
 _CACHE_BYTES = 64 * 1024**2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolygonsSummary:
-    """What became of a class map."""
-
-    destination: str
-    """The vector file."""
-
-    pixels: int
-    """Pixels of the map."""
-
-    names: tuple[str, ...]
-    """Classes of which there are polygons."""
-
-    counts: tuple[int, ...]
-    """Polygons of each."""
-
-    areas_m2: tuple[float, ...] | None
-    """Area of each in square metres; None where the CRS does not tell."""
-
-    dropped: int
-    """Polygons that were left out because they are small."""
-
-    dropped_m2: float
-    """Their area."""
-
-    seconds: float
-    """Time from the first read to the finished file."""
-
-    def __str__(self) -> str:
-        """Lay the summary out for a terminal."""
-        speed = self.pixels / 1e6 / max(self.seconds, 1e-9)
-        lines = [
-            f'polygons {self.destination}: {sum(self.counts):,}',
-            f'time     {self.seconds:.1f} s ({speed:.2f} Mpx/s)',
-        ]
-        if self.dropped:
-            lines.append(f'dropped  {self.dropped:,} small ones, {_area(self.dropped_m2)}')
-        width = max((len(name) for name in self.names), default=0)
-        areas = self.areas_m2 or (None,) * len(self.names)
-        for name, count, area in zip(self.names, self.counts, areas, strict=True):
-            extent = '' if area is None else f'  {_area(area)}'
-            lines.append(f'  {name:<{width}}  {count:>11,}{extent}')
-        return '\n'.join(lines)
-
-
 def vectorize_map(
     source: str | PathLike[str],
     destination: str | PathLike[str],
@@ -83,6 +40,8 @@ def vectorize_map(
     classes: Sequence[str | int] | None = None,
     min_area: float = 0.0,
     simplify: float | None = None,
+    preview: str | PathLike[str] | None = None,
+    scene: str | PathLike[str] | None = None,
     overwrite: bool = False,
     progress: bool = True,
 ) -> PolygonsSummary:
@@ -102,48 +61,82 @@ def vectorize_map(
         min_area: Smaller polygons are left out, in square metres; their place stays empty.
         simplify: Tolerance of :func:`.geometry.simplify_polygons` in units of the CRS; None follows
             the pixels. The areas are those of the pixels all the same.
-        overwrite: Replace an existing file.
+        preview: PNG file to write: the polygons, the largest if they are too many to be seen.
+        scene: Raster that is drawn below them, of any grid; None draws paper.
+        overwrite: Replace existing files.
         progress: Whether to show a progress bar.
 
     Returns:
         What was written.
 
     Raises:
-        FileExistsError: If *destination* exists and *overwrite* is False.
-        FileNotFoundError: If there is no such map.
+        FileExistsError: If a file exists and *overwrite* is False.
+        FileNotFoundError: If there is no such map or scene.
         ValueError: If *source* is no class map or has no CRS, an option is out of range, the suffix
-            of *destination* is unknown, or there are too many polygons for GeoJSON or *simplify*.
+            of *destination* or *preview* is unknown, or there are too many polygons for GeoJSON or *simplify*.
         OSError: If the map is damaged, or the file cannot be written.
     """
     started = perf_counter()
     final = Path(destination)
     check_suffix(final)
-    if not 0 <= min_area < np.inf:
-        raise ValueError(f'min_area must be >= 0 m2, got {min_area}')
-    if simplify is not None and not 0 < simplify < np.inf:
-        raise ValueError(f'simplify must be > 0, in units of the CRS, got {simplify}')
+    _check(min_area=min_area, simplify=simplify)
+    picture = _check_picture(preview, scene, overwrite=overwrite)
     with gdal_cache(_CACHE_BYTES), open_reader(source) as src:
         described = describe_map(src)
         header = described.header
         wanted = None if classes is None else described.find(classes)
         tally = _Tally(header, min_area=min_area)
+        sketch = None if picture is None else Sketch(header)
         with new_features(final, crs=header.crs, overwrite=overwrite) as write:
+
+            def keep(outlines: Outlines, polygons: NDArray[np.object_]) -> None:
+                write(tally.describe(outlines, polygons, described))
+                if sketch is not None:
+                    sketch.add(polygons, outlines.values - 1)
+
             with progress_bar(tally.pixels, shown=progress) as advance:
                 strips = _told(read_strips(src, header, classes=wanted), advance)
                 chosen = tally.sift(trace_outlines(strips))
                 if simplify is None:
                     for outlines in _in_batches(chosen):
-                        polygons = to_polygons(outlines, header.transform)
-                        write(tally.describe(outlines, polygons, described))
+                        keep(outlines, to_polygons(outlines, header.transform))
                 else:
                     outlines = _hold(chosen)
             if simplify is not None:
                 with waiting('simplifying', shown=progress):
-                    polygons = simplify_polygons(outlines, header.transform, tolerance=simplify)
-                write(tally.describe(outlines, polygons, described))
+                    transform = header.transform
+                    keep(outlines, simplify_polygons(outlines, transform, tolerance=simplify))
             named = range(len(described.names)) if wanted is None else wanted
             _write_style(final, described, sorted({*named, *tally.counts}))
-    return tally.summarize(final, described, seconds=perf_counter() - started)
+        if sketch is not None and picture is not None:
+            with waiting('the picture', shown=progress):
+                legend, names = tally.explain(described), [Path(source).name, final.name]
+                sketch.save(picture, legend, names=names, scene=scene, overwrite=overwrite)
+    return tally.summarize(final, described, picture=picture, seconds=perf_counter() - started)
+
+
+def _check(*, min_area: float, simplify: float | None) -> None:
+    """Refuse what is out of range."""
+    if not 0 <= min_area < np.inf:
+        raise ValueError(f'min_area must be >= 0 m2, got {min_area}')
+    if simplify is not None and not 0 < simplify < np.inf:
+        raise ValueError(f'simplify must be > 0, in units of the CRS, got {simplify}')
+
+
+def _check_picture(
+    preview: str | PathLike[str] | None, scene: str | PathLike[str] | None, *, overwrite: bool
+) -> Path | None:
+    """Refuse a picture that could not be drawn, before anything is done."""
+    if preview is None:
+        if scene is not None:
+            raise ValueError(
+                f'the scene {fspath(scene)} is for a picture; pass preview (--preview)'
+            )
+        return None
+    check_picture(Path(preview), overwrite=overwrite)
+    if scene is not None and read_header(scene).crs is None:
+        raise ValueError(f'{fspath(scene)} names no CRS, so that nobody knows what lies over it')
+    return Path(preview)
 
 
 class _Tally:
@@ -193,8 +186,20 @@ class _Tally:
             polygons=polygons, values=values, names=names[place], areas_m2=self.measure(outlines)
         )
 
+    def explain(self, described: ClassMap) -> dict[int, PolygonClass]:
+        """Say what came by of each class."""
+        return {
+            value: PolygonClass(
+                name=described.name(value),
+                color=described.color(value),
+                count=count,
+                area_m2=None if self.above is None else self.areas_m2[value],
+            )
+            for value, count in sorted(self.counts.items())
+        }
+
     def summarize(
-        self, destination: Path, described: ClassMap, *, seconds: float
+        self, destination: Path, described: ClassMap, *, picture: Path | None, seconds: float
     ) -> PolygonsSummary:
         """Say what came by."""
         found = sorted(self.counts)
@@ -207,6 +212,7 @@ class _Tally:
             areas_m2=tuple(self.areas_m2[value] for value in found) if is_known else None,
             dropped=self.dropped,
             dropped_m2=self.dropped_m2,
+            picture=None if picture is None else fspath(picture),
             seconds=seconds,
         )
 
@@ -257,8 +263,3 @@ def _write_style(destination: Path, described: ClassMap, values: Sequence[int]) 
     """Write the style of some classes."""
     names = [described.name(value) for value in values]
     write_symbols(destination, 'class', values, names, [described.color(value) for value in values])
-
-
-def _area(area_m2: float) -> str:
-    """Write an area."""
-    return f'{area_m2:,.0f} m2 = {area_m2 / 1e4:,.2f} ha'

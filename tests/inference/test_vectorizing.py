@@ -1,6 +1,8 @@
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from time import sleep
 
 import geopandas
 import numpy as np
@@ -204,7 +206,12 @@ def test_a_map_of_nothing_makes_a_valid_file(
     source = write_map(tmp_path / 'map.tif', np.full((5, 7), 255, np.uint8))
     path = tmp_path / f'none{suffix}'
     summary = vectorize_map(source, path, simplify=simplify, progress=False)
-    assert len(read(path)) == 0
+    frame = read(path)
+    assert len(frame) == 0
+    if suffix != '.geojson':
+        # which says nothing about what is not there
+        assert set(frame.columns) >= {'class', 'class_name', 'area_m2', 'geometry'}
+        assert frame.crs == 'EPSG:32632'
     assert summary.counts == ()
     assert f'{path}: 0' in str(summary)
 
@@ -271,6 +278,35 @@ def test_a_map_without_a_crs_is_one_line_and_exit_code_1(
     error = capsys.readouterr().err
     assert error.count('\n') == 1
     assert 'has no CRS' in error
+
+
+def test_the_command_needs_no_torch(tmp_path: Path) -> None:
+    source = write_map(tmp_path / 'map.tif', landscape(20, 20))
+    code = (
+        'import sys\nfrom gersp_geo.main import main\n'
+        'assert main(sys.argv[1:]) == 0\n'
+        'assert not {"torch", "lightning", "torchgeo"} & set(sys.modules)'
+    )
+    words = ['polygons', source, '-o', tmp_path / 'a.gpkg', '--preview', tmp_path / 'a.png']
+    command = [sys.executable, '-c', code, *map(str, words), '--no-progress']
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_a_signal_ends_the_command_and_leaves_no_file(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 3, (1500, 1500), np.uint8)
+    source = write_map(tmp_path / 'map.tif', pixels)
+    made = tmp_path / 'made'
+    words = ['polygons', source, '-o', made / 'a.gpkg', '--no-progress']
+    command = [sys.executable, '-m', 'gersp_geo.main', *map(str, words)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not list(made.glob('.a.*.gpkg')):
+            sleep(0.01)
+        process.terminate()
+        _, error = process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM, error
+    assert 'begins anew with the same command' in error
+    assert list(made.iterdir()) == []
 
 
 MEASURE = """

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from colorsys import hsv_to_rgb
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from ...records import Window
 from ..areas import pixel_areas_m2
 from ..reading import RasterHeader, Reader, describe_reader, read_observed
-from ..styles import check_legend
+from ..styles import Color, check_legend, class_color
 
 LARGEST_CLASS = 65535
 """Larger values are measurements rather than classes."""
@@ -22,9 +21,6 @@ _PIXELS_TRACED = 2**22
 
 # Pixels that are read at once where a block has more; such a block is decoded several times.
 _PIXELS_READ = 2**27
-
-# hues that are spread evenly, however many
-_GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,19 +33,16 @@ class ClassMap:
     names: tuple[str, ...]
     """Names of the values 0, 1, ... that have one."""
 
-    colors: tuple[tuple[int, int, int], ...]
+    colors: tuple[Color, ...]
     """Red, green and blue of the values 0, 1, ... that have one."""
 
     def name(self, value: int) -> str:
         """Name a class."""
         return self.names[value] if value < len(self.names) else f'class {value}'
 
-    def color(self, value: int) -> tuple[int, int, int]:
+    def color(self, value: int) -> Color:
         """Choose the colour of a class: that of the map if it has one."""
-        if value < len(self.colors):
-            return self.colors[value]
-        red, green, blue = hsv_to_rgb(value * _GOLDEN % 1, 0.65, 0.9)
-        return round(red * 255), round(green * 255), round(blue * 255)
+        return self.colors[value] if value < len(self.colors) else class_color(value)
 
     def find(self, classes: Sequence[str | int]) -> tuple[int, ...]:
         """Find the values of classes.
@@ -206,7 +199,7 @@ def _read_names(src: Reader) -> tuple[str, ...]:
     return tuple(names) if is_list else ()
 
 
-def _read_colors(src: Reader) -> tuple[tuple[int, int, int], ...]:
+def _read_colors(src: Reader) -> tuple[Color, ...]:
     """Read the colours of classes."""
     try:
         table = src.colormap(1)

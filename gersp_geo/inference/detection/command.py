@@ -1,4 +1,4 @@
-"""What ``gersp-geo predict`` does: find objects if the model is a detector, else make a map."""
+"""What ``gersp-geo predict`` and ``plan`` do: find objects if the model is a detector, else make a map."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,16 @@ from torchgeo import tasks
 
 from ...models.containers import PREPROCESSING_KEY, load_pickle
 from ..loading import find_class, load_model
-from ..scenes import ScenesSummary, check_names, find_scenes, names_one, predict_scenes
+from ..preview import check_picture
+from ..scenes import (
+    ScenesSummary,
+    check_names,
+    find_scenes,
+    names_one,
+    picture_of,
+    plan_scenes,
+    predict_scenes,
+)
 from .engine import run_detection
 from .options import OWN, DetectionOptions
 from .preparing import prepare_detection
@@ -70,29 +79,31 @@ def predict(
     return predict_scenes(model, source, destination, **options)
 
 
-def describe(
+def plan(
     model: str | PathLike[str],
     source: Sequence[str | PathLike[str]],
     destination: str | PathLike[str],
     **options: Any,
-) -> str:
-    """Say what :func:`predict` would do with the checkpoint of a detector.
+) -> tuple[str, bool]:
+    """Say what :func:`predict` would do with the same arguments.
 
     Args:
-        model: The checkpoint.
+        model: As in :func:`predict`.
         source: As in :func:`predict`.
         destination: As in :func:`predict`.
-        **options: Of :func:`.engine.detect_objects`.
+        **options: As in :func:`predict`, without a preview; and *calibrate*, for maps.
 
     Returns:
-        One plan per scene, as text.
+        One plan per scene, or what is wrong with it, as text; and whether all could be made.
+
+    Raises:
+        ValueError: As :func:`predict`.
+        OSError: If there is a single scene, and it fails.
     """
-    chosen = DetectionOptions.of(options)
-    planned = [
-        (prepare_detection(model, scene, file, chosen), file)
-        for scene, file in _list_jobs(source, destination).items()
-    ]
-    return '\n\n'.join(f'{detection.plan}\n{"objects":<10} {file}' for detection, file in planned)
+    if names_detector(model, options.get('task_class')):
+        return _plan_scenes(model, source, destination, **options)
+    _refuse_own(model, options)
+    return plan_scenes(model, source, destination, **options)
 
 
 def names_detector(
@@ -128,22 +139,52 @@ def _detect_scenes(
     **options: Any,
 ) -> ObjectsSummary:
     """Find the objects in scenes; one of several that fails does not stop the others."""
-    if preview is not None:
-        raise ValueError(f'objects are drawn by a GIS; leave out the preview {fspath(preview)}')
     chosen = DetectionOptions.of(options)
     cutting = chosen.cutting
     jobs = _list_jobs(source, destination)
+    is_single = len(jobs) == 1 and names_one(source)
     loaded = load_model(model, preprocessing=cutting.preprocessing, task_class=cutting.task_class)
     done, failed = [], []
     for scene, file in jobs.items():
+        picture = picture_of(preview, file, is_single=is_single)
         try:
+            if picture is not None:
+                check_picture(picture, overwrite=cutting.overwrite or not is_single)
             detection = prepare_detection(loaded, scene, file, chosen)
-            done.append(run_detection(detection, progress=progress))
+            done.append(run_detection(detection, picture=picture, progress=progress))
         except (OSError, ValueError) as error:
             if len(jobs) == 1:
                 raise
             failed.append((scene, ' '.join(str(error).split())))
     return ObjectsSummary(summaries=tuple(done), failures=tuple(failed))
+
+
+def _plan_scenes(
+    model: str | PathLike[str],
+    source: Sequence[str | PathLike[str]],
+    destination: str | PathLike[str],
+    *,
+    calibrate: bool = False,
+    progress: bool = True,
+    **options: Any,
+) -> tuple[str, bool]:
+    """Say what would be done with the checkpoint of a detector."""
+    if calibrate:
+        raise ValueError('calibrate is for maps, and a plan of objects tells no time; leave it out')
+    chosen = DetectionOptions.of(options)
+    cutting = chosen.cutting
+    jobs = _list_jobs(source, destination)
+    loaded = load_model(model, preprocessing=cutting.preprocessing, task_class=cutting.task_class)
+    plans, failures = [], []
+    for scene, file in jobs.items():
+        try:
+            planned = prepare_detection(loaded, scene, file, chosen).plan
+            plans.append(f'{planned}\n{"objects":<10} {file}')
+        except (OSError, ValueError) as error:
+            if len(jobs) == 1:
+                raise
+            failures.append(f'failed     {scene}: {" ".join(str(error).split())}')
+    return '\n\n'.join([*plans, *failures]), not failures
 
 
 def _list_jobs(

@@ -1,17 +1,22 @@
 """Find the objects in a scene, and write them."""
 
 from collections import Counter
+from collections.abc import Iterable
 from os import PathLike
+from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
+import geopandas
 import numpy as np
 from lightning.pytorch import LightningModule
 
+from ...geoio.features import check_geojson
 from ...geoio.frames import write_frame
 from ...records import Preprocessing
 from ...suppression import Detections, Match
 from ..loading import Forward
+from ..preview import check_picture, write_objects_preview
 from ..progress import waiting
 from .features import to_features
 from .models import Detect
@@ -19,6 +24,9 @@ from .options import DetectionOptions
 from .preparing import Detection, prepare_detection
 from .streaming import Tally, find_objects
 from .summary import DetectionSummary
+
+# of a box, the first one once more
+_CORNERS = 5
 
 
 def detect_objects(
@@ -42,6 +50,7 @@ def detect_objects(
     memory_limit: int | str = '1GiB',
     threads: int | Literal['auto'] = 'auto',
     task_class: str | type[LightningModule] | None = None,
+    preview: str | PathLike[str] | None = None,
     overwrite: bool = False,
     progress: bool = True,
 ) -> DetectionSummary:
@@ -81,6 +90,7 @@ def detect_objects(
         memory_limit: As in ``predict_geotiff``. Boxes come on top.
         threads: Threads that read. 'auto' means one per core, 8 at most.
         task_class: As in ``predict_geotiff``.
+        preview: PNG file to write: the scene with the objects over it.
         overwrite: Whether an existing file may be replaced.
         progress: Whether to show a progress bar on the standard error stream.
 
@@ -88,22 +98,28 @@ def detect_objects(
         What was found. Its ``notes`` say so if patches overlap too little for some objects.
 
     Raises:
-        FileExistsError: If the file exists and *overwrite* is false.
+        FileExistsError: If a file exists and *overwrite* is false.
         FileNotFoundError: If the model or the scene does not exist.
         ValueError: If an argument is out of range, the scene has no CRS, the model returns no
             detections, or bands or classes do not fit.
         OSError: If the scene is damaged somewhere, or the disk is full.
     """
     options = DetectionOptions.of(locals())
+    picture = None if preview is None else Path(preview)
+    if picture is not None:
+        check_picture(picture, overwrite=overwrite)
     detection = prepare_detection(model, source, destination, options)  # type: ignore[arg-type]
-    return run_detection(detection, progress=progress)
+    return run_detection(detection, picture=picture, progress=progress)
 
 
-def run_detection(detection: Detection, *, progress: bool) -> DetectionSummary:
+def run_detection(
+    detection: Detection, *, picture: Path | None = None, progress: bool
+) -> DetectionSummary:
     """Carry a detection out.
 
     Args:
         detection: What is to be done.
+        picture: PNG file to write, replaced where it exists.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -117,17 +133,17 @@ def run_detection(detection: Detection, *, progress: bool) -> DetectionSummary:
     started = perf_counter()
     plan = detection.plan
     tally = Tally()
-    objects = Detections.join(list(find_objects(detection, tally, progress=progress)))
-    objects = objects.take(objects.is_wanted)
+    objects = _collect(find_objects(detection, tally, progress=progress), detection.destination)
     with waiting('the file of objects', shown=progress):
-        write_frame(
-            detection.destination,
-            to_features(objects, plan.header, names=detection.detector.names),
-            overwrite=detection.options.cutting.overwrite,
-        )
+        frame = to_features(objects, plan.header, names=detection.detector.names)
+        overwrite = detection.options.cutting.overwrite
+        write_frame(detection.destination, frame, overwrite=overwrite)
+        if picture is not None:
+            _draw(detection, frame, picture)
     sides = objects.boxes[:, 2:] - objects.boxes[:, :2]
     return DetectionSummary(
         destination=str(detection.destination),
+        picture=None if picture is None else str(picture),
         objects=len(objects),
         class_objects=_count_classes(objects, detection),
         cut=int(np.count_nonzero(objects.is_cut)),
@@ -140,6 +156,36 @@ def run_detection(detection: Detection, *, progress: bool) -> DetectionSummary:
         patches=plan.patches,
         forwarded=tally.forwarded,
         seconds=perf_counter() - started,
+    )
+
+
+def _collect(parts: Iterable[Detections], destination: Path) -> Detections:
+    """Keep the objects that are wanted, if the file may hold so many."""
+    held = [Detections.none()]
+    count = 0
+    for part in parts:
+        held.append(part.take(part.is_wanted))
+        count += len(held[-1])
+        if destination.suffix.lower() == '.geojson':
+            # said as soon as it is known
+            check_geojson(count, vertices=_CORNERS * count)
+    return Detections.join(held)
+
+
+def _draw(detection: Detection, frame: geopandas.GeoDataFrame, picture: Path) -> None:
+    """Draw the objects over the scene."""
+    plan, record = detection.plan, detection.loaded.preprocessing
+    labels = detection.detector.names or {}
+    write_objects_preview(
+        plan.source,
+        frame,
+        picture,
+        bands=plan.bands,
+        name=detection.destination.name,
+        grid=plan.header,
+        nodata=plan.nodata,
+        colors=dict(zip(labels, record.class_colors, strict=False)),
+        overwrite=True,
     )
 
 

@@ -11,6 +11,9 @@ class DetectionSummary:
     destination: str
     """The file of objects."""
 
+    picture: str | None
+    """The picture of them; None without one."""
+
     objects: int
     """Objects in it."""
 
@@ -70,6 +73,7 @@ class DetectionSummary:
         speed = self.pixels / 1e6 / max(self.seconds, 1e-9)
         lines = [
             f'objects  {self.destination}: {self.objects:,}, of {self.boxes:,} boxes',
+            *([f'preview  {self.picture}'] if self.picture else []),
             *(f'  {name}  {count:,}' for name, count in self.class_objects.items()),
             f'pixels   {self.pixels:,} ({self.valid_pixels:,} with an observation)',
             f'patches  {self.patches:,} ({self.forwarded:,} forwarded)',

@@ -6,10 +6,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ..scenes import check_names, find_scenes, names_one
+from ..preview import check_picture, write_patches_preview
+from ..scenes import check_names, find_scenes, names_one, picture_of
 from .engine import run_patches
 from .options import PatchOptions, PatchTask
-from .preparing import load_patch_model, prepare_patches
+from .preparing import PatchJob, load_patch_model, prepare_patches
 from .summary import PatchSummary
 
 # of the file of a scene, where several are described into a folder
@@ -26,9 +27,13 @@ class PatchesSummary:
     failures: tuple[tuple[str, str], ...] = ()
     """Of the others: scene, and what was wrong with it."""
 
+    previews: tuple[str, ...] = ()
+    """Pictures that were written."""
+
     def __str__(self) -> str:
         """Lay the summaries out for a terminal, failures last."""
         lines = [str(summary) for summary in self.summaries]
+        lines += [f'preview  {path}' for path in self.previews]
         count = len(self.summaries) + len(self.failures)
         if count > 1:
             lines.append(f'{len(self.summaries)} of {count} scenes done')
@@ -53,7 +58,7 @@ def describe_scenes(
         model: As in :func:`.engine.embed_scene` or :func:`.engine.classify_scene`; loaded once.
         source: Files, names that GDAL understands, folders or patterns.
         destination: File for a single scene, folder of tables for several.
-        preview: Refused for now.
+        preview: Picture of a single scene and its patches to write; a folder for several.
         progress: Whether to show a progress bar per scene.
         **options: As in these functions.
 
@@ -64,21 +69,30 @@ def describe_scenes(
         ValueError: As these functions, or if options do not fit.
         OSError: As these functions.
     """
-    if preview is not None:
-        raise ValueError(f'patches are drawn by a GIS; leave out the preview {preview}')
     chosen = PatchOptions.of(options)
     jobs = _list_jobs(source, destination, chosen)
+    is_single = len(jobs) == 1 and names_one(source)
     loaded = load_patch_model(task, model, chosen)
-    done, failed = [], []
+    done, failed, drawn = [], [], []
     for scene, file in jobs.items():
+        picture = picture_of(preview, file, is_single=is_single)
         try:
+            if picture is not None:
+                check_picture(picture, overwrite=chosen.cutting.overwrite)
             job = prepare_patches(loaded, scene, file, chosen)
+            if picture is not None and job.files.table is None:
+                raise ValueError(
+                    f'a preview is drawn from a table, and {file} is none; write a .parquet file, '
+                    'with the map beside it (--raster)'
+                )
             done.append(run_patches(job, progress=progress))
+            if picture is not None:
+                drawn.append(_draw(job, picture))
         except (OSError, ValueError) as error:
-            if len(jobs) == 1:
+            if is_single:
                 raise
             failed.append((scene, ' '.join(str(error).split())))
-    return PatchesSummary(summaries=tuple(done), failures=tuple(failed))
+    return PatchesSummary(summaries=tuple(done), failures=tuple(failed), previews=tuple(drawn))
 
 
 def plan_scenes(
@@ -123,6 +137,18 @@ def plan_scenes(
                 raise
             failures.append(f'failed     {scene}: {" ".join(str(error).split())}')
     return '\n\n'.join([*plans, *failures]), not failures
+
+
+def _draw(job: PatchJob, picture: Path) -> str:
+    """Draw the scene beside its patches."""
+    assert job.files.table is not None
+    plan, layout = job.plan, job.layout
+    write_patches_preview(
+        plan.source, job.files.table, picture, header=plan.header, tiles=plan.tiles,
+        bands=plan.bands, nodata=plan.nodata, names=layout.class_names,
+        colors=layout.class_colors, overwrite=True,
+    )  # fmt: skip
+    return str(picture)
 
 
 def _list_jobs(

@@ -10,7 +10,7 @@ import rasterio
 import torch
 from lightning.pytorch import LightningModule
 
-from gersp_geo.inference.detection.command import describe, names_detector
+from gersp_geo.inference.detection.command import names_detector
 from gersp_geo.main import main
 from gersp_geo.records import Preprocessing
 from gersp_geo.tasks import InstanceSegmentation, ObjectDetection
@@ -67,8 +67,11 @@ def test_objects_of_a_checkpoint_go_into_a_geopackage(
     tmp_path: Path, checkpoint: Path, scene: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = tmp_path / 'objects.gpkg'
+    picture = tmp_path / 'objects.png'
     words = ['predict', checkpoint, scene, '-o', made, *OPTIONS, '--score-threshold', '0.05']
+    words += ['--preview', picture]
     assert main([str(word) for word in words]) == 0
+    assert picture.read_bytes()[1:4] == b'PNG'
     frame = geopandas.read_file(made)
     assert f'{len(frame):,}, of' in capsys.readouterr().out
     assert set(frame['class_name']) <= {'car', 'bus'}
@@ -79,13 +82,31 @@ def test_objects_of_a_checkpoint_go_into_a_geopackage(
 
 
 def test_the_plan_of_a_detector_names_the_file_of_objects(
-    tmp_path: Path, checkpoint: Path, scene: Path
+    tmp_path: Path, checkpoint: Path, scene: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = tmp_path / 'objects.gpkg'
-    text = describe(checkpoint, [scene], made, size=64, overlap=32, device='cpu')
+    words = ['plan', checkpoint, scene, '-o', made, *OPTIONS, '--match', 'ios']
+    assert main([str(word) for word in words]) == 0
+    text = capsys.readouterr().out
     assert '9 = 3 rows x 3 columns of 64 px, overlap 32' in text
     assert f'objects    {made}' in text
     assert not made.exists()
+    assert main([str(word) for word in [*words, '--calibrate']]) == 1
+    assert 'calibrate is for maps' in capsys.readouterr().err
+
+
+def test_a_plan_of_many_scenes_names_those_that_fail(
+    tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / 'scenes'
+    folder.mkdir()
+    write(folder / 'one.tif')
+    (folder / 'broken.tif').write_text('nothing')
+    words = ['plan', checkpoint, folder, '-o', tmp_path / 'made', *OPTIONS]
+    assert main([str(word) for word in words]) == 1
+    text = capsys.readouterr().out
+    assert f'objects    {tmp_path / "made" / "one.gpkg"}' in text
+    assert f'failed     {folder / "broken.tif"}: ' in text
 
 
 def test_many_scenes_become_many_files_and_failures_are_named(
@@ -96,12 +117,15 @@ def test_many_scenes_become_many_files_and_failures_are_named(
     write(folder / 'one.tif')
     write(folder / 'two.tif')
     (folder / 'broken.tif').write_text('nothing')
-    words = ['predict', checkpoint, folder, '-o', tmp_path / 'made', *OPTIONS]
+    made, drawn = tmp_path / 'made', tmp_path / 'drawn'
+    words = ['predict', checkpoint, folder, '-o', made, '--preview', drawn, *OPTIONS]
     assert main([str(word) for word in words]) == 1
     out = capsys.readouterr().out
     assert '2 of 3 scenes done' in out
-    assert 'broken.tif' in out
-    assert sorted(path.name for path in (tmp_path / 'made').iterdir()) == ['one.gpkg', 'two.gpkg']
+    assert f'failed   {folder / "broken.tif"}: ' in out
+    assert f'preview  {drawn / "one.png"}' in out
+    assert sorted(path.name for path in made.iterdir()) == ['one.gpkg', 'two.gpkg']
+    assert sorted(path.name for path in drawn.iterdir()) == ['one.png', 'two.png']
 
 
 @pytest.mark.parametrize(
@@ -109,7 +133,7 @@ def test_many_scenes_become_many_files_and_failures_are_named(
     [
         (['--averaging', 'flips'], 'averaging is for maps'),
         (['--margin', '4'], 'margin is for maps'),
-        (['--preview', 'picture.png'], 'leave out the preview'),
+        (['--preview', 'picture.jpg'], 'a preview is written as .png'),
     ],
 )
 def test_options_of_maps_are_refused(

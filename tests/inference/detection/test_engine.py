@@ -16,6 +16,7 @@ from rasterio.crs import CRS
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN, fasterrcnn_mobilenet_v3_large_320_fpn
 
+from gersp_geo.geoio import features
 from gersp_geo.geoio.vectors import write_vectors
 from gersp_geo.inference.detection import DetectionSummary, detect_objects
 from gersp_geo.inference.detection.models import Detector, count_classes, is_detector, name_labels
@@ -88,6 +89,7 @@ def test_every_format_has_the_same_columns(
     frame = read(destination)
     columns = ['class', 'class_name', 'score', 'cut', 'area_m2', 'geometry']
     assert len(frame) == len(boxes)
+    assert set(frame.geom_type) <= {'Polygon'}
     # GeoJSON without features has no schema
     if boxes or suffix != '.geojson':
         assert [name for name in frame.columns if name != 'bbox'] == columns
@@ -408,3 +410,32 @@ def test_a_model_that_fails_leaves_no_file(tmp_path: Path, detect: Detect) -> No
     with pytest.raises(RuntimeError, match='out of luck'):
         detect(fail, source, batch_size=1)
     assert [path.name for path in tmp_path.iterdir()] == ['scene.tif']
+
+
+def test_more_objects_than_geojson_may_hold_are_refused_when_they_are_found(
+    tmp_path: Path, detect: Detect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, 'MAX_GEOJSON_FEATURES', 2)
+    source = write_scene(tmp_path / 'scene.tif', draw((100, 100), BOXES))
+    detect(Exact(), source)
+    with pytest.raises(ValueError, match=r'ends at 2 polygons .* got 3 .* \.gpkg or \.parquet'):
+        detect(Exact(), source, destination=tmp_path / 'objects.geojson')
+    assert not (tmp_path / 'objects.geojson').exists()
+
+
+def test_a_picture_that_cannot_be_is_refused_before_the_model_is_asked(
+    tmp_path: Path, detect: Detect
+) -> None:
+    source = write_scene(tmp_path / 'scene.tif', draw((60, 60), []))
+    picture = tmp_path / 'objects.png'
+    picture.write_text('mine')
+    model = Exact()
+    with pytest.raises(FileExistsError, match=r'objects\.png exists'):
+        detect(model, source, preview=picture)
+    with pytest.raises(ValueError, match='a preview is written as'):
+        detect(model, source, preview=tmp_path / 'objects.gif')
+    assert model.seen == 0
+    assert picture.read_text() == 'mine'
+    summary, _ = detect(model, source, preview=picture, overwrite=True)
+    assert summary.picture == str(picture)
+    assert picture.read_bytes()[1:4] == b'PNG'

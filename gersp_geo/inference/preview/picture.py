@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ...geoio.styles import Color
+from .shapes import Shapes, draw_shapes
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.legend import Legend
-
-type Color = tuple[int, int, int]
-"""Red, green and blue in [0, 255]."""
 
 COLOR_MAP = 'viridis'
 NO_OBSERVATION: Color = (217, 217, 217)
@@ -53,6 +53,9 @@ class Panel:
     extend: str = 'neither'
     """Ends of the colour bar beyond which there are values: 'min', 'max', 'both' or 'neither'."""
 
+    shapes: Shapes | None = None
+    """What is drawn over it."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Canvas:
@@ -80,6 +83,32 @@ class _Canvas:
         )  # fmt: skip
 
 
+def check_picture(path: Path, *, overwrite: bool) -> None:
+    """Refuse a picture that could not be written, before hours of work.
+
+    Args:
+        path: Where it is to be.
+        overwrite: Whether an existing file may be replaced.
+
+    Raises:
+        FileExistsError: If *path* exists and may not be replaced.
+        ValueError: If it does not end in .png.
+    """
+    if path.suffix.lower() != '.png':
+        raise ValueError(f'a preview is written as .png, got {path}')
+    if path.exists() and not overwrite:
+        raise FileExistsError(f'{path} exists; pass another path, or overwrite (--overwrite)')
+
+
+def align(numbers: Sequence[str]) -> list[str]:
+    """Put spaces before numbers, so that they end below each other in a font of equal digits."""
+    longest = max(numbers, key=len, default='')
+    spaces = str.maketrans(
+        dict.fromkeys('0123456789', '\N{FIGURE SPACE}') | {',': '\N{PUNCTUATION SPACE}'}
+    )
+    return [longest[: len(longest) - len(text)].translate(spaces) + text for text in numbers]
+
+
 def to_bytes(image: NDArray[np.float64], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Turn colours into bytes, and grey what is no observation.
 
@@ -102,6 +131,7 @@ def save_picture(
     names: Sequence[str],
     legend: Sequence[tuple[str, Color]] = (),
     metres_per_pixel: float | None = None,
+    columns: int = 2,
 ) -> None:
     """Draw panels side by side, or one below the other where they are wide.
 
@@ -111,6 +141,7 @@ def save_picture(
         names: File names that head the picture.
         legend: Text and colour of each entry.
         metres_per_pixel: Ground that a column of the panels covers, for a scale bar; None without.
+        columns: Panels side by side, at most.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -119,7 +150,8 @@ def save_picture(
     FigureCanvasAgg(figure)
     height, width, _ = panels[0].pixels.shape
     unit = max(1.0, max(height, width) / _USUAL_SIDE)
-    columns = 1 if len(panels) == 2 and width > _WIDE * height else min(len(panels), 2)
+    is_row = len(panels) <= columns
+    columns = 1 if is_row and width > _WIDE * height else min(len(panels), columns)
     lines = -(-len(panels) // columns)
     cell_width = max(width, NARROWEST_CELL) + _MARGIN * unit
     cell_height = (_TITLE_HEIGHT + _FOOT_HEIGHT) * unit + height
@@ -163,8 +195,10 @@ def _draw_panel(
     canvas.write(left, top, _shorten(panel.title, characters), size=11)
     below_title = top + _TITLE_HEIGHT * canvas.unit
     axes = canvas.figure.add_axes(canvas.box(left, below_title, width, height))
-    axes.imshow(panel.pixels, interpolation='nearest', aspect='auto')
+    axes.imshow(panel.pixels, interpolation='nearest', aspect='auto', extent=(0, width, height, 0))
     axes.set_axis_off()
+    if panel.shapes is not None:
+        draw_shapes(axes, panel.shapes, unit=canvas.unit)
     foot = below_title + height
     if panel.limits is not None:
         bar_width = min(cell_width - _MARGIN * canvas.unit, _BAR_LENGTH * canvas.unit)

@@ -13,6 +13,7 @@ from rasterio.windows import Window
 from gersp_geo.geoio.cog import finish_cog
 from gersp_geo.geoio.writing import write_raster
 from gersp_geo.inference.preview import write_preview
+from tests.inference.preview.pictures import read_panel
 
 NAMES = ('water', 'forest', 'built-up')
 COLORS = ((10, 60, 250), (20, 130, 30), (230, 40, 50))
@@ -278,3 +279,46 @@ def test_what_cannot_be_drawn_is_refused_and_leaves_nothing(tmp_path: Path) -> N
     write_preview(scene, result, tmp_path / 'a.png', bands=(1,))
     with pytest.raises(FileExistsError, match=r'a\.png exists'):
         write_preview(scene, result, tmp_path / 'a.png', bands=(1,))
+
+
+def write_dates(folder: Path) -> tuple[Path, Path]:
+    """Two dates, the later one brighter, and of bands in another order."""
+    ramp = np.broadcast_to(np.arange(30, dtype='uint8'), (3, 20, 30)).copy()
+    # only red differs from left to right
+    ramp[1:] = 0
+    place: dict[str, Any] = {'crs': 'EPSG:32633', 'transform': NORTH_UP}
+    names = ('red', 'green', 'blue')
+    before = write_raster(folder / 'before.tif', ramp, bands=names, **place)
+    after = write_raster(folder / 'after.tif', (ramp + np.uint8(30) * (ramp > 0))[::-1], **place)
+    return before, after
+
+
+def test_change_is_painted_over_the_later_date_and_both_dates_compare(tmp_path: Path) -> None:
+    before, after = write_dates(tmp_path)
+    classes = np.zeros((20, 30))
+    classes[:, 10:20] = 1
+    classes[:5, :5] = 255
+    result = write_map(tmp_path / 'b.tif', classes)
+    path = write_preview(
+        before, result, tmp_path / 'a.png', bands=(1, 2, 3), after=after, after_bands=(3, 2, 1)
+    )
+    first, second, change = (read_panel(path, place) for place in range(3))
+    # of one value, one brightness: the first date ends where the second begins
+    red = [int(panel[200, 595, 0]) for panel in (first, second)]
+    assert red[0] == pytest.approx(255 * 29 / 59, abs=8)
+    assert red[1] > 245
+    assert (change[:, 200:400] == COLORS[1]).all()
+    assert (change[:100, :100] == GREY).all()
+    ground = change[200, 400:].astype(int)
+    assert (ground[:, 0] == ground[:, 2]).all()
+    assert ground[0, 0] < ground[-1, 0]
+    assert count(change, COLORS[0]) == 0
+
+
+def test_dates_of_another_number_of_bands_are_refused(tmp_path: Path) -> None:
+    before, after = write_dates(tmp_path)
+    result = write_map(tmp_path / 'b.tif', thirds())
+    with pytest.raises(ValueError, match='after_bands must be as many as bands, 3, got 1'):
+        write_preview(
+            before, result, tmp_path / 'a.png', bands=(1, 2, 3), after=after, after_bands=(1,)
+        )
