@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -93,6 +94,35 @@ def new_geoparquet(
         found = bounds.tolist() if np.isfinite(bounds).all() else None
         geometry = json.dumps(_describe_geometry(crs, found))
         writer.add_key_value_metadata({**(metadata or {}), 'geo': geometry})
+
+
+def read_rows(
+    path: str | PathLike[str], columns: Sequence[str], *, count: int = 8192
+) -> Iterator[dict[str, NDArray[Any]]]:
+    """Read attributes of a GeoParquet file, some rows at a time.
+
+    Args:
+        path: The file.
+        columns: Attributes without missing values.
+        count: Rows at a time.
+
+    Yields:
+        Per attribute: values, shape (n,), or (n, length) of lists of one length.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=count, columns=list(columns)):
+            found = {}
+            for name in columns:
+                column = batch.column(name)
+                if isinstance(column, pa.FixedSizeListArray):
+                    flat = column.flatten().to_numpy(zero_copy_only=False)
+                    found[name] = flat.reshape(len(column), -1)
+                else:
+                    found[name] = column.to_numpy(zero_copy_only=False)
+            yield found
 
 
 def _type_of(attribute: Attribute) -> 'pa.DataType':
