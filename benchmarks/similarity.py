@@ -51,7 +51,8 @@ def main() -> None:
     record = opened.preprocessing or RECORD
     with TemporaryDirectory() as folder:
         mosaic, classes = write_mosaic(Path(folder, 'mosaic.tif'), files, size=options.size)
-        print(f'{len(files)} images of {len(set(classes))} classes, {options.size} px; first {HITS} hits')  # fmt: skip
+        kinds = len({file.parent for file in files})
+        print(f'{len(files)} images of {kinds} classes, {options.size} px; first {HITS} hits')
         sample = read_sample(files, record, size=options.size)
         models: dict[str, Callable[[Tensor], Tensor]] = {
             'backbone': opened.module,

@@ -1,5 +1,6 @@
 """What a prediction costs: pixels, bytes, memory, time."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -127,7 +128,7 @@ class Rows:
         if width < narrowest and width < self.tiles.width:
             needed = per_column * (self.tiles.size + narrowest)
             raise ValueError(
-                f'memory_limit must be at least {readable(needed)} for patches of '
+                f'memory_limit must be at least {readable(needed, up=True)} for patches of '
                 f'{self.tiles.size} px, got {readable(limit)}'
             )
         return int(width)
@@ -260,9 +261,12 @@ def _host_parts(rows: Rows, widest: int, batch_size: int) -> Iterator[int]:
     yield rows.batch_bytes(batch_size)
 
 
-def readable(count: float) -> str:
-    """Write a number of bytes with a fitting unit."""
+def readable(count: float, *, up: bool = False) -> str:
+    """Write a number of bytes with a fitting unit, rounded to a tenth of it, or up to the next."""
     if count < 1024:
         return f'{count:.0f} bytes'
     exponent = min((int(count).bit_length() - 1) // 10, 4)
-    return f'{count / 1024**exponent:.1f} {("KiB", "MiB", "GiB", "TiB")[exponent - 1]}'
+    value = count / 1024**exponent
+    # so that a limit that is named is enough
+    shown = math.ceil(10 * value) / 10 if up else value
+    return f'{shown:.1f} {("KiB", "MiB", "GiB", "TiB")[exponent - 1]}'

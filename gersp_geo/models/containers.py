@@ -43,6 +43,9 @@ _LIGHTNING_KEY = 'pytorch-lightning_version'
 # How torch names what it refuses to import.
 _GLOBAL = re.compile(r'GLOBAL ([\w.]+)')
 
+# the protocol, which comes first
+_PICKLE_START = b'\x80'
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
@@ -151,7 +154,11 @@ def load_pickle(path: Path) -> Mapping[str, Any]:
         pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, IndexError,
         AttributeError, TypeError, AssertionError,
     ) as error:  # fmt: skip
-        raise ValueError(f'{path} is no checkpoint that loads safely: {_reason(error)}') from error
+        is_pickle = archive or _first_byte(path) == _PICKLE_START
+        reason = (
+            _reason(error) if is_pickle else 'torch.save writes archives and pickles, it is none'
+        )
+        raise ValueError(f'{path} is no checkpoint that loads safely: {reason}') from error
     return _mapping(loaded, source=str(path))
 
 
@@ -274,6 +281,12 @@ def _parse_json(text: str | bytes, *, source: str) -> Mapping[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f'{source} is not JSON: {error}') from error
     return _mapping(parsed, source=source)
+
+
+def _first_byte(path: Path) -> bytes:
+    """Read how a file begins."""
+    with path.open('rb') as stream:
+        return stream.read(1)
 
 
 def _reason(error: BaseException) -> str:

@@ -1,5 +1,6 @@
 """Laws of planning: everything is decided and checked before a pixel is read."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -72,8 +73,12 @@ def test_little_memory_means_panels_and_too_little_an_error(tmp_path: Path) -> N
     assert narrow.host_bytes < plan('1GiB').host_bytes
     with pytest.raises(
         ValueError, match=r'memory_limit must be at least .* KiB for patches of 64 px'
-    ):
+    ) as error:
         plan(1000)
+    # what is named is enough
+    named = re.search(r'at least (\S+ KiB)', str(error.value))
+    assert named is not None
+    assert len(plan(named[1]).panels) > 1
     with pytest.raises(ValueError, match="text such as '1GiB', got 'much'"):
         plan('much')
 

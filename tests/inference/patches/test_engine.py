@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lightning.pytorch import LightningModule
 from numpy.typing import NDArray
-from rio_cogeo import cog_validate
+from rio_cogeo.cogeo import cog_validate
 from torch import Tensor
 from torchgeo.tasks import Classification
 
@@ -60,7 +60,7 @@ def vectors_of(table: Path) -> NDArray[np.float32]:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> dict[str, int]:
+def cases(draw: st.DrawFn) -> dict[str, Any]:
     size = draw(st.integers(4, 30))
     return {
         'height': draw(st.integers(size, 70)),
@@ -76,7 +76,7 @@ def cases(draw: st.DrawFn) -> dict[str, int]:
 )
 @given(cases())
 def test_vectors_are_those_of_the_model_on_the_same_windows(
-    tmp_path: Path, case: dict[str, int]
+    tmp_path: Path, case: dict[str, Any]
 ) -> None:
     pixels = noise(case.pop('height'), case.pop('width'))
     source = write_scene(tmp_path / 'scene.tif', pixels)
@@ -321,7 +321,7 @@ def test_bad_input_is_refused_before_anything_is_written(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_scene(tmp_path / 'scene.tif', noise(32, 32))
-    arguments = {
+    arguments: dict[str, Any] = {
         'model': Corners(), 'source': 'scene.tif', 'destination': 'vectors.parquet', 'size': 16,
         'preprocessing': RECORD,
     }  # fmt: skip

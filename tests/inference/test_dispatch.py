@@ -1,0 +1,130 @@
+"""`gersp-geo predict` and `plan` with backbones and classifiers."""
+
+from pathlib import Path
+
+import geopandas
+import pytest
+import torch
+from torchgeo.tasks import Classification, SemanticSegmentation
+
+from gersp_geo.inference.dispatch import find_kind
+from gersp_geo.main import main
+from gersp_geo.tasks import ObjectDetection
+from tests.inference.patches.scenes import noise, write_scene
+from tests.inference.patches.test_engine import save
+
+OPTIONS = ['--size', '32', '--device', 'cpu', '--no-progress']
+
+
+@pytest.fixture(scope='module')
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    task = Classification(model='resnet18', in_channels=2, num_classes=3)
+    return save(tmp_path_factory.mktemp('model') / 'classifier.ckpt', task)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    return write_scene(tmp_path / 'scene.tif', noise(70, 100))
+
+
+def run(*words: object) -> int:
+    return main([str(word) for word in words])
+
+
+def test_the_task_of_a_checkpoint_decides_what_is_made(tmp_path: Path, classifier: Path) -> None:
+    assert find_kind(classifier) == 'classify'
+    assert find_kind(classifier, 'embed') == 'embed'
+    assert find_kind(classifier, task_class='torchgeo.tasks.ObjectDetection') == 'objects'
+    detector = ObjectDetection('faster-rcnn', 'resnet18', in_channels=2, num_classes=3)
+    assert find_kind(save(tmp_path / 'detector.ckpt', detector)) == 'objects'
+    segmenter = SemanticSegmentation('unet', 'resnet18', in_channels=2, num_classes=3)
+    assert find_kind(save(tmp_path / 'segmenter.ckpt', segmenter)) == 'maps'
+    assert find_kind(tmp_path / 'nothing.ckpt') == 'maps'
+
+
+def test_a_classifier_classifies_patches(
+    tmp_path: Path, classifier: Path, scene: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = tmp_path / 'classes.parquet'
+    assert run('plan', classifier, scene, '-o', made, *OPTIONS) == 0
+    assert 'class_name' in capsys.readouterr().out
+    assert not made.exists()
+    raster = tmp_path / 'classes.tif'
+    assert run('predict', classifier, scene, '-o', made, '--raster', raster, *OPTIONS) == 0
+    told = capsys.readouterr().out
+    assert '12 = 3 rows x 4 columns' in told
+    assert str(raster) in told
+    assert set(geopandas.read_parquet(made)['class_name']) <= {'field', 'forest', 'water'}
+
+
+def test_any_checkpoint_embeds_by_its_backbone(
+    tmp_path: Path, classifier: Path, scene: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = tmp_path / 'vectors.parquet'
+    words = ['predict', classifier, scene, '--task', 'embed', '-o', made, *OPTIONS]
+    assert run(*words) == 0
+    frame = geopandas.read_parquet(made)
+    assert 'class' not in frame
+    assert len(frame['embedding'][0]) == 512
+    assert 'a vector of 512 numbers' in capsys.readouterr().out
+    # again: refused, in one line
+    assert run(*words) == 1
+    assert '--overwrite' in capsys.readouterr().err
+
+
+def test_several_scenes_become_a_folder_and_the_broken_one_is_named(
+    tmp_path: Path, classifier: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenes = tmp_path / 'scenes'
+    scenes.mkdir()
+    for name in ('a', 'b'):
+        write_scene(scenes / f'{name}.tif', noise(40, 40))
+    (scenes / 'c.tif').write_text('no raster')
+    made = tmp_path / 'made'
+    assert run('predict', classifier, scenes, '-o', made, *OPTIONS) == 1
+    assert sorted(path.name for path in made.iterdir()) == ['a.parquet', 'b.parquet']
+    told = capsys.readouterr().out
+    assert '2 of 3 scenes done' in told
+    assert 'c.tif: ' in told
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['--task', 'embed', '-o', 'x.gpkg'], 'must end in .parquet'),
+        (['--averaging', 'flips', '-o', 'x.parquet'], 'averaging is for maps of pixels'),
+        (
+            ['--score-threshold', '0.7', '-o', 'x.parquet'],
+            'score_threshold is no option of patches',
+        ),
+        (['--shard', '0/2', '-o', 'x.parquet'], 'shard is for maps of pixels'),
+        (['--task', 'embed', '--task-class', 'a.B', '-o', 'x.parquet'], 'task_class is for'),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(
+    tmp_path: Path,
+    classifier: Path,
+    scene: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run('predict', classifier, scene, *words, *OPTIONS) == 1
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count('\n') == 1
+    assert [path.name for path in tmp_path.iterdir()] == ['scene.tif']
+
+
+def test_a_map_of_patches_is_refused_beside_a_map_of_pixels(
+    tmp_path: Path, scene: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    segmenter = SemanticSegmentation('unet', 'resnet18', in_channels=2, num_classes=3)
+    checkpoint = save(tmp_path / 'segmenter.ckpt', segmenter)
+    made = tmp_path / 'map.tif'
+    assert run('predict', checkpoint, scene, '-o', made, '--raster', 'x.tif', *OPTIONS) == 1
+    assert 'raster is a map of patches' in capsys.readouterr().err
+    assert not made.exists()
