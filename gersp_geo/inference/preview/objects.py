@@ -7,7 +7,6 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 
 from ...geoio.atomic import new_file
 from ...geoio.reading import RasterHeader, crs_text, read_header
@@ -43,7 +42,7 @@ def write_objects_preview(
     Args:
         scene: The raster in which they were found, read through overviews.
         objects: As :func:`gersp_geo.inference.detection.detect_objects` writes them: polygons of
-            any CRS, with ``class``, ``class_name`` and ``score``.
+            any CRS, with ``class``, ``class_name`` and ``score``. What lies elsewhere is left out.
         destination: PNG file to write.
         bands: As in :func:`.maps.write_preview`.
         name: Of the objects, for the head of the picture.
@@ -71,6 +70,7 @@ def write_objects_preview(
     sheet = Sheet.of(header, side=max_side)
     scenery = Scenery.read(scene, sheet, bands=bands, nodata=nodata)
     image = to_bytes(scenery.show(scenery.find_limits()), scenery.valid)
+    objects = _place(objects.to_crs(crs_text(header.crs)), sheet)
     palette = {
         int(label): (colors or {}).get(int(label), class_color(place))
         for place, label in enumerate(sorted(objects['class'].unique()))
@@ -81,7 +81,7 @@ def write_objects_preview(
         title=_title(len(objects), most=most),
         pixels=sheet.turn(image),
         shapes=Shapes(
-            polygons=_place(drawn.to_crs(crs_text(header.crs)), sheet),
+            polygons=drawn.geometry.to_numpy(),
             colors=np.array([palette[label] for label in drawn['class']]).reshape(-1, 3) / 255,
             is_filled=False,
         ),
@@ -104,15 +104,18 @@ def _title(count: int, *, most: int) -> str:
     return f'Objects: {count:,}' if count else 'Objects: none'
 
 
-def _place(objects: geopandas.GeoDataFrame, sheet: Sheet) -> NDArray[np.object_]:
-    """Bring objects to the image of a sheet, those too small to be seen enlarged."""
+def _place(objects: geopandas.GeoDataFrame, sheet: Sheet) -> geopandas.GeoDataFrame:
+    """Bring objects to the image of a sheet: those on it, and enlarged if too small to be seen."""
     polygons = shapely.transform(objects.geometry.to_numpy(), sheet.place)
     bounds = shapely.bounds(polygons)
     middles = (bounds[:, :2] + bounds[:, 2:]) / 2
     is_small = (bounds[:, 2:] - bounds[:, :2]).max(axis=1, initial=0) < _SMALLEST_PX
     dots = shapely.box(*(middles - _SMALLEST_PX / 2).T, *(middles + _SMALLEST_PX / 2).T)
-    placed: NDArray[np.object_] = np.where(is_small, dots, polygons)
-    return placed
+    rows, cols = sheet.shape
+    is_on = (bounds[:, 2:] > 0).all(axis=1) & (bounds[:, :2] < (cols, rows)).all(axis=1)
+    placed = objects.set_geometry(np.where(is_small, dots, polygons), crs=None)
+    located: geopandas.GeoDataFrame = placed[is_on]
+    return located
 
 
 def _list_classes(

@@ -119,6 +119,16 @@ def test_of_too_many_objects_the_best_are_drawn_and_all_are_counted(tmp_path: Pa
     assert (whole[44:70, :300] != some[44:70, :300]).any()
 
 
+def test_objects_beside_the_grid_are_neither_drawn_nor_counted(tmp_path: Path) -> None:
+    found = objects((5, 4, 20, 12), (-9, 0, -1, 5), (31, 3, 40, 9), labels=[1, 2, 2])
+    scene = write_scene(tmp_path / 'a.tif')
+    alone, among = (
+        read_png(draw(tmp_path / f'{name}.png', frame, scene))
+        for name, frame in (('alone', found[:1]), ('among', found))
+    )
+    np.testing.assert_array_equal(alone, among)
+
+
 def test_objects_smaller_than_a_pixel_are_seen(tmp_path: Path) -> None:
     found = objects((5, 4, 5.001, 4.001), labels=[1])
     panel = read_panel(draw(tmp_path / 'a.png', found, write_scene(tmp_path / 'a.tif')))
