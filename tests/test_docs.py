@@ -27,6 +27,8 @@ READING_ORDER = (
     'prediction',
     'detection',
     'polygons',
+    'patches',
+    'change',
 )
 
 

@@ -336,4 +336,7 @@ def _provenance(
         'INPUT_BANDS': ','.join(map(str, plan.bands)),
         FINGERPRINT_TAG: fingerprint(identity),
     }
+    if plan.after is not None:
+        tags['BEFORE'], tags['AFTER'] = Path(plan.source).name, Path(plan.after.path).name
+        tags['AFTER_BANDS'] = ','.join(map(str, plan.after.bands))
     return tags if loaded.sha256 is None else tags | {'MODEL_SHA256': loaded.sha256}

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import kornia.augmentation as K
 import numpy as np
 import pytest
 import rasterio
@@ -228,6 +229,9 @@ def test_scales_of_different_file_types_may_differ() -> None:
 @pytest.mark.parametrize('equal', [True, False])
 def test_a_task_with_weights_is_compared_when_it_trains(equal: bool) -> None:
     datamodule = TinyDataModule()
+    # as torchgeo's data modules of pairs
+    normalize = K.VideoSequential(K.Normalize(mean=datamodule.mean, std=datamodule.std))
+    datamodule.aug = K.AugmentationSequential(normalize, data_keys=None, keepdim=True)
     std = datamodule.std if equal else datamodule.std * 2
     told = Preprocessing(
         bands=TinyDataset.bands, scale=(1,) * 3, mean=tuple(datamodule.mean.tolist()),

@@ -17,7 +17,8 @@ from rasterio.crs import CRS
 from rasterio.transform import Affine, from_origin
 from scipy import ndimage
 from shapely import Polygon
-from torch import Tensor
+from torch import Tensor, nn
+from torch.export import Dim
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from torchgeo import tasks
@@ -282,6 +283,50 @@ def test_a_checkpoint_predicts_one_pair_as_its_task_does(model: Any, tmp_path: P
         assert src.descriptions == ('change',)
 
 
+class SideBySide(nn.Module):
+    """Two dates as one image."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images[:, 2:].sum(dim=1, keepdim=True) - images[:, :2].sum(dim=1, keepdim=True)
+
+
+class Apart(nn.Module):
+    """Two dates in a dimension of their own."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images[:, 1] - images[:, 0]).sum(dim=1, keepdim=True)
+
+
+@pytest.mark.parametrize(
+    ('model', 'shape'), [(SideBySide(), (2, 4, 64, 64)), (Apart(), (2, 2, 2, 64, 64))]
+)
+def test_a_graph_takes_two_dates_as_its_input_says(
+    model: nn.Module, shape: tuple[int, ...], before: Path, after: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / 'change.onnx'
+    free = {0: Dim('batch')}
+    torch.onnx.export(
+        model, (torch.zeros(shape),), str(path), dynamo=True, external_data=False, verbose=False,
+        dynamic_shapes=(free,),
+    )  # fmt: skip
+    predict_geotiff(path, before, tmp_path / 'map.tif', after=after, **OPTIONS)
+    one, other = read(before).astype(float), read(after).astype(float)
+    valid = one.any(axis=0) & other.any(axis=0)
+    expected = np.where(valid, other.sum(axis=0) - one.sum(axis=0), np.nan)
+    np.testing.assert_array_equal(read(tmp_path / 'map.tif')[0], expected)
+    with pytest.raises(ValueError, match=r'change\.onnx compares two dates'):
+        predict_geotiff(path, before, tmp_path / 'other.tif', **OPTIONS)
+    three = replace(
+        RECORD, bands=('red', 'nir', 'blue'), scale=(1,) * 3, mean=(0,) * 3, std=(1,) * 3
+    )
+    with pytest.raises(
+        ValueError, match=r'but preprocessing names 3 bands: red, nir, blue; two dates'
+    ):
+        predict_geotiff(
+            path, before, tmp_path / 'other.tif', after=after, **OPTIONS | {'preprocessing': three}
+        )
+
+
 def test_one_logit_makes_two_named_classes(before: Path, after: Path, tmp_path: Path) -> None:
     summary = predict_geotiff(
         lambda images: change_around(images) - 0.5, before, tmp_path / 'map.tif', after=after,
@@ -292,6 +337,10 @@ def test_one_logit_makes_two_named_classes(before: Path, after: Path, tmp_path: 
     found = read(tmp_path / 'map.tif')[0]
     np.testing.assert_array_equal(found == 1, expected)
     assert summary.class_pixels[1] == expected.sum()
+    with rasterio.open(tmp_path / 'map.tif') as src:
+        tags = src.tags()
+    assert (tags['BEFORE'], tags['AFTER']) == ('before.tif', 'after.tif')
+    assert (tags['INPUT_BANDS'], tags['AFTER_BANDS']) == ('1,2', '2,1')
     named = replace(RECORD, class_names=('same', 'other'))
     summary = predict_geotiff(
         change_around, before, tmp_path / 'map.tif', after=after, overwrite=True,
