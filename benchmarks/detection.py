@@ -71,13 +71,18 @@ def load_scenes(folder: Path, table: Path) -> list[Scene]:
     with table.open() as lines:
         for row in csv.DictReader(lines):
             boxes.setdefault(row['image_id'], []).append(ast.literal_eval(row['bounds']))
-    mean, std = (torch.tensor(values)[:, None, None] for values in (RGB.mean, RGB.std))
     scenes = []
     for name, corners in sorted(boxes.items()):
-        file = next(folder.glob(f'{Path(name).stem}.*'))
-        pixels = torch.from_numpy(np.array(Image.open(file).convert('RGB'))).permute(2, 0, 1)
-        scenes.append(((pixels / 255 - mean) / std, torch.tensor(corners, dtype=torch.float32)))
+        image = read_image(next(folder.glob(f'{Path(name).stem}.*')))
+        scenes.append((image, torch.tensor(corners, dtype=torch.float32)))
     return scenes
+
+
+def read_image(file: Path) -> Tensor:
+    """Read an image, normalised, shape (3, H, W)."""
+    mean, std = (torch.tensor(values)[:, None, None] for values in (RGB.mean, RGB.std))
+    pixels = torch.from_numpy(np.array(Image.open(file).convert('RGB'))).permute(2, 0, 1)
+    return (pixels / 255 - mean) / std
 
 
 def train(

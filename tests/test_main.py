@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from gersp_geo import __version__
-from gersp_geo.main import build_parser, main
+from gersp_geo.main import build_parser, end_on_signals, main
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -127,3 +128,19 @@ def test_a_traceback_can_be_asked_for(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setitem(os.environ, 'GERSP_GEO_TRACEBACK', '1')
     with pytest.raises(FileNotFoundError):
         main(['export', str(tmp_path / 'none.ckpt'), str(tmp_path / 'b'), '--format', 'timm'])
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_command_as_a_shell_reports_it_and_says_what_next(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        end_on_signals('all is lost')
+        with pytest.raises(SystemExit) as stop:
+            signal.raise_signal(number)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert stop.value.code == 128 + number
+    assert capsys.readouterr().err == 'gersp-geo: stopped; all is lost\n'

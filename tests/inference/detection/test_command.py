@@ -150,6 +150,26 @@ def test_options_of_maps_are_refused(
     assert not made.exists()
 
 
+def test_what_cannot_be_is_one_line_before_the_scene_is_read(
+    tmp_path: Path, checkpoint: Path, scene: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = tmp_path / 'nowhere.tif'
+    with rasterio.open(scene) as src:
+        profile = src.profile | {'crs': None}
+    with rasterio.open(nowhere, 'w', **profile):
+        pass
+    for source, name, message in (
+        (scene, 'objects.tif', 'must end in .gpkg, .parquet, .geojson'),
+        (nowhere, 'objects.gpkg', 'names no CRS'),
+    ):
+        words = ['predict', checkpoint, source, '-o', tmp_path / name, *OPTIONS]
+        assert main([str(word) for word in words]) == 1
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count('\n') == 1
+        assert not (tmp_path / name).exists()
+
+
 def test_options_of_detectors_are_refused_for_others(
     tmp_path: Path, scene: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
