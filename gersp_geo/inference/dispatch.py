@@ -10,8 +10,10 @@ from torchgeo import tasks
 
 from ..models.containers import PREPROCESSING_KEY, load_pickle
 from .detection import command as objects
+from .detection.options import OWN
 from .loading import find_class
 from .patches import command as patches
+from .scenes import plan_scenes, predict_scenes
 
 type Task = Literal['auto', 'embed']
 """What the checkpoint's task says, or vectors of a backbone."""
@@ -78,7 +80,7 @@ def predict(
         source: Files, names that GDAL understands, folders or patterns.
         destination: File for a single scene, folder for several.
         task: What is wanted.
-        **options: Of :func:`.scenes.predict_scenes`, :func:`.detection.command.predict` or
+        **options: Of :func:`.scenes.predict_scenes`, :func:`.detection.command.detect_scenes` or
             :func:`.patches.command.describe_scenes`.
 
     Returns:
@@ -92,7 +94,10 @@ def predict(
     if kind in ('embed', 'classify'):
         return patches.describe_scenes(kind, model, source, destination, **options)
     _refuse_raster(model, options)
-    return objects.predict(model, source, destination, **options)
+    if kind == 'objects':
+        return objects.detect_scenes(model, source, destination, **options)
+    _refuse_thresholds(model, options)
+    return predict_scenes(model, source, destination, **options)
 
 
 def plan(
@@ -123,7 +128,10 @@ def plan(
     if kind in ('embed', 'classify'):
         return patches.plan_scenes(kind, model, source, destination, **options)
     _refuse_raster(model, options)
-    return objects.plan(model, source, destination, **options)
+    if kind == 'objects':
+        return objects.plan_detections(model, source, destination, **options)
+    _refuse_thresholds(model, options)
+    return plan_scenes(model, source, destination, **options)
 
 
 def _refuse_raster(model: str | PathLike[str], options: dict[str, Any]) -> None:
@@ -133,3 +141,10 @@ def _refuse_raster(model: str | PathLike[str], options: dict[str, Any]) -> None:
             f'raster is a map of patches, and {fspath(model)} describes none; leave it out, or embed '
             'patches (--task embed)'
         )
+
+
+def _refuse_thresholds(model: str | PathLike[str], options: dict[str, Any]) -> None:
+    """Refuse options of detection for any other model."""
+    for name in OWN:
+        if name in options:
+            raise ValueError(f'{name} is for detectors, and {fspath(model)} is none; leave it out')

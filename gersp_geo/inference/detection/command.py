@@ -1,35 +1,21 @@
-"""What ``gersp-geo predict`` and ``plan`` do: find objects if the model is a detector, else make a map."""
+"""What ``gersp-geo predict`` and ``plan`` do with detectors, of one scene or many."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import LightningModule
-from torchgeo import tasks
-
-from ...models.containers import PREPROCESSING_KEY, load_pickle
-from ..loading import find_class, load_model
+from ..loading import load_model
 from ..preview import check_picture
-from ..scenes import (
-    ScenesSummary,
-    check_names,
-    find_scenes,
-    names_one,
-    picture_of,
-    plan_scenes,
-    predict_scenes,
-)
+from ..scenes import check_names, find_scenes, names_one, picture_of
 from .engine import run_detection
-from .options import OWN, DetectionOptions
+from .options import DetectionOptions
 from .preparing import prepare_detection
 from .summary import DetectionSummary
 
 # of the file of a scene, where several are predicted into a folder
 _SUFFIX = '.gpkg'
-
-_DETECTORS = (tasks.ObjectDetection, tasks.InstanceSegmentation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,84 +38,7 @@ class ObjectsSummary:
         return '\n'.join(lines)
 
 
-def predict(
-    model: str | PathLike[str],
-    source: Sequence[str | PathLike[str]],
-    destination: str | PathLike[str],
-    **options: Any,
-) -> ScenesSummary | ObjectsSummary:
-    """Make maps of scenes, or find the objects in them, as the checkpoint's task says.
-
-    Args:
-        model: Checkpoint or ONNX graph.
-        source: Files, names that GDAL understands, folders or patterns.
-        destination: File for a single scene, folder for several.
-        **options: Of :func:`..scenes.predict_scenes`, or of :func:`.engine.detect_objects`.
-
-    Returns:
-        What was produced.
-
-    Raises:
-        ValueError: If an option is for the other kind of model, or as those functions do.
-        OSError: As those functions do.
-    """
-    if names_detector(model, options.get('task_class')):
-        return _detect_scenes(model, source, destination, **options)
-    _refuse_own(model, options)
-    return predict_scenes(model, source, destination, **options)
-
-
-def plan(
-    model: str | PathLike[str],
-    source: Sequence[str | PathLike[str]],
-    destination: str | PathLike[str],
-    **options: Any,
-) -> tuple[str, bool]:
-    """Say what :func:`predict` would do with the same arguments.
-
-    Args:
-        model: As in :func:`predict`.
-        source: As in :func:`predict`.
-        destination: As in :func:`predict`.
-        **options: As in :func:`predict`, without a preview; and *calibrate*, for maps.
-
-    Returns:
-        One plan per scene, or what is wrong with it, as text; and whether all could be made.
-
-    Raises:
-        ValueError: As :func:`predict`.
-        OSError: If there is a single scene, and it fails.
-    """
-    if names_detector(model, options.get('task_class')):
-        return _plan_scenes(model, source, destination, **options)
-    _refuse_own(model, options)
-    return plan_scenes(model, source, destination, **options)
-
-
-def names_detector(
-    model: str | PathLike[str], task_class: str | type[LightningModule] | None = None
-) -> bool:
-    """Say whether a checkpoint is one of a detection task, without reading its weights.
-
-    Args:
-        model: The checkpoint; what cannot be read is none, and is refused elsewhere.
-        task_class: Goes before what the checkpoint says.
-
-    Returns:
-        Whether its task is torchgeo's ObjectDetection or InstanceSegmentation, or made of these.
-    """
-    path = Path(model)
-    named: Any = task_class
-    try:
-        if named is None:
-            named = load_pickle(path)[PREPROCESSING_KEY]['task_class']
-        found = find_class(named, trusted=task_class is not None, path=path)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return issubclass(found, _DETECTORS)
-
-
-def _detect_scenes(
+def detect_scenes(
     model: str | PathLike[str],
     source: Sequence[str | PathLike[str]],
     destination: str | PathLike[str],
@@ -138,7 +47,24 @@ def _detect_scenes(
     progress: bool = True,
     **options: Any,
 ) -> ObjectsSummary:
-    """Find the objects in scenes; one of several that fails does not stop the others."""
+    """Find the objects in one scene, or in several, one after the other.
+
+    Args:
+        model: Checkpoint of a detection task; loaded once.
+        source: Files, names that GDAL understands, folders or patterns.
+        destination: File for a single scene, folder of GeoPackages for several.
+        preview: Picture of a single scene and its objects to write; a folder for several.
+        progress: Whether to show a progress bar per scene.
+        **options: As in :func:`.engine.detect_objects`.
+
+    Returns:
+        What was found. A scene of several that fails does not stop the others.
+
+    Raises:
+        FileNotFoundError: If a folder or pattern holds no scene, or the model does not exist.
+        ValueError: If an option does not fit, or two scenes have one name.
+        OSError: If a single scene fails.
+    """
     chosen = DetectionOptions.of(options)
     cutting = chosen.cutting
     jobs = _list_jobs(source, destination)
@@ -159,7 +85,7 @@ def _detect_scenes(
     return ObjectsSummary(summaries=tuple(done), failures=tuple(failed))
 
 
-def _plan_scenes(
+def plan_detections(
     model: str | PathLike[str],
     source: Sequence[str | PathLike[str]],
     destination: str | PathLike[str],
@@ -168,7 +94,23 @@ def _plan_scenes(
     progress: bool = True,
     **options: Any,
 ) -> tuple[str, bool]:
-    """Say what would be done with the checkpoint of a detector."""
+    """Say what :func:`detect_scenes` would do with the same arguments.
+
+    Args:
+        model: As there.
+        source: As there.
+        destination: As there.
+        calibrate: Refused: there is no estimate of time.
+        progress: Accepted so that one set of arguments serves both.
+        **options: As there.
+
+    Returns:
+        One plan per scene, or what is wrong with it, as text; and whether all could be made.
+
+    Raises:
+        ValueError: As there, or if *calibrate*.
+        OSError: As there.
+    """
     if calibrate:
         raise ValueError('calibrate is for maps, and a plan of objects tells no time; leave it out')
     chosen = DetectionOptions.of(options)
@@ -197,10 +139,3 @@ def _list_jobs(
     jobs = {scene: Path(destination, Path(scene).stem + _SUFFIX) for scene in scenes}
     check_names(jobs)
     return jobs
-
-
-def _refuse_own(model: str | PathLike[str], options: dict[str, Any]) -> None:
-    """Refuse options of detection for any other model."""
-    for name in OWN:
-        if name in options:
-            raise ValueError(f'{name} is for detectors, and {fspath(model)} is none; leave it out')

@@ -10,7 +10,7 @@ import rasterio
 import torch
 from lightning.pytorch import LightningModule
 
-from gersp_geo.inference.detection.command import names_detector
+from gersp_geo.inference.dispatch import find_kind
 from gersp_geo.main import main
 from gersp_geo.records import Preprocessing
 from gersp_geo.tasks import InstanceSegmentation, ObjectDetection
@@ -191,10 +191,9 @@ def test_outlines_of_a_checkpoint_of_instances(tmp_path: Path, scene: Path) -> N
 
 
 def test_a_detector_is_known_by_its_task(tmp_path: Path, checkpoint: Path) -> None:
-    assert names_detector(checkpoint)
-    assert not names_detector(checkpoint, 'torchgeo.tasks.SemanticSegmentation')
-    assert not names_detector(tmp_path / 'none.ckpt')
+    assert find_kind(checkpoint) == 'objects'
+    assert find_kind(checkpoint, task_class='torchgeo.tasks.SemanticSegmentation') == 'maps'
     other = tmp_path / 'other.ckpt'
     torch.save({'gersp_geo': RECORD.to_dict()}, other)
-    assert not names_detector(other)
-    assert names_detector(other, 'torchgeo.tasks.InstanceSegmentation')
+    assert find_kind(other) == 'maps'
+    assert find_kind(other, task_class='torchgeo.tasks.InstanceSegmentation') == 'objects'
