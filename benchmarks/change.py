@@ -209,13 +209,14 @@ def predict(checkpoint: Path, scenes: Sequence[Path], destination: Path) -> NDAr
     words += ['--size', '256', '--overlap', '64', '--preview', str(destination.with_suffix('.png'))]
     if gersp_geo([*words, '--overwrite', '--no-progress']):
         raise SystemExit(1)
-    return read(destination)[0]
+    (classes,) = read(destination)
+    return np.asarray(classes)
 
 
 def score(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Score:
     """Compare a map of change with the truth, pixel by pixel."""
-    hits = np.count_nonzero(found & truth)
-    precision, recall = hits / max(np.count_nonzero(found), 1), hits / np.count_nonzero(truth)
+    hits = int((found & truth).sum())
+    precision, recall = hits / max(int(found.sum()), 1), hits / int(truth.sum())
     return Score(precision, recall, 2 * precision * recall / max(precision + recall, 1e-9))
 
 
