@@ -149,7 +149,7 @@ def test_a_map_that_would_not_be_named_as_a_geotiff(
     checkpoint: Path, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ('predict', checkpoint, scene, '-o', tmp_path / 'map.png')
-    assert 'written as .tif or .tiff' in refusal(capsys, tmp_path, *words)
+    assert 'must end in .tif, .tiff' in refusal(capsys, tmp_path, *words)
 
 
 def test_a_task_with_fewer_classes_than_the_labels(

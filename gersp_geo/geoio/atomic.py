@@ -106,8 +106,9 @@ def publish(temporary: Path, final: Path) -> None:
 
     Args:
         temporary: The file, on the disk of *final*.
-        final: Its name.
+        final: Its name; its folder is made if needed.
     """
+    final.parent.mkdir(parents=True, exist_ok=True)
     with temporary.open('rb+') as stream:
         # otherwise a power cut after the rename could leave a file of the right name and no content
         os.fsync(stream.fileno())

@@ -14,6 +14,7 @@ from rasterio.windows import Window
 
 from .cog import MapLayout, OverviewResampling, finish_cog
 from .styles import class_tag, write_qml
+from .writing import new_raster, write_window
 
 # the smallest that GDAL makes: blocks hold all bands, of which there may be thousands
 _BLOCK_SIZE = 128
@@ -48,33 +49,40 @@ def new_patch_map(
         OSError: If there is no room.
     """
     final = Path(destination)
+    if final.exists() and not overwrite:
+        # before work is done in vain
+        raise FileExistsError(f'{final} exists; pass another path, or overwrite (--overwrite)')
     final.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f'.{final.stem}.', suffix='.partial', dir=final.parent) as work:
+        rows = Path(work, 'rows.tif')
         # uncompressed, so that pieces of a row find their place
-        unfinished = Path(work, 'rows.tif')
-        with rasterio.open(
-            unfinished, 'w', driver='GTiff', height=layout.height, width=layout.width,
-            count=len(layout.descriptions), dtype=layout.dtype, crs=layout.crs,
-            transform=layout.transform, nodata=layout.nodata, interleave='band', blockysize=1,
-            sparse_ok=True, bigtiff='IF_SAFER', photometric='MINISBLACK',
-        ) as dst:  # fmt: skip
+        with (
+            new_raster(rows) as unfinished,
+            rasterio.open(
+                unfinished, 'w', driver='GTiff', height=layout.height, width=layout.width,
+                count=len(layout.descriptions), dtype=layout.dtype, crs=layout.crs,
+                transform=layout.transform, nodata=layout.nodata, interleave='band', blockysize=1,
+                sparse_ok=True, bigtiff='IF_SAFER', photometric='MINISBLACK',
+            ) as dst,
+        ):  # fmt: skip
             _describe(dst, layout, tags)
 
             def write(row: int, col_off: int, pixels: NDArray[np.generic]) -> None:
                 place = Window(col_off, row, pixels.shape[1], 1)
-                dst.write(pixels[:, np.newaxis], window=place)
+                write_window(dst, pixels[:, np.newaxis], place)
 
             yield write
+        if layout.class_colors:
+            # before the map gets its name: colours that make no style make no map either
+            write_qml(final, layout.class_names, layout.class_colors)
         finish_cog(
-            unfinished,
+            rows,
             final,
             overview_resampling=overview_resampling,
             overwrite=overwrite,
             threads=1,
             block_size=_BLOCK_SIZE,
         )
-    if layout.class_colors:
-        write_qml(final, layout.class_names, layout.class_colors)
 
 
 def _describe(dst: DatasetWriter, layout: MapLayout, tags: Mapping[str, str]) -> None:

@@ -1,6 +1,5 @@
 """Carry a plan out: parts, and the finished maps."""
 
-import shutil
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, closing
 from os import PathLike
@@ -12,7 +11,7 @@ from lightning.pytorch import LightningModule
 
 from .. import __version__
 from ..geoio.areas import area_factor
-from ..geoio.atomic import publish
+from ..geoio.atomic import publish, sync_folder
 from ..geoio.cog import OverviewResampling
 from ..geoio.mosaic import finish_map
 from ..geoio.reading import gdal_cache, read_tags
@@ -21,7 +20,7 @@ from ..records import Preprocessing
 from .costs import GDAL_CACHE
 from .forward import Averaging, Precision
 from .identity import FINGERPRINT_TAG, fingerprint, identify, layout_of_parts, running
-from .journal import Entry, Journal, is_begun, work_folder
+from .journal import Entry, Journal, is_begun, remove_leftover, work_folder
 from .loading import Forward, LoadedModel, evaluating
 from .options import Blend, PredictionOptions
 from .outputs import Output, PredictionSummary
@@ -169,7 +168,8 @@ def run_plan(loaded: LoadedModel, plan: PredictionPlan, *, progress: bool) -> Pr
     """
     started = perf_counter()
     planned, identity = list_parts(plan), identify(loaded, plan)
-    _refuse_existing(plan, identity)
+    if not plan.overwrite:
+        _refuse_existing(plan, identity)
     name = 'parts' if plan.shard is None else f'shard-{plan.shard[0]}-of-{plan.shard[1]}'
     if plan.merge and not is_begun(work_folder(plan.destination)):
         raise ValueError(f'no shard of {plan.destination} has begun; nothing can be merged')
@@ -195,6 +195,22 @@ def run_plan(loaded: LoadedModel, plan: PredictionPlan, *, progress: bool) -> Pr
             with waiting('overviews and the final file', shown=progress):
                 _finish(plan, planned, journal, entries, _provenance(loaded, plan, identity))
             journal.remove()
+    now = perf_counter()
+    return _summarize(
+        plan, planned, before, entries, seconds=now - started, seconds_finishing=now - predicted
+    )
+
+
+def _summarize(
+    plan: PredictionPlan,
+    planned: Sequence[PlannedPart],
+    before: Mapping[int, Entry],
+    entries: Mapping[int, Entry],
+    *,
+    seconds: float,
+    seconds_finishing: float,
+) -> PredictionSummary:
+    """Sum up what was done, and what had been done before."""
     counts = add_counts(plan, [entry.counts for entry in entries.values()])
     return PredictionSummary(
         destination=plan.destination,
@@ -204,8 +220,8 @@ def run_plan(loaded: LoadedModel, plan: PredictionPlan, *, progress: bool) -> Pr
         valid_pixels=counts.valid_pixels,
         patches=plan.costs.patches,
         forwarded=counts.forwarded,
-        seconds=perf_counter() - started,
-        seconds_finishing=perf_counter() - predicted,
+        seconds=seconds,
+        seconds_finishing=seconds_finishing,
         parts=len(entries) - len(before),
         parts_before=len(before),
         class_names=plan.layout.class_names,
@@ -282,6 +298,8 @@ def _finish(
         if made.output == 'classes':
             write_qml(made.destination, made.layout.class_names, made.layout.class_colors)
         publish(path, Path(made.destination))
+        # parts are removed next: a power cut must not take both
+        sync_folder(Path(made.destination).parent)
 
 
 def is_made(plan: PredictionPlan, identity: Mapping[str, Any]) -> bool:
@@ -307,19 +325,15 @@ def _is_ours(path: str, identity: Mapping[str, Any]) -> bool:
 
 def _refuse_existing(plan: PredictionPlan, identity: Mapping[str, Any]) -> None:
     """Refuse to replace maps, but those that an interrupted call has made."""
-    if plan.overwrite:
-        return
     complete = is_made(plan, identity)
+    if complete:
+        # all that was left to do when the last call was stopped
+        remove_leftover(work_folder(plan.destination), identity)
     for made in plan.maps:
-        if Path(made.destination).exists() and (
-            complete or not _is_ours(made.destination, identity)
-        ):
-            if complete:
-                # all that was left to do when the last call was stopped
-                shutil.rmtree(work_folder(plan.destination), ignore_errors=True)
-            raise FileExistsError(
-                f'{made.destination} exists; pass another path, or overwrite (--overwrite)'
-            )
+        final = Path(made.destination)
+        if final.exists() and (complete or not _is_ours(made.destination, identity)):
+            advice = 'remove it' if plan.shard else 'overwrite (--overwrite)'
+            raise FileExistsError(f'{final} exists; pass another path, or {advice}')
 
 
 def _provenance(

@@ -4,13 +4,15 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
+from uuid import uuid4
 
-from ..geoio.atomic import new_file, sync_folder
+from ..geoio.atomic import sync_folder
 
 try:
     import fcntl
@@ -128,9 +130,8 @@ class Journal:
         path = folder / _HEADER
         wanted = json.loads(json.dumps({'version': VERSION, **header}))
         if not path.exists():
-            with new_file(path, overwrite=True) as temporary:
-                temporary.write_text(json.dumps(wanted, indent=2), encoding='utf-8')
-            sync_folder(folder)
+            _write_once(path, json.dumps(wanted, indent=2))
+        # of shards that begin at the same time, the first one says what is predicted
         _refuse_other(read_header(folder), wanted, folder=folder)
         return cls(folder, name=name)
 
@@ -191,7 +192,7 @@ def _lock(stream: BinaryIO, folder: Path) -> None:
     if fcntl is not None:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise OSError(
                 f'another process is predicting into {folder}; wait for it, or stop it first'
             ) from error
@@ -200,8 +201,44 @@ def _lock(stream: BinaryIO, folder: Path) -> None:
 def _refuse_busy(folder: Path) -> None:
     """Refuse to touch a folder in which a process is at work."""
     for path in folder.glob('*.jsonl'):
-        with path.open('rb') as stream:
+        # some network file systems lock only what may be written
+        with path.open('rb+') as stream:
             _lock(stream, folder)
+
+
+def remove_leftover(folder: Path, identity: Mapping[str, Any]) -> None:
+    """Remove the parts of a prediction whose maps are complete; parts of any other stay.
+
+    Args:
+        folder: Of the journal and its parts.
+        identity: What the maps were made of.
+    """
+    # without a header, what is there belongs to nothing that could go on
+    if is_begun(folder):
+        try:
+            header = read_header(folder)
+            _refuse_busy(folder)
+        except (OSError, ValueError):
+            return
+        if not json.loads(json.dumps(dict(identity))).items() <= header.items():
+            return
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write a file that appears complete, unless another process was faster."""
+    unfinished = path.with_name(f'.{path.stem}.{uuid4().hex[:8]}.partial{path.suffix}')
+    try:
+        with unfinished.open('w', encoding='utf-8') as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        with suppress(FileExistsError):
+            # other than renaming, this replaces nothing
+            os.link(unfinished, path)
+        sync_folder(path.parent)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def is_begun(folder: Path) -> bool:

@@ -24,6 +24,7 @@ from ..stitching import Axis, Weighting, axis_weights, crop_weights
 from ..tiling import TilePlan, cut_panels, plan_tile
 from .calibration import measure_forward, measure_reading
 from .costs import Rows, count_costs
+from .destinations import check_apart, check_destination
 from .journal import is_begun, read_header, work_folder
 from .later import LaterScene, check_dates, find_later
 from .loading import Forward, LoadedModel, evaluating, load_model
@@ -100,13 +101,15 @@ def prepare(
         FileNotFoundError: As in :func:`predict_geotiff`.
         ValueError: As in :func:`predict_geotiff`.
     """
-    if options.probabilities is not None:
-        _refuse_same(destination, options.probabilities)
+    check_apart(destination, options.probabilities, holds='probabilities')
     # what an interrupted call has made is judged when it goes on
     may_exist |= options.overwrite or work_folder(destination).exists()
     for path in (destination, options.probabilities):
         if path is not None:
-            _check_destination((source, options.after), path, overwrite=may_exist)
+            check_destination(
+                path, sources=(source, options.after), suffixes=('.tif', '.tiff'), holds='a map',
+                overwrite=may_exist,
+            )  # fmt: skip
     device = find_device(options.device)
     loaded = (
         model
@@ -232,31 +235,6 @@ def weigh_patches(plan: TilePlan, *, blend: str, margin: int) -> Weighting:
         )
         axes.append(Axis(offsets, weights, length))
     return Weighting(rows=axes[0], cols=axes[1], exclusive=blend == 'crop')
-
-
-def _check_destination(
-    sources: Sequence[str | PathLike[str] | None],
-    destination: str | PathLike[str],
-    *,
-    overwrite: bool,
-) -> None:
-    """Refuse to replace what must stay."""
-    final = Path(destination)
-    if final.is_dir():
-        raise FileExistsError(f'{final} is a folder; pass the path of a file')
-    if final.suffix.lower() not in ('.tif', '.tiff'):
-        raise ValueError(f'a map is written as .tif or .tiff, got {final}')
-    there = [source for source in sources if source is not None and Path(source).exists()]
-    if final.exists() and any(final.samefile(source) for source in there):
-        raise ValueError(f'{final} is the scene itself; pass another destination')
-    if final.exists() and not overwrite:
-        raise FileExistsError(f'{final} exists; pass another path, or overwrite (--overwrite)')
-
-
-def _refuse_same(destination: str | PathLike[str], other: str | PathLike[str]) -> None:
-    """Refuse to write two maps to one file."""
-    if Path(destination).resolve() == Path(other).resolve():
-        raise ValueError(f'probabilities need a file of their own, got that of the map, {other}')
 
 
 def find_device(device: str) -> str:

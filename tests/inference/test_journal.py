@@ -1,11 +1,13 @@
 """Laws of the journal of finished parts."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from gersp_geo.inference.journal import Counts, Entry, Journal, PartFile
+from gersp_geo.inference.journal import Counts, Entry, Journal, PartFile, read_header
 
 HEADER = {'source': 'scene.tif', 'size': 512, 'bands': (1, 2, 3)}
 
@@ -102,3 +104,20 @@ def test_the_header_can_be_read_by_people(folder: Path) -> None:
     text = (folder / 'prediction.json').read_text()
     assert json.loads(text)['bands'] == [1, 2, 3]
     assert '\n' in text
+
+
+def test_of_processes_that_begin_at_once_only_those_of_one_prediction_go_on(folder: Path) -> None:
+    start = threading.Barrier(8)
+
+    def begin(threads: int) -> int | None:
+        start.wait()
+        try:
+            Journal.open(folder, HEADER | {'torch_threads': threads}, name=f'shard-{threads}')
+        except ValueError:
+            return None
+        return threads
+
+    with ThreadPoolExecutor(8) as pool:
+        begun = {threads for threads in pool.map(begin, range(8)) if threads is not None}
+    assert begun == {read_header(folder)['torch_threads']}
+    assert [path.name for path in folder.iterdir()] == ['prediction.json']

@@ -237,9 +237,7 @@ def test_another_option_is_refused_by_name(
     assert predict(scene, tmp_path / 'map.tif').parts_before == 1
 
 
-def test_what_decides_the_last_bits_is_taken_over(
-    scene: Path, tmp_path: Path, uninterrupted: bytes
-) -> None:
+def test_what_decides_the_last_bits_is_taken_over(scene: Path, tmp_path: Path) -> None:
     interrupt(scene, tmp_path / 'map.tif', batch_size=3)
     threads = torch.get_num_threads()
     torch.set_num_threads(threads + 1)
@@ -259,6 +257,25 @@ def test_a_map_that_was_complete_is_not_made_again(scene: Path, tmp_path: Path) 
     with pytest.raises(FileExistsError, match=r'map\.tif exists'):
         predict(scene, tmp_path / 'map.tif')
     assert not work_folder(tmp_path / 'map.tif').exists()
+
+
+def test_what_another_prediction_has_begun_stays_though_the_map_is_complete(
+    scene: Path, tmp_path: Path
+) -> None:
+    predict(scene, tmp_path / 'map.tif')
+    interrupt(scene, tmp_path / 'map.tif', blend='crop', overwrite=True)
+    parts = sorted(work_folder(tmp_path / 'map.tif').iterdir())
+    with pytest.raises(FileExistsError, match=r'map\.tif exists'):
+        predict(scene, tmp_path / 'map.tif')
+    assert sorted(work_folder(tmp_path / 'map.tif').iterdir()) == parts
+
+
+def test_a_second_map_may_lie_in_a_folder_that_is_not_there_yet(
+    scene: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / 'new' / 'probabilities.tif'
+    predict(scene, tmp_path / 'map.tif', probabilities=other)
+    assert other.exists()
 
 
 def test_another_map_of_that_name_is_not_replaced_by_going_on(scene: Path, tmp_path: Path) -> None:

@@ -1,21 +1,13 @@
 """The options of detection, checked as far as neither model nor scene is needed."""
 
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Self
 
-from ...geoio.frames import FRAME_SUFFIXES
 from ...suppression import Match, Suppressor
-from ..options import PredictionOptions
+from ..options import CUTTING, PredictionOptions
 
-OWN = ('score_threshold', 'iou_threshold', 'match')
-"""Options that only detection has."""
-
-# those of prediction that detection has too
-_SHARED = {
-    'size', 'overlap', 'batch_size', 'bands', 'preprocessing', 'nodata', 'area', 'crs', 'res', 'device',
-    'memory_limit', 'threads', 'task_class', 'overwrite',
-}  # fmt: skip
+# options that only detection has
+_OWN = ('score_threshold', 'iou_threshold', 'match')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +23,14 @@ class DetectionOptions:
 
     @classmethod
     def of(cls, arguments: dict[str, Any]) -> Self:
-        """Take the options among the arguments of a function."""
+        """Take the options among the arguments of a function.
+
+        Raises:
+            ValueError: If an option is not known, not for objects, or out of range.
+        """
         return cls(
-            cutting=PredictionOptions.of(arguments),
-            **{name: arguments[name] for name in OWN if name in arguments},
+            cutting=PredictionOptions.of(arguments, shared=CUTTING, own=_OWN, made='objects'),
+            **{name: arguments[name] for name in _OWN if name in arguments},
         )
 
     def __post_init__(self) -> None:
@@ -49,26 +45,3 @@ class DetectionOptions:
         if not 0 <= self.iou_threshold <= 1:
             raise ValueError(f'iou_threshold must be in [0, 1], got {self.iou_threshold}')
         Suppressor(threshold=self.iou_threshold, match=self.match)
-        for option in fields(self.cutting):
-            value = getattr(self.cutting, option.name)
-            if option.name not in _SHARED and value != option.default:
-                raise ValueError(
-                    f'{option.name} is for maps, and detection makes none; got {value!r}, leave it out'
-                )
-
-
-def check_destination(destination: Path, *, overwrite: bool) -> None:
-    """Refuse a file that objects cannot be written to, before anything is done.
-
-    Raises:
-        FileExistsError: If it exists and may not be replaced.
-        ValueError: If its ending names no format.
-    """
-    if destination.suffix.lower() not in FRAME_SUFFIXES:
-        raise ValueError(
-            f'{destination} must end in {", ".join(FRAME_SUFFIXES)}: objects are vectors'
-        )
-    if destination.exists() and not overwrite:
-        raise FileExistsError(
-            f'{destination} exists; pass another path, or overwrite (--overwrite)'
-        )

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import torch
 
+from ...geoio.frames import FRAME_SUFFIXES
 from ...tiling import plan_tile
 from ..cutting import CuttingPlan, plan_cutting
+from ..destinations import check_destination
 from ..loading import Forward, LoadedModel, evaluating, load_model
 from ..preparing import find_device, place_model
 from .models import Detector
-from .options import DetectionOptions, check_destination
+from .options import DetectionOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,10 @@ def prepare_detection(
         ValueError: As there.
     """
     cutting = options.cutting
-    check_destination(Path(destination), overwrite=cutting.overwrite)
+    final = check_destination(
+        destination, sources=(source,), suffixes=FRAME_SUFFIXES, holds='a file of objects',
+        overwrite=cutting.overwrite,
+    )  # fmt: skip
     device = find_device(cutting.device)
     loaded = (
         model
@@ -80,7 +85,7 @@ def prepare_detection(
     loaded = place_model(loaded, device=device, options=cutting)
     detector = _probe(loaded, size=cutting.size, device=device)
     return Detection(
-        loaded=loaded, detector=detector, plan=plan, destination=Path(destination), options=options
+        loaded=loaded, detector=detector, plan=plan, destination=final, options=options
     )
 
 

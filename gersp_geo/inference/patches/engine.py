@@ -1,6 +1,7 @@
 """Describe the patches of a scene, and write what was found."""
 
 from collections import Counter
+from contextlib import closing
 from os import PathLike
 from time import perf_counter
 from typing import Literal
@@ -179,8 +180,10 @@ def run_patches(job: PatchJob, *, progress: bool) -> PatchSummary:
     started = perf_counter()
     counts: Counter[int] = Counter()
     forwarded = 0
-    with new_outputs(job) as write:
-        for patches in describe_patches(job, progress=progress):
+    described = describe_patches(job, progress=progress)
+    # closed after an error too: it has switched off gradients
+    with new_outputs(job) as write, closing(described):
+        for patches in described:
             write(patches)
             forwarded += len(patches.cols)
             if job.has_classes:

@@ -228,7 +228,8 @@ def score_patches(
     vectors, logits = found.vectors, found.logits
     if vectors is not None:
         _check(vectors, 'vectors', count=len(images), length=model.length)
-        vectors = vectors.float().cpu()
+        # a copy: a view of the images would change with the next batch, in whose place they lie
+        vectors = vectors.to('cpu', torch.float32, copy=True)
     if logits is not None:
         _check(logits, 'logits', count=len(images), length=model.channels)
         logits = _activate(logits.float().cpu(), model.scores)

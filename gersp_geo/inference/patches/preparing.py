@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike, fspath
-from pathlib import Path
 from typing import Any
 
 from ...geoio.cog import MapLayout
@@ -114,7 +113,7 @@ def prepare_patches(
         ValueError: As there.
     """
     cutting = options.cutting
-    files = PatchFiles.of(Path(destination), options.raster, overwrite=cutting.overwrite)
+    files = PatchFiles.of(destination, options.raster, source=source, overwrite=cutting.overwrite)
     device = find_device(cutting.device)
     plan = plan_cutting(
         source, model.preprocessing, cutting, device=device,

@@ -58,12 +58,12 @@ def describe_patches(job: PatchJob, *, progress: bool) -> Generator[PatchRow]:
         pixels = plan.tiles.height * plan.tiles.width
         advance = stack.enter_context(progress_bar(pixels, shown=progress))
         for panel in plan.panels:
-            rows = stack.enter_context(closing(_run_panel(job, panel)))
-            for row, described in enumerate(rows):
-                if described is not None:
-                    yield described
-                start, stop = plan.weighting.rows.settled[row]
-                advance((stop - start) * panel.width)
+            with closing(_run_panel(job, panel)) as rows:
+                for row, described in enumerate(rows):
+                    if described is not None:
+                        yield described
+                    start, stop = plan.weighting.rows.settled[row]
+                    advance((stop - start) * panel.width)
 
 
 def _run_panel(job: PatchJob, panel: Panel) -> Generator[PatchRow | None]:

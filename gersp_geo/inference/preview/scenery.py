@@ -71,7 +71,7 @@ class Scenery:
             taken = tuple(_color_places(src, bands) if places is None else places)
             chosen = [bands[place] for place in taken]
             pixels, valid = read_reduced(src, bands=chosen, shape=sheet.shape, resampling='average')
-            names = tuple(src.descriptions[band - 1] or f'band {band}' for band in chosen)
+            names = tuple(_name(src, band) for band in chosen)
         if nodata is not None:
             valid &= ~(pixels == nodata).all(axis=0)
         return cls(pixels=pixels, valid=valid, names=names, places=taken)
@@ -136,6 +136,12 @@ def spread(values: NDArray[np.generic], limits: Limits) -> NDArray[np.float64]:
     # an infinite value minus an infinite one is none
     finite = np.nan_to_num(values.astype(np.float64))
     return np.clip((finite - low) / (high - low), 0, 1)
+
+
+def _name(src: Reader, band: int) -> str:
+    """Name a band as its file does, or by the colour that it means, or by its number."""
+    meaning: str = src.colorinterp[band - 1].name
+    return src.descriptions[band - 1] or (meaning if meaning in _COLORS else f'band {band}')
 
 
 def _color_places(src: Reader, bands: Sequence[int]) -> list[int]:

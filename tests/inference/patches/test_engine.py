@@ -1,5 +1,7 @@
 """Vectors and classes of patches: those of the model on the same windows."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -153,6 +155,18 @@ def test_the_map_is_a_cog_on_the_grid_of_the_patches(tmp_path: Path) -> None:
         assert src.descriptions[0] == 'feature 0'
         assert src.tags()['PATCH_OVERLAP'] == '4'
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith('.')] == []
+
+
+def test_vectors_that_are_views_of_the_images_stay_as_they_were(tmp_path: Path) -> None:
+    pixels = noise(64, 64)
+    source = write_scene(tmp_path / 'scene.tif', pixels)
+    made = tmp_path / 'vectors.parquet'
+    embed_scene(
+        lambda images: images[:, :, 3, 5], source, made, preprocessing=RECORD, size=16,
+        batch_size=1, **QUIET,
+    )  # fmt: skip
+    expected = windows(pixels, 16, 0).flatten(0, 1)[:, :, 3, 5]
+    np.testing.assert_allclose(vectors_of(made), expected, atol=1e-6)
 
 
 def test_panels_and_batches_change_nothing(tmp_path: Path) -> None:
@@ -309,6 +323,8 @@ def not_a_number(images: Tensor) -> Tensor:
         ({'destination': 'vectors.gpkg'}, r'must end in \.parquet, \.tif, \.tiff'),
         ({'destination': 'vectors.tif', 'raster': 'more.tif'}, 'is a map of patches already'),
         ({'raster': 'more.png'}, r'map of patches must end in \.tif'),
+        ({'destination': 'scene.tif', 'overwrite': True}, 'is the scene itself'),
+        ({'raster': 'scene.tif', 'overwrite': True}, 'is the scene itself'),
         ({'model': feature_map}, 'average feature maps'),
         ({'overlap': 16}, r'overlap must be in \[0, size=16\)'),
         ({'preprocessing': None}, 'needs preprocessing'),
@@ -368,3 +384,13 @@ def test_the_record_must_name_as_many_classes_as_there_are(tmp_path: Path) -> No
         classify_scene(
             Corners(), source, tmp_path / 'c.parquet', preprocessing=record, size=16, **QUIET
         )
+
+
+@pytest.mark.parametrize('name', ['vectors.parquet', 'vectors.tif'])
+def test_a_full_disk_is_an_error_and_leaves_no_file(
+    tmp_path: Path, small_disk: Callable[[int], AbstractContextManager[None]], name: str
+) -> None:
+    source = write_scene(tmp_path / 'scene.tif', noise(200, 200))
+    with small_disk(4000), pytest.raises(OSError, match=r'full|large'):
+        embed_scene(Corners(), source, tmp_path / name, preprocessing=RECORD, size=4, **QUIET)
+    assert [path.name for path in tmp_path.iterdir()] == ['scene.tif']
