@@ -11,6 +11,7 @@ from pyproj import CRS, Geod, Transformer
 from pyproj.exceptions import ProjError
 
 from ..records import Window
+from .placing import place_points
 from .reading import RasterHeader, crs_text
 
 # An edge is straight in the CRS of its file and curved in another: over 500 m, the arc of a
@@ -135,15 +136,12 @@ def pixel_size_m(header: RasterHeader) -> tuple[float, float] | None:
     """
     if header.crs is None:
         return None
-    cols = np.array([-0.5, 0.5, 0, 0]) + header.width / 2
-    rows = np.array([0, 0, -0.5, 0.5]) + header.height / 2
+    middle = np.array([header.width, header.height]) / 2
+    corners = middle + np.array([[-0.5, 0], [0.5, 0], [0, -0.5], [0, 0.5]])
     transform = header.transform
     try:
         to_degrees = Transformer.from_crs(crs_text(header.crs), 'OGC:CRS84', always_xy=True)
-        lon, lat = to_degrees.transform(
-            transform.a * cols + transform.b * rows + transform.c,
-            transform.d * cols + transform.e * rows + transform.f,
-        )
+        lon, lat = to_degrees.transform(*place_points(transform, corners).T)
     except ProjError:
         return None
     _, _, lengths = Geod(ellps='WGS84').inv(lon[::2], lat[::2], lon[1::2], lat[1::2])
@@ -214,9 +212,7 @@ def _edges(area: Area, transform: Affine) -> NDArray[np.float64]:
     """List the edges of an area in pixels, shape (4, n): x and y of the upper, then lower end."""
     rings = shapely.get_rings(shapely.get_parts(area.geometry))
     points, ring = shapely.get_coordinates(rings, return_index=True)
-    inverse = ~transform
-    x = inverse.a * points[:, 0] + inverse.b * points[:, 1] + inverse.c
-    y = inverse.d * points[:, 0] + inverse.e * points[:, 1] + inverse.f
+    x, y = place_points(~transform, points).T
     is_edge = ring[1:] == ring[:-1]
     start = np.stack([x, y])[:, :-1][:, is_edge]
     stop = np.stack([x, y])[:, 1:][:, is_edge]

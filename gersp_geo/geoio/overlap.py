@@ -10,6 +10,7 @@ from pyproj import Transformer
 from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 
+from .placing import place_points
 from .reading import RasterHeader, crs_text
 
 # Points per side of an outline: sides that are straight in one CRS are curved in another.
@@ -98,7 +99,5 @@ def _border(
     zeros = np.zeros_like(steps)
     cols = np.concatenate([steps, zeros + 1, 1 - steps, zeros]) * width
     rows = np.concatenate([zeros, steps, zeros + 1, 1 - steps]) * height
-    return (
-        transform.a * cols + transform.b * rows + transform.c,
-        transform.d * cols + transform.e * rows + transform.f,
-    )
+    x, y = place_points(transform, np.stack([cols, rows], axis=1)).T
+    return x, y

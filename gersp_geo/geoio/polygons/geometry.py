@@ -7,6 +7,7 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 
+from ..placing import place_points
 from .outlines import Outlines
 
 type Geometries = NDArray[np.object_]
@@ -132,9 +133,7 @@ def _build(vertices: _Vertices, polygons: Positions, transform: Affine) -> Geome
         vertex += np.arange(len(vertex))
         vertex[closed[1:] - 1] = rings[:-1]
     col, row = vertices.cols[vertex], vertices.rows[vertex]
-    points = np.empty((len(vertex), 2))
-    points[:, 0] = transform.a * col + transform.b * row + transform.c
-    points[:, 1] = transform.d * col + transform.e * row + transform.f
+    points = place_points(transform, np.stack([col, row], axis=1))
     made: Geometries = shapely.from_ragged_array(
         shapely.GeometryType.POLYGON, points, (closed, polygons)
     )

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import geopandas
 import numpy as np
 import shapely
-from affine import Affine
 from numpy.typing import NDArray
 
 from ...geoio.areas import pixel_areas_m2
+from ...geoio.placing import place_points
 from ...geoio.reading import RasterHeader, crs_text
 from ...suppression import Detections, Floats
 
@@ -39,23 +39,12 @@ def to_features(
             'cut': found.is_cut,
             'area_m2': _areas_m2(drawn, found.boxes, header),
         },
-        geometry=shapely.transform(drawn, lambda points: _apply(header.transform, points)),
+        geometry=shapely.transform(drawn, lambda points: place_points(header.transform, points)),
         crs=crs_text(header.crs),
     )
     # text also where there is none
     located: geopandas.GeoDataFrame = frame.astype({'class_name': 'string'})
     return located
-
-
-def _apply(transform: Affine, points: Floats) -> Floats:
-    """Turn (column, row) into coordinates."""
-    col, row = points.T
-    return np.column_stack(
-        [
-            transform.a * col + transform.b * row + transform.c,
-            transform.d * col + transform.e * row + transform.f,
-        ]
-    )
 
 
 def _areas_m2(drawn: NDArray[np.object_], boxes: Floats, header: RasterHeader) -> Floats:

@@ -7,6 +7,7 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 
+from ...geoio.placing import place_points
 from ...geoio.reading import RasterHeader
 from ...tiling import TilePlan
 
@@ -54,10 +55,7 @@ def coarse_header(header: RasterHeader, tiles: TilePlan) -> RasterHeader:
         whole patch without overlap.
     """
     stride, rim = tiles.size - tiles.overlap, tiles.overlap / 2
-    a, b, c, d, e, f, *_ = header.transform
-    transform = Affine(
-        a * stride, b * stride, c + (a + b) * rim, d * stride, e * stride, f + (d + e) * rim
-    )
+    transform = header.transform @ Affine.translation(rim, rim) @ Affine.scale(stride)
     return replace(
         header, height=len(tiles.row_offs), width=len(tiles.col_offs), transform=transform
     )
@@ -80,17 +78,6 @@ def draw_patches(
     top, left = tiles.row_offs[row], np.asarray(tiles.col_offs)[cols]
     right = np.minimum(left + tiles.size, tiles.width)
     boxes = shapely.box(left, top, right, min(top + tiles.size, tiles.height))
-    transform = header.transform
-
-    def move(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        x, y = points.T
-        return np.stack(
-            [
-                transform.a * x + transform.b * y + transform.c,
-                transform.d * x + transform.e * y + transform.f,
-            ],
-            axis=1,
-        )
-
-    placed: NDArray[np.object_] = shapely.orient_polygons(shapely.transform(boxes, move))
+    moved = shapely.transform(boxes, lambda points: place_points(header.transform, points))
+    placed: NDArray[np.object_] = shapely.orient_polygons(moved)
     return placed

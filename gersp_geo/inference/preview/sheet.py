@@ -8,6 +8,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from ...geoio.areas import pixel_size_m
+from ...geoio.placing import place_points
 from ...geoio.reading import RasterHeader
 
 # pixels to which small grids are enlarged
@@ -67,9 +68,8 @@ class Sheet:
             to_panel = Affine.translation(0, rows) @ Affine.scale(1, -1) @ to_panel
         if flips_cols:
             to_panel = Affine.translation(cols, 0) @ Affine.scale(-1, 1) @ to_panel
-        a, b, c, d, e, f, *_ = to_panel @ ~self.header.transform
-        x, y = points.T
-        return np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
+        to_panel = to_panel @ ~self.header.transform
+        return place_points(to_panel, points)
 
     @property
     def _flips(self) -> tuple[bool, bool]:
