@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import closing
 from os import PathLike
 from pathlib import Path
 from time import perf_counter
@@ -58,8 +59,8 @@ def detect_objects(
 
     The scene is cut into overlapping patches and read as by :func:`gersp_geo.predict_geotiff`. Boxes
     are placed in the scene and suppressed across patches: the result is that of greedy suppression
-    of all boxes of the scene at once, of which only those are in memory that a later patch may still
-    change. A box that reaches a side of its patch may show a part of an object; it goes behind every
+    of all boxes of the scene at once, without all of them in memory: objects are kept, and boxes that a
+    later patch may still change. A box that reaches a side of its patch may show a part of an object; it goes behind every
     whole one, and is dropped if most of it lies in a better box. An object whose box is less than
     *overlap* high and wide is whole in some patch.
 
@@ -133,7 +134,9 @@ def run_detection(
     started = perf_counter()
     plan = detection.plan
     tally = Tally()
-    objects = _collect(find_objects(detection, tally, progress=progress), detection.destination)
+    # closed after an error too: it has switched off gradients
+    with closing(find_objects(detection, tally, progress=progress)) as parts:
+        objects = _collect(parts, detection.destination)
     with waiting('the file of objects', shown=progress):
         frame = to_features(objects, plan.header, names=detection.detector.names)
         overwrite = detection.options.cutting.overwrite

@@ -418,8 +418,13 @@ def test_more_objects_than_geojson_may_hold_are_refused_when_they_are_found(
     monkeypatch.setattr(features, 'MAX_GEOJSON_FEATURES', 2)
     source = write_scene(tmp_path / 'scene.tif', draw((100, 100), BOXES))
     detect(Exact(), source)
-    with pytest.raises(ValueError, match=r'ends at 2 polygons .* got 3 .* \.gpkg or \.parquet'):
+    with pytest.raises(
+        ValueError, match=r'ends at 2 polygons .* got 3 .* \.gpkg or \.parquet'
+    ) as error:
         detect(Exact(), source, destination=tmp_path / 'objects.geojson')
+    # while the error, and with it the frames that it went through, is still held
+    assert error.value
+    assert not torch.is_inference_mode_enabled()
     assert not (tmp_path / 'objects.geojson').exists()
 
 
