@@ -12,7 +12,7 @@ from rasterio.windows import Window
 
 from gersp_geo.geoio.cog import finish_cog
 from gersp_geo.geoio.writing import write_raster
-from gersp_geo.inference.preview import write_preview
+from gersp_geo.inference.preview import ShownScene, write_preview
 from tests.inference.preview.pictures import read_panel
 
 NAMES = ('water', 'forest', 'built-up')
@@ -300,8 +300,9 @@ def test_change_is_painted_over_the_later_date_and_both_dates_compare(tmp_path: 
     classes[:5, :5] = 255
     result = write_map(tmp_path / 'b.tif', classes)
     path = write_preview(
-        before, result, tmp_path / 'a.png', bands=(1, 2, 3), after=after, after_bands=(3, 2, 1)
-    )
+        before, result, tmp_path / 'a.png', bands=(1, 2, 3),
+        after=ShownScene(path=after, bands=(3, 2, 1)),
+    )  # fmt: skip
     first, second, change = (read_panel(path, place) for place in range(3))
     # of one value, one brightness: the first date ends where the second begins
     red = [int(panel[200, 595, 0]) for panel in (first, second)]
@@ -318,7 +319,8 @@ def test_change_is_painted_over_the_later_date_and_both_dates_compare(tmp_path: 
 def test_dates_of_another_number_of_bands_are_refused(tmp_path: Path) -> None:
     before, after = write_dates(tmp_path)
     result = write_map(tmp_path / 'b.tif', thirds())
-    with pytest.raises(ValueError, match='after_bands must be as many as bands, 3, got 1'):
+    with pytest.raises(ValueError, match='after must have as many bands as the scene, 3, got 1'):
         write_preview(
-            before, result, tmp_path / 'a.png', bands=(1, 2, 3), after=after, after_bands=(1,)
-        )
+            before, result, tmp_path / 'a.png', bands=(1, 2, 3),
+            after=ShownScene(path=after, bands=(1,)),
+        )  # fmt: skip
