@@ -164,7 +164,7 @@ def add_preparing(parser: argparse.ArgumentParser) -> None:
         help='later scene, for a model that compares two dates of a place',
     )
     group.add_argument('--bands', type=numbers, help="1-based, in the model's order: 4,3,2")
-    group.add_argument('--nodata', type=float, help='value without observation, if untagged')
+    group.add_argument('--nodata', type=float, help='value without observation, beside the tag')
     group.add_argument('--area', metavar='FILE', type=Path, help='polygons to predict, any CRS')
     group.add_argument('--crs', help="predict in this CRS (the scene's own)")
     group.add_argument('--res', type=float, help="predict at this pixel size (the scene's own)")
@@ -331,7 +331,11 @@ def numbers(text: str) -> tuple[int, ...]:
 
 def number_or_auto(text: str) -> int | str:
     """Parse a positive number or ``auto``."""
-    return text if text == 'auto' else int(text)
+    if text == 'auto':
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number >= 1, or 'auto', got {text!r}")
+    return int(text)
 
 
 def train(words: list[str]) -> int:
@@ -348,10 +352,11 @@ def predict(options: argparse.Namespace) -> int:
     from .inference.dispatch import find_kind
     from .inference.dispatch import predict as run
 
-    kind = find_kind(options.model, options.task, options.task_class)
+    given = keywords(options)
+    kind = find_kind(options.model, given.pop('task'), options.task_class)
     # parts of a map are kept; all else is only known at the end
     end_on_signals('the same command goes on where it was' if kind == 'maps' else BEGINS_ANEW)
-    summary = run(**keywords(options))
+    summary = run(kind, **given)
     sys.stdout.write(f'{summary}\n')
     return DATA_ERROR if summary.failures else 0
 
@@ -372,9 +377,12 @@ def end_on_signals(advice: str) -> None:
 
 def plan(options: argparse.Namespace) -> int:
     """Print what predict would do."""
+    from .inference.dispatch import find_kind
     from .inference.dispatch import plan as run
 
-    text, is_complete = run(**keywords(options))
+    given = keywords(options)
+    kind = find_kind(options.model, given.pop('task'), options.task_class)
+    text, is_complete = run(kind, **given)
     sys.stdout.write(f'{text}\n')
     return 0 if is_complete else DATA_ERROR
 

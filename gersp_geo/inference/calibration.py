@@ -1,5 +1,6 @@
 """Measure what a plan cannot know: how long the model takes, and how fast blocks are decoded."""
 
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -15,6 +16,23 @@ CALIBRATION_CELLS = 32
 
 # the first batch is slower: memory is laid out, kernels are chosen
 _WARM_UP, _MEASURED = 1, 2
+
+
+def measure_costs(loaded: LoadedModel, plan: PredictionPlan, *, calibrate: bool) -> PredictionPlan:
+    """Add what only a trial tells to the costs of a plan.
+
+    Args:
+        loaded: The model, on its device.
+        plan: The plan.
+        calibrate: Whether to decode pieces of the scene too.
+
+    Returns:
+        The plan, with times.
+    """
+    costs = replace(plan.costs, **measure_forward(loaded, plan))
+    if calibrate:
+        costs = replace(costs, **measure_reading(plan))
+    return replace(plan, costs=costs)
 
 
 def measure_forward(loaded: LoadedModel, plan: PredictionPlan) -> dict[str, Any]:

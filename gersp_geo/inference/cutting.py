@@ -21,7 +21,7 @@ from .costs import Rows, readable
 from .options import PredictionOptions
 from .plan import SceneGrid
 from .preparing import AUTO_PIXELS, count_patches, panel_cuts, read_area_of, weigh_patches
-from .selection import check_type, select_bands
+from .selection import check_type, describe_bands, nodata_beside, select_bands
 from .supply import PatchBatch, RowEnd, Supply
 
 # batches that wait for the model
@@ -53,6 +53,9 @@ class CuttingPlan:
 
     bands: tuple[int, ...]
     """1-based bands of the scene, in the model's order."""
+
+    band_names: tuple[str, ...]
+    """What the model calls them."""
 
     nodata: float | None
     """Value that means "no observation" besides what the scene says itself."""
@@ -106,7 +109,7 @@ class CuttingPlan:
         tiles, rows, cols = self.tiles, len(self.tiles.row_offs), len(self.tiles.col_offs)
         lines = {
             'scene': f'{self.source}: {tiles.height:,} x {tiles.width:,} px, {self.header.dtype}',
-            'bands': ', '.join(map(str, self.bands)),
+            'bands': describe_bands(self.bands, self.band_names, self.header),
             'patches': f'{len(tiles):,} = {rows:,} rows x {cols:,} columns of {tiles.size} px, '
             f'overlap {tiles.overlap}; {self.patches:,} are forwarded at most',
             'panels': f'{len(self.panels)} of up to {max(p.width for p in self.panels):,} columns',
@@ -170,7 +173,8 @@ def plan_cutting(
         weighting=weigh_patches(tiles, blend='crop', margin=0),
         panels=panels,
         bands=bands,
-        nodata=nodata if header.nodata is None else options.nodata,
+        band_names=record.bands,
+        nodata=nodata_beside(header, record, options.nodata),
         stored=blocks,
         area=area,
         batch_size=fitting if options.batch_size == 'auto' else options.batch_size,

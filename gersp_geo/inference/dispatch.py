@@ -1,19 +1,20 @@
-"""What ``gersp-geo predict`` and ``plan`` do, by the task of the model: maps, objects, patches."""
+"""What ``gersp-geo predict`` and ``plan`` do, by the kind of model: maps, objects, patches."""
 
-from collections.abc import Sequence
-from os import PathLike, fspath
+from collections.abc import Callable, Sequence
+from functools import partial
+from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from lightning.pytorch import LightningModule
 from torchgeo import tasks
 
 from ..models.containers import PREPROCESSING_KEY, load_pickle
-from .detection import command as objects
-from .detection.options import OWN
-from .loading import find_class
-from .patches import command as patches
-from .scenes import plan_scenes, predict_scenes
+from .command import MapWork
+from .detection.command import ObjectWork
+from .loading import Forward, find_class
+from .patches.command import PatchWork
+from .scenes import Job, Jobs, ScenesSummary, list_jobs, run_jobs
 
 type Task = Literal['auto', 'embed']
 """What the checkpoint's task says, or vectors of a backbone."""
@@ -29,12 +30,10 @@ _KINDS: tuple[tuple[type[LightningModule], Kind], ...] = (
 )
 
 
-class Summary(Protocol):
-    """What became of some scenes; prints as text."""
-
-    @property
-    def failures(self) -> tuple[tuple[str, str], ...]:
-        """Scenes that failed, and what was wrong with each."""
+# of files in a folder, by what is made
+_SUFFIXES: dict[Kind, str] = {
+    'maps': '.tif', 'objects': '.gpkg', 'classify': '.parquet', 'embed': '.parquet',
+}  # fmt: skip
 
 
 def find_kind(
@@ -66,85 +65,92 @@ def find_kind(
 
 
 def predict(
-    model: str | PathLike[str],
+    kind: Kind,
+    model: str | PathLike[str] | Forward,
     source: Sequence[str | PathLike[str]],
     destination: str | PathLike[str],
     *,
-    task: Task = 'auto',
+    preview: str | PathLike[str] | None = None,
+    progress: bool = True,
     **options: Any,
-) -> Summary:
+) -> ScenesSummary:
     """Make maps of scenes, find the objects in them, or describe their patches.
 
     Args:
-        model: Checkpoint or ONNX graph; to embed, weights in any known format or their name.
+        kind: What the model makes.
+        model: Loaded once; as in :func:`.engine.predict_geotiff`,
+            :func:`.detection.engine.detect_objects`, :func:`.patches.engine.classify_scene` or
+            :func:`.patches.engine.embed_scene`.
         source: Files, names that GDAL understands, folders or patterns.
         destination: File for a single scene, folder for several.
-        task: What is wanted.
-        **options: Of :func:`.scenes.predict_scenes`, :func:`.detection.command.detect_scenes` or
-            :func:`.patches.command.describe_scenes`.
+        preview: Picture of a single scene and what was made of it; a folder for several.
+        progress: Whether to show a progress bar per scene.
+        **options: As in these functions.
 
     Returns:
-        What was produced.
+        What was produced. A scene of several that fails does not stop the others.
 
     Raises:
-        ValueError: If an option is for another kind of model, or as those functions do.
-        OSError: As those functions do.
+        FileNotFoundError: If a folder or pattern holds no scene, or the model does not exist.
+        ValueError: If an option does not fit, or two scenes have one name.
+        OSError: If a single scene fails.
     """
-    kind = find_kind(model, task, options.get('task_class'))
-    if kind in ('embed', 'classify'):
-        return patches.describe_scenes(kind, model, source, destination, **options)
-    _refuse_raster(model, options)
-    if kind == 'objects':
-        return objects.detect_scenes(model, source, destination, **options)
-    _refuse_thresholds(model, options)
-    return predict_scenes(model, source, destination, **options)
+    jobs = list_jobs(source, destination, suffix=_SUFFIXES[kind], preview=preview)
+    work = _prepare(kind, model, jobs, options)
+    results, failures = run_jobs(jobs, partial(work.run, progress=progress))
+    verb = 'predicted' if kind == 'maps' else 'done'
+    return ScenesSummary(results=results, failures=failures, verb=verb)
 
 
 def plan(
-    model: str | PathLike[str],
+    kind: Kind,
+    model: str | PathLike[str] | Forward,
     source: Sequence[str | PathLike[str]],
     destination: str | PathLike[str],
     *,
-    task: Task = 'auto',
+    calibrate: bool = False,
+    progress: bool = True,
     **options: Any,
 ) -> tuple[str, bool]:
     """Say what :func:`predict` would do with the same arguments.
 
     Args:
+        kind: As there.
         model: As there.
         source: As there.
         destination: As there.
-        task: As there.
-        **options: As there, and ``calibrate``.
+        calibrate: As in :func:`.preparing.plan_prediction`; for maps alone, as nothing else tells time.
+        progress: Accepted so that one set of arguments serves both.
+        **options: As there.
 
     Returns:
         One plan per scene, or what is wrong with it, as text; and whether all could be made.
 
     Raises:
-        ValueError: As there.
+        FileNotFoundError: As there.
+        ValueError: As there, or if *calibrate* does not fit.
         OSError: As there.
     """
-    kind = find_kind(model, task, options.get('task_class'))
-    if kind in ('embed', 'classify'):
-        return patches.plan_scenes(kind, model, source, destination, **options)
-    _refuse_raster(model, options)
-    if kind == 'objects':
-        return objects.plan_detections(model, source, destination, **options)
-    _refuse_thresholds(model, options)
-    return plan_scenes(model, source, destination, **options)
-
-
-def _refuse_raster(model: str | PathLike[str], options: dict[str, Any]) -> None:
-    """Refuse a map of patches beside anything else."""
-    if 'raster' in options:
+    if calibrate and kind != 'maps':
         raise ValueError(
-            f'raster is a map of patches, and {fspath(model)} describes none; leave it out, or embed '
-            'patches (--task embed)'
+            'calibrate is for maps of pixels, and nothing else tells time; leave it out'
         )
+    jobs = list_jobs(source, destination, suffix=_SUFFIXES[kind])
+    work = _prepare(kind, model, jobs, options)
+    describe: Callable[[Job], str] = (
+        partial(work.plan, calibrate=calibrate) if isinstance(work, MapWork) else work.plan
+    )
+    plans, failures = run_jobs(jobs, describe)
+    failed = [f'{"failed":<10} {scene}: {reason}' for scene, reason in failures]
+    return '\n\n'.join([*plans, *failed]), not failures
 
 
-def _refuse_thresholds(model: str | PathLike[str], options: dict[str, Any]) -> None:
-    """Refuse options of detection for any other model."""
-    for name in OWN:
-        if name in options:
-            raise ValueError(f'{name} is for detectors, and {fspath(model)} is none; leave it out')
+def _prepare(
+    kind: Kind, model: str | PathLike[str] | Forward, jobs: Jobs, options: dict[str, Any]
+) -> MapWork | ObjectWork | PatchWork:
+    """Check the options, and load the model."""
+    if kind == 'maps':
+        return MapWork.of(model, jobs, options)
+    if kind == 'objects':
+        return ObjectWork.of(model, options)
+    return PatchWork.of(kind, model, jobs, options)

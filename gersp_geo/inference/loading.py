@@ -147,6 +147,10 @@ def read_preprocessing(path: str | PathLike[str]) -> Preprocessing:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no such record.
     """
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f'{path} does not exist; pass the JSON file of a record (--preprocessing FILE.json)'
+        )
     try:
         record = json.loads(Path(path).read_text(encoding='utf-8'))
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from os import PathLike
 from typing import Any, Literal, Self
@@ -25,6 +26,15 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     'averaging': tuple(VIEWS),
     'overviews': ('auto', 'nearest', 'mode', 'average'),
 }
+
+CUTTING = frozenset({
+    'size', 'overlap', 'batch_size', 'bands', 'preprocessing', 'nodata', 'area', 'crs', 'res', 'device',
+    'memory_limit', 'threads', 'task_class', 'overwrite',
+})  # fmt: skip
+"""Options of everything that cuts a scene into patches, whatever is made of these."""
+
+# arguments of functions that are no options
+_CONTEXT = frozenset({'model', 'source', 'destination', 'preview', 'progress'})
 
 _UNITS = {'': 1, 'K': 2**10, 'M': 2**20, 'G': 2**30, 'T': 2**40}
 _SIZE = re.compile(r'\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*', re.IGNORECASE)
@@ -65,10 +75,35 @@ class PredictionOptions:
     """Pixels of a file on the way to the map, at least: smaller ones cost more than they hold."""
 
     @classmethod
-    def of(cls, arguments: dict[str, Any]) -> Self:
-        """Take the options among the arguments of a function."""
-        names = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in arguments.items() if name in names})
+    def of(
+        cls,
+        arguments: dict[str, Any],
+        *,
+        shared: Collection[str] | None = None,
+        own: Collection[str] = (),
+        made: str = 'maps',
+    ) -> Self:
+        """Take the options among the arguments of a function.
+
+        Args:
+            arguments: Name to value.
+            shared: Options that may differ from their defaults; None means all.
+            own: Other options, which the caller takes itself.
+            made: What is made with them, for messages.
+
+        Returns:
+            The options.
+
+        Raises:
+            ValueError: If an option is not known, or not for what is made.
+        """
+        defaults = {field.name: field.default for field in fields(cls)}
+        taken = {k: value for k, value in arguments.items() if k not in _CONTEXT.union(own)}
+        for name, value in taken.items():
+            is_given = name not in defaults or value != defaults[name]
+            if is_given and name not in (defaults if shared is None else shared):
+                raise ValueError(f'{name} is no option of {made}, got {value!r}; leave it out')
+        return cls(**taken)
 
     def __post_init__(self) -> None:
         """Check what depends on neither model nor raster.

@@ -14,11 +14,12 @@ from ..geoio.reading import RasterHeader, Reader
 from ..records import Panel
 from ..stitching import Weighting
 from ..tiling import TilePlan
+from .after import AfterScene
 from .costs import Costs
 from .forward import Averaging, Precision
-from .later import LaterScene
 from .options import Blend
 from .outputs import Output
+from .selection import describe_bands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +78,17 @@ class PredictionPlan:
     bands: tuple[int, ...]
     """1-based bands of the scene, in the model's order."""
 
+    band_names: tuple[str, ...]
+    """What the model calls them."""
+
     nodata: float | None
     """Value that means "no observation" besides what the scene says itself."""
 
     stored: NDArray[np.bool_] | None = field(repr=False)
     """Per block of the scene: whether the file holds it; None means all, or that it is not known."""
 
-    after: LaterScene | None
-    """The scene of a later date, which is compared with the other one; None means one date."""
+    after: AfterScene | None
+    """The scene after, which is compared with this one; None means one date."""
 
     area: Area | None = field(repr=False)
     """What is of interest; None means all."""
@@ -175,7 +179,7 @@ class PredictionPlan:
 
     @property
     def sources(self) -> tuple[CellSource, ...]:
-        """What is read: the scene, and that of the later date if there is one."""
+        """What is read: the scene, and the one after if there is one."""
         scene = CellSource(
             opener=self.open,
             bands=self.bands,
@@ -225,12 +229,13 @@ class PredictionPlan:
         """Say what is read, name to text."""
         tiles = self.tiles
         scene = f'{self.source}: {tiles.height:,} x {tiles.width:,} px, {self.header.dtype}'
-        bands = ', '.join(map(str, self.bands))
+        bands = describe_bands(self.bands, self.band_names, self.header)
         if self.after is None:
             return {'scene': scene, 'bands': bands}
+        after = describe_bands(self.after.bands, self.band_names, self.after.header)
         return {
             'before': scene,
             'after': self.after.describe(),
             'overlap': self.after.describe_overlap(self.source),
-            'bands': f'{bands}; of the later scene {", ".join(map(str, self.after.bands))}',
+            'bands': bands if after == bands else f'{bands}; after: {after}',
         }

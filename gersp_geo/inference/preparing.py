@@ -22,11 +22,11 @@ from ..models.containers import sha256_of
 from ..records import Panel, Window
 from ..stitching import Axis, Weighting, axis_weights, crop_weights
 from ..tiling import TilePlan, cut_panels, plan_tile
-from .calibration import measure_forward, measure_reading
+from .after import AfterScene, check_dates, find_after
+from .calibration import measure_costs
 from .costs import Rows, count_costs
 from .destinations import check_apart, check_destination
 from .journal import is_begun, read_header, work_folder
-from .later import LaterScene, check_dates, find_later
 from .loading import Forward, LoadedModel, evaluating, load_model
 from .onnx import OnnxGraph
 from .options import PredictionOptions, parse_shard
@@ -70,10 +70,7 @@ def plan_prediction(
         ValueError: As in :func:`predict_geotiff`.
     """
     loaded, plan = prepare(model, source, destination, PredictionOptions(**options))
-    costs = replace(plan.costs, **measure_forward(loaded, plan))
-    if calibrate:
-        costs = replace(costs, **measure_reading(plan))
-    return replace(plan, costs=costs)
+    return measure_costs(loaded, plan, calibrate=calibrate)
 
 
 def prepare(
@@ -129,7 +126,7 @@ def prepare(
         blocks = None if blocks is None or blocks.all() else blocks
     check_type(header, loaded.preprocessing, source=fspath(source))
     bands = select_bands(header, loaded.preprocessing, bands=options.bands, source=fspath(source))
-    after = find_later(source, header, loaded.preprocessing, options)
+    after = find_after(source, header, loaded.preprocessing, options)
     loaded = place_model(loaded, device=device, options=options)
     channels = _count_channels(loaded, size=options.size, device=device)
     if after is not None and loaded.scores == 'classes' and options.output != 'values':
@@ -151,7 +148,7 @@ def _plan(
     bands: tuple[int, ...],
     channels: int,
     device: str,
-    after: LaterScene | None,
+    after: AfterScene | None,
 ) -> PredictionPlan:
     """Put the plan together."""
     record = loaded.preprocessing
@@ -182,6 +179,7 @@ def _plan(
         panels=panels,
         rows_per_part=max(1, part_rows),
         bands=bands,
+        band_names=record.bands,
         nodata=nodata_beside(header, record, options.nodata),
         stored=blocks,
         area=area,

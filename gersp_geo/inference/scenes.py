@@ -1,178 +1,157 @@
-"""One scene or many: which files are meant, and what became of each."""
+"""One scene or many: which files are meant, what becomes of each, and what became of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
-
-from .engine import is_made, run_plan
-from .identity import identify
-from .loading import Forward, LoadedModel, load_model
-from .options import PredictionOptions
-from .outputs import PredictionSummary
-from .plan import PredictionPlan
-from .preparing import plan_prediction, prepare
-from .preview import check_picture, write_preview
 
 # what a folder is searched for
 _SUFFIXES = ('.tif', '.tiff', '.gtif', '.vrt', '.jp2', '.img')
 
+# names that end so are those of files, not of folders
+_FILE_SUFFIXES = ('.tif', '.tiff', '.gpkg', '.parquet', '.geojson', '.png')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What is made of one scene."""
+
+    scene: str
+    """The scene."""
+
+    final: Path
+    """The file made of it."""
+
+    picture: Path | None = None
+    """The picture of both; None without one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jobs:
+    """What is made of all scenes."""
+
+    scenes: tuple[Job, ...]
+    """One per scene."""
+
+    is_single: bool
+    """Whether one file is named, and made of one scene; else a folder is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What became of one scene."""
+
+    summary: object | None
+    """What was produced, to be printed; None if an earlier call had made it of the same scene, by the
+    same model and options."""
+
+    picture: Path | None = None
+    """The picture that was drawn, unless the summary names it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScenesSummary:
-    """What became of several scenes."""
+    """What became of some scenes."""
 
-    summaries: tuple[PredictionSummary, ...]
-    """Of those that were predicted."""
+    results: tuple[Done, ...]
+    """Of those that did not fail."""
 
-    made_before: tuple[str, ...] = ()
-    """Maps of others that an earlier call had made of the same scene, by the same model and options."""
-
-    failures: tuple[tuple[str, str], ...] = ()
+    failures: tuple[tuple[str, str], ...]
     """Of the others: scene, and what was wrong with it."""
 
-    previews: tuple[str, ...] = ()
-    """Pictures that were written."""
+    verb: str
+    """What was done to scenes, for the terminal: "predicted"."""
 
     def __str__(self) -> str:
         """Lay the summaries out for a terminal, failures last."""
-        lines = [str(summary) for summary in self.summaries]
-        lines += [f'preview  {path}' for path in self.previews]
-        count = len(self.summaries) + len(self.made_before) + len(self.failures)
+        summaries = [str(done.summary) for done in self.results if done.summary is not None]
+        lines = summaries + [f'preview  {done.picture}' for done in self.results if done.picture]
+        count = len(self.results) + len(self.failures)
         if count > 1:
-            before = f', {len(self.made_before)} before' if self.made_before else ''
-            lines.append(f'{len(self.summaries)} of {count} scenes predicted{before}')
+            before = len(self.results) - len(summaries)
+            lines.append(
+                f'{len(summaries)} of {count} scenes {self.verb}{f", {before} before" if before else ""}'
+            )
         lines += [f'failed   {scene}: {reason}' for scene, reason in self.failures]
         return '\n'.join(lines)
 
 
-def predict_scenes(
-    model: str | PathLike[str] | Forward,
+def list_jobs(
     source: Sequence[str | PathLike[str]],
     destination: str | PathLike[str],
     *,
+    suffix: str,
     preview: str | PathLike[str] | None = None,
-    progress: bool = True,
-    **options: Any,
-) -> ScenesSummary:
-    """Predict one scene into a file, or several into a folder, one after the other.
+) -> Jobs:
+    """Say which scene becomes which file.
 
     Args:
-        model: As in :func:`.engine.predict_geotiff`; loaded once.
-        source: Files, names that GDAL understands, folders or patterns.
-        destination: The map of a single scene; a folder for several, in which each map is called
+        source: As in :func:`find_scenes`.
+        destination: The file of a single scene; a folder for several, in which each file is called
             like its scene.
-        preview: Picture of a single scene and its map to write; a folder for several.
-        progress: Whether to show a progress bar per scene.
-        **options: As in :func:`.engine.predict_geotiff`.
+        suffix: How files in a folder end.
+        preview: Picture of a single scene; a folder for several.
 
     Returns:
-        What was produced. A scene of several that fails does not stop the others.
+        What is made.
 
     Raises:
-        FileNotFoundError: If a folder or pattern holds no scene, or the model does not exist.
-        ValueError: If the options do not fit any scene, or two scenes have one name.
-        OSError: If a single scene fails.
+        FileNotFoundError: If a folder or pattern holds no scene.
+        ValueError: If two scenes would become one file, or a folder is called like a file.
     """
-    chosen = PredictionOptions(**options)
     scenes = find_scenes(source)
-    is_single = len(scenes) == 1 and names_one(source)
-    jobs = {
-        scene: Path(destination) if is_single else Path(destination, _map_name(scene))
-        for scene in scenes
-    }
-    check_names(jobs)
-    if chosen.probabilities is not None and not is_single:
-        raise ValueError(
-            "probabilities name one file; for several scenes, pass output='probabilities'"
-        )
-    _check_pair(chosen, scenes, is_single=is_single)
-    loaded = _load(model, chosen)
-    done, there, failed, pictures = [], [], [], []
-    for scene, final in jobs.items():
-        picture = picture_of(preview, final, is_single=is_single)
-        try:
-            if picture is not None:
-                check_picture(picture, overwrite=chosen.overwrite or not is_single)
-            placed, plan = prepare(loaded, scene, final, chosen, may_exist=not is_single)
-            if not (is_single or chosen.overwrite) and is_made(plan, identify(placed, plan)):
-                there.append(str(final))
-                continue
-            summary = run_plan(placed, plan, progress=progress)
-            done.append(summary)
-            if picture is not None and summary.complete:
-                pictures.append(_preview(plan, summary, picture))
-        except (OSError, ValueError) as error:
-            if is_single:
-                raise
-            failed.append((scene, ' '.join(str(error).split())))
-    return ScenesSummary(
-        summaries=tuple(done),
-        made_before=tuple(there),
-        failures=tuple(failed),
-        previews=tuple(pictures),
+    if len(scenes) == 1 and _names_one(source):
+        picture = None if preview is None else Path(preview)
+        job = Job(scene=scenes[0], final=Path(destination), picture=picture)
+        return Jobs(scenes=(job,), is_single=True)
+    for folder in (destination, preview):
+        if folder is not None:
+            _check_folder(Path(folder))
+    known: dict[str, str] = {}
+    for scene in scenes:
+        other = known.setdefault(Path(scene).stem, scene)
+        if other != scene:
+            final = Path(destination, Path(scene).stem + suffix)
+            raise ValueError(f'{other} and {scene} would both become {final}; rename one')
+    return Jobs(
+        scenes=tuple(
+            Job(
+                scene=scene,
+                final=Path(destination, stem + suffix),
+                picture=None if preview is None else Path(preview, f'{stem}.png'),
+            )
+            for stem, scene in known.items()
+        ),
+        is_single=False,
     )
 
 
-def plan_scenes(
-    model: str | PathLike[str] | Forward,
-    source: Sequence[str | PathLike[str]],
-    destination: str | PathLike[str],
-    *,
-    calibrate: bool = False,
-    progress: bool = True,
-    **options: Any,
-) -> tuple[str, bool]:
-    """Say what :func:`predict_scenes` would do with the same arguments.
+def run_jobs[Result](
+    jobs: Jobs, work: Callable[[Job], Result]
+) -> tuple[tuple[Result, ...], tuple[tuple[str, str], ...]]:
+    """Do one job after the other; one of several that fails does not stop the others.
 
     Args:
-        model: As in :func:`predict_scenes`.
-        source: As in :func:`predict_scenes`.
-        destination: As in :func:`predict_scenes`.
-        calibrate: As in :func:`.preparing.plan_prediction`.
-        progress: Accepted so that one set of arguments serves both.
-        **options: As in :func:`predict_scenes`.
+        jobs: What is to be done.
+        work: Does one of them.
 
     Returns:
-        One plan per scene, or what is wrong with it, as text; and whether all could be made.
+        What came of those that did not fail; and of the others scene and reason, in one line.
+
+    Raises:
+        ValueError: If a single one fails.
+        OSError: If a single one fails.
     """
-    chosen = PredictionOptions(**options)
-    scenes = find_scenes(source)
-    is_single = len(scenes) == 1 and names_one(source)
-    _check_pair(chosen, scenes, is_single=is_single)
-    loaded = _load(model, chosen)
-    plans, failures = [], []
-    for scene in scenes:
-        final = Path(destination) if is_single else Path(destination, _map_name(scene))
+    results, failures = [], []
+    for job in jobs.scenes:
         try:
-            plan = plan_prediction(loaded, scene, final, calibrate=calibrate, **options)
-            plans.append(str(plan))
+            results.append(work(job))
         except (OSError, ValueError) as error:
-            if is_single:
+            if jobs.is_single:
                 raise
-            failures.append(f'failed     {scene}: {" ".join(str(error).split())}')
-    return '\n\n'.join([*plans, *failures]), not failures
-
-
-def _load(model: str | PathLike[str] | Forward, options: PredictionOptions) -> LoadedModel:
-    """Load the model once for all scenes."""
-    return load_model(
-        model,
-        preprocessing=options.preprocessing,
-        task_class=options.task_class,
-        dates=options.dates,
-    )
-
-
-def _check_pair(options: PredictionOptions, scenes: Sequence[str], *, is_single: bool) -> None:
-    """Refuse several earlier scenes for one later one."""
-    if options.after is not None and not is_single:
-        raise ValueError(
-            f'after (--after) is the later date of one scene, got {len(scenes)} scenes from a folder or '
-            'a list; predict one pair per call'
-        )
+            failures.append((job.scene, ' '.join(str(error).split())))
+    return tuple(results), tuple(failures)
 
 
 def find_scenes(sources: Sequence[str | PathLike[str]]) -> list[str]:
@@ -208,7 +187,7 @@ def _is_raster(path: Path) -> bool:
     return path.suffix.lower() in _SUFFIXES and not path.name.startswith('.')
 
 
-def names_one(sources: Sequence[str | PathLike[str]]) -> bool:
+def _names_one(sources: Sequence[str | PathLike[str]]) -> bool:
     """Say whether one file is named, rather than a folder or a pattern that happens to hold one."""
     only = fspath(sources[0])
     return (
@@ -218,38 +197,9 @@ def names_one(sources: Sequence[str | PathLike[str]]) -> bool:
     )
 
 
-def _map_name(scene: str) -> str:
-    """Name the map of a scene."""
-    return f'{Path(scene).stem}.tif'
-
-
-def check_names(jobs: dict[str, Path]) -> None:
-    """Refuse two scenes whose maps would have one name."""
-    scenes: dict[Path, str] = {}
-    for scene, final in jobs.items():
-        if final in scenes:
-            raise ValueError(f'{scenes[final]} and {scene} would both become {final}; rename one')
-        scenes[final] = scene
-
-
-def picture_of(preview: str | PathLike[str] | None, final: Path, *, is_single: bool) -> Path | None:
-    """Name the picture of a map."""
-    if preview is None:
-        return None
-    return Path(preview) if is_single else Path(preview, f'{final.stem}.png')
-
-
-def _preview(plan: PredictionPlan, summary: PredictionSummary, path: Path) -> str:
-    """Draw the scene beside its map."""
-    write_preview(
-        plan.source,
-        plan.destination,
-        path,
-        bands=plan.bands,
-        nodata=plan.nodata,
-        class_pixels=summary.class_pixels or None,
-        overwrite=True,
-        after=None if plan.after is None else plan.after.path,
-        after_bands=None if plan.after is None else plan.after.bands,
-    )
-    return str(path)
+def _check_folder(path: Path) -> None:
+    """Refuse a folder for several scenes whose name is that of a file."""
+    if path.is_file() or (path.suffix.lower() in _FILE_SUFFIXES and not path.is_dir()):
+        raise ValueError(
+            f'several scenes become a folder, and {path} looks like a file; pass the name of a folder'
+        )

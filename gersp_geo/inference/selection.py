@@ -53,6 +53,24 @@ def select_bands(
     )
 
 
+def describe_bands(bands: tuple[int, ...], names: tuple[str, ...], header: RasterHeader) -> str:
+    """Say which band of a scene stands for which of the model.
+
+    Args:
+        bands: 1-based indices in the model's order.
+        names: What the model calls them.
+        header: Header of the scene.
+
+    Returns:
+        Such as ``3 red, 2 green``; with a note where nothing but their order says so.
+    """
+    pairs = ', '.join(f'{band} {name}' for band, name in zip(bands, names, strict=True))
+    usable = [band for band in range(1, header.count + 1) if band not in header.alpha]
+    named = any(header.descriptions[band - 1] for band in usable)
+    in_order = not named and list(bands) == usable
+    return f'{pairs} (in order: the scene names none)' if in_order else pairs
+
+
 def nodata_beside(
     header: RasterHeader, preprocessing: Preprocessing, given: float | None
 ) -> float | None:

@@ -457,7 +457,9 @@ def test_calls_that_mix_one_date_and_two_are_refused_with_the_fix(
     refused(capsys, fix, change, before, *out)
     only = r'SemanticSegmentation\.ckpt takes one; leave it out'
     refused(capsys, only, one, before, '--after', after, *out)
-    several = r'after \(--after\) is the later date of one scene, got 2 scenes .* one pair per call'
+    several = (
+        r'after \(--after\) is the second date of one scene, got 2 scenes .* two dates per call'
+    )
     refused(capsys, several, change, before, after, '--after', after, '-o', tmp_path)
     copy = tmp_path / 'later.tif'
     copy.write_bytes(after.read_bytes())

@@ -10,8 +10,7 @@ from torchgeo.tasks import Classification, SemanticSegmentation
 from gersp_geo.inference.dispatch import find_kind
 from gersp_geo.main import main
 from gersp_geo.tasks import ObjectDetection
-from tests.inference.patches.scenes import noise, write_scene
-from tests.inference.patches.test_engine import save
+from tests.inference.patches.scenes import noise, save, write_scene
 
 OPTIONS = ['--size', '32', '--device', 'cpu', '--no-progress']
 
@@ -93,12 +92,12 @@ def test_several_scenes_become_a_folder_and_the_broken_one_is_named(
     ('words', 'message'),
     [
         (['--task', 'embed', '-o', 'x.gpkg'], 'must end in .parquet'),
-        (['--averaging', 'flips', '-o', 'x.parquet'], 'averaging is for maps of pixels'),
+        (['--averaging', 'flips', '-o', 'x.parquet'], 'averaging is no option of patches'),
         (
             ['--score-threshold', '0.7', '-o', 'x.parquet'],
             'score_threshold is no option of patches',
         ),
-        (['--shard', '0/2', '-o', 'x.parquet'], 'shard is for maps of pixels'),
+        (['--shard', '0/2', '-o', 'x.parquet'], 'shard is no option of patches'),
         (['--task', 'embed', '--task-class', 'a.B', '-o', 'x.parquet'], 'task_class is for'),
     ],
 )
@@ -126,5 +125,5 @@ def test_a_map_of_patches_is_refused_beside_a_map_of_pixels(
     checkpoint = save(tmp_path / 'segmenter.ckpt', segmenter)
     made = tmp_path / 'map.tif'
     assert run('predict', checkpoint, scene, '-o', made, '--raster', 'x.tif', *OPTIONS) == 1
-    assert 'raster is a map of patches' in capsys.readouterr().err
+    assert 'raster is no option of maps' in capsys.readouterr().err
     assert not made.exists()

@@ -9,7 +9,8 @@ import rasterio
 from affine import Affine
 from torch import Tensor
 
-from gersp_geo.inference.scenes import find_scenes, plan_scenes, predict_scenes
+from gersp_geo.inference.dispatch import plan, predict
+from gersp_geo.inference.scenes import find_scenes
 from gersp_geo.records import Preprocessing
 
 RECORD = Preprocessing(bands=('grey',), scale=(1.0,), mean=(0.0,), std=(1.0,))
@@ -43,7 +44,7 @@ def test_a_folder_is_predicted_into_a_folder(tmp_path: Path) -> None:
     for number in range(1, 4):
         write(tmp_path / 'scenes' / f's{number}.tif', number)
     (tmp_path / 'scenes' / 'notes.txt').write_text('no raster')
-    summary = predict_scenes(identity, [tmp_path / 'scenes'], tmp_path / 'maps', **OPTIONS)
+    summary = predict('maps', identity, [tmp_path / 'scenes'], tmp_path / 'maps', **OPTIONS)
     assert [value_of(tmp_path / 'maps' / f's{n}.tif') for n in range(1, 4)] == [1, 2, 3]
     assert not summary.failures
     assert '3 of 3 scenes predicted' in str(summary)
@@ -51,13 +52,13 @@ def test_a_folder_is_predicted_into_a_folder(tmp_path: Path) -> None:
 
 def test_one_file_is_predicted_into_one_file(tmp_path: Path) -> None:
     scene = write(tmp_path / 'scene.tif', 7)
-    predict_scenes(identity, [scene], tmp_path / 'map.tif', **OPTIONS)
+    predict('maps', identity, [scene], tmp_path / 'map.tif', **OPTIONS)
     assert value_of(tmp_path / 'map.tif') == 7
 
 
 def test_a_folder_of_one_scene_is_still_a_folder(tmp_path: Path) -> None:
     write(tmp_path / 'scenes' / 'only.tif', 7)
-    predict_scenes(identity, [tmp_path / 'scenes'], tmp_path / 'maps', **OPTIONS)
+    predict('maps', identity, [tmp_path / 'scenes'], tmp_path / 'maps', **OPTIONS)
     assert value_of(tmp_path / 'maps' / 'only.tif') == 7
 
 
@@ -65,7 +66,7 @@ def test_a_scene_that_fails_does_not_stop_the_others_and_is_named(tmp_path: Path
     write(tmp_path / 'scenes' / 'a.tif', 1)
     (tmp_path / 'scenes' / 'b.tif').write_bytes(b'no raster at all')
     write(tmp_path / 'scenes' / 'c.tif', 3)
-    summary = predict_scenes(identity, [tmp_path / 'scenes'], tmp_path / 'maps', **OPTIONS)
+    summary = predict('maps', identity, [tmp_path / 'scenes'], tmp_path / 'maps', **OPTIONS)
     assert sorted(path.name for path in (tmp_path / 'maps').iterdir()) == ['a.tif', 'c.tif']
     ((scene, reason),) = summary.failures
     assert scene.endswith('b.tif')
@@ -76,7 +77,7 @@ def test_a_scene_that_fails_does_not_stop_the_others_and_is_named(tmp_path: Path
 
 def test_a_single_scene_that_fails_raises(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'absent\.tif does not exist'):
-        predict_scenes(identity, [tmp_path / 'absent.tif'], tmp_path / 'map.tif', **OPTIONS)
+        predict('maps', identity, [tmp_path / 'absent.tif'], tmp_path / 'map.tif', **OPTIONS)
 
 
 def test_patterns_folders_and_names_are_expanded_once(tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ def test_patterns_folders_and_names_are_expanded_once(tmp_path: Path) -> None:
 
 def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path: Path) -> None:
     scene = write(tmp_path / 'scene [1].tif', 5)
-    predict_scenes(identity, [scene], tmp_path / 'map.tif', **OPTIONS)
+    predict('maps', identity, [scene], tmp_path / 'map.tif', **OPTIONS)
     assert value_of(tmp_path / 'map.tif') == 5
 
 
@@ -106,8 +107,8 @@ def test_a_picture_that_exists_is_refused_before_any_work(tmp_path: Path) -> Non
     scene = write(tmp_path / 'scene.tif', 1)
     (tmp_path / 'map.png').write_text('precious')
     with pytest.raises(FileExistsError, match=r'map\.png exists'):
-        predict_scenes(
-            identity, [scene], tmp_path / 'map.tif', preview=tmp_path / 'map.png', **OPTIONS
+        predict(
+            'maps', identity, [scene], tmp_path / 'map.tif', preview=tmp_path / 'map.png', **OPTIONS
         )
     assert not (tmp_path / 'map.tif').exists()
 
@@ -115,7 +116,7 @@ def test_a_picture_that_exists_is_refused_before_any_work(tmp_path: Path) -> Non
 def test_two_scenes_of_one_name_are_refused_before_any_work(tmp_path: Path) -> None:
     scenes = [write(tmp_path / name / 'scene.tif', 1) for name in ('one', 'two')]
     with pytest.raises(ValueError, match='would both become'):
-        predict_scenes(identity, scenes, tmp_path / 'maps', **OPTIONS)
+        predict('maps', identity, scenes, tmp_path / 'maps', **OPTIONS)
     assert not (tmp_path / 'maps').exists()
 
 
@@ -123,7 +124,7 @@ def test_every_scene_has_its_plan(tmp_path: Path) -> None:
     scenes = [write(tmp_path / name, 1) for name in ('a.tif', 'b.tif')]
     (tmp_path / 'c.tif').write_text('no raster')
     scenes.append(tmp_path / 'c.tif')
-    text, complete = plan_scenes(identity, scenes, tmp_path / 'maps', **OPTIONS)
+    text, complete = plan('maps', identity, scenes, tmp_path / 'maps', **OPTIONS)
     assert all(str(scene) in text for scene in scenes)
     assert 'failed' in text
     assert not complete

@@ -41,6 +41,20 @@ _GROUND_COLOR: Color = (160, 160, 160)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShownScene:
+    """A scene, and what of it is shown."""
+
+    path: str | PathLike[str]
+    """The raster."""
+
+    bands: Sequence[int]
+    """1-based, at least one."""
+
+    nodata: float | None = None
+    """Value that means "no observation" if all bands have it, besides what the scene says itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Legend:
     """What the values of a map of classes mean."""
 
@@ -68,8 +82,7 @@ def write_preview(
     destination: str | PathLike[str],
     *,
     bands: Sequence[int],
-    after: str | PathLike[str] | None = None,
-    after_bands: Sequence[int] | None = None,
+    after: ShownScene | None = None,
     nodata: float | None = None,
     class_pixels: Sequence[int] | None = None,
     max_side: int = 1200,
@@ -87,8 +100,8 @@ def write_preview(
         destination: PNG file to write.
         bands: 1-based bands of the scene; those that are red, green and blue by name or meaning
             are shown, else the first three, or the first as grey.
-        after: The same place at a later date, if the map says what changed.
-        after_bands: Its bands that stand for *bands*; None means the same.
+        after: The same place at a later date, if the map says what changed; its bands stand for
+            *bands*.
         nodata: Value that means "no observation" if all *bands* have it, besides what the scene
             says itself.
         class_pixels: Per class: pixels of the whole map, for the shares in the legend; None counts
@@ -108,15 +121,16 @@ def write_preview(
     """
     final = Path(destination)
     check_picture(final, overwrite=overwrite)
-    _check(bands, after_bands, max_side=max_side)
+    scenes = [ShownScene(path=scene, bands=bands, nodata=nodata)]
+    scenes += [] if after is None else [after]
+    _check(scenes, max_side=max_side)
     with open_reader(map_path) as src:
         legend = _read_legend(src)
         is_single = after is None and (legend is not None or src.count == 1)
         side = max_side if is_single else round(_SIZE_OF_SEVERAL * max_side)
         sheet = Sheet.of(describe_reader(src), side=side)
         _, mapped = read_reduced(src, bands=[1], shape=sheet.shape, resampling='nearest')
-        pairs = [(scene, bands)] + ([] if after is None else [(after, after_bands or bands)])
-        dates = _show_dates(pairs, sheet, mapped, nodata=nodata)
+        dates = _show_dates(scenes, sheet, mapped)
         entries: list[tuple[str, Color]] = []
         if legend is None:
             panels = _show_quantities(src, sheet)
@@ -128,7 +142,7 @@ def write_preview(
         save_picture(
             temporary,
             [replace(panel, pixels=sheet.turn(panel.pixels)) for panel in panels],
-            names=[Path(name).name for name in (*(name for name, _ in pairs), map_path)],
+            names=[Path(path).name for path in (*(shown.path for shown in scenes), map_path)],
             legend=entries,
             metres_per_pixel=sheet.metres_per_pixel,
             columns=2 if after is None else len(panels),
@@ -136,30 +150,25 @@ def write_preview(
     return final
 
 
-def _check(bands: Sequence[int], after_bands: Sequence[int] | None, *, max_side: int) -> None:
+def _check(scenes: Sequence[ShownScene], *, max_side: int) -> None:
     """Refuse what makes no picture."""
     if max_side < NARROWEST_CELL:
         raise ValueError(f'max_side must be >= {NARROWEST_CELL}, got {max_side}')
-    if not bands:
+    first, last = len(scenes[0].bands), len(scenes[-1].bands)
+    if not first:
         raise ValueError('a preview needs at least one band of the scene, got none')
-    if after_bands is not None and len(after_bands) != len(bands):
-        raise ValueError(
-            f'after_bands must be as many as bands, {len(bands)}, got {len(after_bands)}'
-        )
+    if last != first:
+        raise ValueError(f'after must have as many bands as the scene, {first}, got {last}')
 
 
-def _show_dates(
-    pairs: Sequence[tuple[str | PathLike[str], Sequence[int]]],
-    sheet: Sheet,
-    mapped: NDArray[np.bool_],
-    *,
-    nodata: float | None,
-) -> _Dates:
+def _show_dates(scenes: Sequence[ShownScene], sheet: Sheet, mapped: NDArray[np.bool_]) -> _Dates:
     """Show one scene or two dates, with the same limits; best where there is a map."""
     dates: list[Scenery] = []
-    for scene, bands in pairs:
+    for scene in scenes:
         places = dates[0].places if dates else None
-        dates.append(Scenery.read(scene, sheet, bands=bands, nodata=nodata, places=places))
+        dates.append(
+            Scenery.read(scene.path, sheet, bands=scene.bands, nodata=scene.nodata, places=places)
+        )
     limits = find_limits(dates, mapped)
     words = ('Scene',) if len(dates) == 1 else ('Before', 'After')
     images = [date.show(limits) for date in dates]

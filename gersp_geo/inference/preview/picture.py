@@ -91,11 +91,13 @@ def check_picture(path: Path, *, overwrite: bool) -> None:
         overwrite: Whether an existing file may be replaced.
 
     Raises:
-        FileExistsError: If *path* exists and may not be replaced.
+        FileExistsError: If *path* is a folder, or exists and may not be replaced.
         ValueError: If it does not end in .png.
     """
     if path.suffix.lower() != '.png':
         raise ValueError(f'a preview is written as .png, got {path}')
+    if path.is_dir():
+        raise FileExistsError(f'{path} is a folder; pass the path of a file')
     if path.exists() and not overwrite:
         raise FileExistsError(f'{path} exists; pass another path, or overwrite (--overwrite)')
 

@@ -131,8 +131,8 @@ def test_many_scenes_become_many_files_and_failures_are_named(
 @pytest.mark.parametrize(
     ('words', 'message'),
     [
-        (['--averaging', 'flips'], 'averaging is for maps'),
-        (['--margin', '4'], 'margin is for maps'),
+        (['--averaging', 'flips'], 'averaging is no option of objects'),
+        (['--margin', '4'], 'margin is no option of objects'),
         (['--preview', 'picture.jpg'], 'a preview is written as .png'),
     ],
 )
@@ -175,7 +175,7 @@ def test_options_of_detectors_are_refused_for_others(
 ) -> None:
     words = ['predict', tmp_path / 'none.ckpt', scene, '-o', tmp_path / 'map.tif', '--match', 'ios']
     assert main([str(word) for word in words]) == 1
-    assert 'match is for detectors' in capsys.readouterr().err
+    assert 'match is no option of maps' in capsys.readouterr().err
 
 
 def test_outlines_of_a_checkpoint_of_instances(tmp_path: Path, scene: Path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import rasterio
 import torch
 from affine import Affine
+from lightning.pytorch import LightningModule
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ GRID = Affine(0.5, 0, 399_999.5, 0, -0.5, 5_000_000.5)
 RECORD = Preprocessing(
     bands=('red', 'green'), scale=(1 / 255,) * 2, mean=(0.4, 0.5), std=(0.2, 0.3), dtype='uint8'
 )
+NAMES = ('field', 'forest', 'water')
 
 
 def noise(height: int, width: int, *, bands: int = 2, seed: int = 0) -> NDArray[np.uint8]:
@@ -50,6 +52,22 @@ def normalised(pixels: NDArray[Any], record: Preprocessing = RECORD) -> Tensor:
         torch.tensor(values)[:, None, None] for values in (record.scale, record.mean, record.std)
     )
     return (torch.from_numpy(pixels).float() * scale - mean) / std
+
+
+def save(path: Path, task: LightningModule, names: tuple[str, ...] = NAMES) -> Path:
+    """Write what Lightning writes, with a record."""
+    record = RECORD.to_dict() | {
+        'class_names': list(names),
+        'task_class': f'torchgeo.tasks.{type(task).__name__}',
+    }
+    torch.save(
+        {
+            'state_dict': task.state_dict(), 'hyper_parameters': dict(task.hparams),
+            'pytorch-lightning_version': '2.6.0', 'gersp_geo': record,
+        },
+        path,
+    )  # fmt: skip
+    return path
 
 
 class Corners(nn.Module):

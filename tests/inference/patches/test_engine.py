@@ -15,7 +15,6 @@ import shapely
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lightning.pytorch import LightningModule
 from numpy.typing import NDArray
 from rio_cogeo.cogeo import cog_validate
 from torch import Tensor
@@ -26,11 +25,13 @@ from gersp_geo.inference.patches import classify_scene, embed_scene
 from gersp_geo.models.backbones import create_backbone
 from tests.inference.patches.scenes import (
     GRID,
+    NAMES,
     RECORD,
     UTM,
     Corners,
     noise,
     normalised,
+    save,
     write_scene,
 )
 
@@ -228,25 +229,6 @@ def test_a_scene_without_observations_gives_an_empty_table_with_all_columns(tmp_
     assert (len(frame), summary.forwarded, frame.crs) == (0, 0, 'EPSG:32632')
     assert list(frame.columns) == ['row', 'col', 'observed', 'embedding', 'geometry']
     assert np.isnan(read_map(raster)).all()
-
-
-NAMES = ('field', 'forest', 'water')
-
-
-def save(path: Path, task: LightningModule, names: tuple[str, ...] = NAMES) -> Path:
-    """Write what Lightning writes, with a record."""
-    record = RECORD.to_dict() | {
-        'class_names': list(names),
-        'task_class': f'torchgeo.tasks.{type(task).__name__}',
-    }
-    torch.save(
-        {
-            'state_dict': task.state_dict(), 'hyper_parameters': dict(task.hparams),
-            'pytorch-lightning_version': '2.6.0', 'gersp_geo': record,
-        },
-        path,
-    )  # fmt: skip
-    return path
 
 
 def test_classes_are_those_of_the_task_on_the_same_windows(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The later of two dates: what of it is read, and how much of the earlier one it covers."""
+"""The scene after: what of the second of two dates is read, and how much of the one before it covers."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -20,8 +20,8 @@ from .selection import check_type, nodata_beside, select_bands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LaterScene:
-    """The later scene of a pair, seen on the grid of the earlier one."""
+class AfterScene:
+    """The scene after, seen on the grid of the one before."""
 
     path: str
     """The scene."""
@@ -30,7 +30,7 @@ class LaterScene:
     """Header of the file itself."""
 
     grid: RasterHeader
-    """Header of the earlier scene, on the grid of the plan."""
+    """Header of the scene before, on the grid of the plan."""
 
     bands: tuple[int, ...]
     """1-based bands, in the model's order."""
@@ -45,20 +45,20 @@ class LaterScene:
     """Whether its grid is another one."""
 
     covers: float
-    """Share of the earlier scene that it covers, in (0, 1]."""
+    """Share of the scene before that it covers, in (0, 1]."""
 
     within: float
-    """Share of it that lies in the earlier scene, in (0, 1]."""
+    """Share of it that lies in the scene before, in (0, 1]."""
 
     def open(self) -> AbstractContextManager[Reader]:
-        """Open it on the grid of the earlier scene; every thread needs its own."""
+        """Open it on the grid of the scene before; every thread needs its own."""
         if self.resampled:
             return open_aligned(self.path, self.grid, nodata=self.nodata)
         return open_reader(self.path)
 
     @property
     def cells(self) -> CellSource:
-        """How it is read beside the earlier scene."""
+        """How it is read beside the scene before."""
         return CellSource(
             opener=self.open,
             bands=self.bands,
@@ -73,15 +73,15 @@ class LaterScene:
         how = 'resampled bilinearly' if self.resampled else 'on the same grid'
         return f'{self.path}: {header.height:,} x {header.width:,} px, {header.dtype}, {how}'
 
-    def describe_overlap(self, earlier: str) -> str:
-        """Say in one line how it lies on the earlier scene.
+    def describe_overlap(self, before: str) -> str:
+        """Say in one line how it lies on the scene before.
 
         Args:
-            earlier: That scene.
+            before: That scene.
         """
-        names = Path(earlier).name, Path(self.path).name
+        names = Path(before).name, Path(self.path).name
         # two dates often differ in their folder only
-        one, other = names if names[0] != names[1] else (earlier, self.path)
+        one, other = names if names[0] != names[1] else (before, self.path)
         return f'{other} covers {_percent(self.covers)} of {one}; {_percent(self.within)} of {other} lies in it'
 
 
@@ -100,7 +100,7 @@ def check_dates(loaded: LoadedModel, options: PredictionOptions) -> None:
     """
     if loaded.dates.count == 2 and options.after is None:
         raise ValueError(
-            f'{loaded.name} compares two dates of a place; pass the scene of the later one with after '
+            f'{loaded.name} compares two dates of a place; pass the scene of the second one with after '
             '(--after)'
         )
     if loaded.dates.count == 1 and options.after is not None:
@@ -110,45 +110,45 @@ def check_dates(loaded: LoadedModel, options: PredictionOptions) -> None:
         )
 
 
-def find_later(
+def find_after(
     source: str | PathLike[str],
     grid: RasterHeader,
     record: Preprocessing,
     options: PredictionOptions,
-) -> LaterScene | None:
-    """Read the header of the later scene, and check that it goes with the earlier one.
+) -> AfterScene | None:
+    """Read the header of the scene after, and check that it goes with the one before.
 
     Args:
-        source: The earlier scene.
+        source: The scene before.
         grid: Its header, on the grid of the plan.
         record: How values of both are prepared.
-        options: Name the later scene.
+        options: Name the scene after.
 
     Returns:
-        The later scene; None if there is none.
+        The scene after; None if there is none.
 
     Raises:
         FileNotFoundError: If it does not exist.
         UnreadableFileError: If GDAL cannot read it.
-        ValueError: If its bands or their type do not fit, or it does not lie on the earlier scene, or a
+        ValueError: If its bands or their type do not fit, or it does not lie on the scene before, or a
             CRS is missing that would be needed to say so.
     """
     if options.after is None:
         return None
-    earlier, path = fspath(source), fspath(options.after)
+    before, path = fspath(source), fspath(options.after)
     with open_reader(path) as src:
         header = describe_reader(src)
         blocks = stored_blocks(src, range(1, src.count + 1))
     check_type(header, record, source=path)
     if header.dtype != grid.dtype:
         raise ValueError(
-            f'two dates must be of one data type, but {earlier} holds {grid.dtype} and {path} '
+            f'two dates must be of one data type, but {before} holds {grid.dtype} and {path} '
             f'{header.dtype}; convert one of them'
         )
     bands = select_bands(header, record, bands=options.bands, source=path)
     resampled = not on_one_grid(header, grid)
-    covers, within = _cover(grid, header, earlier, path) if resampled else (1.0, 1.0)
-    return LaterScene(
+    covers, within = _cover(grid, header, before, path) if resampled else (1.0, 1.0)
+    return AfterScene(
         path=path,
         header=header,
         grid=grid,
@@ -163,14 +163,14 @@ def find_later(
 
 
 def _cover(
-    grid: RasterHeader, header: RasterHeader, earlier: str, later: str
+    grid: RasterHeader, header: RasterHeader, before: str, after: str
 ) -> tuple[float, float]:
     """Say which share of each of two scenes the other covers.
 
     Raises:
         ValueError: If a CRS is missing, or they have no ground in common.
     """
-    for name, other, crs in ((earlier, later, grid.crs), (later, earlier, header.crs)):
+    for name, other, crs in ((before, after, grid.crs), (after, before, header.crs)):
         if crs is None:
             raise ValueError(
                 f'{name} names no CRS and lies on another grid than {other}, so that it cannot be put '
@@ -180,7 +180,7 @@ def _cover(
     if not overlap.of_first:
         bounds = [_rounded(b) for b in (overlap.first_bounds, overlap.second_bounds)]
         raise ValueError(
-            f'{earlier} and {later} have no ground in common: in {overlap.crs}, the bounds of the first '
+            f'{before} and {after} have no ground in common: in {overlap.crs}, the bounds of the first '
             f'are {bounds[0]}, and those of the second {bounds[1]}; pass two scenes of one place'
         )
     return overlap.of_first, overlap.of_second
