@@ -162,3 +162,24 @@ def test_sigterm_says_how_to_go_on_and_ends_with_its_own_code(
     assert 'the same command goes on where it was' in said
     assert 'Traceback' not in said
     assert not (tmp_path / 'map.tif').exists()
+
+
+@pytest.mark.parametrize('name', ['--batch-size', '--threads'])
+@pytest.mark.parametrize('value', ['-3', '0', '2.5', 'many'])
+def test_a_number_that_must_be_positive_is(
+    name: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match='2'):
+        command('predict', 'model.ckpt', 'scene.tif', '-o', 'map.tif', f'{name}={value}')
+    assert "must be a whole number >= 1, or 'auto', got" in capsys.readouterr().err
+
+
+def test_a_record_that_is_missing_is_named_with_the_fix(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = write_scene(tmp_path / 'scene.tif', side=32)
+    words = ('-o', tmp_path / 'map.tif', '--preprocessing', tmp_path / 'no.json')
+    assert command('plan', checkpoint, scene, *words) == 1
+    error = capsys.readouterr().err
+    assert 'no.json does not exist; pass the JSON file of a record (--preprocessing' in error
+    assert 'Errno' not in error

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchgeo.tasks import Classification, SemanticSegmentation
 
-from gersp_geo.inference.dispatch import find_kind
+from gersp_geo.inference.dispatch import Kind, find_kind, predict
 from gersp_geo.main import main
 from gersp_geo.tasks import ObjectDetection
 from tests.inference.patches.scenes import noise, save, write_scene
@@ -127,3 +127,24 @@ def test_a_map_of_patches_is_refused_beside_a_map_of_pixels(
     assert run('predict', checkpoint, scene, '-o', made, '--raster', 'x.tif', *OPTIONS) == 1
     assert 'raster is no option of maps' in capsys.readouterr().err
     assert not made.exists()
+
+
+@pytest.mark.parametrize('kind', ['maps', 'objects', 'classify', 'embed'])
+def test_an_option_that_nobody_knows_is_refused(
+    tmp_path: Path, classifier: Path, scene: Path, kind: Kind
+) -> None:
+    with pytest.raises(
+        ValueError, match=r'iou_treshold is no option of \w+, got 0\.9; leave it out'
+    ):
+        predict(kind, classifier, [scene], tmp_path / 'made.tif', iou_treshold=0.9)
+
+
+def test_a_folder_of_one_scene_fails_like_one_of_many(
+    tmp_path: Path, classifier: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / 'scenes').mkdir()
+    (tmp_path / 'scenes' / 'only.tif').write_text('no raster')
+    words = (classifier, tmp_path / 'scenes', '-o', tmp_path / 'made', *OPTIONS)
+    for name in ('plan', 'predict'):
+        assert run(name, *words) == 1
+        assert 'failed ' in capsys.readouterr().out

@@ -45,6 +45,7 @@ def test_a_plan_counts_what_will_be_done(tmp_path: Path) -> None:
     text = str(plan)
     assert '15 = 3 rows x 5 columns of 64 px' in text
     assert '3.07 times the scene' in text
+    assert 'bands      1 red, 2 green, 3 blue (in order: the scene names none)' in text
     assert 'ms per patch; reading not measured (--calibrate)' in text
 
 

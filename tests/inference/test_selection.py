@@ -4,7 +4,7 @@ import pytest
 from affine import Affine
 
 from gersp_geo.geoio.reading import RasterHeader
-from gersp_geo.inference.selection import select_bands
+from gersp_geo.inference.selection import describe_bands, select_bands
 from gersp_geo.records import Preprocessing
 
 RGB = Preprocessing(bands=('red', 'green', 'blue'), scale=(1,) * 3, mean=(0,) * 3, std=(1,) * 3)
@@ -67,3 +67,14 @@ def test_bands_that_are_not_there_are_refused(bands: tuple[int, ...]) -> None:
     scene = header_of(None, None, None, None)
     with pytest.raises(ValueError, match=r'bands must be 3 indices in \[1, 4\] for red, green'):
         select_bands(scene, RGB, bands=bands, source='a.tif')
+
+
+def test_it_is_said_which_band_is_taken_for_which_and_where_their_order_alone_says_so() -> None:
+    named, unnamed = header_of('blue', 'green', 'red'), header_of(None, None, None)
+    names = RGB.bands
+    assert describe_bands((3, 2, 1), names, named) == '3 red, 2 green, 1 blue'
+    in_order = '1 red, 2 green, 3 blue (in order: the scene names none)'
+    assert describe_bands((1, 2, 3), names, unnamed) == in_order
+    assert describe_bands((3, 2, 1), names, unnamed) == '3 red, 2 green, 1 blue'
+    transparent = header_of(None, None, None, None, alpha=(4,))
+    assert describe_bands((1, 2, 3), names, transparent) == in_order

@@ -89,6 +89,7 @@ def test_the_plan_of_a_detector_names_the_file_of_objects(
     assert main([str(word) for word in words]) == 0
     text = capsys.readouterr().out
     assert '9 = 3 rows x 3 columns of 64 px, overlap 32' in text
+    assert 'bands      1 red, 2 green (in order: the scene names none)' in text
     assert f'objects    {made}' in text
     assert not made.exists()
     assert main([str(word) for word in [*words, '--calibrate']]) == 1
