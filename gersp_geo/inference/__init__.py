@@ -3,6 +3,8 @@
 ``preparing`` decides everything from headers and writes it into a ``plan``; ``loading`` brings the
 model and how its input is prepared; ``supply`` reads, ``forward`` scores and ``streaming`` stitches;
 ``outputs`` turns scores into map values, ``parts`` writes them, and ``engine`` runs it all.
+``dispatch`` chooses by the kind of model what the command does with ``scenes``, which ``command`` does
+for maps.
 """
 
 from importlib import import_module

@@ -127,6 +127,14 @@ def test_many_scenes_become_many_files_and_failures_are_named(
     assert f'preview  {drawn / "one.png"}' in out
     assert sorted(path.name for path in made.iterdir()) == ['one.gpkg', 'two.gpkg']
     assert sorted(path.name for path in drawn.iterdir()) == ['one.png', 'two.png']
+    # again: what is there stays, pictures too
+    (made / 'one.gpkg').unlink()
+    (drawn / 'one.png').write_text('precious')
+    assert main([str(word) for word in words]) == 1
+    out = capsys.readouterr().out
+    assert '0 of 3 scenes done' in out
+    assert f'{drawn / "one.png"} exists; pass another path, or overwrite' in out
+    assert (drawn / 'one.png').read_text() == 'precious'
 
 
 @pytest.mark.parametrize(
