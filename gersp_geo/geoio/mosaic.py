@@ -1,22 +1,20 @@
 """Turn the finished parts of a map into one Cloud Optimized GeoTIFF (COG)."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
-import rasterio
 from rasterio.dtypes import dtype_rev, typename_fwd
-from rasterio.env import get_gdal_config, set_gdal_config
 
 from .atomic import new_file
 from .cog import MapLayout, OverviewResampling, Threads, finish_cog
 from .overviews import Progress, build_overviews
 from .parts import BLOCK_SIZE, Part, write_part
+from .reading import gdal_cache
 from .styles import class_tag
 
 __all__ = ('Part', 'Progress', 'build_mosaic', 'finish_map', 'write_part')
@@ -73,7 +71,7 @@ def finish_map(
     folder.mkdir(parents=True, exist_ok=True)
     count = (os.cpu_count() or 1) if threads == 'ALL_CPUS' else threads
     block_bytes = block_size**2 * len(layout.descriptions) * np.dtype(layout.dtype).itemsize
-    with _small_cache():
+    with gdal_cache(_CACHE_BYTES):
         overviews = build_overviews(
             parts,
             folder,
@@ -133,18 +131,6 @@ def build_mosaic(
             _add_source(overview, path, folder, index=index)
     with new_file(destination, overwrite=True) as unfinished:
         ElementTree.ElementTree(root).write(unfinished, encoding='utf-8')
-
-
-@contextmanager
-def _small_cache() -> Iterator[None]:
-    """Limit the block cache of GDAL, which is the whole process's."""
-    before = get_gdal_config('GDAL_CACHEMAX')
-    with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
-        try:
-            yield
-        finally:
-            # Env forgets this one if it lies in another Env
-            set_gdal_config('GDAL_CACHEMAX', before)
 
 
 def _add_band(root: Element, layout: MapLayout, *, index: int, description: str) -> Element:

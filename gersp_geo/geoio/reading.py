@@ -13,6 +13,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags, WktVersion
+from rasterio.env import get_gdal_config, set_gdal_config
 from rasterio.errors import RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
@@ -190,8 +191,13 @@ def gdal_cache(size: int) -> Iterator[None]:
     Yields:
         Nothing. The former bound holds again afterwards.
     """
+    before = get_gdal_config('GDAL_CACHEMAX')
     with rasterio.Env(GDAL_CACHEMAX=size):
-        yield
+        try:
+            yield
+        finally:
+            # Env forgets this one if it lies in another Env
+            set_gdal_config('GDAL_CACHEMAX', before)
 
 
 def crs_text(crs: CRS) -> str:

@@ -1,5 +1,6 @@
 """Laws of reading windows."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
+from rasterio.env import get_gdal_config
 
-from gersp_geo.geoio.reading import open_reader, read_header, read_valid, read_window
+from gersp_geo.geoio.reading import gdal_cache, open_reader, read_header, read_valid, read_window
 from gersp_geo.records import Window
 
 UTM = CRS.from_epsg(32632)
@@ -235,3 +237,13 @@ def test_files_that_stay_open_may_close_in_any_order(tmp_path: Path) -> None:
     with open_reader(paths[0]) as again:
         assert again.read().shape == (1, 4, 4)
     second.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize('nested', [False, True], ids=['alone', 'in an environment'])
+def test_the_cache_of_gdal_is_as_before(nested: bool) -> None:
+    before = get_gdal_config('GDAL_CACHEMAX')
+    with rasterio.Env() if nested else nullcontext():
+        with gdal_cache(2**25):
+            assert get_gdal_config('GDAL_CACHEMAX') == 2**25
+        assert get_gdal_config('GDAL_CACHEMAX') == before
+    assert get_gdal_config('GDAL_CACHEMAX') == before
