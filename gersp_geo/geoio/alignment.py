@@ -3,23 +3,21 @@
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from os import PathLike
 from typing import Literal
 
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
-
-# rasterio means to keep this class to itself, but WarpedVRT lets it through
-from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.errors import CRSError
 from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform as to_crs
 
+from .gdal_errors import GDALError
 from .reading import RasterHeader, Reader, alpha_bands, open_reader
+from .warping import Grid, open_warped
 
 # Pixels by which a border may miss a multiple of the resolution and still lie on it: 0.1 * 3 does.
 _ROUNDING = 1e-6
@@ -32,9 +30,6 @@ _MANY_PIXELS = 2**26
 
 # Pixels of a file are not made finer than by this factor: nobody means it.
 _FINEST = 100
-
-type Grid = tuple[Affine, int, int]
-"""Transform, rows and columns."""
 
 
 def on_one_grid(one: RasterHeader, other: RasterHeader) -> bool:
@@ -57,7 +52,7 @@ def open_aligned(
     Args:
         path: A file with a CRS.
         grid: Header of the raster that gives rows, columns, CRS and transform.
-        nodata: Value that means "no observation" where the file itself does not say.
+        nodata: As in :func:`open_scene`.
 
     Yields:
         A reader for :func:`~gersp_geo.geoio.reading.read_window`, whose pixels do not depend on the
@@ -66,13 +61,10 @@ def open_aligned(
     Raises:
         FileNotFoundError: If there is no such file.
         UnreadableFileError: If GDAL cannot read it.
+        ValueError: If the file has an alpha band that is not the last one, and a nodata value too.
     """
-    with open_reader(path) as src:
-        wanted = (grid.transform, grid.height, grid.width)
-        warped = _warp(src, grid.crs, wanted, nodata=nodata, **_exactly(*_scales(src, grid)))
-        # not `with warped`: as in open_reader
-        with closing(warped):
-            yield warped
+    with open_reader(path) as src, open_warped(src, Grid.of(grid), nodata=nodata) as warped:
+        yield warped
 
 
 @contextmanager
@@ -91,18 +83,20 @@ def open_scene(
         res: Size of a pixel in units of the CRS wanted: of a square one, or (x, y). Borders lie on
             multiples of it, so that scenes of one resolution share a grid. None takes what keeps
             the detail of the file.
-        nodata: Value that means "no observation" where the file itself does not say; it is not
-            blended with its neighbours.
+        nodata: Value that means "no observation" if all bands have it, besides what the file says
+            itself; where pixels are resampled, none of these is blended with its neighbours.
 
     Yields:
-        A reader, north-up if resampled. What lies outside the file has no observation: where the
-        file has no nodata value and no alpha band, an alpha band is added as the last one.
+        A reader, north-up if resampled. What lies outside the file has no observation: where there
+        is no nodata value and no alpha band, an alpha band is added as the last one; where there are
+        both, the alpha band, which must be the last, gives way to the value.
 
     Raises:
         FileNotFoundError: If there is no such file.
         UnreadableFileError: If GDAL cannot read it.
         ValueError: If the file names no CRS, *crs* is unknown or the scene lies beyond its reach,
-            or *res* is not positive, larger than the scene, or far finer than its pixels.
+            or *res* is not positive, larger than the scene, or far finer than its pixels; or if
+            the file has an alpha band that is not the last one, and a nodata value too.
     """
     with open_reader(path) as src:
         if res is None and (crs is None or src.crs == _parse_crs(crs)):
@@ -114,15 +108,13 @@ def open_scene(
                 'one, for example with gdal_edit.py -a_srs'
             )
         target = src.crs if crs is None else _parse_crs(crs)
-        grid = suggested = _suggest_grid(src, target)
+        grid = _suggest_grid(src, target)
         if res is not None:
             grid = _align_grid(grid, res, name=src.name)
-        if src.crs == target and grid == (src.transform, src.height, src.width):
+        if grid == Grid.of(src):
             yield src
             return
-        (detail, *_), (made, *_) = suggested, grid
-        exactly = _exactly(abs(detail.a / made.a), abs(detail.e / made.e))
-        with closing(_warp(src, target, grid, nodata=nodata, **exactly)) as warped:
+        with open_warped(src, grid, nodata=nodata) as warped:
             yield warped
 
 
@@ -157,89 +149,6 @@ def read_reduced(
     return pixels, valid
 
 
-def _exactly(x_scale: float, y_scale: float) -> dict[str, object]:
-    """Make resampled pixels independent of the window that is read.
-
-    GDAL would else derive the size of its kernel from each chunk, and interpolate positions within
-    it: https://gdal.org/en/stable/api/gdalwarp_cpp.html (XSCALE, YSCALE).
-
-    Args:
-        x_scale: Pixels wanted per pixel of the file, along its rows.
-        y_scale: The same along its columns.
-
-    Returns:
-        Options of a WarpedVRT.
-    """
-    return {
-        'XSCALE': repr(x_scale),
-        'YSCALE': repr(y_scale),
-        # pixels of the file; rasterio takes no 0
-        'tolerance': 1e-9,
-    }
-
-
-def _scales(src: Reader, grid: RasterHeader) -> tuple[float, float]:
-    """Measure how many pixels of a grid a pixel of a raster makes.
-
-    Args:
-        src: The raster.
-        grid: Header of a raster that may be turned against it.
-
-    Returns:
-        Along the rows of *src* and along its columns, in the middle of the grid, or in that of *src*
-        where the former lies beyond the reach of its CRS; 1 where both do: they do not meet then.
-    """
-    steps_in_file = _steps(grid, src)
-    steps_in_grid = _steps(src, grid) if steps_in_file is None else np.linalg.inv(steps_in_file)
-    if steps_in_grid is None:
-        return 1.0, 1.0
-    x_scale, y_scale = np.linalg.norm(steps_in_grid, axis=0).tolist()
-    return x_scale, y_scale
-
-
-def _steps(one: Reader | RasterHeader, other: Reader | RasterHeader) -> NDArray[np.float64] | None:
-    """Measure the steps to the next column and row in the middle of a raster, in another's pixels.
-
-    Returns:
-        Shape (2, 2), one step per column: pixels of *other* along its rows and along its columns. None
-        where that is not known.
-    """
-    col, row = one.width / 2, one.height / 2
-    places = [one.transform @ place for place in ((col, row), (col + 1, row), (col, row + 1))]
-    # without a CRS, a file is taken to be in that of the grid
-    if None not in (one.crs, other.crs) and one.crs != other.crs:
-        xs, ys = zip(*places, strict=True)
-        try:
-            places = list(zip(*to_crs(one.crs, other.crs, xs, ys), strict=True))
-        except CPLE_BaseError:
-            return None
-    middle, right, below = np.array([~other.transform @ place for place in places])
-    steps = np.stack([right - middle, below - middle], axis=1)
-    return steps if np.isfinite(steps).all() and np.linalg.det(steps) else None
-
-
-def _warp(
-    src: Reader, crs: CRS | None, grid: Grid, *, nodata: float | None = None, **options: object
-) -> WarpedVRT:
-    """See a raster on a grid."""
-    transform, height, width = grid
-    has_alpha = any(color.name == 'alpha' for color in src.colorinterp)
-    empty = nodata if src.nodata is None else src.nodata
-    return WarpedVRT(
-        src,
-        crs=crs,
-        transform=transform,
-        height=height,
-        width=width,
-        resampling=Resampling.bilinear,
-        src_nodata=empty,
-        nodata=empty,
-        # without it, outside would be 0 like dark ground
-        add_alpha=empty is None and not has_alpha,
-        **options,
-    )
-
-
 def _parse_crs(crs: CRS | str | int) -> CRS:
     """Look up a coordinate reference system."""
     try:
@@ -255,8 +164,8 @@ def _suggest_grid(src: Reader, crs: CRS) -> Grid:
     """Let GDAL choose a grid that keeps the detail of a raster in another CRS."""
     try:
         with closing(WarpedVRT(src, crs=crs)) as suggested:
-            return suggested.transform, suggested.height, suggested.width
-    except CPLE_BaseError as error:
+            return replace(Grid.of(suggested), crs=crs)
+    except GDALError as error:
         reason = ' '.join(str(error).split())
         raise ValueError(
             f'{src.name} cannot be expressed in {crs}: {reason}; choose a CRS that reaches there'
@@ -265,11 +174,11 @@ def _suggest_grid(src: Reader, crs: CRS) -> Grid:
 
 def _align_grid(grid: Grid, res: float | tuple[float, float], *, name: str) -> Grid:
     """Cover the ground of a north-up grid with pixels of another size."""
-    transform, height, width = grid
+    transform = grid.transform
     x_res, y_res = res if isinstance(res, tuple) else (res, res)
     if not (0 < x_res < math.inf and 0 < y_res < math.inf):
         raise ValueError(f'res must be > 0, got {res}')
-    ground_x, ground_y = width * transform.a, height * -transform.e
+    ground_x, ground_y = grid.width * transform.a, grid.height * -transform.e
     if x_res > ground_x or y_res > ground_y:
         raise ValueError(
             f'res must be at most the scene, {name} of {ground_x:g} x {ground_y:g} units of its '
@@ -282,7 +191,12 @@ def _align_grid(grid: Grid, res: float | tuple[float, float], *, name: str) -> G
         )
     left, right = _outward(transform.c, transform.c + ground_x, x_res)
     bottom, top = _outward(transform.f - ground_y, transform.f, y_res)
-    return from_origin(left * x_res, top * y_res, x_res, y_res), top - bottom, right - left
+    return Grid(
+        crs=grid.crs,
+        transform=from_origin(left * x_res, top * y_res, x_res, y_res),
+        height=top - bottom,
+        width=right - left,
+    )
 
 
 def _outward(lower: float, upper: float, step: float) -> tuple[int, int]:

@@ -8,11 +8,9 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from affine import Affine
-
-# rasterio means to keep this class to itself, but its copying lets it through
-from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 
+from .gdal_errors import GDALError
 from .writing import new_raster
 
 type OverviewResampling = Literal['nearest', 'mode', 'average']
@@ -98,9 +96,9 @@ def finish_cog(
                 bigtiff='IF_SAFER',
                 num_threads=threads,
             )
-        except (CPLE_BaseError, SystemError) as error:
+        except (GDALError, SystemError) as error:
             # rasterio raises SystemError where GDAL's threads keep the reason to themselves
-            known = isinstance(error, CPLE_BaseError)
+            known = isinstance(error, GDALError)
             reason = ' '.join(str(error).split()) if known else 'GDAL gives no reason'
             raise OSError(
                 f'{source} cannot be copied to {destination}: {reason}; is the disk full?'

@@ -12,7 +12,7 @@ from ..geoio.alignment import open_scene
 from ..geoio.areas import Area
 from ..geoio.blocks import stored_blocks
 from ..geoio.cells import CellReader, plan_cells
-from ..geoio.reading import RasterHeader, Reader, describe_reader
+from ..geoio.reading import RasterHeader, Reader, describe_reader, read_header
 from ..records import Panel, Preprocessing
 from ..stitching import Weighting
 from ..tiling import TilePlan, cut_panels
@@ -143,7 +143,8 @@ def plan_cutting(
         FileNotFoundError: If there is no such scene.
         ValueError: If an option, or the record, does not fit the scene.
     """
-    nodata = record.nodata if options.nodata is None else options.nodata
+    # asked of the file itself: resampled, it says what it was opened with
+    nodata = nodata_beside(read_header(source), record, options.nodata)
     with open_scene(source, crs=options.crs, res=options.res, nodata=nodata) as src:
         header = describe_reader(src)
         blocks = stored_blocks(src, range(1, src.count + 1))
@@ -174,7 +175,7 @@ def plan_cutting(
         panels=panels,
         bands=bands,
         band_names=record.bands,
-        nodata=nodata_beside(header, record, options.nodata),
+        nodata=nodata,
         stored=blocks,
         area=area,
         batch_size=fitting if options.batch_size == 'auto' else options.batch_size,

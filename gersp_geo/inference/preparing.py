@@ -16,7 +16,7 @@ from ..geoio.areas import Area
 from ..geoio.blocks import stored_blocks
 from ..geoio.cells import plan_cells
 from ..geoio.cog import OverviewResampling
-from ..geoio.reading import RasterHeader, describe_reader, padded_window
+from ..geoio.reading import RasterHeader, describe_reader, open_reader, padded_window
 from ..geoio.vectors import read_area
 from ..models.containers import sha256_of
 from ..records import Panel, Window
@@ -119,7 +119,9 @@ def prepare(
         )
     )
     check_dates(loaded, options)
-    nodata = loaded.preprocessing.nodata if options.nodata is None else options.nodata
+    # asked of the file itself: resampled, it says what it was opened with
+    with open_reader(source) as src:
+        nodata = nodata_beside(describe_reader(src), loaded.preprocessing, options.nodata)
     with open_scene(source, crs=options.crs, res=options.res, nodata=nodata) as src:
         header = describe_reader(src)
         blocks = stored_blocks(src, range(1, src.count + 1))
@@ -133,7 +135,7 @@ def prepare(
         loaded = replace(loaded, preprocessing=name_change(loaded.preprocessing, channels=channels))
     return loaded, _plan(
         source, destination, options, loaded=loaded, header=header, blocks=blocks, bands=bands,
-        channels=channels, device=device, after=after,
+        nodata=nodata, channels=channels, device=device, after=after,
     )  # fmt: skip
 
 
@@ -146,6 +148,7 @@ def _plan(
     header: RasterHeader,
     blocks: NDArray[np.bool_] | None,
     bands: tuple[int, ...],
+    nodata: float | None,
     channels: int,
     device: str,
     after: AfterScene | None,
@@ -180,7 +183,7 @@ def _plan(
         rows_per_part=max(1, part_rows),
         bands=bands,
         band_names=record.bands,
-        nodata=nodata_beside(header, record, options.nodata),
+        nodata=nodata,
         stored=blocks,
         area=area,
         after=after,

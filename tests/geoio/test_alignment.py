@@ -11,7 +11,13 @@ from rasterio.crs import CRS
 from rasterio.transform import Affine, from_origin
 
 from gersp_geo.geoio.alignment import on_one_grid, open_aligned, open_scene, read_reduced
-from gersp_geo.geoio.reading import open_reader, read_header, read_valid, read_window
+from gersp_geo.geoio.reading import (
+    describe_reader,
+    open_reader,
+    read_header,
+    read_valid,
+    read_window,
+)
 from gersp_geo.records import Window
 
 WHOLE = Window(row_off=0, col_off=0, height=20, width=20)
@@ -183,6 +189,36 @@ def test_nodata_is_not_blended_with_its_neighbours(tmp_path: Path, told: str) ->
     assert 0.4 < valid.mean() < 0.6
 
 
+@pytest.mark.parametrize('how', ['a resolution', 'a CRS', 'a grid'])
+@pytest.mark.parametrize('masked', [False, True], ids=['tag', 'mask'])
+def test_two_kinds_of_nodata_are_not_blended_with_their_neighbours(
+    tmp_path: Path, masked: bool, how: str
+) -> None:
+    pixels = np.full((2, 40, 40), 100, dtype='uint8')
+    pixels[:, :, :10], pixels[:, :, 30:] = 0, 255
+    path = write(tmp_path / 'a.tif', pixels, nodata=None if masked else 0)
+    if masked:
+        with rasterio.open(path, 'r+') as dst:
+            dst.write_mask(pixels[0] > 0)
+    fine = from_origin(500003, 5000000, 7, 7)
+    grid = replace(read_header(path), height=57, width=57, transform=fine)
+    wish: dict[str, dict[str, Any]] = {
+        'a resolution': {'res': 7},
+        'a CRS': {'crs': 'EPSG:32634', 'res': 7},
+    }
+    opened = (
+        open_aligned(path, grid, nodata=255)
+        if how == 'a grid'
+        else open_scene(path, nodata=255, **wish[how])
+    )
+    with opened as src:
+        whole = Window(row_off=0, col_off=0, height=src.height, width=src.width)
+        found = read_window(src, whole, bands=[1, 2])
+        valid = read_valid(src, whole, nodata=255)
+    assert set(np.unique(found[:, valid])) == {100}
+    assert 0.3 < valid.mean() < 0.7
+
+
 def test_outside_a_file_without_nodata_is_not_observed(tmp_path: Path) -> None:
     path = write(tmp_path / 'a.tif', ramp() * 0, transform=from_origin(500003, 5000003, 10, 10))
     with open_scene(path, res=1) as src:
@@ -276,12 +312,18 @@ def test_what_is_not_finite_is_not_observed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ('crs', 'res'),
-    [('EPSG:32618', 30), ('EPSG:32618', None), ('EPSG:32618', 6), (None, 3e-4)],
+    ('crs', 'res', 'nodata'),
+    [
+        ('EPSG:32618', 30, None),
+        ('EPSG:32618', None, None),
+        ('EPSG:32618', 6, None),
+        (None, 3e-4, None),
+        ('EPSG:32618', 20, 7),
+    ],
     ids=str,
 )
 def test_a_pixel_does_not_depend_on_the_window_it_is_read_in(
-    crs: str | None, res: float | None, tmp_path: Path
+    crs: str | None, res: float | None, nodata: float | None, tmp_path: Path
 ) -> None:
     noise = np.random.default_rng(0).integers(1, 255, (1, 900, 1100), dtype='uint8')
     noise[:, :, 950:] = 255
@@ -289,7 +331,7 @@ def test_a_pixel_does_not_depend_on_the_window_it_is_read_in(
         tmp_path / 'a.tif', noise, epsg=4326, transform=from_origin(-76, 35, 9e-5, 7.4e-5),
         nodata=255,
     )  # fmt: skip
-    with open_scene(path, crs=crs, res=res) as src:
+    with open_scene(path, crs=crs, res=res, nodata=nodata) as src:
         whole = src.read(1)
         for row in range(0, src.height, 128):
             for col in range(0, src.width, 200):
@@ -359,6 +401,32 @@ def test_a_raster_turned_by_a_right_angle_has_the_scales_of_its_own_rows_and_col
         pixels = read_window(src, Window(row_off=0, col_off=0, height=8, width=10), bands=[1])[0]
     # a row of the grid averages over five columns of the file and more, one of which in five is 200
     assert np.abs(pixels[1:-1].astype(int) - 40).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ('epsg', 'transform', 'wish'),
+    [
+        # a pixel of 5.6 x 11.2 m, as meridians converge
+        (4326, from_origin(15, 60, 1e-4, 1e-4), {'crs': 'EPSG:32633'}),
+        (32633, from_origin(500000, 5000000, 10, 20), {'crs': 'EPSG:32634'}),
+        (32633, from_origin(500000, 5000000, 10, 20), {'res': 16}),
+    ],
+    ids=['degrees', 'another CRS', 'a resolution'],
+)
+def test_a_scene_of_pixels_that_are_not_square_has_scales_of_their_own(
+    tmp_path: Path, epsg: int, transform: Affine, wish: dict[str, Any]
+) -> None:
+    values = np.zeros((1, 60, 120), dtype='uint8')
+    values[:, :, ::2] = 200
+    path = write(tmp_path / 'a.tif', values, epsg=epsg, transform=transform)
+    with open_scene(path, **wish) as src:
+        pixels = src.read()
+        header = describe_reader(src)
+    # wider than the columns of the file, of which every other is 200
+    inner = pixels[0][pixels[1] == 255].astype(int)
+    assert np.abs(inner - 100).mean() < 35
+    with open_aligned(path, header) as src:
+        np.testing.assert_array_equal(src.read(), pixels)
 
 
 def test_small_pixels_in_degrees_are_told_apart(grid: Path) -> None:

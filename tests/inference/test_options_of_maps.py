@@ -1,5 +1,6 @@
 """Areas of interest, second maps, quantised probabilities, views, other grids, sparse scenes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -247,3 +248,24 @@ def test_areas_that_a_projection_distorts_say_so(epsg: int, factor: float, tmp_p
     # at 60 degrees north, Mercator's metre is half a metre
     assert summary.area_factor == pytest.approx(factor, rel=0.02)
     assert ('areas are those of the projection' in str(summary)) == (factor > 1.01)
+
+
+@pytest.mark.parametrize(
+    ('tag', 'recorded', 'given'),
+    [(None, 7, None), (7, None, None), (7, None, 250), (7, 100, None), (None, 100, 7)],
+)
+@pytest.mark.parametrize('res', [0.5, 0.35])
+def test_on_any_grid_the_same_values_are_no_observation(
+    tmp_path: Path, res: float, tag: int | None, recorded: int | None, given: int | None
+) -> None:
+    pixels = np.full((3, 60, 60), 100, dtype='uint8')
+    pixels[:, :, :20] = 7
+    if given == 250:
+        pixels[:, :, 40:] = 250
+    scene = write(tmp_path / 'scene.tif', pixels, nodata=tag)
+    options = OPTIONS | {'output': 'values', 'preprocessing': replace(RECORD, nodata=recorded)}
+    predict_geotiff(identity, scene, tmp_path / 'map.tif', res=res, nodata=given, **options)
+    values = read(tmp_path / 'map.tif')
+    seen = np.isfinite(values)
+    np.testing.assert_allclose(values[seen] * 255, 100, atol=1e-3)
+    assert seen.mean() == pytest.approx((pixels == 100).mean(), abs=0.03)
