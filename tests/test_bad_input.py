@@ -110,7 +110,7 @@ def test_a_checkpoint_that_would_run_code(
         (['--overlap', '512'], r'overlap must be in \[0, size=512\), got 512'),
         (['--bands', '1,2,9'], r'9'),
         (['--bands', '1,2'], r'bands'),
-        (['--batch-size', '0'], r'batch_size must be'),
+        (['--memory-limit', 'much'], r'memory_limit must be'),
         (['--device', 'abacus'], r'abacus'),
     ],
 )

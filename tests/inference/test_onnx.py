@@ -96,7 +96,12 @@ def test_a_unet_computes_what_the_model_does(tmp_path: Path) -> None:
     for shape in ((1, 3, 64, 64), (2, 3, 96, 96)):
         images = torch.rand(shape)
         with torch.inference_mode():
-            torch.testing.assert_close(loaded.forward(images), model(images), rtol=0, atol=1e-5)
+            expected = model(images)
+            # both round in their own order, by more where values are larger
+            scale = float(expected.abs().max())
+            torch.testing.assert_close(
+                loaded.forward(images), expected, rtol=0, atol=1e-5 * max(scale, 1)
+            )
 
 
 def test_a_graph_brings_its_record_and_its_checksum(graph: Path) -> None:

@@ -274,7 +274,9 @@ def test_a_second_map_may_lie_in_a_folder_that_is_not_there_yet(
     scene: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / 'new' / 'probabilities.tif'
-    predict(scene, tmp_path / 'map.tif', probabilities=other)
+    # few large patches and parts
+    large = {'size': 512, 'part_pixels': 2**22, 'memory_limit': '1GiB'}
+    predict(scene, tmp_path / 'map.tif', probabilities=other, **large)
     assert other.exists()
 
 
