@@ -72,9 +72,6 @@ def new_patch_map(
                 write_window(dst, pixels[:, np.newaxis], place)
 
             yield write
-        if layout.class_colors:
-            # before the map gets its name: colours that make no style make no map either
-            write_qml(final, layout.class_names, layout.class_colors)
         finish_cog(
             rows,
             final,
@@ -83,6 +80,8 @@ def new_patch_map(
             threads=1,
             block_size=_BLOCK_SIZE,
         )
+    if layout.class_colors:
+        write_qml(final, layout.class_names, layout.class_colors)
 
 
 def _describe(dst: DatasetWriter, layout: MapLayout, tags: Mapping[str, str]) -> None:

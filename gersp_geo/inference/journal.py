@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
@@ -233,9 +232,13 @@ def _write_once(path: Path, text: str) -> None:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        with suppress(FileExistsError):
+        try:
             # other than renaming, this replaces nothing
             os.link(unfinished, path)
+        except OSError:
+            # there already, or a file system without links
+            if not path.exists():
+                unfinished.replace(path)
         sync_folder(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)

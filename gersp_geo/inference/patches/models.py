@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
+from torchgeo import tasks
 
 from ...models.backbones import open_backbone
 from ...models.sources import PublishedWeights
@@ -57,7 +58,7 @@ class PatchModel:
     channels: int | None = None
     """Number of its logits; alike."""
 
-    def probed(self, *, size: int, device: str) -> 'PatchModel':
+    def probed(self, *, size: int, device: str, channels_last: bool = False) -> 'PatchModel':
         """Forward one patch of zeros, to learn lengths and to fail early.
 
         Raises:
@@ -65,6 +66,8 @@ class PatchModel:
         """
         if isinstance(self.module, nn.Module):
             self.module.to(device)
+            if channels_last:
+                self.module.to(memory_format=torch.channels_last)
         shape = (1, len(self.preprocessing.bands), size, size)
         with self.evaluating():
             found = self.describe(torch.zeros(shape, device=device))
@@ -170,7 +173,16 @@ def load_classifier(
     """
     loaded = load_model(model, preprocessing=preprocessing, task_class=task_class)
     forward: Any = loaded.forward
-    network = getattr(forward, 'model', forward)
+    if loaded.scores == 'values' or isinstance(forward, tasks.Regression):
+        raise ValueError(
+            f'{loaded.name} returns quantities, and patches are classified by logits of classes; pass '
+            'a classifier, or embed patches (--task embed)'
+        )
+    # of anything else, only the whole gives the logits
+    is_plain = isinstance(forward, tasks.Classification) and (
+        type(forward).forward is tasks.Classification.forward
+    )
+    network = forward.model if is_plain else forward
     describe = _with_features(network) if isinstance(network, _Featured) else _logits_only(forward)
     return PatchModel(
         describe=describe,

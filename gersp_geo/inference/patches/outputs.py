@@ -21,6 +21,9 @@ from .streaming import PatchRow
 # what is collected before it is written: row groups of a table are read as a whole
 _COLLECTED_BYTES = 64 * 2**20
 
+# of a patch beside its numbers: polygon, its bytes in the file, name
+_PATCH_BYTES = 512
+
 type WritePatches = Callable[[PatchRow], None]
 """Takes described patches."""
 
@@ -41,10 +44,11 @@ def new_outputs(job: PatchJob) -> Iterator[WritePatches]:
     """
     with ExitStack() as stack:
         writers = []
-        if job.files.raster is not None:
-            writers.append(stack.enter_context(_new_map(job)))
+        # finished last to first: the map, for which there may be no room, before the table
         if job.files.table is not None:
             writers.append(stack.enter_context(_new_table(job)))
+        if job.files.raster is not None:
+            writers.append(stack.enter_context(_new_map(job)))
 
         def write(patches: PatchRow) -> None:
             for each in writers:
@@ -66,6 +70,7 @@ def _new_table(job: PatchJob) -> Iterator[WritePatches]:
     crs = CRS.from_wkt(crs_text(job.plan.header.crs))
     overwrite = job.options.cutting.overwrite
     held: list[PatchRow] = []
+    held_bytes = 0
     with (
         new_file(job.files.table, overwrite=overwrite) as unfinished,
         new_geoparquet(
@@ -84,9 +89,12 @@ def _new_table(job: PatchJob) -> Iterator[WritePatches]:
             held.clear()
 
         def write(patches: PatchRow) -> None:
+            nonlocal held_bytes
             held.append(patches)
-            if sum(map(_count_bytes, held)) >= _COLLECTED_BYTES:
+            held_bytes += _count_bytes(patches)
+            if held_bytes >= _COLLECTED_BYTES:
                 flush()
+                held_bytes = 0
 
         yield write
         if held:
@@ -96,7 +104,8 @@ def _new_table(job: PatchJob) -> Iterator[WritePatches]:
 def _count_bytes(patches: PatchRow) -> int:
     """Count what is held of some patches."""
     arrays = (patches.cols, patches.vectors, patches.probabilities)
-    return sum(array.nbytes for array in arrays if array is not None)
+    numbers = sum(array.nbytes for array in arrays if array is not None)
+    return numbers + _PATCH_BYTES * len(patches.cols)
 
 
 def _to_columns(job: PatchJob, patches: PatchRow) -> dict[str, NDArray[Any]]:

@@ -124,7 +124,7 @@ def prepare_patches(
             f'{fspath(source)} names no CRS, and polygons without one lie nowhere; assign one, for '
             'example with gdal_edit.py -a_srs, or write a map of patches (.tif) only'
         )
-    probed = model.probed(size=cutting.size, device=device)
+    probed = model.probed(size=cutting.size, device=device, channels_last=cutting.channels_last)
     layout = _lay_out(probed, plan)
     names = _class_names(probed, layout)
     return PatchJob(

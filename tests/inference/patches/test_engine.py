@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rio_cogeo.cogeo import cog_validate
-from torch import Tensor
-from torchgeo.tasks import Classification
+from torch import Tensor, nn
+from torchgeo.tasks import Classification, Regression
 
 from gersp_geo import export_backbone
 from gersp_geo.inference.patches import classify_scene, embed_scene
@@ -255,6 +255,37 @@ def test_classes_are_those_of_the_task_on_the_same_windows(tmp_path: Path) -> No
         assert set(src.colormap(1)) >= {0, 1, 2}
         assert 'forest' in src.tags(1)['CLASS_NAMES']
     assert raster.with_suffix('.qml').exists()
+
+
+def test_a_module_around_a_network_is_asked_as_a_whole(tmp_path: Path) -> None:
+    class Turned(nn.Module):
+        """Gives the logits of its network in another order."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = create_backbone('resnet18', in_channels=2, size=32)
+
+        def forward(self, images: Tensor) -> Tensor:
+            logits: Tensor = self.model(images)[:, :3].flip(1)
+            return logits
+
+    torch.manual_seed(0)
+    model = Turned().eval()
+    pixels = noise(32, 64)
+    source = write_scene(tmp_path / 'scene.tif', pixels)
+    made = tmp_path / 'classes.parquet'
+    classify_scene(model, source, made, preprocessing=RECORD, size=32, **QUIET)
+    with torch.inference_mode():
+        expected = model(windows(pixels, 32, 0).flatten(0, 1)).softmax(1)
+    frame = geopandas.read_parquet(made).sort_values(['row', 'col'])
+    np.testing.assert_allclose(np.stack(frame['probabilities'].to_list()), expected, atol=1e-5)
+
+
+def test_a_regression_gives_no_classes(tmp_path: Path) -> None:
+    checkpoint = save(tmp_path / 'task.ckpt', Regression(model='resnet18', in_channels=2))
+    source = write_scene(tmp_path / 'scene.tif', noise(32, 32))
+    with pytest.raises(ValueError, match='returns quantities'):
+        classify_scene(checkpoint, source, tmp_path / 'classes.parquet', size=32, **QUIET)
 
 
 def test_labels_that_do_not_exclude_each_other_have_probabilities_only(tmp_path: Path) -> None:
