@@ -1,6 +1,5 @@
 """LightningCLI over torchgeo's and our classes."""
 
-import os
 import signal
 from collections.abc import Sequence
 from typing import Any
@@ -15,9 +14,6 @@ from torchgeo.tasks import BaseTask
 
 from . import __version__, datamodules, models, tasks
 from .callbacks import PreprocessingRecord
-
-# Settings for reading many small windows, from https://github.com/pangeo-data/cog-best-practices
-GDAL = {'GDAL_DISABLE_READDIR_ON_OPEN': 'EMPTY_DIR', 'GDAL_MAX_RAW_BLOCK_CACHE_SIZE': '200000000'}
 
 # importing these packages makes their classes known by name alone, and registers our weights
 NAMED = (datamodules, models, tasks, torchgeo.datamodules, torchgeo.tasks)
@@ -47,7 +43,6 @@ def train_from_arguments(arguments: Sequence[str]) -> None:
     Raises:
         SystemExit: With code 143, if SIGTERM stopped the run.
     """
-    os.environ.update(GDAL)
     try:
         TrainingCLI(
             model_class=BaseTask,
