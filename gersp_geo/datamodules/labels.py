@@ -15,6 +15,7 @@ from shapely import box
 from ..datasets.geotiff import GeoTIFFPatches
 from ..datasets.handles import HandlePool
 from ..datasets.tiles import Paths, find_rasters
+from ..geoio.grids import describe_shift, name_crs, same_crs
 from ..geoio.reading import RasterHeader, open_reader, read_header, read_valid, read_window
 from ..geoio.vectors import rasterize_classes, read_vectors
 from ..records import Window
@@ -191,18 +192,28 @@ def check_mask(file: str, header: RasterHeader, *, image: str, expected: RasterH
     """Refuse masks that are not class rasters on the grid of their image.
 
     Raises:
-        ValueError: If size, transform or CRS differ, or it is not one band of integers.
+        ValueError: If sizes or CRS differ, a corner lies more than 0.01 pixels off, or it is not one
+            band of integers.
     """
     if header.count != 1 or np.dtype(header.dtype).kind not in 'iu':
         raise ValueError(
             f'{file} must be one band of integers, got {header.count} of {header.dtype}'
         )
-    for rule in ('height', 'width', 'transform', 'crs'):
-        here, there = getattr(header, rule), getattr(expected, rule)
-        same = here.almost_equals(there) if rule == 'transform' else here == there
-        if not same:
-            values = ' and '.join(' '.join(str(value).split()) for value in (here, there))
-            raise ValueError(f'{file} and {image} differ in {rule}: {values}; use one grid')
+    fix = f'a mask lies on the grid of its image: rio warp {file} OUT.tif --like {image}'
+    for side in ('height', 'width'):
+        here, there = getattr(header, side), getattr(expected, side)
+        if here != there:
+            raise ValueError(f'{file} and {image} differ in {side}: {here} and {there}; {fix}')
+    if header.crs is None:
+        raise ValueError(
+            f'{file} names no CRS and {image} {name_crs(expected.crs)}; if their pixels lie at the '
+            f'same places: rio edit-info {file} --like {image} --crs like --transform like'
+        )
+    if not same_crs(header.crs, expected.crs):
+        names = [name_crs(grid.crs) for grid in (header, expected)]
+        raise ValueError(f'{file} is in {names[0]} and {image} in {names[1]}; {fix}')
+    if shift := describe_shift(expected, header, name=image):
+        raise ValueError(f'{file} {shift}; {fix}')
 
 
 def read_colors(src: Any, *, count: int) -> Colors:

@@ -16,14 +16,12 @@ from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
 
 from .gdal_errors import GDALError
+from .grids import SAME_PLACE, corner_offsets, same_crs
 from .reading import RasterHeader, Reader, alpha_bands, open_reader
 from .warping import Grid, open_warped
 
 # Pixels by which a border may miss a multiple of the resolution and still lie on it: 0.1 * 3 does.
 _ROUNDING = 1e-6
-
-# Pixels by which two grids may differ and still be one: nobody locates a pixel better.
-_SAME_PLACE = 0.01
 
 # Pixels from which on averaging all of them takes seconds.
 _MANY_PIXELS = 2**26
@@ -34,13 +32,10 @@ _FINEST = 100
 
 def on_one_grid(one: RasterHeader, other: RasterHeader) -> bool:
     """Whether pixels of the same row and column lie at the same place, to a hundredth of a pixel."""
-    height, width = one.height, one.width
-    if (height, width) != (other.height, other.width) or one.crs != other.crs:
+    if (one.height, one.width) != (other.height, other.width) or not same_crs(one.crs, other.crs):
         return False
-    # where a difference of two affine maps is largest; in pixels, as degrees and metres differ
-    corners = [(0, 0), (width, 0), (0, height), (width, height)]
-    moved = [~one.transform @ (other.transform @ corner) for corner in corners]
-    return bool(np.abs(np.subtract(moved, corners)).max() <= _SAME_PLACE)
+    # in pixels, as degrees and metres differ
+    return bool(np.abs(corner_offsets(one, other)).max() <= SAME_PLACE)
 
 
 @contextmanager
