@@ -1,5 +1,7 @@
-"""Band names and value statistics per sensor, each with its source."""
+"""Band names and value statistics per sensor, each with its source; which bands are colours."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -47,3 +49,52 @@ SENTINEL2 = Sensor(
     ),
 )
 # fmt: on
+
+# Names of red, green and blue, in lower case: plain, and those of Sentinel-2 and Landsat 8
+COLORS = (('red', 'green', 'blue'), ('r', 'g', 'b'), ('b4', 'b3', 'b2'), ('b04', 'b03', 'b02'))
+
+# Words of band names that mean something else than red, green or blue. Numbers mean it alike in
+# Sentinel-2 and Landsat 8 and 9; b1 to b4 are left out, since older Landsats count from blue.
+# fmt: off
+OTHER_WORDS = frozenset((
+    'vv', 'vh', 'hv', 'hh', 'sar', 'sigma0', 'gamma0', 'beta0', 'coherence', 'phase', 'amplitude',
+    'dem', 'dsm', 'dtm', 'dhm', 'chm', 'ndsm', 'elevation', 'altitude', 'height', 'depth',
+    'bathymetry', 'slope', 'aspect', 'hillshade',
+    'ndvi', 'evi', 'savi', 'msavi', 'ndwi', 'mndwi', 'ndbi', 'nbr', 'ndsi', 'ndmi', 'lai',
+    'nir', 'nir08', 'swir', 'swir1', 'swir2', 'swir16', 'swir22', 'edge', 'rededge',
+    'tir', 'tirs', 'thermal', 'temperature', 'lst', 'cirrus', 'pan', 'panchromatic',
+    'b5', 'b05', 'b6', 'b06', 'b7', 'b07', 'b8', 'b08', 'b8a', 'b9', 'b09', 'b10', 'b11', 'b12',
+))
+# fmt: on
+
+
+def find_colors(bands: Sequence[str]) -> tuple[int, int, int] | None:
+    """Find red, green and blue by name.
+
+    Args:
+        bands: Names in any order and case.
+
+    Returns:
+        Their places in *bands*, 0-based; None where no set of names is complete.
+    """
+    names = [name.strip().lower() for name in bands]
+    for red, green, blue in COLORS:
+        if {red, green, blue} <= set(names):
+            return names.index(red), names.index(green), names.index(blue)
+    return None
+
+
+def are_colors(bands: Sequence[str]) -> bool | None:
+    """Say whether bands are red, green and blue, as far as their names tell.
+
+    Args:
+        bands: Names in any order and case.
+
+    Returns:
+        True where they are these three; False where they are not three, or a name means something
+        else (near infrared, a polarisation, an elevation, an index); None where names do not tell.
+    """
+    words = {word for name in bands for word in re.split(r'[^a-z0-9]+', name.lower())}
+    if len(bands) != 3 or words & OTHER_WORDS:
+        return False
+    return None if find_colors(bands) is None else True

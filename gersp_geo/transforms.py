@@ -1,4 +1,4 @@
-"""Augmentation on the device: scaling, the released recipe, a recipe for any bands."""
+"""Augmentation on the device: scaling, the recipe for photographs, a recipe for any bands."""
 
 from collections.abc import Sequence
 
@@ -11,19 +11,24 @@ class ScaleValues(nn.Module):
     """Bring file values into the unit in which mean and standard deviation are given.
 
     uint8 is divided by 255, other integers are multiplied by *scale*, and floating point is
-    taken as already scaled, so that ``x`` (uint8) and ``x.float() / 255`` give equal results.
+    taken as already scaled unless told otherwise, so that ``x`` (uint8) and ``x.float() / 255`` give
+    equal results.
     """
 
     factors: Tensor
 
-    def __init__(self, scale: float | Sequence[float] = 1.0) -> None:
+    def __init__(
+        self, scale: float | Sequence[float] = 1.0, *, scales_floats: bool = False
+    ) -> None:
         """Initialize a new ScaleValues instance.
 
         Args:
             scale: Factor for integers wider than uint8, one or one per band.
+            scales_floats: Multiply floating point as well.
         """
         super().__init__()
         self.register_buffer('factors', torch.as_tensor(scale).reshape(-1, 1, 1), persistent=False)
+        self.scales_floats = scales_floats
 
     def forward(self, images: Tensor) -> Tensor:
         """Scale a batch.
@@ -32,10 +37,10 @@ class ScaleValues(nn.Module):
             images: Any real dtype, shape (B, C, H, W).
 
         Returns:
-            A new floating point tensor, or *images* itself where it already is one.
+            A new floating point tensor, or *images* itself where it already is as wanted.
         """
         if images.is_floating_point():
-            return images
+            return images * self.factors.to(images.dtype) if self.scales_floats else images
         dtype = torch.get_default_dtype()
         if images.dtype == torch.uint8:
             return images.to(dtype) / 255
@@ -68,6 +73,47 @@ class FillMissing(nn.Module):
         return torch.where(images.isfinite(), images, self.mean.to(images.dtype))
 
 
+# Share of values outside [0, 1] that colours may have: clouds and glint, where a scale was measured
+# on other images. Values of another kind have nearly all, or half of them, there.
+LARGEST_SHARE_OUTSIDE = 0.1
+
+# batches that are looked at: the check waits for the device
+CHECKED_BATCHES = 8
+
+
+class CheckUnitRange(nn.Module):
+    """Refuse values that a colour jitter, which ends at 0 and 1, would destroy."""
+
+    def __init__(self) -> None:
+        """Initialize a new CheckUnitRange instance."""
+        super().__init__()
+        self.checked = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Look at the first batches.
+
+        Args:
+            images: Scaled, without NaN, shape (B, C, H, W).
+
+        Returns:
+            *images* itself.
+
+        Raises:
+            ValueError: If more than a tenth of the values of a batch lies outside [0, 1].
+        """
+        if self.checked < CHECKED_BATCHES:
+            self.checked += 1
+            outside = float(((images < 0) | (images > 1)).float().mean())
+            if outside > LARGEST_SHARE_OUTSIDE:
+                raise ValueError(
+                    f'colours must lie in [0, 1] after scaling, got {outside:.0%} of the values '
+                    f'outside, from {float(images.min()):.4g} to {float(images.max()):.4g}; pass the '
+                    'data module scale for colours; for other bands leave augmentation1 out, with a '
+                    'GeRSPDataModule, or pass transforms.spectral_recipe'
+                )
+        return images
+
+
 def released_recipe(
     *,
     size: int,
@@ -75,8 +121,9 @@ def released_recipe(
     mean: Sequence[float],
     std: Sequence[float],
     crop: bool = True,
+    scales_floats: bool = False,
 ) -> nn.Sequential:
-    """Augment three-band images as the authors' released code does, for both streams.
+    """Augment photographs as the authors' released code does, for both streams.
 
     ``configs/selfsup/GeRSP/GeRSP.py`` of https://github.com/floatingstarZ/GeRSP: crop of 0.2 to 1
     of the area, grayscale with probability 0.2, colour jitter of 0.4 in brightness, contrast,
@@ -89,14 +136,17 @@ def released_recipe(
         mean: Per band, subtracted after scaling to [0, 1].
         std: Per band, divides after that.
         crop: False leaves the crop out, for images that come cropped at random to *size*.
+        scales_floats: Multiply floating point by *scale* as well.
 
     Returns:
-        A pipeline from uint8 or float in [0, 1], shape (B, 3, H, W), to normalised float,
-        shape (B, 3, *size*, *size*). The input is not changed; NaN counts as the mean.
+        A pipeline from colours that scaling brings to [0, 1], shape (B, 3, H, W), to normalised
+        float, shape (B, 3, *size*, *size*). The input is not changed; NaN counts as the mean. It
+        refuses other values, see :class:`CheckUnitRange`, since the jitter ends at 0 and 1.
     """
     return without_state(
-        ScaleValues(scale),
+        ScaleValues(scale, scales_floats=scales_floats),
         FillMissing(mean),
+        CheckUnitRange(),
         *([K.RandomResizedCrop((size, size), scale=(0.2, 1.0))] if crop else []),
         K.RandomGrayscale(p=0.2),
         K.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.4, p=1.0),
@@ -106,9 +156,14 @@ def released_recipe(
 
 
 def spectral_recipe(
-    *, size: int, scale: float | Sequence[float], mean: Sequence[float], std: Sequence[float]
+    *,
+    size: int,
+    scale: float | Sequence[float],
+    mean: Sequence[float],
+    std: Sequence[float],
+    scales_floats: bool = False,
 ) -> nn.Sequential:
-    """Augment images of any number of bands, without mixing bands.
+    """Augment images of any bands and values, without mixing bands or ending at a bound.
 
     Hue, saturation and grayscale are defined for red, green and blue only. In their place: a gain
     and an offset common to all bands (illumination, haze), and both flips, since an image from
@@ -119,13 +174,14 @@ def spectral_recipe(
         scale: Factor for integers wider than uint8, one or one per band.
         mean: Per band, subtracted after scaling.
         std: Per band, divides after that.
+        scales_floats: Multiply floating point by *scale* as well.
 
     Returns:
         A pipeline from integers or scaled float, shape (B, C, H, W), to normalised float, shape
         (B, C, *size*, *size*). The input is not changed; NaN counts as the mean.
     """
     return without_state(
-        ScaleValues(scale),
+        ScaleValues(scale, scales_floats=scales_floats),
         FillMissing(mean),
         K.RandomResizedCrop((size, size), scale=(0.2, 1.0)),
         K.RandomHorizontalFlip(),

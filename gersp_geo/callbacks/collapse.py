@@ -21,7 +21,9 @@ MINIMUM = 2.0
 SHARE_OF_STD = 0.1
 
 ADVICE = (
-    'images get nearly the same embedding (collapse). Try a lower lr, more negatives '
+    'images get nearly the same embedding (collapse). See first whether the augmentation leaves '
+    'anything to tell them apart (the picture view_pairs): values that do not suit it, decibels or '
+    'digital numbers in a colour jitter, become constant. Then try a lower lr, more negatives '
     '(memory_bank_size, batch size), a lower supervised_weight, or stronger augmentation'
 )
 

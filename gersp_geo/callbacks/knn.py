@@ -7,6 +7,7 @@ from itertools import batched
 from os import PathLike
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
@@ -158,7 +159,9 @@ class ToInput(nn.Module):
             record: Scale, mean and standard deviation per band.
         """
         super().__init__()
-        self.scale = ScaleValues(record.scale)
+        # a scale of floating point files holds for these too; that of integers does not
+        floats = record.dtype is not None and np.dtype(record.dtype).kind == 'f'
+        self.scale = ScaleValues(record.scale, scales_floats=floats)
         # uint8 is in [0, 1] whatever *scale* is, as in training
         self.normalize = Normalize(replace(record, scale=(1.0,) * len(record.bands)))
 

@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-# Names of red, green and blue: plain, and those of Sentinel-2
-RGB_NAMES = (('red', 'green', 'blue'), ('B4', 'B3', 'B2'), ('B04', 'B03', 'B02'))
+from ..bands import find_colors
 
 
 def plot_classes(
@@ -56,9 +55,7 @@ def stretch(image: NDArray[np.floating], bands: Sequence[str]) -> NDArray[np.flo
     Returns:
         Shape (H, W, 3).
     """
-    names = list(bands)
-    named = [[names.index(n) for n in rgb] for rgb in RGB_NAMES if set(rgb) <= set(names)]
-    chosen = [*named, [0, 1, 2] if len(image) >= 3 else [0, 0, 0]][0]
+    chosen = list(find_colors(bands) or ([0, 1, 2] if len(image) >= 3 else [0, 0, 0]))
     shown = np.nan_to_num(image[chosen].astype(np.float64))
     low, high = np.percentile(shown, (2, 98))
     bright: NDArray[np.floating] = np.clip((shown - low) / max(high - low, 1e-12), 0, 1)

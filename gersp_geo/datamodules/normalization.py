@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..bands import RGB
+from ..bands import RGB, find_colors
 from ..records import Preprocessing
 
 type Batch = dict[str, Tensor]
@@ -76,11 +76,11 @@ def imagenet_statistics(bands: Sequence[str]) -> tuple[list[float], list[float]]
     """Give ImageNet's mean and standard deviation in [0, 1] for the bands of a photograph.
 
     Args:
-        bands: Three names; red, green and blue in any order, other names in this one.
+        bands: Three names; red, green and blue in any order, or others, taken in this order.
     """
-    named = sorted(bands) == sorted(RGB.bands)
-    order = [RGB.bands.index(name) for name in bands] if named else range(3)
-    return [RGB.mean[i] for i in order], [RGB.std[i] for i in order]
+    order = find_colors(bands) or range(3)
+    place = {band: color for color, band in enumerate(order)}
+    return [RGB.mean[place[band]] for band in range(3)], [RGB.std[place[band]] for band in range(3)]
 
 
 def measure_bands(

@@ -14,6 +14,7 @@ from torchgeo.datasets import GeoDataset
 from ..datasets import folders, tiles
 from ..datasets.folders import ImageChips
 from ..datasets.geotiff import GeoTIFFPatches
+from ..datasets.samples import check_numbered
 from ..datasets.streams import RemoteSensingStream
 from ..samplers import PatchSampler
 from .streams import ChipStream, DatasetStream, GeoDatasetStream, PairStream, PatchStream
@@ -37,7 +38,6 @@ class PatchOptions:
     filename_regex: str | None = None
     date_format: str | None = None
     two_dates: bool = False
-    scale: Sequence[float] | None = None
     on_error: Literal['raise', 'skip'] = 'raise'
 
 
@@ -58,11 +58,12 @@ def open_remote_sensing(
     """
     if isinstance(source, Dataset):
         if not isinstance(source, GeoDataset):
+            check_numbered(source)
             refuse(options, GEOTIFF_ONLY + PLACES, kind='a data set without places')
-            return DatasetStream(source, size=size, scale=options.scale)
+            return DatasetStream(source, size=size)
         refuse(options, GEOTIFF_ONLY, kind='a torchgeo data set')
         sampler = make_sampler(source, size=size, seed=seed, options=options)
-        return GeoDatasetStream(source, sampler, scale=options.scale)
+        return GeoDatasetStream(source, sampler)
     if options.kind not in ('auto', 'geotiffs', 'chips'):
         raise ValueError(f"kind must be 'auto', 'geotiffs' or 'chips', got {options.kind!r}")
     if options.kind == 'chips' or (options.kind == 'auto' and holds_chips(source)):

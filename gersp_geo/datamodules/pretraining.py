@@ -10,13 +10,14 @@ from torchgeo.datamodules import BaseDataModule
 
 from ..datasets.geotiff import GeoTIFFPatches
 from ..datasets.natural import open_natural
+from ..datasets.samples import check_numbered
 from ..datasets.streams import JointBatches, LabelledStream, RemoteSensingStream
 from ..provenance import name_source
 from ..records import Batch, Preprocessing
 from ..samplers import EpochIndices
 from .opening import PatchOptions, Source, open_remote_sensing
 from .resuming import ResumableLoader, check_cut
-from .statistics import describe_stream
+from .statistics import Described, describe_stream
 
 
 class GeRSPDataModule(BaseDataModule):
@@ -103,10 +104,10 @@ class GeRSPDataModule(BaseDataModule):
                 then leaves its own crop out. Defaults to the whole image, which the task crops.
             on_error: A file that cannot be read stops the run; with 'skip' another sample is taken
                 in its place, up to 1 % of all files, and its name is reported.
-            scale: Per band, factor from integers wider than uint8 to the unit of *mean*. Defaults
-                to what brings 99.9 % of 256 seeded patches to at most 1. The task always divides
-                uint8 by 255, and takes floating point as it is; for a data set of floating point
-                images, it is applied as they are read.
+            scale: Per band, factor from the values of integers wider than uint8, or of floating
+                point, to the unit of *mean*. Defaults to what brings 99.9 % of 256 seeded patches to
+                at most 1 for integers, and to 1 for floating point. The task always divides uint8
+                by 255.
             mean: Per band, after scaling. Defaults to ImageNet's for three uint8 bands, else
                 to what 256 seeded patches show.
             std: Per band, after scaling. Defaults like *mean*.
@@ -142,7 +143,6 @@ class GeRSPDataModule(BaseDataModule):
             filename_regex=filename_regex,
             date_format=date_format,
             two_dates=two_dates,
-            scale=scale,
             on_error=on_error,
         )
         self.loading: dict[str, Any] = {
@@ -151,7 +151,7 @@ class GeRSPDataModule(BaseDataModule):
         }
         self.batches: JointBatches | None = None
         self.natural_classes: int | None = None
-        self.described: Preprocessing | None = None
+        self.described: Described | None = None
 
     def setup(self, stage: str) -> None:
         """List the files of both streams.
@@ -184,6 +184,8 @@ class GeRSPDataModule(BaseDataModule):
         source = self.natural_dataset if self.natural is None else self.natural
         if source is None:
             return None
+        if isinstance(source, Dataset):
+            check_numbered(source)
         stream = open_natural(
             source, size=self.natural_size, seed=self.seed, crop_scale=self.natural_crop_scale
         )
@@ -206,7 +208,8 @@ class GeRSPDataModule(BaseDataModule):
             settings=asdict(self.options),
         )
         if hasattr(stream, 'fill'):
-            known = zip(self.described.mean, self.described.scale, strict=True)
+            record = self.described.record
+            known = zip(record.mean, record.scale, strict=True)
             stream.fill = tuple(mean / scale for mean, scale in known)
         return stream
 
@@ -268,8 +271,17 @@ class GeRSPDataModule(BaseDataModule):
             ValueError: If the given scale is not what the task does, or there is not one value per
                 band.
         """
+        return self.find_description().record
+
+    @property
+    def photographs(self) -> bool:
+        """Whether images are colours in [0, 1] after scaling, to be augmented as photographs."""
+        return self.find_description().photographs
+
+    def find_description(self) -> Described:
+        """Measure what is not known, once."""
         if self.described is None:
             self.remote_sensing_stream()
         if self.described is None:
-            raise RuntimeError('remote_sensing_stream() left no record')
+            raise RuntimeError('remote_sensing_stream() left no description')
         return self.described

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from time import monotonic
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
+from ..bands import are_colors
 from ..datasets.samples import Observed
 from ..datasets.streams import RemoteSensingStream, positions
 from ..geoio.headers import WORTH_KEEPING
@@ -36,12 +38,34 @@ QUANTILE_PIXELS = 1024
 QUANTILE = 0.999
 
 
+# Raised whenever what is remembered changes, so that older results are measured anew
+VERSION = 2
+
+# How far from [0, 1] measured values of colours may lie, for the rounding of a quantile
+TOLERANCE = 1e-3
+
+
 class Statistics(NamedTuple):
-    """Per band."""
+    """Per band; all but the scale after scaling."""
 
     scale: list[float]
     mean: list[float]
     std: list[float]
+    low: list[float]
+    """99.9 % of the values are at least this."""
+    high: list[float]
+    """99.9 % of the values are at most this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What is known of a stream."""
+
+    record: Preprocessing
+    """How its values become what the backbone is trained on."""
+
+    photographs: bool
+    """Whether they are colours in [0, 1] after scaling, made for jitter in hue and saturation."""
 
 
 def describe_stream(
@@ -53,13 +77,17 @@ def describe_stream(
     size: int,
     seed: int,
     settings: Mapping[str, object],
-) -> Preprocessing:
-    """Say how the values of a stream become what the backbone is trained on.
+) -> Described:
+    """Say how the values of a stream become what the backbone is trained on, and what they are.
+
+    Three bands are photographs if their names say red, green and blue, or nothing, and if they are
+    bytes, or at least 99.9 % of the scaled values of each lie in [0, 1].
 
     Args:
         stream: Where samples come from.
         scale: Per band; None measures it where the data type does not say it.
-        mean: Per band, after scaling; None takes ImageNet's for photographs, else measures it.
+        mean: Per band, after scaling; None takes ImageNet's for photographs of bytes, else measures
+            it.
         std: Per band, like *mean*.
         size: Side of the samples in pixels.
         seed: Decides the samples that are measured.
@@ -69,26 +97,35 @@ def describe_stream(
         ValueError: If *scale* is not what the task does, or there is not one value per band.
     """
     sample = stream.draw(turn=0, index=0)['image'][: len(stream.bands)]
-    applied = stream.applied_scale
-    if applied is None:
-        scale = choose_scale(scale, sample)
-    photograph = sample.dtype == torch.uint8 and len(sample) == 3
-    if mean is not None and std is not None and (scale or applied):
-        found = Statistics(list(scale or ()), list(mean), list(std))
-    elif photograph and scale is not None:
-        found = Statistics(list(scale), *imagenet_statistics(stream.bands))
+    factors = choose_scale(scale, sample)
+    may_be_colors = are_colors(stream.bands) is not False
+    is_byte = sample.dtype == torch.uint8
+    if (
+        factors is not None
+        and mean is not None
+        and std is not None
+        and (is_byte or not may_be_colors)
+    ):
+        found = Statistics(list(factors), list(mean), list(std), [], [])
+    elif is_byte and may_be_colors and factors is not None:
+        found = Statistics(list(factors), *imagenet_statistics(stream.bands), [], [])
     else:
-        own = [1.0] * len(sample) if applied is not None else scale
-        found = stream_statistics(stream, scale=own, seed=seed, size=size, settings=settings)
-    return Preprocessing(
+        found = stream_statistics(stream, scale=factors, seed=seed, size=size, settings=settings)
+    photographs = may_be_colors and (is_byte or fits_unit(found))
+    if len(sample) == 3 and not photographs:
+        explain_recipe(stream.bands, found, may_be_colors=may_be_colors)
+    is_own_unit = scale is not None and sample.is_floating_point() and not stream.has_file_values
+    record = Preprocessing(
         bands=stream.bands,
-        dtype=None if applied is not None else str(sample.dtype).removeprefix('torch.'),
-        scale=tuple(found.scale if applied is None else applied),
+        # a data set that gives floating point may read files of any type
+        dtype=None if is_own_unit else str(sample.dtype).removeprefix('torch.'),
+        scale=tuple(found.scale),
         mean=tuple(mean or found.mean),
         std=tuple(std or found.std),
         size=size,
         res_m=stream.res_m,
     )
+    return Described(record=record, photographs=photographs)
 
 
 def choose_scale(given: Sequence[float] | None, image: Tensor) -> Sequence[float] | None:
@@ -99,18 +136,41 @@ def choose_scale(given: Sequence[float] | None, image: Tensor) -> Sequence[float
         image: Values as stored, shape (C, H, W).
 
     Raises:
-        ValueError: If the task scales this data type in another way.
+        ValueError: If the task scales this data type in another way, or there is not one per band.
     """
-    is_byte = image.dtype == torch.uint8
-    if not is_byte and not image.is_floating_point():
+    if given is not None and len(given) != len(image):
+        raise ValueError(f'scale must have one value per band ({len(image)}), got {len(given)}')
+    if image.is_floating_point():
+        return [1.0] * len(image) if given is None else given
+    if image.dtype != torch.uint8:
         return given
-    unit = 1 / 255 if is_byte else 1.0
+    unit = 1 / 255
     if given is not None and not np.allclose(given, unit):
         raise ValueError(
             f'scale must be {unit:.6g} for {image.dtype}, which the task scales by itself, '
             f'got {list(given)}; leave it out'
         )
     return [unit] * len(image)
+
+
+def fits_unit(found: Statistics) -> bool:
+    """Whether nearly all values of every band lie in [0, 1]."""
+    return min(found.low) >= -TOLERANCE and max(found.high) <= 1 + TOLERANCE
+
+
+def explain_recipe(bands: Sequence[str], found: Statistics, *, may_be_colors: bool) -> None:
+    """Say why three bands are not augmented as photographs."""
+    if may_be_colors:
+        reason = (
+            f'values from {min(found.low):.4g} to {max(found.high):.4g} do not lie in [0, 1]; '
+            'if they are colours, pass scale'
+        )
+    else:
+        reason = 'their names are not those of red, green and blue'
+    rank_zero_info(
+        f'bands {", ".join(bands)} are augmented by crops, flips, gain and offset, and not as '
+        f'photographs: {reason}'
+    )
 
 
 def stream_statistics(
@@ -140,7 +200,8 @@ def stream_statistics(
     files = stream.paths
     marks = fingerprint(files) if files else None
     given = None if scale is None else list(scale)
-    key = json.dumps([marks, given, seed, size, measured_patches(size), settings], default=str)
+    known = [VERSION, marks, given, seed, size, measured_patches(size), settings]
+    key = json.dumps(known, default=str)
     found = None if marks is None else recall('statistics', key)
     if found is not None:
         rank_zero_info(f'statistics of {len(files)} files as measured before: {report(found)}')
@@ -181,7 +242,7 @@ def observe(
 
 
 def measure(patches: Iterable[Observed], *, scale: Sequence[float] | None) -> Statistics:
-    """Measure mean and standard deviation, and a scale where none is given.
+    """Measure mean, standard deviation and range, and a scale where none is given.
 
     The scale of integers wider than 8 bits brings 99.9 % of the values to at most 1: in each band,
     but in one and the same for three bands, whose ratios are colours. Floating point and 8 bits
@@ -203,20 +264,23 @@ def measure(patches: Iterable[Observed], *, scale: Sequence[float] | None) -> St
             samples.append(values[:, ::step].astype(np.float64))
             yield image, valid
 
-    if scale is not None:
-        return Statistics(list(scale), *measure_bands(patches, scale=scale))
     seen = watched()
     first = next(seen)
-    mean, std = measure_bands(chain([first], seen), scale=[1.0] * len(first[0]))
-    top = np.quantile(np.concatenate(samples, axis=1), QUANTILE, axis=1)
-    if len(top) == 3:
-        top[:] = top.max()
-    factors = np.where(top > 0, 1 / np.where(top > 0, top, 1), 1.0).tolist()
-    scaled = ([v * f for v, f in zip(of, factors, strict=True)] for of in (mean, std))
-    return Statistics(factors, *scaled)
+    mean, std = measure_bands(
+        chain([first], seen), scale=[1.0] * len(first[0]) if scale is None else scale
+    )
+    low, high = np.quantile(np.concatenate(samples, axis=1), (1 - QUANTILE, QUANTILE), axis=1)
+    if scale is not None:
+        # what mean and std are measured in already
+        ends = np.sort([low * scale, high * scale], axis=0).tolist()
+        return Statistics(list(scale), mean, std, *ends)
+    top = np.full_like(high, high.max()) if len(high) == 3 else high
+    factors = np.where(top > 0, 1 / np.where(top > 0, top, 1), 1.0)
+    scaled = ((np.asarray(of) * factors).tolist() for of in (mean, std, low, high))
+    return Statistics(factors.tolist(), *scaled)
 
 
 def report(found: Sequence[Sequence[float]]) -> str:
-    """Write statistics in one line."""
-    named = zip(Statistics._fields, found, strict=True)
+    """Write scale, mean and standard deviation in one line."""
+    named = zip(Statistics._fields[:3], found, strict=False)
     return ', '.join(f'{name} [{", ".join(f"{v:.4g}" for v in of)}]' for name, of in named)

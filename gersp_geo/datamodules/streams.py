@@ -13,16 +13,7 @@ from ..datasets.folders import ImageChips
 from ..datasets.geotiff import GeoTIFFPatches
 from ..datasets.handles import HandlePool
 from ..datasets.pairs import choose_date, group_dates
-from ..datasets.samples import (
-    Observed,
-    apply_scale,
-    check_image,
-    check_unit,
-    fill_missing,
-    finite,
-    fit,
-    name_bands,
-)
+from ..datasets.samples import Observed, check_image, fill_missing, finite, fit, name_bands
 from ..geoio.alignment import on_one_grid, open_aligned
 from ..geoio.reading import read_valid, read_window
 from ..records import ImageSample, Window
@@ -33,7 +24,7 @@ class ChipStream:
     """Unlabelled images of one size, as a stream."""
 
     reshuffled = True
-    applied_scale: Sequence[float] | None = None
+    has_file_values = True
 
     def __init__(self, chips: ImageChips) -> None:
         """Initialize a new ChipStream instance."""
@@ -60,7 +51,7 @@ class PatchStream:
     """Patches at seeded random places of GeoTIFFs, as a stream."""
 
     reshuffled = False
-    applied_scale: Sequence[float] | None = None
+    has_file_values = True
 
     def __init__(self, tiles: GeoTIFFPatches, sampler: PatchSampler) -> None:
         """Initialize a new PatchStream instance.
@@ -144,29 +135,24 @@ class DatasetStream:
     """Any data set whose samples have an 'image', such as torchgeo's without places."""
 
     reshuffled = True
-    applied_scale: Sequence[float] | None = None
+    has_file_values = False
 
-    def __init__(
-        self, dataset: Dataset[Any], *, size: int, scale: Sequence[float] | None = None
-    ) -> None:
+    def __init__(self, dataset: Dataset[Any], *, size: int) -> None:
         """Initialize a new DatasetStream instance.
 
         Args:
             dataset: Its items are dictionaries with 'image' of shape (C, H, W).
             size: Side of the images returned, in pixels.
-            scale: Per band, factor for floating point images, which the task takes as scaled.
 
         Raises:
-            ValueError: If the first item has no such image, or its values are not scaled.
+            ValueError: If the first item has no such image.
         """
-        self.dataset, self.size, self.scale = dataset, size, scale
+        self.dataset, self.size = dataset, size
         first = check_image(dataset[0], dataset=dataset)
-        check_unit(first, scale=scale)
         self.bands = name_bands(dataset, count=len(first))
         self.res_m: float | None = None
         self.files = len(self)
         self.paths: Sequence[str] = ()
-        self.applied_scale = scale if first.is_floating_point() else None
 
     def __len__(self) -> int:
         """Number of images in one pass."""
@@ -175,7 +161,7 @@ class DatasetStream:
     def draw(self, *, turn: int, index: int) -> ImageSample:
         """Read image *index*, the same in every pass, resized and cut to a square."""
         image = check_image(self.dataset[index], dataset=self.dataset)
-        return {'image': apply_scale(fit(image, size=self.size), self.scale)}
+        return {'image': fit(image, size=self.size)}
 
     def observed(self, *, turn: int, index: int) -> Observed:
         """Read image *index*; every finite pixel of it is an observation."""
@@ -186,29 +172,24 @@ class GeoDatasetStream:
     """Patches at seeded random places of any torchgeo data set with places."""
 
     reshuffled = False
-    applied_scale: Sequence[float] | None = None
+    has_file_values = False
 
-    def __init__(
-        self, dataset: GeoDataset, sampler: PatchSampler, *, scale: Sequence[float] | None = None
-    ) -> None:
+    def __init__(self, dataset: GeoDataset, sampler: PatchSampler) -> None:
         """Initialize a new GeoDatasetStream instance.
 
         Args:
             dataset: Its samples have an 'image' of shape (C, H, W).
             sampler: Over *dataset*.
-            scale: As of :class:`DatasetStream`.
 
         Raises:
-            ValueError: If the first patch has no such image, or its values are not scaled.
+            ValueError: If the first patch has no such image.
         """
-        self.dataset, self.sampler, self.scale = dataset, sampler, scale
+        self.dataset, self.sampler = dataset, sampler
         first = check_image(dataset[sampler.geoslice(0, 0)], dataset=dataset)
-        check_unit(first, scale=scale)
         self.bands = name_bands(dataset, count=len(first))
         self.res_m: float | None = None
         self.files = len(dataset)
         self.paths: Sequence[str] = ()
-        self.applied_scale = scale if first.is_floating_point() else None
 
     def __len__(self) -> int:
         """Number of patches in one pass."""
@@ -217,7 +198,7 @@ class GeoDatasetStream:
     def draw(self, *, turn: int, index: int) -> ImageSample:
         """Read patch *index* of pass *turn*; each pass has places of its own."""
         sample = self.dataset[self.sampler.geoslice(turn, index)]
-        return {'image': apply_scale(check_image(sample, dataset=self.dataset), self.scale)}
+        return {'image': check_image(sample, dataset=self.dataset)}
 
     def observed(self, *, turn: int, index: int) -> Observed:
         """Read patch *index* of pass *turn*; every finite pixel of it is an observation."""

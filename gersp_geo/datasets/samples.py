@@ -1,16 +1,13 @@
-"""The image of one sample: taken out, checked, scaled, filled, cut to a square."""
+"""The image of one sample: taken out, checked, filled, cut to a square."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-
-# A three-band image of more than this is not in [0, 1]; reflectances rarely reach it
-LARGEST_UNIT = 1.5
+from torch.utils.data import Dataset, IterableDataset
 
 type Observed = tuple[NDArray[np.generic], NDArray[np.bool_]]
 
@@ -49,6 +46,21 @@ def fill_missing(
     return image
 
 
+def check_numbered(dataset: Dataset[Any]) -> None:
+    """Refuse a data set whose items have no number.
+
+    Raises:
+        ValueError: If it is an IterableDataset, or has no length.
+    """
+    is_iterable = isinstance(dataset, IterableDataset)
+    if is_iterable or not hasattr(dataset, '__len__'):
+        reason = 'is an IterableDataset' if is_iterable else 'has no length'
+        raise ValueError(
+            f'{type(dataset).__name__} {reason}; batches are drawn by number, so that a run resumes '
+            'where it was: give a map-style Dataset with __getitem__ and __len__'
+        )
+
+
 def check_image(sample: Any, *, dataset: Any) -> Tensor:
     """Take the image out of a sample.
 
@@ -63,29 +75,6 @@ def check_image(sample: Any, *, dataset: Any) -> Tensor:
             f'{found if not isinstance(image, Tensor) else tuple(image.shape)}'
         )
     return image
-
-
-def check_unit(image: Tensor, *, scale: Sequence[float] | None) -> None:
-    """Refuse colours in floating point that are not in [0, 1], where nothing says their scale.
-
-    Raises:
-        ValueError: If *scale* is missing, or does not have one value per band.
-    """
-    if scale is not None and len(scale) != len(image):
-        raise ValueError(f'scale must have one value per band ({len(image)}), got {len(scale)}')
-    is_colour = image.is_floating_point() and len(image) == 3
-    if is_colour and scale is None and image.max() > LARGEST_UNIT:
-        raise ValueError(
-            f'colours in floating point must be in [0, 1], got up to {float(image.max()):g}; pass '
-            'scale, for example [0.00392157, 0.00392157, 0.00392157] for values up to 255'
-        )
-
-
-def apply_scale(image: Tensor, scale: Sequence[float] | None) -> Tensor:
-    """Multiply floating point by a factor per band; the task scales integers."""
-    if scale is None or not image.is_floating_point():
-        return image
-    return image * torch.tensor(scale).view(-1, 1, 1)
 
 
 def name_bands(dataset: Any, *, count: int) -> tuple[str, ...]:

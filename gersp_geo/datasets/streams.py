@@ -46,8 +46,8 @@ class RemoteSensingStream(Drawing[ImageSample], Protocol):
     paths: Sequence[str]
     """Paths of these files, where they are known."""
 
-    applied_scale: Sequence[float] | None
-    """Per band, what floating point values were multiplied by as they were read, if they were."""
+    has_file_values: bool
+    """Whether images hold the values of files; a data set may have changed them."""
 
     reshuffled: bool
     """Whether each pass takes the samples in an order of its own. Draws that are random by

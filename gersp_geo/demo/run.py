@@ -29,7 +29,7 @@ from .figure import draw_report
 
 MARK = 'made-by-gersp-geo-demo'
 PATCH = 64
-QUEUE = 512
+QUEUE = 256
 # larger than a patch of pre-training: a road is told from a field by what is around it
 FINETUNE_PATCH = 128
 

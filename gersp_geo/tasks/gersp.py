@@ -30,8 +30,8 @@ from ..models import load_backbone
 from ..models.backbones import count_features, create_backbone
 from ..models.loading import LoadReport
 from ..momentum import enqueue, update_teacher
-from ..records import Batch, Preprocessing
-from ..transforms import place_rgb, released_recipe, spectral_recipe
+from ..records import Batch
+from ..transforms import place_rgb, released_recipe
 from .arguments import (
     NoViews,
     check_arguments,
@@ -43,6 +43,7 @@ from .arguments import (
     check_streams,
     warn_of_large_queue,
 )
+from .views import FirstViews, choose_pipeline
 
 
 class GeRSPTask(BaseTask):
@@ -117,8 +118,9 @@ class GeRSPTask(BaseTask):
             min_lr: Lowest learning rate (released code).
             restart_period: Epochs between restarts of the cosine schedule (released code).
             augmentation1: Pipeline of the student's view, from a batch as loaded to the network's
-                input. Defaults to the released recipe for three bands, else to a recipe
-                that treats all bands alike and needs a data module that knows their statistics.
+                input. Defaults to the released recipe for photographs (three bands of colours in
+                [0, 1] after scaling), else to a recipe that treats all bands alike and needs a data
+                module that knows their statistics.
             augmentation2: Pipeline of the teacher's view. Defaults to *augmentation1*.
             augmentation_natural: Pipeline of natural images. Defaults to the released recipe.
 
@@ -139,6 +141,7 @@ class GeRSPTask(BaseTask):
         # without pipelines of their own, the views of other bands are set up with the data
         self.augmentation1 = NoViews() if augmentation1 is None else augmentation1
         self.augmentation2 = self.augmentation1 if augmentation2 is None else augmentation2
+        self.first_views = FirstViews()
 
     def configure_models(self) -> None:
         """Initialize student, teacher, heads and queue."""
@@ -205,7 +208,7 @@ class GeRSPTask(BaseTask):
         return [kind() for kind in wanted if not any(isinstance(one, kind) for one in given)]
 
     def setup(self, stage: str) -> None:
-        """Take band statistics from the data module where no augmentation was given.
+        """Choose the recipe that suits the values of the data, where no augmentation was given.
 
         Where it crops natural images at random as it decodes them, they are not cropped again.
 
@@ -220,14 +223,10 @@ class GeRSPTask(BaseTask):
             ).to(self.device)
         if stage != 'fit' or not self.default_views:
             return
-        describe = getattr(data, 'describe', None)
-        if describe is not None:
-            known: Preprocessing = describe()
-            recipe = released_recipe if len(known.bands) == 3 else spectral_recipe
+        pipeline = choose_pipeline(data, size=self.hparams['size'])
+        if pipeline is not None:
             shared = self.augmentation2 is self.augmentation1
-            self.augmentation1 = recipe(
-                size=self.hparams['size'], scale=known.scale, mean=known.mean, std=known.std
-            ).to(self.device)
+            self.augmentation1 = pipeline.to(self.device)
             self.augmentation2 = self.augmentation1 if shared else self.augmentation2
         elif self.hparams['in_channels'] != 3:
             raise ValueError(
@@ -285,7 +284,9 @@ class GeRSPTask(BaseTask):
         Returns:
             Contrastive plus weighted supervised loss, shape ().
         """
-        query_view, key_view = self.two_views(batch['remote_sensing']['image'])
+        images = batch['remote_sensing']['image']
+        query_view, key_view = self.two_views(images)
+        self.first_views.look(images, (query_view, key_view))
         views, supervised = [query_view], self.hparams['supervised_weight'] > 0
         if supervised:
             check_streams(batch)

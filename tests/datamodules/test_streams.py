@@ -145,14 +145,7 @@ def test_images_of_any_data_set_are_cut_to_a_square_and_keep_their_dtype() -> No
     assert small.dtype == torch.int16
 
 
-def test_colours_in_floating_point_must_be_scaled_to_one() -> None:
-    dataset = Samples(torch.full((3, 8, 8), 100.0))
-    with pytest.raises(ValueError, match=r'must be in \[0, 1\], got up to 100; pass scale'):
-        DatasetStream(dataset, size=8)
-    stream = DatasetStream(dataset, size=8, scale=[1 / 255] * 3)
-    assert stream.draw(turn=0, index=5)['image'].unique().tolist() == pytest.approx([105 / 255])
-    with pytest.raises(ValueError, match=r'one value per band \(3\), got 2'):
-        DatasetStream(dataset, size=8, scale=[1, 1])
+def test_items_without_an_image_are_refused() -> None:
     with pytest.raises(ValueError, match=r"'image' of shape \(C, H, W\), Samples gives \(8, 8\)"):
         DatasetStream(Samples(torch.ones(8, 8)), size=8)
 

@@ -22,7 +22,7 @@ class Numbers:
     bands: tuple[str, ...] = ('number',)
     res_m: float | None = None
     reshuffled = True
-    applied_scale: Sequence[float] | None = None
+    has_file_values = True
     paths: Sequence[str] = ()
 
     def __init__(self, length: int, *, broken: Collection[int] = ()) -> None:

@@ -1,0 +1,159 @@
+"""Which pipeline augments the remote-sensing images, and a look at what it makes of the first."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..bands import are_colors
+from ..records import Preprocessing
+from ..transforms import released_recipe, spectral_recipe
+
+# Images that are looked at before anything is said: fewer may all be bright by chance.
+ENOUGH_IMAGES = 8
+
+# Images after which smaller losses are believed
+MANY_IMAGES = 32
+
+# Batches after which nothing more is looked at, since it waits for the device
+LAST_LOOK = 16
+
+# Share of an image's own pixels at its darkest and brightest value (a black collar, saturated snow,
+# a mask) above which its views tell nothing of what the pipeline does.
+LARGEST_SHARE_AT_BOUNDS = 0.25
+
+# Shares of pixels that reach a bound in views alone, at which an image counts as destroyed, or cut.
+# Jitter of the released recipe brings bright snow to 1 in under half of its views, and other
+# photographs in a tenth.
+DESTROYED, CUT = 0.5, 0.1
+
+
+def choose_pipeline(data: Any, *, size: int) -> nn.Module | None:
+    """Choose the recipe that suits the values of a data module.
+
+    Args:
+        data: Describes its values if it has ``describe``, and says by ``photographs`` whether they
+            are colours in [0, 1]. Where it does not, bytes are taken for colours unless their names
+            mean something else.
+        size: Side of the views in pixels.
+
+    Returns:
+        The released recipe for photographs, else the one for any bands; None where *data* does not
+        describe its values.
+    """
+    describe = getattr(data, 'describe', None)
+    if describe is None:
+        return None
+    known: Preprocessing = describe()
+    photographs: bool | None = getattr(data, 'photographs', None)
+    # where GeRSPDataModule names no type, a data set gives floating point in a unit of its own
+    has_own_unit = photographs is not None
+    if photographs is None:
+        photographs = known.dtype == 'uint8' and are_colors(known.bands) is not False
+    recipe = released_recipe if photographs else spectral_recipe
+    return recipe(
+        size=size,
+        scale=known.scale,
+        mean=known.mean,
+        std=known.std,
+        scales_floats=known.dtype.startswith('float') if known.dtype else has_own_unit,
+    )
+
+
+class FirstViews:
+    """Looks at the first views of a run, whatever pipeline made them.
+
+    A pipeline that ends at bounds which the values do not fit (colour jitter on decibels, a clamp to
+    [0, 1] on digital numbers) gives constant or half-cut images, on which a contrastive loss falls
+    all the same.
+    """
+
+    def __init__(self) -> None:
+        """Initialize a new FirstViews instance."""
+        self.looks = 0
+        self.is_done = False
+        self.lost: list[Tensor] = []
+
+    def look(self, images: Tensor, views: Sequence[Tensor]) -> None:
+        """Compare views with the images that they were made of, until enough were seen.
+
+        Args:
+            images: As loaded: one date (B, C, H, W), or two as (B, 2 * C, H, W) or (B, 2, C, H, W).
+            views: The student's and the teacher's, each (B, C, H', W').
+
+        Raises:
+            ValueError: If values are lost at a bound beyond what the images have there, or are not
+                finite.
+        """
+        if self.is_done:
+            return
+        channels = views[0].shape[1]
+        dates = images.flatten(1, -3).split(channels, dim=1)
+        for name, view, date in zip(
+            ('student', 'teacher'), views, (dates[0], dates[-1]), strict=True
+        ):
+            if not view.isfinite().all():
+                raise ValueError(
+                    f"the {name}'s view holds values that are not finite; an augmentation of your own "
+                    'has to fill what is missing, as transforms.FillMissing does'
+                )
+            self.lost.append(share_lost(date, view))
+        self.looks += 1
+        lost = torch.cat(self.lost).sort().values
+        # two views each
+        are_many = len(lost) >= 2 * MANY_IMAGES
+        self.is_done = are_many or self.looks >= LAST_LOOK
+        if len(lost) < 2 * ENOUGH_IMAGES:
+            return
+        destroyed = lost[len(lost) // 8] > DESTROYED
+        if destroyed or (are_many and lost[len(lost) // 4] > CUT):
+            raise ValueError(explain_loss(float(lost.mean()), dates[0]))
+
+
+def explain_loss(lost: float, images: Tensor) -> str:
+    """Say what is lost, in which values, and what to do."""
+    values = images.float()
+    values = values[values.isfinite()]
+    return (
+        f'the augmented views are constant or cut: {lost:.0%} of their pixels lie at the darkest or '
+        f'brightest value, and not in the images as loaded, whose values go from '
+        f'{float(values.min()):.4g} to {float(values.max()):.4g}. Leave augmentation1 out with a '
+        'GeRSPDataModule, which chooses what fits the values, or give it a pipeline without a clamp '
+        'that they exceed; scale brings colours to [0, 1]'
+    )
+
+
+def share_lost(images: Tensor, views: Tensor) -> Tensor:
+    """Measure which share of each image's pixels reaches a bound in its view alone.
+
+    Args:
+        images: Shape (B, C, H, W); NaN and infinite values are left out.
+        views: Shape (B, C, H', W'), made of them, perhaps of a part.
+
+    Returns:
+        Shape (N,), mean over bands, in [-0.25, 1]; images that already have more than a quarter of
+        their pixels at a bound are left out.
+    """
+    before, after = share_at_bounds(images), share_at_bounds(views)
+    return (after - before)[before <= LARGEST_SHARE_AT_BOUNDS]
+
+
+def share_at_bounds(images: Tensor) -> Tensor:
+    """Measure which share of an image's pixels has its smallest or largest value, per band.
+
+    Args:
+        images: Shape (B, C, H, W); what is not finite counts as no pixel.
+
+    Returns:
+        Shape (B,), mean over bands; 1 where every band is constant or has no pixel.
+    """
+    values = images.flatten(2).float()
+    known = values.isfinite()
+    low = values.where(known, torch.inf).amin(dim=2, keepdim=True)
+    high = values.where(known, -torch.inf).amax(dim=2, keepdim=True)
+    # views pass through arithmetic that moves equal values apart by its rounding
+    slack = 1e-5 * (high - low)
+    extreme = known & ((values <= low + slack) | (values >= high - slack))
+    share = extreme.sum(dim=2) / known.sum(dim=2)
+    return share.nan_to_num(nan=1.0).mean(dim=1)
