@@ -161,7 +161,9 @@ def test_a_task_with_fewer_classes_than_the_labels(
         '--data.images', 'sample-data/scenes', '--data.masks', 'sample-data/masks',
         '--data.size', '64', '--trainer.logger', 'false', '--trainer.enable_checkpointing', 'false',
     ]  # fmt: skip
-    assert 'at least the 5 classes of the labels, got 3' in refusal_of_training(capsys, words)
+    error = refusal_of_training(capsys, words)
+    assert 'num_classes of the task must be the 5 classes of the labels (' in error
+    assert 'got 3; pass num_classes=5' in error
 
 
 def damage(folder: Path, kind: str) -> Path:

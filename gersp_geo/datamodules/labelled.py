@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from ..datasets.geotiff import GeoTIFFPatches
 from ..records import Window
 from .labels import IGNORE, LabelSource
-from .splitting import Block, grid_windows
+from .splitting import Block, cut_blocks, grid_windows
 
 # Labelled pixels remembered per class and block. Each stands for all patches that hold it, so few
 # are enough; all of them would not fit into memory for large scenes.
@@ -108,6 +108,54 @@ class LabelledTiles:
             chosen = np.unique(generator.integers(len(places), size=ANCHORS))
             anchors[value] = places[chosen] + corner
         return BlockLabels(counts=counts, anchors=anchors)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScannedBlocks:
+    """The blocks of all images, with what was found in each."""
+
+    tiles: LabelledTiles
+    """The images and their classes."""
+
+    blocks: list[Block]
+    """All blocks."""
+
+    labels: list[BlockLabels]
+    """Classes of each."""
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Pixels per block and class, shape (blocks, 256)."""
+        return np.stack([block.counts for block in self.labels])
+
+    def unlabelled(self, chosen: Sequence[int], *, size: int) -> float:
+        """Take the share of pixels without a class in patches that cover some blocks.
+
+        Args:
+            chosen: Numbers of blocks.
+            size: Side of the patches, which hang over narrower blocks.
+        """
+        windows = [self.blocks[i].window for i in chosen]
+        area = sum(max(w.height, size) * max(w.width, size) for w in windows)
+        return 1 - int(self.counts[list(chosen)].sum()) / area
+
+
+def scan_blocks(tiles: LabelledTiles, *, block_size: int, size: int, seed: int) -> ScannedBlocks:
+    """Cut images into blocks, and look which classes each holds.
+
+    Args:
+        tiles: The images and their classes.
+        block_size: Side of the blocks in pixels, about.
+        size: Side of the patches.
+        seed: Decides which pixels are remembered.
+
+    Raises:
+        ValueError: If *size* is not in [1, *block_size*].
+    """
+    shapes = [(tile.height, tile.width) for tile in tiles.images.tiles]
+    blocks = cut_blocks(shapes, block_size=block_size, size=size)
+    found = [tiles.scan(block, seed=(seed, i)) for i, block in enumerate(blocks)]
+    return ScannedBlocks(tiles=tiles, blocks=blocks, labels=found)
 
 
 class TrainingPatches(Dataset[Sample]):

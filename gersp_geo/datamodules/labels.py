@@ -88,7 +88,7 @@ class MaskFiles:
         if wrong.size:
             raise ValueError(
                 f'{self.files[tile]} holds the value {wrong[0]}; classes are 0 to {count - 1}, '
-                f'and {IGNORE} or the nodata value means none'
+                f'and {IGNORE} or the nodata value means none; for others, pass mask_values=[...]'
             )
         return values.astype(np.uint8)
 

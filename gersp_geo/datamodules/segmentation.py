@@ -1,31 +1,35 @@
 """Fine-tuning data: own GeoTIFFs with masks or polygons, split by blocks of ground."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch import LightningModule
+from lightning.pytorch.trainer.states import TrainerFn
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchgeo.datamodules import BaseDataModule
+from torchgeo.tasks import PixelwiseRegression
 
 from ..datasets.geotiff import GeoTIFFPatches
 from ..provenance import name_source
 from ..records import Preprocessing
 from ..samplers import EpochIndices
+from .chosen_labels import ChosenValues, WithBackground
+from .class_balance import report_classes
 from .figures import default_colors, plot_classes
-from .labelled import BlockLabels, GridPatches, LabelledTiles, TrainingPatches
+from .kept_split import CHOSEN, check_split, describe_split, warn_of_unknown_split
+from .labelled import LabelledTiles, ScannedBlocks, TrainingPatches, scan_blocks
 from .labels import IGNORE, LabelSource, MaskFiles, VectorLabels
-from .normalization import Normalize, RandomFlips, imagenet_statistics, measure_bands
-from .splitting import Block, cut_blocks, split_blocks
-
-# Training patches that mean and standard deviation are measured on: 64 of 256 x 256 pixels are
-# 4 million values per band, far more than the three digits that matter need.
-MEASURED_PATCHES = 64
+from .missing_classes import check_classes
+from .normalization import Normalize, RandomFlips
+from .preprocessing import check_types, describe_patches
+from .splits import share_blocks
+from .task_checks import check_task
 
 type Files = str | PathLike[str] | list[str]
 
@@ -47,6 +51,9 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
         *,
         labels: str | PathLike[str] | None = None,
         attribute: str | None = None,
+        layer: str | None = None,
+        background: str | None = None,
+        mask_values: Sequence[int] | None = None,
         class_names: Sequence[str] | None = None,
         class_colors: Sequence[Sequence[int]] | None = None,
         bands: Sequence[int | str] | None = None,
@@ -70,10 +77,16 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
             images: GeoTIFFs, or folders of them.
             masks: Class rasters on the grids of the images and with their file names, or folders
                 of them. Either this or *labels*.
-            labels: Vector file with polygons, in any CRS; pixels under none are not learned from.
+            labels: Vector file with polygons, in any CRS; pixels under none are not learned from,
+                unless they are the *background*.
             attribute: Column of *labels* with the class.
-            class_names: Names of the values 0, 1, ... Defaults to the band tag CLASS_NAMES of the
-                masks or the sorted values of *attribute*.
+            layer: Layer of *labels*, where it has several with features.
+            background: Name of a class of its own, the first one, for all pixels under no polygon.
+                Only for images in which every object was drawn.
+            mask_values: Values of the masks that are the classes 0, 1, ..., such as 0 and 255.
+                Defaults to these numbers themselves, where 255 and nodata mean no label.
+            class_names: Names of the classes, without *background*. Defaults to the band tag
+                CLASS_NAMES of the masks or the sorted values of *attribute*.
             class_colors: Red, green and blue per class, in [0, 255]. Defaults to the colour table
                 of the masks.
             bands: 1-based band indices or names. Defaults to all but alpha.
@@ -109,10 +122,15 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
             raise ValueError('pass either masks or labels, one of them')
         if (labels is None) != (attribute is None):
             raise ValueError(f'labels and attribute go together, got {labels} and {attribute}')
+        if background is not None and labels is None:
+            raise ValueError(f'background goes with labels, got {background!r} and masks')
+        if mask_values is not None and masks is None:
+            raise ValueError(f'mask_values go with masks, got {mask_values} and labels')
         if (mean is None) != (std is None):
             raise ValueError(f'mean and std go together, got {mean} and {std}')
         super().__init__(GeoTIFFPatches, batch_size, num_workers)
         self.images, self.masks, self.labels, self.attribute = images, masks, labels, attribute
+        self.layer, self.background, self.mask_values = layer, background, mask_values
         self.class_names, self.class_colors = tuple(class_names or ()), class_colors
         self.bands, self.nodata = bands, nodata
         self.size, self.length, self.seed, self.augment = size, length, seed, augment
@@ -121,91 +139,84 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
         self.scale, self.given = scale, (mean, std)
         self.record: Preprocessing | None = None
         self.train_patches: TrainingPatches | None = None
+        self.scanned: ScannedBlocks | None = None
+        self.unlabelled = 0.0
+        self.split_is_known = False
 
     def setup(self, stage: str) -> None:
         """Open the files, split them into blocks and prepare normalisation, all once.
 
         Raises:
             FileNotFoundError: If an image, a mask or the labels are missing.
-            ValueError: If files do not fit together, or there are too few blocks for the splits.
+            ValueError: If files do not fit together, there are too few classes or too few blocks
+                for the splits, or the task does not fit the classes.
         """
-        if self.record is not None:
-            return
-        images = GeoTIFFPatches(self.images, bands=self.bands)
-        tiles = LabelledTiles(images, self.open_labels(images), nodata=self.nodata)
-        blocks = cut_blocks(
-            [(tile.height, tile.width) for tile in images.tiles],
-            block_size=self.block_size,
-            size=self.size,
+        scanned = self.scan()
+        check_classes(
+            scanned.tiles.labels,
+            scanned.counts.sum(axis=0),
+            at_least=2 if stage == 'fit' else 1,
+            source=self.sources().get('masks', str(self.labels)),
         )
-        scans = [tiles.scan(block, seed=(self.seed, i)) for i, block in enumerate(blocks)]
-        counts = np.stack([scan.counts for scan in scans])
-        split = split_blocks(
-            counts.sum(axis=1).tolist(),
+        if self.record is None:
+            self.record = self.share(scanned)
+        if (task := self.task()) is not None:
+            check_task(
+                task,
+                self.record.class_names,
+                present=np.flatnonzero(scanned.counts.any(axis=0)).tolist(),
+                unlabelled=self.unlabelled,
+                numbered=not scanned.tiles.labels.class_names,
+            )
+
+    def task(self) -> LightningModule | None:
+        """Give the task that is trained or tested; None without a trainer."""
+        return None if self.trainer is None else self.trainer.lightning_module
+
+    def scan(self) -> ScannedBlocks:
+        """Open the files and look which classes their blocks hold, once."""
+        if self.scanned is None:
+            images = GeoTIFFPatches(self.images, bands=self.bands)
+            check_types(images.files, [tile.dtype for tile in images.tiles])
+            tiles = LabelledTiles(images, self.open_labels(images), nodata=self.nodata)
+            self.scanned = scan_blocks(
+                tiles, block_size=self.block_size, size=self.size, seed=self.seed
+            )
+        return self.scanned
+
+    def share(self, scanned: ScannedBlocks) -> Preprocessing:
+        """Share the blocks between the splits, prepare normalisation, and say what there is."""
+        splits = share_blocks(
+            scanned,
             val_split=self.val_split,
             test_split=self.test_split,
             seed=self.seed,
-        )
-        train, val, test = (
-            [blocks[i] for i in part] for part in (split.train, split.val, split.test)
-        )
-        self.train_patches = self.training_patches(tiles, train, [scans[i] for i in split.train])
-        self.train_dataset = self.train_patches
-        self.val_dataset = GridPatches(tiles, val, size=self.size)
-        self.test_dataset = GridPatches(tiles, test, size=self.size)
-        highest = int(np.flatnonzero(counts.any(axis=0))[-1])
-        self.record = self.make_record(self.train_patches, classes=highest + 1)
-        self.check_classes(len(self.record.class_names))
-        self.normalize_with(self.record)
-        unseen = set(range(highest + 1)) - set(self.train_patches.classes.tolist())
-        if lost := [self.record.class_names[i] for i in sorted(unseen) if counts[:, i].any()]:
-            rank_zero_warn(
-                f'no training block holds {", ".join(lost)}; pass another seed or a smaller '
-                f'block_size than {self.block_size}'
-            )
-        rank_zero_info(
-            f'training: {len(self.train_patches)} patches per epoch from {len(train)} blocks; '
-            f'validation: {len(self.val_dataset)} from {len(val)}; '
-            f'test: {len(self.test_dataset)} from {len(test)}'
-        )
-
-    def check_classes(self, count: int) -> None:
-        """Refuse a task that has too few classes for the labels.
-
-        Raises:
-            ValueError: Names both numbers.
-        """
-        task = None if self.trainer is None else self.trainer.lightning_module
-        wanted = None if task is None else task.hparams.get('num_classes')
-        if wanted is not None and wanted < count:
-            raise ValueError(
-                f'num_classes of the task must be at least the {count} classes of the labels, '
-                f'got {wanted}'
-            )
-
-    def training_patches(
-        self, tiles: LabelledTiles, blocks: list[Block], labels: list[BlockLabels]
-    ) -> TrainingPatches:
-        """Draw training patches from some blocks."""
-        area = sum(block.window.height * block.window.width for block in blocks)
-        return TrainingPatches(
-            tiles,
-            blocks,
-            labels,
             size=self.size,
-            length=self.length or max(area // self.size**2, self.batch_size),
-            seed=self.seed,
+            length=self.length,
+            batch_size=self.batch_size,
         )
+        self.train_patches, self.unlabelled = splits.train, splits.unlabelled
+        self.train_dataset, self.val_dataset = splits.train, splits.val
+        self.test_dataset = splits.test
+        highest = int(np.flatnonzero(scanned.counts.any(axis=0))[-1])
+        record = self.make_record(splits.train, classes=highest + 1)
+        self.normalize_with(record)
+        report_classes(scanned, splits.blocks, record.class_names, block_size=self.block_size)
+        return record
 
     def open_labels(self, images: GeoTIFFPatches) -> LabelSource:
         """Open the masks or polygons of the images."""
+        names = self.class_names
+        if self.masks is not None and self.mask_values is not None:
+            return ChosenValues(images, self.masks, values=self.mask_values, class_names=names)
         if self.masks is not None:
-            return MaskFiles(images, self.masks, class_names=self.class_names)
+            return MaskFiles(images, self.masks, class_names=names)
         if self.labels is None or self.attribute is None:
             raise ValueError('pass either masks or labels with attribute')
-        return VectorLabels(
-            images, self.labels, attribute=self.attribute, class_names=self.class_names
-        )
+        polygons = VectorLabels(images, self.labels, attribute=self.attribute, class_names=names)
+        if self.background is None:
+            return polygons
+        return WithBackground(polygons, name=self.background)
 
     def make_record(self, train: TrainingPatches, *, classes: int) -> Preprocessing:
         """Say how file values become model input; measure what is not known.
@@ -214,31 +225,15 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
             train: Training patches.
             classes: Number of classes, for masks that do not name them.
         """
-        images, labels = train.tiles.images, train.tiles.labels
-        names = tuple(images.bands)
-        photograph = images.tiles[0].dtype == 'uint8'
-        scale = self.scale or (1 / 255 if photograph else 1.0)
-        factors = tuple(scale) if isinstance(scale, Sequence) else (float(scale),) * len(names)
+        labels = train.tiles.labels
         mean, std = self.given
-        if mean is None or std is None:
-            if photograph and len(names) == 3 and self.scale is None:
-                mean, std = imagenet_statistics(names)
-            else:
-                mean, std = measure_bands(observed(train), scale=factors)
-            rank_zero_info(f'bands {names}: scale {factors}, mean {mean}, std {std}')
-        class_names = labels.class_names or tuple(f'class_{i}' for i in range(classes))
-        colors = labels.class_colors if self.class_colors is None else self.class_colors
-        return Preprocessing(
-            bands=names,
-            dtype=images.tiles[0].dtype,
-            scale=factors,
-            mean=tuple(mean),
-            std=tuple(std),
-            size=self.size,
-            res_m=images.res_m,
-            nodata=self.nodata,
-            class_names=class_names,
-            class_colors=tuple((red, green, blue) for red, green, blue in colors),
+        return describe_patches(
+            train,
+            scale=self.scale,
+            mean=mean,
+            std=std,
+            class_names=labels.class_names or tuple(f'class_{i}' for i in range(classes)),
+            class_colors=labels.class_colors if self.class_colors is None else self.class_colors,
         )
 
     def normalize_with(self, record: Preprocessing) -> None:
@@ -255,10 +250,32 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
 
     def describe(self) -> Preprocessing:
         """Say how file values become what the model is trained on, and what its classes mean."""
-        self.setup('fit')
+        if self.record is None:
+            self.setup('fit')
         if self.record is None:
             raise RuntimeError('setup() left no record')
+        if isinstance(self.task(), PixelwiseRegression):
+            # its one output is a value, no class
+            return replace(self.record, class_names=(), class_colors=())
         return self.record
+
+    def state_dict(self) -> dict[str, Any]:
+        """Say what decides the split, for checkpoints."""
+        if self.scanned is None or self.record is None:
+            return {}
+        chosen = {name: getattr(self, name) for name in CHOSEN}
+        return chosen | describe_split(self.scanned, self.record)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Refuse to go on from a checkpoint where what it learned from would be tested on.
+
+        Raises:
+            ValueError: Names what differs.
+        """
+        # other data may be tested, but not be trained on
+        fitting = self.trainer is None or self.trainer.state.fn == TrainerFn.FITTING
+        check_split(state_dict, self.state_dict(), fitting=fitting)
+        self.split_is_known = True
 
     def sources(self) -> dict[str, str]:
         """Name what images and labels are read from, for checkpoints."""
@@ -295,6 +312,10 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
         """Make a loader; *options* as of ``DataLoader``."""
         if dataset is None:
             raise RuntimeError('call setup() before asking for a data loader')
+        path = None if self.trainer is None else self.trainer.ckpt_path
+        if path is not None and not self.split_is_known:
+            warn_of_unknown_split(path)
+            self.split_is_known = True
         return DataLoader(
             dataset,
             batch_size=self.batch_size,
@@ -315,12 +336,3 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
         record = self.describe()
         colors = record.class_colors or default_colors(len(record.class_names))
         return plot_classes(sample, bands=record.bands, class_colors=colors, title=title)
-
-
-def observed(train: TrainingPatches) -> Iterator[tuple[NDArray[np.generic], NDArray[np.bool_]]]:
-    """Yield the first training patches with their observed pixels."""
-    tiles = train.tiles
-    for index in range(MEASURED_PATCHES):
-        place = train.patch(0, index)
-        valid = tiles.images.read_valid(*place, nodata=tiles.nodata)
-        yield tiles.images.read_patch(*place).numpy(), valid

@@ -157,7 +157,9 @@ def test_measured_statistics_leave_nodata_out(tmp_path: Path) -> None:
     pixels = np.full((2, 64, 64), 0, dtype='uint16')
     pixels[:, :, 20:] = np.random.default_rng(0).normal(3000, 400, (2, 64, 44)).astype('uint16')
     write(tmp_path / 'images' / 'a.tif', pixels, bands=('red', 'nir'))
-    write(tmp_path / 'masks' / 'a.tif', np.ones((1, 64, 64), dtype='uint8'), nodata=255)
+    mask = np.ones((1, 64, 64), dtype='uint8')
+    mask[:, :32] = 0
+    write(tmp_path / 'masks' / 'a.tif', mask, nodata=255)
     datamodule = module(tmp_path, nodata=0, scale=1e-4)
     record = datamodule.describe()
     assert record.bands == ('red', 'nir')
@@ -242,7 +244,7 @@ def test_masks_must_fit_their_images(scenes: Path) -> None:
     mask = scenes / 'masks' / 'b.tif'
     wrong: tuple[tuple[NDArray[Any], Affine, str], ...] = (
         (noise(1, 70, 63) % 5, GRID, 'width'),
-        (noise(1, 70, 64) % 5, from_origin(500002, 5000000, 2, 2), 'transform'),
+        (noise(1, 70, 64) % 5, from_origin(500002, 5000000, 2, 2), 'lies 1.0 pixels east'),
         (noise(2, 70, 64) % 5, GRID, 'one band of integers'),
         (noise(1, 70, 64, dtype='float32') % 5, GRID, 'one band of integers'),
         (noise(1, 70, 64) % 7, GRID, 'holds the value'),
@@ -292,6 +294,7 @@ def sentinel2(folder: Path) -> list[str]:
         f'--data.init_args.images={folder / "s2"}',
         f'--data.init_args.labels={folder / "plots.gpkg"}',
         '--data.init_args.attribute=kind',
+        '--model.init_args.num_classes=2',
     ]
 
 

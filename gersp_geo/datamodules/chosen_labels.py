@@ -1,0 +1,130 @@
+"""Which values of masks are classes, and a class for what lies under no polygon."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..datasets.geotiff import GeoTIFFPatches
+from ..datasets.tiles import Paths
+from ..geoio.reading import read_header, read_valid, read_window
+from ..records import Window
+from .labels import IGNORE, Colors, LabelSource, MaskFiles, read_colors
+
+
+class ChosenValues(MaskFiles):
+    """Class rasters whose classes are given values, such as 0 and 255, or 10, 50 and 95."""
+
+    def __init__(
+        self,
+        images: GeoTIFFPatches,
+        masks: Paths,
+        *,
+        values: Sequence[int],
+        class_names: Sequence[str] = (),
+    ) -> None:
+        """Initialize a new ChosenValues instance.
+
+        Args:
+            images: The images.
+            masks: As in :class:`MaskFiles`.
+            values: Values of the masks that are the classes 0, 1, ...
+            class_names: One per value. Defaults to the band tag CLASS_NAMES of the first mask if
+                that has as many, else to 'class_' and the value.
+
+        Raises:
+            FileNotFoundError: If a mask is missing.
+            ValueError: As :class:`MaskFiles`; if values are repeated, too many, or not as many as
+                names.
+        """
+        if len(set(values)) != len(values) or not 1 < len(values) <= IGNORE:
+            raise ValueError(
+                f'mask_values must be two to {IGNORE} different values, got {list(values)}'
+            )
+        super().__init__(images, masks, class_names=class_names)
+        if class_names and len(class_names) != len(values):
+            raise ValueError(
+                f'class_names must have one name per value of mask_values ({len(values)}), '
+                f'got {len(class_names)}'
+            )
+        if len(self.class_names) != len(values):
+            self.class_names = tuple(f'class_{value}' for value in values)
+        self.values = np.array(values, dtype=np.int64)
+        colors = read_colors(self._readers.get(self.files[0]), count=max(values) + 1)
+        self.class_colors = tuple(colors[v] for v in values) if colors and min(values) >= 0 else ()
+        self.nodata = [read_header(file).nodata for file in self.files]
+
+    def read(self, tile: int, window: Window) -> NDArray[np.uint8]:
+        """Read classes; a chosen value is a class also where the mask names it as nodata.
+
+        Args:
+            tile: Number of the image.
+            window: Inside it.
+
+        Returns:
+            Shape (window.height, window.width).
+
+        Raises:
+            ValueError: If another value is neither 255 nor nodata.
+        """
+        src = self._readers.get(self.files[tile])
+        values = read_window(src, window, bands=[1])[0].astype(np.int64)
+        valid = read_valid(src, window)
+        if self.nodata[tile] is not None:
+            # of a tagged value, GDAL makes a mask, which the choice overrules
+            valid = valid | (values == self.nodata[tile])
+        order = np.argsort(self.values)
+        place = np.searchsorted(self.values[order], values).clip(max=len(order) - 1)
+        classes = order[place]
+        known = self.values[classes] == values
+        meant = values != IGNORE
+        if self.nodata[tile] is not None:
+            meant &= values != self.nodata[tile]
+        wrong = values[valid & ~known & meant]
+        if wrong.size:
+            raise ValueError(
+                f'{self.files[tile]} holds the value {wrong[0]}, which is none of '
+                f'mask_values={self.values.tolist()}; add it, or make it nodata'
+            )
+        return np.where(valid & known, classes, IGNORE).astype(np.uint8)
+
+
+class WithBackground:
+    """Labels whose pixels without a class are a class of their own, the first one."""
+
+    def __init__(self, labels: LabelSource, *, name: str) -> None:
+        """Initialize a new WithBackground instance.
+
+        Args:
+            labels: The other classes.
+            name: Of the first class.
+
+        Raises:
+            ValueError: If a class of *labels* has that name, or there are too many.
+        """
+        if name in labels.class_names:
+            raise ValueError(
+                f'background={name!r} is a class of the labels already; pass another name, and '
+                'class_names without it'
+            )
+        if len(labels.class_names) >= IGNORE - 1:
+            raise ValueError(
+                f'background needs at most {IGNORE - 1} other classes, got {len(labels.class_names)}'
+            )
+        self.labels = labels
+        self.class_names = (name, *labels.class_names)
+        # no colour is known for it
+        self.class_colors: Colors = ()
+
+    def read(self, tile: int, window: Window) -> NDArray[np.uint8]:
+        """Read classes: 0 where there was none, the others moved up by one.
+
+        Args:
+            tile: Number of the image.
+            window: Inside it.
+
+        Returns:
+            Shape (window.height, window.width).
+        """
+        classes = self.labels.read(tile, window)
+        return np.where(classes == IGNORE, 0, classes + 1).astype(np.uint8)

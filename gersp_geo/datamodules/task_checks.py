@@ -1,0 +1,205 @@
+"""Does a task fit the classes that it is given, and leave out pixels without one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torchgeo.tasks import PixelwiseRegression, SemanticSegmentation
+
+from .class_balance import list_names
+from .labels import IGNORE
+
+# Batch and side of the small maps that a loss is tried on.
+BATCH, SIDE = 2, 8
+
+
+def check_task(
+    task: LightningModule,
+    class_names: Sequence[str],
+    *,
+    present: Sequence[int],
+    unlabelled: float,
+    numbered: bool = False,
+) -> None:
+    """Refuse a task that would learn something else than these classes, before it is trained.
+
+    What torchgeo's segmentation does with labels is known; of other tasks, only the number of
+    classes is compared.
+
+    Args:
+        task: Any task.
+        class_names: Names of the classes 0, 1, ...
+        present: Classes that have pixels.
+        unlabelled: Share of the pixels of patches that have no class and hold 255, in [0, 1].
+        numbered: Whether nothing names the classes, so that they are counted by the values of masks.
+
+    Raises:
+        ValueError: Names what does not fit, and a combination that does.
+    """
+    if isinstance(task, PixelwiseRegression):
+        if unlabelled:
+            raise ValueError(
+                f'{type(task).__name__} would learn the value {IGNORE} from the pixels without a '
+                f'label, {unlabelled:.2%} of these; it knows no value to ignore: cut the images to '
+                'what is labelled'
+            )
+        return
+    if isinstance(task, SemanticSegmentation) and task.hparams['task'] != 'multiclass':
+        check_single_logit(task, class_names)
+    else:
+        check_logits(task, class_names, values=present if numbered else ())
+    # a task with a step of its own may do what the loss alone does not
+    if isinstance(task, SemanticSegmentation) and (
+        type(task).training_step is SemanticSegmentation.training_step
+    ):
+        check_ignore_index(task, class_names, present=present, unlabelled=unlabelled)
+        check_loss(task, len(class_names), unlabelled=unlabelled)
+
+
+def check_logits(
+    task: LightningModule, class_names: Sequence[str], *, values: Sequence[int] = ()
+) -> None:
+    """Refuse a task with more or fewer logits than there are classes.
+
+    Args:
+        task: Any task.
+        class_names: Names of the classes.
+        values: Values of masks whose classes nothing names.
+
+    Raises:
+        ValueError: Names both numbers.
+    """
+    wanted, count = task.hparams.get('num_classes'), len(class_names)
+    if wanted is not None and wanted != count:
+        other = f', or name all {wanted} with class_names' if wanted > count else ''
+        if len(values) == wanted:
+            # between them, values are missing
+            other = f', or mask_values={list(values)} for classes of these values alone'
+        raise ValueError(
+            f'num_classes of the task must be the {count} classes of the labels '
+            f'({list_names(class_names)}), got {wanted}; pass num_classes={count}{other}'
+        )
+    weights = task.hparams.get('class_weights')
+    given = None if weights is None else int(torch.as_tensor(weights).numel())
+    if given not in (None, count):
+        raise ValueError(
+            f'class_weights of the task must be one per class ({list_names(class_names)}), got '
+            f'{given} for {count}'
+        )
+
+
+def check_single_logit(task: SemanticSegmentation, class_names: Sequence[str]) -> None:
+    """Refuse a binary task for other than two classes, and one that wants masks of several layers.
+
+    Raises:
+        ValueError: Names the value that does not fit.
+    """
+    kind, count = task.hparams['task'], len(class_names)
+    multiclass = f"pass task='multiclass' with num_classes={count}"
+    if kind != 'binary':
+        raise ValueError(
+            f'task={kind!r} needs a mask per label, these masks hold one class per pixel; '
+            f'{multiclass}'
+        )
+    if count != 2:
+        raise ValueError(
+            f"task='binary' needs two classes, the labels have {count} "
+            f'({list_names(class_names)}); {multiclass}'
+        )
+    for name in ('num_classes', 'num_labels'):
+        if task.hparams[name] not in (None, 1):
+            raise ValueError(
+                f"task='binary' needs one logit, got {name}={task.hparams[name]}; leave {name} out"
+            )
+
+
+def check_ignore_index(
+    task: SemanticSegmentation,
+    class_names: Sequence[str],
+    *,
+    present: Sequence[int],
+    unlabelled: float,
+) -> None:
+    """Refuse to ignore a class, or not to ignore what has no class.
+
+    Raises:
+        ValueError: Names the value, and what it means in these labels.
+    """
+    ignored = task.hparams['ignore_index']
+    if ignored in present:
+        raise ValueError(
+            f'ignore_index={ignored} is the class {class_names[ignored]} of the labels, which would '
+            f'not be learned; pass ignore_index={IGNORE}, and make {ignored} the nodata value of the '
+            'masks if it means no label'
+        )
+    if unlabelled and ignored != IGNORE:
+        raise ValueError(
+            f'ignore_index of the task must be {IGNORE}, which {unlabelled:.2%} of the pixels hold '
+            f'because they have no label or no observation, got {ignored}; pass '
+            f'ignore_index={IGNORE}, and {working_loss(task, len(class_names))}'
+        )
+
+
+def check_loss(task: SemanticSegmentation, classes: int, *, unlabelled: float) -> None:
+    """Try the loss on small maps, and refuse it if it fails or learns from pixels without a label.
+
+    Args:
+        task: Its ``criterion`` is tried, so that losses of subclasses are judged as well.
+        classes: Number of classes.
+        unlabelled: Share of the pixels that have no label.
+
+    Raises:
+        ValueError: Names loss, task and ignored value, and a combination that works.
+    """
+    settings = {name: task.hparams[name] for name in ('task', 'loss', 'ignore_index')}
+    given = ', '.join(f'{name}={value!r}' for name, value in settings.items())
+    fix = f'{working_loss(task, classes)} and ignore_index={IGNORE}'
+    try:
+        gradient = gradient_without_label(task, classes, holes=unlabelled > 0)
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
+        reason = ' '.join(str(error).split())
+        raise ValueError(
+            f'{given} cannot be trained on masks with one class per pixel'
+            f'{f", {unlabelled:.2%} of them without a label," if unlabelled else ""} ({reason}); '
+            f'pass {fix}'
+        ) from error
+    if not bool((gradient == 0).all()):
+        raise ValueError(
+            f'{given} would learn from the pixels without a label, {unlabelled:.2%} of these: this '
+            f'loss takes {IGNORE} for a target; pass {fix}'
+        )
+
+
+def gradient_without_label(task: SemanticSegmentation, classes: int, *, holes: bool) -> Tensor:
+    """Take the gradient of the loss for the logits of pixels without a label.
+
+    Args:
+        task: As in :func:`check_loss`.
+        classes: Number of classes.
+        holes: Whether there are such pixels.
+
+    Returns:
+        Their gradients, which are 0 if the loss leaves them out; of no pixel, if there are none.
+    """
+    channels = task.hparams['num_classes'] or task.hparams['num_labels'] or 1
+    # not torch's own generator, whose draws are the run's
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(BATCH, channels, SIDE, SIDE, generator=generator).to(task.device)
+    logits.requires_grad_()
+    mask = (torch.arange(BATCH * SIDE**2) % classes).view(BATCH, SIDE, SIDE).to(task.device)
+    if holes:
+        mask[:, 0] = IGNORE
+    target = mask.float() if task.hparams['loss'] == 'bce' else mask
+    with torch.enable_grad():
+        loss: Tensor = task.criterion(logits.squeeze(1), target)
+        (gradient,) = torch.autograd.grad(loss, logits)
+    return gradient.movedim(1, -1)[mask == IGNORE]
+
+
+def working_loss(task: Any, classes: int) -> str:
+    """Name a loss that leaves out pixels without a label, for the kind of task."""
+    if task.hparams['task'] == 'binary':
+        return "loss='dice'"
+    return f"task='multiclass', num_classes={classes}, loss='ce'"
