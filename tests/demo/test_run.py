@@ -1,13 +1,17 @@
+import inspect
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from gersp_geo import GeRSPDataModule
 from gersp_geo.demo import run_demo
 from gersp_geo.demo.figure import draw_report
-from gersp_geo.demo.run import clear_folder, mean_intersection
+from gersp_geo.demo.run import PATCH, QUEUE, clear_folder, count_epochs, mean_intersection
 from gersp_geo.geoio.reading import read_header
+
+DEFAULT_STEPS = inspect.signature(run_demo).parameters['pretrain_steps'].default
 
 
 def test_every_promised_file_is_made_and_the_map_fits_the_scene(tmp_path: Path) -> None:
@@ -73,3 +77,13 @@ def test_the_picture_shows_scene_truth_and_prediction(tmp_path: Path) -> None:
         .tolist()
     }
     assert {(77, 77, 77), (10, 200, 30), (20, 40, 240)} <= colors
+
+
+def test_the_queue_is_at_most_half_of_the_images(sample_data: Path) -> None:
+    scenes = sorted(map(str, (sample_data / 'scenes').glob('*.tif')))
+    steps = DEFAULT_STEPS // count_epochs(DEFAULT_STEPS)
+    data = GeRSPDataModule(scenes, size=PATCH, batch_size=32, steps_per_epoch=steps)
+    data.setup('fit')
+    assert data.distinct_samples is not None
+    # or a warning of our own meets the newcomer
+    assert 2 * QUEUE <= data.distinct_samples
