@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .stopping import stoppable
 
 TRAINING = {
     'fit': 'train a task, from YAML or arguments (LightningCLI)',
@@ -341,9 +342,10 @@ def number_or_auto(text: str) -> int | str:
 def train(words: list[str]) -> int:
     """Hand over to LightningCLI with torchgeo's and our classes."""
     quieten()
-    from .training import train_from_arguments
+    with stoppable() as request:
+        from .training import train_from_arguments
 
-    train_from_arguments(words)
+        train_from_arguments(words, request)
     return 0
 
 

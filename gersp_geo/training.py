@@ -1,49 +1,72 @@
 """LightningCLI over torchgeo's and our classes."""
 
-import signal
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torchgeo.datamodules
 import torchgeo.tasks
+from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningCLI
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torchgeo.datamodules import BaseDataModule
 from torchgeo.tasks import BaseTask
 
 from . import __version__, datamodules, models, tasks
 from .callbacks import PreprocessingRecord
+from .callbacks.saving import AtomicCheckpointIO
+from .callbacks.stopping import StopBetweenSteps
+from .stopping import StopRequest, stoppable
 
 # importing these packages makes their classes known by name alone, and registers our weights
 NAMED = (datamodules, models, tasks, torchgeo.datamodules, torchgeo.tasks)
 
 
 class TrainingCLI(LightningCLI):
-    """LightningCLI whose checkpoints say how their input was prepared."""
+    """LightningCLI whose checkpoints are whole, and say how their input was prepared."""
+
+    def __init__(self, *arguments: Any, request: StopRequest | None = None, **more: Any) -> None:
+        """Initialize a new TrainingCLI instance, and run the command.
+
+        Args:
+            *arguments: LightningCLI's.
+            request: Asks for a stop; signals are Lightning's to handle when None.
+            **more: LightningCLI's.
+        """
+        self.request = request
+        super().__init__(*arguments, **more)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Make the Trainer, with a record of preprocessing unless it was given one."""
+        """Make the Trainer.
+
+        It gets a record of preprocessing unless it was given one, writes checkpoints atomically unless
+        another way was chosen, and stops between steps.
+        """
         trainer = super().instantiate_trainer(**kwargs)
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set dynamically
         if not any(isinstance(callback, PreprocessingRecord) for callback in callbacks):
             # first, so that a checkpoint callback finds the record in place
             callbacks.insert(0, PreprocessingRecord())
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            trainer.strategy.checkpoint_io = AtomicCheckpointIO()
+        if self.subcommand == 'fit' and self.request is not None:
+            callbacks.append(StopBetweenSteps(self.request))
         return trainer
 
 
-def train_from_arguments(arguments: Sequence[str]) -> None:
+def train_from_arguments(arguments: Sequence[str], request: StopRequest | None = None) -> None:
     """Run ``fit``, ``validate`` or ``test``.
 
     Args:
         arguments: The command and its options, as LightningCLI reads them. Class names of torchgeo
             work as in torchgeo's own command, and every checkpoint records how its input was
             prepared.
+        request: Asks for a stop, where the caller listens to signals.
 
     Raises:
-        SystemExit: With code 143, if SIGTERM stopped the run.
+        SystemExit: With code 143 if SIGTERM stopped the run, 130 if Ctrl-C did.
     """
-    try:
+    with stoppable() if request is None else nullcontext(request) as listening:
         TrainingCLI(
             model_class=BaseTask,
             datamodule_class=BaseDataModule,
@@ -53,7 +76,5 @@ def train_from_arguments(arguments: Sequence[str]) -> None:
             subclass_mode_data=True,
             save_config_kwargs={'overwrite': True},
             args=list(arguments),
+            request=listening,
         )
-    except SIGTERMException as stop:
-        # as a shell reports it, so that a job script can tell a stop from the end of training
-        raise SystemExit(128 + signal.SIGTERM) from stop

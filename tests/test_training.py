@@ -1,16 +1,28 @@
 """The training command in a process of its own."""
 
 import multiprocessing
+import os
 import signal
 import time
+from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from torchgeo.tasks import SemanticSegmentation
 
+from gersp_geo.main import main
 from gersp_geo.training import train_from_arguments
 
 # more than the test waits for, so that only the signal can end the run
 MANY = 10_000
+
+# children are copies of one process that has imported everything, once
+CONTEXT = multiprocessing.get_context('forkserver')
+CONTEXT.set_forkserver_preload(['gersp_geo.training'])
+
+CONFIG = Path(__file__).parents[1] / 'configs' / 'finetune' / 'segmentation.yaml'
 
 
 def test_sigterm_saves_and_ends_with_its_own_exit_code(
@@ -50,8 +62,7 @@ data:
     batch_size: 4
 """)
     monkeypatch.chdir(tmp_path)  # where Lightning keeps the configuration
-    context = multiprocessing.get_context('forkserver')
-    process = context.Process(target=train_from_arguments, args=(['fit', '--config', str(config)],))
+    process = CONTEXT.Process(target=train_from_arguments, args=(['fit', '--config', str(config)],))
     process.start()
     deadline = time.monotonic() + 180
     while not last.exists() and process.is_alive() and time.monotonic() < deadline:
@@ -61,3 +72,52 @@ data:
     process.kill()
     assert process.exitcode == 128 + signal.SIGTERM
     assert last.exists()
+
+
+def finetune(words: list[str], second_step: Event, errors: Path) -> None:
+    """Run the command and say when its second step begins."""
+    torch.set_num_threads(1)
+    os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT), 2)
+    step = SemanticSegmentation.training_step
+
+    def watched(task: SemanticSegmentation, batch: Any, batch_idx: int, *more: Any) -> Any:
+        if batch_idx == 1:
+            second_step.set()
+        return step(task, batch, batch_idx, *more)
+
+    SemanticSegmentation.training_step = watched  # type: ignore[method-assign,assignment]
+    raise SystemExit(main(words))
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_the_shipped_fine_tuning_saves_when_it_is_stopped_in_its_first_epoch(
+    number: signal.Signals, sample_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {
+        'config': CONFIG,
+        'model.model': 'fcn',
+        'model.num_filters': 4,
+        'data.images': sample_data / 'scenes',
+        'data.masks': sample_data / 'masks',
+        'data.size': 32,
+        'data.length': 8 * MANY,
+        'trainer.accelerator': 'cpu',
+        'trainer.logger': 'false',
+        'trainer.enable_progress_bar': 'false',
+        'trainer.num_sanity_val_steps': 0,
+    }
+    words = ['fit', *(f'--{name}={value}' for name, value in options.items())]
+    monkeypatch.chdir(tmp_path)
+    second_step, errors = CONTEXT.Event(), tmp_path / 'errors.txt'
+    process = CONTEXT.Process(target=finetune, args=(words, second_step, errors))
+    process.start()
+    assert second_step.wait(timeout=180)
+    os.kill(process.pid or 0, number)
+    process.join(timeout=60)
+    process.kill()
+    assert process.exitcode == 128 + number
+    (last,) = tmp_path.rglob('*.ckpt')
+    assert last == tmp_path / 'runs' / 'segmentation' / 'checkpoints' / 'last.ckpt'
+    assert torch.load(last, weights_only=True)['global_step'] >= 2
+    told = f'gersp-geo: stopped; go on with the same command and --ckpt_path {last}'
+    assert errors.read_text().splitlines()[-1] == told

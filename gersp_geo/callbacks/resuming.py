@@ -1,7 +1,5 @@
 """Training that resumes exactly, from checkpoints that are whole or absent."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +11,7 @@ from torch import Tensor
 
 from ..distributed import gather_rows
 from .random_states import States, read_states, seed_states, write_states
+from .saving import AtomicCheckpointIO
 
 STATES = 'random_states'
 """Where checkpoints carry the states, one row per process."""
@@ -22,40 +21,6 @@ GRADIENTS = 'gradients'
 
 # of the seeds that NumPy takes
 SEEDS = 2**32
-
-
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Checkpoints on local disks appear under their name only when they are complete.
-
-    Lightning writes to the folder for temporary files first; where that is another file system, its
-    last step is a copy, and a kill during the copy leaves half a checkpoint.
-    """
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
-    ) -> None:
-        """Save under a hidden name in the same folder, then rename.
-
-        Args:
-            checkpoint: What to save.
-            path: Where; an address (``s3://...``) is left to Lightning.
-            storage_options: Not supported, as in Lightning.
-
-        Raises:
-            TypeError: If *storage_options* are given.
-        """
-        if '://' in str(path) or storage_options is not None:
-            super().save_checkpoint(checkpoint, path, storage_options)
-            return
-        final = Path(path)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        # always the same name, so that what a kill leaves is overwritten by the next save
-        temporary = final.with_name(f'.{final.name}.partial')
-        with temporary.open('wb') as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(final)
 
 
 class ExactResume(Callback):

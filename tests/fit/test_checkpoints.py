@@ -1,0 +1,258 @@
+"""Checkpoints of the command: whole or absent, also after a stop, and loadable by prediction."""
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torchgeo.tasks import SemanticSegmentation
+
+type Moment = tuple[str, int, int]
+
+SIDE = 160
+
+
+@pytest.fixture
+def sources(put: Callable[..., Path]) -> dict[str, object]:
+    """One image and its mask, for epochs of 4 steps and 3 batches of validation."""
+    generator = np.random.default_rng(0)
+    pixels = generator.integers(1, 255, (3, SIDE, SIDE), dtype=np.uint8)
+    image = put('images/scene.tif', pixels)
+    mask = put('masks/scene.tif', (pixels[0] > 127).astype(np.uint8))
+    return {
+        'data.images': image,
+        'data.masks': mask,
+        'data.length': 8,
+        'trainer.max_epochs': 2,
+        'trainer.num_sanity_val_steps': 0,
+        # small, and with nothing to learn from so few steps
+        'model.model': 'fcn',
+        'model.num_filters': 4,
+    }
+
+
+# as the shipped configurations save
+SAVER = {
+    'trainer.callbacks+': 'lightning.pytorch.callbacks.ModelCheckpoint',
+    'trainer.callbacks.dirpath': 'checkpoints',
+    'trainer.callbacks.save_last': 'true',
+    'trainer.callbacks.enable_version_counter': 'false',
+}
+
+
+class Watch:
+    """Counts the steps of training and validation per epoch, and does something before one of them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.done: list[tuple[str, int]] = []
+        self.moment: Moment | None = None
+        self.act: Callable[[], object] = lambda: None
+        for kind in ('training_step', 'validation_step', 'test_step'):
+            monkeypatch.setattr(SemanticSegmentation, kind, self.wrap(kind))
+
+    def wrap(self, kind: str) -> Callable[..., Any]:
+        step = getattr(SemanticSegmentation, kind)
+
+        def watched(task: SemanticSegmentation, batch: Any, batch_idx: int, *more: Any) -> Any:
+            if self.moment == (kind, task.current_epoch, batch_idx):
+                self.act()
+            answer = step(task, batch, batch_idx, *more)
+            self.done.append((kind, task.current_epoch))
+            return answer
+
+        return watched
+
+    def count(self) -> dict[tuple[str, int], int]:
+        counts = {one: self.done.count(one) for one in sorted(set(self.done))}
+        self.done = []
+        return counts
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    return Watch(monkeypatch)
+
+
+def checkpoints(folder: Path) -> list[str]:
+    """Names of all files in the folder of checkpoints, hidden ones too."""
+    return sorted(path.name for path in folder.rglob('checkpoints/*'))
+
+
+@pytest.mark.parametrize(
+    ('number', 'moment', 'taken'),
+    [
+        # within an epoch, at its last step, within a validation, at its last batch
+        (signal.SIGTERM, ('training_step', 0, 1), {('training_step', 0): 2}),
+        (signal.SIGINT, ('training_step', 1, 3), {('training_step', 1): 4}),
+        (signal.SIGTERM, ('validation_step', 0, 1), {('validation_step', 0): 2}),
+        (signal.SIGINT, ('validation_step', 1, 2), {('validation_step', 1): 3}),
+    ],
+)
+@pytest.mark.filterwarnings('ignore:You.re resuming from a checkpoint')
+def test_a_stop_saves_says_how_to_go_on_and_every_step_is_taken_once(
+    number: signal.Signals,
+    moment: Moment,
+    taken: dict[tuple[str, int], int],
+    sources: dict[str, object],
+    fit_segmentation: Callable[..., Any],
+    watch: Watch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    handlers = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
+    watch.moment, watch.act = moment, lambda: os.kill(os.getpid(), number)
+    with pytest.raises(SystemExit) as stop:
+        fit_segmentation(sources)
+    assert stop.value.code == 128 + number
+    assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == handlers
+    line = capfd.readouterr().err.splitlines()[-1]
+    told, _, path = line.rpartition(' ')
+    assert told == 'gersp-geo: stopped; go on with the same command and --ckpt_path'
+    assert Path(path).parent == tmp_path / 'run' / 'checkpoints'
+    before = watch.count()
+    assert before | taken == before
+
+    watch.moment = None
+    assert fit_segmentation(sources | {'ckpt_path': path}).code == 0
+    after = watch.count()
+    for epoch in range(2):
+        steps = [counts.get(('training_step', epoch), 0) for counts in (before, after)]
+        assert sum(steps) == 4
+        # whole, in one of both
+        batches = [counts.get(('validation_step', epoch), 0) for counts in (before, after)]
+        assert batches[1] == 3 or (batches[0] == 3 and epoch < moment[1])
+    last = torch.load(next((tmp_path / 'run').rglob('epoch=1-step=8.ckpt')), weights_only=True)
+    assert (last['epoch'], last['global_step']) == (1, 8)
+
+
+def test_a_stop_replaces_the_last_checkpoint_of_a_shipped_configuration(
+    sources: dict[str, object],
+    fit_segmentation: Callable[..., Any],
+    watch: Watch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    old = tmp_path / 'run' / 'checkpoints' / 'last.ckpt'
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b'of another run')
+    watch.moment, watch.act = ('training_step', 0, 0), lambda: os.kill(os.getpid(), signal.SIGINT)
+    with pytest.raises(SystemExit):
+        fit_segmentation(sources | SAVER)
+    assert str(old) in capfd.readouterr().err.splitlines()[-1]
+    assert checkpoints(tmp_path) == ['last.ckpt']
+    assert torch.load(old, weights_only=True)['global_step'] == 1
+
+
+def test_a_second_interrupt_stops_at_once_and_names_the_last_checkpoint(
+    sources: dict[str, object],
+    fit_segmentation: Callable[..., Any],
+    watch: Watch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def interrupt_twice() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    watch.moment, watch.act = ('training_step', 1, 2), interrupt_twice
+    with pytest.raises(SystemExit) as stop:
+        fit_segmentation(sources | SAVER)
+    assert stop.value.code == 130
+    assert watch.count()['training_step', 1] == 2
+    last = tmp_path / 'run' / 'checkpoints' / 'last.ckpt'
+    assert f'--ckpt_path {last}\n' in capfd.readouterr().err
+    assert torch.load(last, weights_only=True)['global_step'] == 4
+
+
+def test_without_checkpoints_a_stop_says_that_nothing_was_saved(
+    sources: dict[str, object],
+    fit_segmentation: Callable[..., Any],
+    watch: Watch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    watch.moment, watch.act = ('training_step', 0, 0), lambda: os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(SystemExit) as stop:
+        fit_segmentation(sources | {'trainer.enable_checkpointing': 'false'})
+    assert stop.value.code == 143
+    told = 'gersp-geo: stopped; nothing was saved: the same command begins anew'
+    assert capfd.readouterr().err.splitlines()[-1] == told
+    assert not list(tmp_path.rglob('*.ckpt'))
+
+
+@pytest.mark.parametrize('command', ['fit', 'validate', 'test'])
+def test_a_signal_before_the_first_step_has_its_code_and_a_line(
+    command: str,
+    sources: dict[str, object],
+    fit_segmentation: Callable[..., Any],
+    watch: Watch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    number = signal.SIGTERM if command == 'validate' else signal.SIGINT
+    # with fit, the sanity check
+    kind = 'test_step' if command == 'test' else 'validation_step'
+    watch.moment, watch.act = (kind, 0, 0), lambda: os.kill(os.getpid(), number)
+    more = {'trainer.num_sanity_val_steps': 2, 'data.test_split': 0.2}
+    with pytest.raises(SystemExit) as stop:
+        fit_segmentation(sources | more, command=command)
+    assert stop.value.code == 128 + number
+    told = 'gersp-geo: stopped; the same command begins anew'
+    assert capfd.readouterr().err.splitlines()[-1] == told
+
+
+@pytest.mark.parametrize('saver', [{}, SAVER], ids=['plain', 'shipped'])
+def test_a_full_disk_leaves_the_last_checkpoint_and_names_it(
+    saver: dict[str, object],
+    sources: dict[str, object],
+    fit_segmentation: Callable[..., Any],
+    watch: Watch,
+    small_disk: Callable[[int], AbstractContextManager[None]],
+    tmp_path: Path,
+) -> None:
+    with ExitStack() as disk:
+        watch.moment = ('training_step', 1, 0)
+        watch.act = lambda: disk.enter_context(small_disk(20_000))
+        run = fit_segmentation(sources | saver)
+    folder = tmp_path / 'run' / 'checkpoints'
+    names = {'epoch=0-step=4.ckpt', *(['last.ckpt'] if saver else [])}
+    assert set(checkpoints(tmp_path)) == names
+    for name in names:
+        assert torch.load(folder / name, weights_only=True)['global_step'] == 4
+    last = folder / ('last.ckpt' if saver else 'epoch=0-step=4.ckpt')
+    assert run.refusal == (
+        f'cannot write {folder / "epoch=1-step=8.ckpt"}: File too large; the last complete checkpoint '
+        f'is {last}, to go on from with --ckpt_path'
+    )
+
+
+def test_a_full_disk_in_pretraining_is_one_line(
+    put: Callable[..., Path],
+    fit_pretraining: Callable[..., Any],
+    small_disk: Callable[[int], AbstractContextManager[None]],
+    tmp_path: Path,
+) -> None:
+    pixels = np.random.default_rng(0).integers(1, 255, (3, 64, 64), dtype=np.uint8)
+    source = put('images/scene.tif', pixels)
+    with small_disk(20_000):
+        run = fit_pretraining({'data.remote_sensing': source} | SAVER)
+    assert run.refusal.endswith('File too large; no checkpoint was saved before')
+    assert checkpoints(tmp_path) == []
+
+
+def test_a_place_that_takes_no_checkpoints_is_refused_before_the_first_step(
+    sources: dict[str, object], fit_segmentation: Callable[..., Any], watch: Watch, tmp_path: Path
+) -> None:
+    occupied = tmp_path / 'occupied'
+    occupied.touch()
+    where = {'trainer.callbacks.dirpath': occupied / 'checkpoints'}
+    run = fit_segmentation(sources | SAVER | where)
+    assert run.refusal == (
+        f'checkpoints cannot be written to {occupied / "checkpoints"}: {occupied} is no folder; pass '
+        'another dirpath'
+    )
+    assert watch.count() == {}
