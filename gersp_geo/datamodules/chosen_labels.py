@@ -9,7 +9,7 @@ from ..datasets.geotiff import GeoTIFFPatches
 from ..datasets.tiles import Paths
 from ..geoio.reading import read_header, read_valid, read_window
 from ..records import Window
-from .labels import IGNORE, Colors, LabelSource, MaskFiles, read_colors
+from .labels import IGNORE, Colors, MaskFiles, VectorLabels, read_colors
 
 
 class ChosenValues(MaskFiles):
@@ -29,8 +29,8 @@ class ChosenValues(MaskFiles):
             images: The images.
             masks: As in :class:`MaskFiles`.
             values: Values of the masks that are the classes 0, 1, ...
-            class_names: One per value. Defaults to the band tag CLASS_NAMES of the first mask if
-                that has as many, else to 'class_' and the value.
+            class_names: One per value. Defaults to what the band tag CLASS_NAMES of the first mask
+                says, else to 'class_' and the value.
 
         Raises:
             FileNotFoundError: If a mask is missing.
@@ -47,8 +47,7 @@ class ChosenValues(MaskFiles):
                 f'class_names must have one name per value of mask_values ({len(values)}), '
                 f'got {len(class_names)}'
             )
-        if len(self.class_names) != len(values):
-            self.class_names = tuple(f'class_{value}' for value in values)
+        self.class_names = name_values(values, class_names, tagged=self.class_names)
         self.values = np.array(values, dtype=np.int64)
         colors = read_colors(self._readers.get(self.files[0]), count=max(values) + 1)
         self.class_colors = tuple(colors[v] for v in values) if colors and min(values) >= 0 else ()
@@ -89,10 +88,29 @@ class ChosenValues(MaskFiles):
         return np.where(valid & known, classes, IGNORE).astype(np.uint8)
 
 
-class WithBackground:
-    """Labels whose pixels without a class are a class of their own, the first one."""
+def name_values(
+    values: Sequence[int], given: Sequence[str], *, tagged: Sequence[str]
+) -> tuple[str, ...]:
+    """Name the values of masks that are classes.
 
-    def __init__(self, labels: LabelSource, *, name: str) -> None:
+    Args:
+        values: The values.
+        given: Names by the user, one per value, or none.
+        tagged: Names that the masks give: of all values from 0 on, or of the classes.
+    """
+    if given:
+        return tuple(given)
+    if min(values) >= 0 and max(values) < len(tagged):
+        return tuple(tagged[value] for value in values)
+    if len(tagged) == len(values):
+        return tuple(tagged)
+    return tuple(f'class_{value}' for value in values)
+
+
+class WithBackground:
+    """Polygons, and a class of its own, the first one, for all pixels under none."""
+
+    def __init__(self, labels: VectorLabels, *, name: str) -> None:
         """Initialize a new WithBackground instance.
 
         Args:
@@ -117,7 +135,9 @@ class WithBackground:
         self.class_colors: Colors = ()
 
     def read(self, tile: int, window: Window) -> NDArray[np.uint8]:
-        """Read classes: 0 where there was none, the others moved up by one.
+        """Read classes: 0 under no polygon, the others moved up by one.
+
+        What lies under a polygon without a class is neither this nor that.
 
         Args:
             tile: Number of the image.
@@ -127,4 +147,5 @@ class WithBackground:
             Shape (window.height, window.width).
         """
         classes = self.labels.read(tile, window)
-        return np.where(classes == IGNORE, 0, classes + 1).astype(np.uint8)
+        moved = np.where(classes == IGNORE, IGNORE, classes + 1)
+        return np.where(self.labels.read_outside(tile, window), 0, moved).astype(np.uint8)

@@ -12,7 +12,9 @@ from ..records import Preprocessing
 from .labelled import ScannedBlocks
 
 # What a user chooses, as against what follows from the files.
-CHOSEN = ('seed', 'val_split', 'test_split', 'block_size', 'size')
+CHOSEN: Mapping[str, type] = {
+    'seed': int, 'val_split': float, 'test_split': float, 'block_size': int, 'size': int,
+}  # fmt: skip
 
 
 def describe_split(scanned: ScannedBlocks, record: Preprocessing) -> dict[str, Any]:
@@ -60,12 +62,12 @@ def check_split(saved: Mapping[str, Any], present: Mapping[str, Any], *, fitting
     if not fitting and not set(saved.get('images', ())) & set(present['images']):
         return
     changed = [
-        *differences(saved, present, CHOSEN[:-1]),
+        *differences(saved, present, [name for name in CHOSEN if name != 'size']),
         *compare_images(saved.get('images', ()), present['images']),
     ]
     if not changed and differences(saved, present, ('labels',)):
         # another size may leave every block as it was
-        changed = differences(saved, present, (*CHOSEN[-1:], 'labels'))
+        changed = differences(saved, present, ('size', 'labels'))
     if changed:
         then, now = (' and '.join(side) for side in zip(*changed, strict=True))
         raise ValueError(

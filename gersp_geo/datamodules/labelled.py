@@ -123,10 +123,8 @@ class ScannedBlocks:
     labels: list[BlockLabels]
     """Classes of each."""
 
-    @property
-    def counts(self) -> NDArray[np.int64]:
-        """Pixels per block and class, shape (blocks, 256)."""
-        return np.stack([block.counts for block in self.labels])
+    counts: NDArray[np.int64]
+    """Pixels per block and class, shape (blocks, 256)."""
 
     def unlabelled(self, chosen: Sequence[int], *, size: int) -> float:
         """Take the share of pixels without a class in patches that cover some blocks.
@@ -155,7 +153,8 @@ def scan_blocks(tiles: LabelledTiles, *, block_size: int, size: int, seed: int) 
     shapes = [(tile.height, tile.width) for tile in tiles.images.tiles]
     blocks = cut_blocks(shapes, block_size=block_size, size=size)
     found = [tiles.scan(block, seed=(seed, i)) for i, block in enumerate(blocks)]
-    return ScannedBlocks(tiles=tiles, blocks=blocks, labels=found)
+    counts = np.stack([block.counts for block in found])
+    return ScannedBlocks(tiles=tiles, blocks=blocks, labels=found, counts=counts)
 
 
 class TrainingPatches(Dataset[Sample]):

@@ -46,14 +46,17 @@ def check_task(
                 'what is labelled'
             )
         return
-    if isinstance(task, SemanticSegmentation) and task.hparams['task'] != 'multiclass':
-        check_single_logit(task, class_names)
+    values = present if numbered else ()
+    if not isinstance(task, SemanticSegmentation):
+        check_logits(task, class_names, values=values)
+        return
+    if task.hparams['task'] == 'multiclass':
+        check_logits(task, class_names, values=values)
+        check_per_class(task, class_names)
     else:
-        check_logits(task, class_names, values=present if numbered else ())
+        check_single_logit(task, class_names)
     # a task with a step of its own may do what the loss alone does not
-    if isinstance(task, SemanticSegmentation) and (
-        type(task).training_step is SemanticSegmentation.training_step
-    ):
+    if type(task).training_step is SemanticSegmentation.training_step:
         check_ignore_index(task, class_names, present=present, unlabelled=unlabelled)
         check_loss(task, len(class_names), unlabelled=unlabelled)
 
@@ -81,13 +84,21 @@ def check_logits(
             f'num_classes of the task must be the {count} classes of the labels '
             f'({list_names(class_names)}), got {wanted}; pass num_classes={count}{other}'
         )
-    weights = task.hparams.get('class_weights')
-    given = None if weights is None else int(torch.as_tensor(weights).numel())
-    if given not in (None, count):
-        raise ValueError(
-            f'class_weights of the task must be one per class ({list_names(class_names)}), got '
-            f'{given} for {count}'
-        )
+
+
+def check_per_class(task: SemanticSegmentation, class_names: Sequence[str]) -> None:
+    """Refuse weights and labels of a task that are not one per class.
+
+    Raises:
+        ValueError: Names both numbers.
+    """
+    for name in ('class_weights', 'labels'):
+        values, count = task.hparams.get(name), len(class_names)
+        if values is not None and len(values) != count:
+            raise ValueError(
+                f'{name} of the task must be one per class ({list_names(class_names)}), got '
+                f'{len(values)} for {count}'
+            )
 
 
 def check_single_logit(task: SemanticSegmentation, class_names: Sequence[str]) -> None:
