@@ -17,6 +17,7 @@ from .callbacks import PreprocessingRecord
 from .callbacks.saving import AtomicCheckpointIO
 from .callbacks.stopping import StopBetweenSteps
 from .stopping import StopRequest, stoppable
+from .tasks.targets import TargetCheck
 
 # importing these packages makes their classes known by name alone, and registers our weights
 NAMED = (datamodules, models, tasks, torchgeo.datamodules, torchgeo.tasks)
@@ -47,6 +48,11 @@ class TrainingCLI(LightningCLI):
         if not any(isinstance(callback, PreprocessingRecord) for callback in callbacks):
             # first, so that a checkpoint callback finds the record in place
             callbacks.insert(0, PreprocessingRecord())
+        theirs = (torchgeo.tasks.ObjectDetection, torchgeo.tasks.InstanceSegmentation)
+        ours = (tasks.ObjectDetection, tasks.InstanceSegmentation)
+        if isinstance(self.model, theirs) and not isinstance(self.model, ours):
+            # ours bring one along
+            callbacks.append(TargetCheck())
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             trainer.strategy.checkpoint_io = AtomicCheckpointIO()
         if self.subcommand == 'fit' and self.request is not None:

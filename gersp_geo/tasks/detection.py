@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from lightning.pytorch import Callback
 from torch import nn
 from torchgeo import tasks
 from torchvision.ops import FrozenBatchNorm2d
 
 from ..models import load_backbone
 from ..models.loading import LoadReport
+from .targets import TargetCheck, check_loaded
 
 # Stages of a ResNet in the order in which torchvision unfreezes them:
 # https://github.com/pytorch/vision/blob/v0.20.0/torchvision/models/detection/backbone_utils.py
@@ -20,8 +22,8 @@ class ObjectDetection(tasks.ObjectDetection):
 
     Batches, losses and metrics are torchgeo's. What differs: *weights* may be whatever
     :func:`~gersp_geo.load_backbone` takes; *trainable_layers* and *freeze_backbone* hold for the
-    first layer too; and BatchNorm of the backbone is frozen with weights and trained without, in all
-    three models alike, as in torchvision.
+    first layer too; BatchNorm of the backbone is frozen with weights and trained without, in all
+    three models alike, as in torchvision; and a batch that no detector can learn from is refused.
     """
 
     report: LoadReport | None
@@ -59,6 +61,15 @@ class ObjectDetection(tasks.ObjectDetection):
         """
         self.rgb_bands, self.report = tuple(rgb_bands), None
         super().__init__(model, backbone, weights, in_channels, **kwargs)
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Have every batch checked that the model gets."""
+        return [TargetCheck()]
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Check every batch as it is loaded, too: augmentations trip over impossible boxes."""
+        check_loaded(self, batch)
+        return batch
 
     def configure_models(self) -> None:
         """Build the detector, fill its backbone, and freeze what is asked for."""

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from lightning.pytorch import Callback
 from torch import nn
 from torchgeo import tasks
 
 from ..models import load_backbone
 from ..models.loading import LoadReport
 from .detection import prepare_backbone
+from .targets import TargetCheck, check_loaded
 
 
 class InstanceSegmentation(tasks.InstanceSegmentation):
@@ -16,7 +18,7 @@ class InstanceSegmentation(tasks.InstanceSegmentation):
 
     Batches, losses and metrics are torchgeo's. What differs: *weights_backbone* may be whatever
     :func:`~gersp_geo.load_backbone` takes; BatchNorm of the backbone is frozen with weights and
-    trained without.
+    trained without; and a batch that no detector can learn from is refused.
     """
 
     report: LoadReport | None
@@ -55,6 +57,15 @@ class InstanceSegmentation(tasks.InstanceSegmentation):
             raise ValueError('pass either weights, of a whole detector, or weights_backbone')
         self.rgb_bands, self.report = tuple(rgb_bands), None
         super().__init__(model, backbone, weights, weights_backbone, in_channels, **kwargs)
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Have every batch checked that the model gets."""
+        return [TargetCheck()]
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Check every batch as it is loaded, too: augmentations trip over impossible boxes."""
+        check_loaded(self, batch)
+        return batch
 
     def configure_models(self) -> None:
         """Build the detector, fill its backbone, and freeze what is asked for."""

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+# its log handler keeps the stderr of the time of import, and a test's own is closed behind it
+import lightning.pytorch  # noqa: F401
 import numpy as np
 import pytest
 import rasterio

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...records import Preprocessing
+from ...tasks.targets import has_background
 from ..loading import LoadedModel
 
 type Found = Mapping[str, Tensor]
@@ -62,13 +63,16 @@ class Detector:
             ValueError: If the record names another number of classes than the model has.
         """
         forward: Any = loaded.forward
-        has_background = is_detector(forward)
-        classes = count_classes(forward) if has_background else None
+        known = is_detector(forward)
+        names = name_labels(loaded.preprocessing, classes=count_classes(forward) if known else None)
+        # where names begin at label 1, nothing was called 0 in training
+        unnamed = names is not None and 0 not in names
         return cls(
             forward=forward,
-            has_background=has_background,
-            names=name_labels(loaded.preprocessing, classes=classes),
-            most=_look_up(forward, _MOST) if has_background else None,
+            has_background=known
+            and (unnamed or has_background(getattr(forward, 'model', forward))),
+            names=names,
+            most=_look_up(forward, _MOST) if known else None,
         )
 
     def __call__(self, images: Tensor) -> list[Found]:

@@ -22,6 +22,7 @@ from gersp_geo.inference.detection import DetectionSummary, detect_objects
 from gersp_geo.inference.detection.models import Detector, count_classes, is_detector, name_labels
 from gersp_geo.inference.loading import LoadedModel
 from gersp_geo.records import Preprocessing
+from gersp_geo.tasks import ObjectDetection
 from tests.inference.detection.detectors import GRID, RECORD, UTM, Exact, draw, write_scene
 
 type Detect = Callable[..., tuple[DetectionSummary, geopandas.GeoDataFrame]]
@@ -292,6 +293,31 @@ def test_a_detector_of_torchvision_runs_in_evaluation_and_says_when_it_is_full(
     assert set(frame['class_name']) <= {'car', 'bus'}
     assert summary.full_patches > 0
     assert any('as many objects as it returns at most' in note for note in summary.notes)
+
+
+@pytest.mark.parametrize('kind', ['fcos', 'retinanet'])
+@pytest.mark.parametrize(
+    ('names', 'wanted'),
+    [(('car', 'bus', 'van'), {'car', 'bus', 'van'}), (('bus', 'van'), {'bus', 'van'})],
+)
+def test_label_0_is_an_object_where_a_detector_scores_each_class_alone(
+    tmp_path: Path, detect: Detect, kind: Any, names: tuple[str, ...], wanted: set[str]
+) -> None:
+    torch.manual_seed(0)
+    task = ObjectDetection(kind, 'resnet18', num_classes=3).eval()
+    head = task.model.head.classification_head
+    torch.nn.init.zeros_(head.cls_logits.weight)
+    torch.nn.init.constant_(head.cls_logits.bias, 5.0)
+    source = tmp_path / 'scene.tif'
+    profile = {'driver': 'GTiff', 'height': 64, 'width': 64, 'count': 3, 'dtype': 'uint8'}
+    with rasterio.open(source, 'w', crs=UTM, transform=GRID, **profile) as dst:
+        dst.write(np.full((3, 64, 64), 7, dtype=np.uint8))
+    record = Preprocessing(
+        bands=('red', 'green', 'blue'), scale=(1 / 255,) * 3, mean=(0.0,) * 3, std=(1.0,) * 3,
+        class_names=names,
+    )  # fmt: skip
+    _, frame = detect(task, source, preprocessing=record, size=64, overlap=0)
+    assert set(frame['class_name']) == wanted
 
 
 def test_labels_are_named_with_or_without_the_background() -> None:
