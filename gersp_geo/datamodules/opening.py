@@ -14,6 +14,7 @@ from torchgeo.datasets import GeoDataset
 from ..datasets import folders, tiles
 from ..datasets.folders import ImageChips
 from ..datasets.geotiff import GeoTIFFPatches
+from ..datasets.hidden import list_visible
 from ..datasets.samples import check_numbered
 from ..datasets.streams import RemoteSensingStream
 from ..samplers import PatchSampler
@@ -160,7 +161,7 @@ def holds_chips(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
     suffixes = {
         file.suffix.lower()
         for path in map(Path, given)
-        for file in (path.rglob('*') if path.is_dir() else [path])
+        for file in (list_visible(path) if path.is_dir() else [path])
     }
     chips, rasters = (sorted(suffixes & set(m.SUFFIXES)) for m in (folders, tiles))
     if chips and rasters:

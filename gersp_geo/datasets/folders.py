@@ -1,18 +1,19 @@
 """Folders of ordinary images: unlabelled chips, and natural images in one folder per class."""
 
+import warnings
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 
 import torch
 from torch.utils.data import Dataset
-from torchvision.datasets.folder import find_classes
 
 from ..bands import RGB
 from ..geoio.chips import read_chip
 from ..geoio.reading import read_header
 from ..records import ImageSample, LabelledSample
 from .decoding import decode_image
+from .hidden import is_hidden, list_visible
 from .tiles import band_names, choose_bands
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
@@ -32,7 +33,7 @@ class ImageChips(Dataset[ImageSample]):
         """Initialize a new ImageChips instance.
 
         Args:
-            paths: Folders, searched recursively, or files: JPEG, PNG and the like, or TIFF files of
+            paths: Folders, searched as by :func:`find_images`, or files: JPEG, PNG and the like, or TIFF files of
                 any bands and data type, whose georeference, if any, is not used.
             size: Side of the images returned: the largest square in the middle is resized to it.
             bands: Bands of TIFF files, 1-based or by name. Defaults to all but alpha.
@@ -92,18 +93,20 @@ class NaturalImages(Dataset[LabelledSample]):
         """Initialize a new NaturalImages instance.
 
         Args:
-            folder: Holds one folder per class.
+            folder: Holds one folder per class. Hidden folders are no classes, nor are empty ones, which
+                are named in a warning.
             size: Side of the images returned, see :func:`decode_image`.
 
         Raises:
-            FileNotFoundError: If *folder*, its classes, or the images of a class are missing.
+            FileNotFoundError: If *folder* or its classes are missing, or a class holds files but no
+                image.
         """
         root = Path(folder)
-        if not root.is_dir():
-            raise FileNotFoundError(f'no folder {root}; give one with a sub-folder per class')
-        self.classes, indices = find_classes(root)
+        self.classes = find_classes(root)
         self.samples = [
-            (file, indices[name]) for name in self.classes for file in find_images(root / name)
+            (file, label)
+            for label, name in enumerate(self.classes)
+            for file in find_images(root / name)
         ]
         self.size = size
 
@@ -124,6 +127,32 @@ class NaturalImages(Dataset[LabelledSample]):
         return {'image': decode_image(file, size=self.size), 'label': torch.tensor(label)}
 
 
+def find_classes(root: Path) -> list[str]:
+    """List the folders of classes in sorted order.
+
+    Args:
+        root: Holds one folder per class.
+
+    Returns:
+        Names of folders with files, without hidden ones.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(f'no folder {root}; give one with a sub-folder per class')
+    folders = [path for path in root.iterdir() if path.is_dir() and not is_hidden(path.name)]
+    named = {path.name: any(map(Path.is_file, list_visible(path))) for path in sorted(folders)}
+    if empty := [name for name, is_class in named.items() if not is_class]:
+        warnings.warn(
+            f'{root} has folders without any file, which count as no class: {", ".join(empty)}',
+            stacklevel=3,
+        )
+    if not any(named.values()):
+        raise FileNotFoundError(f'no class in {root}; give a folder with a sub-folder per class')
+    return [name for name, is_class in named.items() if is_class]
+
+
 def find_images(
     paths: str | PathLike[str] | Iterable[str | PathLike[str]],
     *,
@@ -132,7 +161,8 @@ def find_images(
     """List image files in sorted order, so that a seed means the same on every machine.
 
     Args:
-        paths: Folders, searched recursively, or files.
+        paths: Folders, searched recursively, or files. What is hidden in a folder is left out, as
+            are folders of programs: .ipynb_checkpoints, .git, @eaDir, __MACOSX.
         suffixes: In lower case; other files are left out.
 
     Raises:
@@ -143,7 +173,7 @@ def find_images(
     for path in map(Path, given):
         if not path.exists():
             raise FileNotFoundError(f'no file or folder {path}')
-        found = [path] if path.is_file() else sorted(path.rglob('*'))
+        found = [path] if path.is_file() else sorted(list_visible(path))
         found = [file for file in found if file.suffix.lower() in suffixes]
         if not found:
             raise FileNotFoundError(f'no image ({", ".join(suffixes)}) in {path}')

@@ -15,6 +15,7 @@ from torchvision.datasets import DatasetFolder
 from ..records import LabelledSample
 from .decoding import decode_image, draw_crop, middle, resize
 from .folders import NaturalImages
+from .hidden import is_hidden
 
 
 class NaturalFiles:
@@ -120,14 +121,15 @@ def open_natural(
 
     Args:
         source: Folder with one sub-folder per class; or a data set, such as torchvision's. Of an
-            ``ImageFolder`` or ``ImageNet``, the files are decoded here, which is faster.
+            ``ImageFolder`` or ``ImageNet``, the files are decoded here, which is faster. Hidden
+            folders are no classes of either.
         size: Side of the images returned, in pixels.
         seed: Decides the crops.
         crop_scale: Smallest and largest share of the area for random crops; None takes the middle
             of the whole image.
 
     Raises:
-        FileNotFoundError: If a folder, its classes, or the images of a class are missing.
+        FileNotFoundError: As :class:`.folders.NaturalImages`.
         ValueError: If *crop_scale* is out of range, or the data set has a transform of its own.
     """
     if not isinstance(source, Dataset):
@@ -141,10 +143,30 @@ def open_natural(
                 f'{type(source).__name__} must have no transform of its own, got '
                 f'{source.transforms}; images are resized here, and augmented in the task'
             )
-        return NaturalFiles(
-            source.samples, classes=source.classes, size=size, seed=seed, crop_scale=crop_scale
-        )
+        samples, classes = without_hidden(source.samples, source.classes)
+        return NaturalFiles(samples, classes=classes, size=size, seed=seed, crop_scale=crop_scale)
     return NaturalItems(source, size=size, seed=seed, crop_scale=crop_scale)
+
+
+def without_hidden(
+    samples: Sequence[tuple[str | PathLike[str], int]], classes: Sequence[str]
+) -> tuple[Sequence[tuple[str | PathLike[str], int]], Sequence[str]]:
+    """Leave out hidden folders, of which torchvision makes classes, and number the others anew.
+
+    Args:
+        samples: Path and label of each image.
+        classes: Names by label.
+
+    Returns:
+        The same of the other classes.
+    """
+    # those of ImageNet are tuples of synonyms
+    kept = [i for i, name in enumerate(classes) if not (isinstance(name, str) and is_hidden(name))]
+    if len(kept) == len(classes):
+        return samples, classes
+    anew = {label: number for number, label in enumerate(kept)}
+    visible = [(file, anew[label]) for file, label in samples if label in anew]
+    return visible, [classes[label] for label in kept]
 
 
 def check_crop(scale: tuple[float, float] | None) -> tuple[float, float] | None:

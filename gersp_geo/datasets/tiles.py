@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..geoio.headers import read_headers
 from ..geoio.reading import RasterHeader, UnreadableFileError
 from ..records import Window
+from .hidden import list_visible
 from .unreadable import Unreadable
 
 SUFFIXES = ('.tif', '.tiff', '.vrt')
@@ -37,7 +38,8 @@ def find_rasters(paths: Paths) -> list[str]:
     """List raster files in sorted order without repeats.
 
     Args:
-        paths: Files, folders (searched recursively) or names that only GDAL understands.
+        paths: Files, folders (searched recursively, without hidden files and folders) or names that
+            only GDAL understands.
 
     Raises:
         FileNotFoundError: If a path does not exist, or a folder holds no raster.
@@ -50,7 +52,8 @@ def find_rasters(paths: Paths) -> list[str]:
             continue
         if not Path(path).exists():
             raise FileNotFoundError(f'no file or folder {path}; check the path')
-        inside = [str(file) for file in Path(path).rglob('*') if file.suffix.lower() in SUFFIXES]
+        visible = list_visible(Path(path))
+        inside = [str(file) for file in visible if file.suffix.lower() in SUFFIXES]
         if not inside:
             raise FileNotFoundError(
                 f'no raster ({", ".join(SUFFIXES)}) in {path}; name a folder that holds some'

@@ -17,6 +17,14 @@ def gradient(height: int = 8, width: int = 8) -> Image.Image:
     return Image.fromarray(pixels.clip(0, 255).astype('uint8'))
 
 
+# beside one image each of 'ant' and 'zebra': what programs leave
+HIDDEN = (
+    'ant/0.png', 'zebra/deep/0.png', '.ipynb_checkpoints/0-checkpoint.png', '.git/a/1.png',
+    '@eaDir/0.png', '__MACOSX/ant/0.png', 'ant/.ipynb_checkpoints/0-checkpoint.png', 'ant/._0.png',
+    'zebra/deep/@eaDir/0.png/thumb.jpg', '#recycle/0.png', '$RECYCLE.BIN/0.png',
+)  # fmt: skip
+
+
 def test_files_are_found_in_sorted_order_at_any_depth(tmp_path: Path) -> None:
     for name in ('b/2.png', 'a.jpg', 'b/10.JPG'):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -35,13 +43,49 @@ def test_the_class_of_an_image_is_its_folder(tmp_path: Path) -> None:
     assert [int(images[i]['label']) for i in range(len(images))] == [0, 1]
 
 
+def test_hidden_folders_are_no_classes_and_hidden_files_no_images(tmp_path: Path) -> None:
+    for name in HIDDEN:
+        file = tmp_path / 'data' / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        gradient().save(file)
+    (tmp_path / 'data' / '.idea').mkdir()
+    # a folder may itself lie in a hidden one
+    place = (tmp_path / 'data').rename(tmp_path / '.cache')
+    images = NaturalImages(place, size=8)
+    assert images.classes == ['ant', 'zebra']
+    assert [(file.relative_to(place).as_posix(), label) for file, label in images.samples] == [
+        ('ant/0.png', 0), ('zebra/deep/0.png', 1),
+    ]  # fmt: skip
+    # what is named is meant
+    assert find_images(place / '.ipynb_checkpoints/0-checkpoint.png')
+
+
+def test_an_empty_folder_is_no_class_and_is_named(tmp_path: Path) -> None:
+    for name in ('ant', 'zebra'):
+        (tmp_path / name).mkdir()
+        gradient().save(tmp_path / name / '0.png')
+    (tmp_path / 'bee').mkdir()
+    (tmp_path / 'bee' / '.DS_Store').touch()
+    with pytest.warns(UserWarning, match='folders without any file, which count as no class: bee$'):
+        images = NaturalImages(tmp_path, size=8)
+    assert images.classes == ['ant', 'zebra']
+    assert [label for _, label in images.samples] == [0, 1]
+    # there is something, but nothing that can be read
+    (tmp_path / 'bee' / '0.heic').touch()
+    with pytest.raises(FileNotFoundError, match=r'no image .* in .*bee'):
+        NaturalImages(tmp_path, size=8)
+
+
 @pytest.mark.parametrize(
     ('make', 'message'),
     [
         (lambda folder: ImageChips(folder / 'none', size=8), 'no file or folder .*none'),
         (lambda folder: ImageChips(folder, size=8), r'no image \(.*\.jpg.*\.tif.*\) in '),
         (lambda folder: NaturalImages(folder / 'none', size=8), 'no folder .*none; give one with'),
-        (lambda folder: NaturalImages(folder, size=8), "Couldn't find any class folder"),
+        (
+            lambda folder: NaturalImages(folder, size=8),
+            r'no class in .*; give a folder with a sub-folder per class',
+        ),
     ],
 )
 def test_a_missing_or_empty_folder_is_named(tmp_path: Path, make, message: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001

@@ -55,6 +55,19 @@ def test_a_folder_and_an_image_folder_give_the_same_stream(folder: Path) -> None
         assert same(sample, ours.draw(turn=1, index=index))
 
 
+def test_hidden_folders_are_no_classes_of_an_image_folder_either(folder: Path) -> None:
+    (folder / '.ipynb_checkpoints').mkdir()
+    Image.new('RGB', (40, 50)).save(folder / '.ipynb_checkpoints' / '0-checkpoint.png')
+    theirs = ImageFolder(str(folder))
+    assert theirs.classes == ['.ipynb_checkpoints', 'ant', 'zebra']
+    ours, of_theirs = open_natural(folder, size=32), open_natural(theirs, size=32)
+    assert ours.classes == of_theirs.classes == ['ant', 'zebra']
+    assert isinstance(ours, NaturalFiles)
+    assert isinstance(of_theirs, NaturalFiles)
+    assert [label for _, label in ours.samples] == [label for _, label in of_theirs.samples]
+    assert len(ours) == 6
+
+
 def test_crops_depend_on_seed_pass_and_index_alone(folder: Path) -> None:
     one, other, seeded = (
         open_natural(folder, size=32, seed=seed, crop_scale=(0.2, 1.0)) for seed in (0, 0, 1)

@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+
+from gersp_geo.datamodules.opening import holds_chips
+from gersp_geo.datasets.hidden import is_hidden, list_visible
+from gersp_geo.datasets.tiles import find_rasters
+
+
+@pytest.mark.parametrize(
+    'name', ['.git', '._a.tif', '.DS_Store', '@eaDir', '__MACOSX', 'Thumbs.db']
+)
+def test_names_of_programs_are_hidden(name: str) -> None:
+    assert is_hidden(name)
+
+
+@pytest.mark.parametrize('name', ['a.tif', 'a.b', '_a', '@home', 'MACOSX', '#1', '2020.tif.d'])
+def test_other_names_are_not(name: str) -> None:
+    assert not is_hidden(name)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """One raster that is meant, below a hidden folder, beside what programs leave."""
+    place = tmp_path / '.data' / 'scenes'
+    for name in (
+        'a/b.tif', 'a/._b.tif', '.ipynb_checkpoints/b.tif', 'a/@eaDir/b.tif/thumb.png',
+        '__MACOSX/b.tif', '.Trash-1000/files/c.tif',
+    ):  # fmt: skip
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).touch()
+    return place
+
+
+def test_what_is_hidden_is_not_listed(folder: Path) -> None:
+    assert sorted(list_visible(folder)) == [folder / 'a', folder / 'a' / 'b.tif']
+    assert find_rasters(folder) == [str(folder / 'a' / 'b.tif')]
+    # thumbnails do not make it a folder of two kinds
+    assert not holds_chips(folder)
+
+
+def test_what_is_named_is_meant(folder: Path) -> None:
+    hidden = folder / 'a' / '._b.tif'
+    assert find_rasters([hidden]) == [str(hidden)]
+    assert find_rasters(folder / '.ipynb_checkpoints')
+    hidden.unlink()
+    (folder / 'a' / 'b.tif').unlink()
+    with pytest.raises(FileNotFoundError, match=r'no raster .* in .*scenes'):
+        find_rasters(folder)
