@@ -18,8 +18,9 @@ from torch import Tensor
 from torchgeo.datasets import RasterDataset
 from torchgeo.datasets.utils import GeoSlice, Sample
 
+from ..geoio.alpha import open_on_grid
 from ..geoio.headers import WORTH_KEEPING
-from ..geoio.reading import crs_text, open_reader, read_valid, read_window
+from ..geoio.reading import crs_text, open_reader, read_unmasked, read_valid, read_window
 from ..geoio.remembering import fingerprint, recall, remember
 from ..records import Window
 from .handles import HandlePool
@@ -110,6 +111,7 @@ class GeoTIFFPatches(RasterDataset):
         self.paths, self.raw, self.transforms = paths, raw, transforms
         self.cache, self.time_series = cache, time_series
         self.bands = [self.all_bands[band - 1] for band in self.chosen]
+        self._alpha_is_data = any(set(tile.alpha) & set(self.chosen) for tile in self.tiles)
         self.band_indexes = self.chosen
         self._readers: HandlePool[str, Any] = HandlePool(open_reader, limit=OPEN_FILES)
         self._warped = HandlePool(self._open_warped, limit=OPEN_FILES)
@@ -122,7 +124,7 @@ class GeoTIFFPatches(RasterDataset):
         if res is None and target == native:
             res = abs(first.transform.a), abs(first.transform.e)
         elif res is None:
-            res = self._warped.get((self._files[0], target)).res
+            res = super()._load_warp_file(self._files[0], target).res
         self._res = (float(res), float(res)) if isinstance(res, int | float) else res
 
     @property
@@ -160,7 +162,7 @@ class GeoTIFFPatches(RasterDataset):
         if place is None:
             return super().__getitem__(index)
         tile, window = place
-        image = self.read_patch(tile, window)
+        image = self._read_filled(tile, window)
         if self.tiles[tile].transform.e > 0:
             image = image.flip(1)
         if not self.raw:
@@ -192,6 +194,17 @@ class GeoTIFFPatches(RasterDataset):
         """
         src = self._readers.get(self._files[tile])
         return torch.from_numpy(read_window(src, window, bands=self.chosen))
+
+    def _read_filled(self, tile: int, window: Window) -> Tensor:
+        """Read a patch as a merge would copy it: with nodata, else 0, where a mask hides pixels."""
+        image = self.read_patch(tile, window)
+        if set(self.tiles[tile].masks) <= {'all_valid', 'nodata'}:
+            return image
+        src = self._readers.get(self._files[tile])
+        hidden = ~read_unmasked(src, window, bands=self.chosen)
+        # the same memory; torch does not fill all integers
+        image.numpy()[:, hidden] = 0 if src.nodata is None else src.nodata
+        return image
 
     def read_valid(
         self, tile: int, window: Window, *, nodata: float | None = None
@@ -264,6 +277,12 @@ class GeoTIFFPatches(RasterDataset):
         """Open a file for the merge path; it closes once nobody holds it, a merge may hold many."""
         return nullcontext(self._load_warp_file(*key))
 
+    def _load_warp_file(self, filepath: Any, crs: CRS | None = None) -> Any:
+        """Open a file on the grid of queries; bands that are asked for hide no pixels."""
+        grid = {'crs': (crs or self.crs).to_wkt(), 'res': self.res, 'resampling': self.resampling}
+        as_data = open_on_grid(filepath, bands=self.chosen, **grid) if self._alpha_is_data else None
+        return super()._load_warp_file(filepath, crs) if as_data is None else as_data
+
     @property
     def crs(self) -> CRS:
         """Coordinate reference system of queries; assign another one as in torchgeo."""
@@ -308,7 +327,7 @@ class GeoTIFFPatches(RasterDataset):
         x, y, _ = index
         transform = self.tiles[tile].transform
         is_same_grid = x.step == transform.a and y.step == abs(transform.e)
-        return (tile, index.window) if is_same_grid and self._is_plain(tile) else None
+        return (tile, index.window) if is_same_grid else None
 
     def _place(self, x: slice, y: slice, t: slice) -> tuple[int, Window] | None:
         """Find the tile and whole pixels that a query means; None if they are not so simple."""
@@ -324,10 +343,4 @@ class GeoTIFFPatches(RasterDataset):
             return None
         tile = int(grid.tiles[rows[0]])
         window = whole_pixels(self.tiles[tile], x, y)
-        if window is None or not self._is_plain(tile):
-            return None
-        return tile, window
-
-    def _is_plain(self, tile: int) -> bool:
-        """Whether a merge would copy the pixels as they are: no mask but the nodata value."""
-        return set(self.tiles[tile].masks) <= {'all_valid', 'nodata'}
+        return None if window is None else (tile, window)

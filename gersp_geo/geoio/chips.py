@@ -1,6 +1,7 @@
 """Read a whole raster as one small image, wherever it lies on the ground."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from os import PathLike, fspath
 
 import numpy as np
@@ -9,7 +10,9 @@ from rasterio.enums import Resampling
 from rasterio.errors import RasterioIOError
 from rasterio.windows import Window as RasterioWindow
 
-from .reading import UnreadableFileError, open_reader
+from ..records import Window
+from .alpha import copied_as_data, is_needed
+from .reading import Reader, UnreadableFileError, open_reader
 
 
 def read_chip(
@@ -25,7 +28,7 @@ def read_chip(
 
     Returns:
         Shape (bands, *size*, *size*): averaged where it gets smaller, interpolated bilinearly where
-        it gets larger, and as stored otherwise.
+        it gets larger, and as stored otherwise. A band tagged as alpha that is asked for is data.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -41,16 +44,27 @@ def read_chip(
                 'wanted as in the first file; give images of one sensor'
             )
         side = min(src.height, src.width)
-        window = RasterioWindow((src.width - side) // 2, (src.height - side) // 2, side, side)
-        resampling = Resampling.average if side > size else Resampling.bilinear
-        try:
-            pixels: NDArray[np.generic] = src.read(
-                list(bands),
-                window=window,
-                out_shape=(len(bands), size, size),
-                resampling=resampling,
-            )
-        except RasterioIOError as error:
-            reason = ' '.join(str(error.__cause__ or error).split())
-            raise UnreadableFileError(name, f'{name} cannot be read: {reason}') from error
+        row, col = (src.height - side) // 2, (src.width - side) // 2
+        middle = Window(row_off=row, col_off=col, height=side, width=side)
+        if side != size and is_needed(src, bands):
+            with copied_as_data(src, middle, bands) as copied:
+                whole = Window(row_off=0, col_off=0, height=side, width=side)
+                return _read_resized(copied, copied.indexes, whole, size=size)
+        return _read_resized(src, bands, middle, size=size)
+
+
+def _read_resized(
+    src: Reader, bands: Sequence[int], window: Window, *, size: int
+) -> NDArray[np.generic]:
+    """Read a square at another size."""
+    try:
+        pixels: NDArray[np.generic] = src.read(
+            list(bands),
+            window=RasterioWindow(**asdict(window)),
+            out_shape=(len(bands), size, size),
+            resampling=Resampling.average if window.width > size else Resampling.bilinear,
+        )
+    except RasterioIOError as error:
+        reason = ' '.join(str(error.__cause__ or error).split())
+        raise UnreadableFileError(src.name, f'{src.name} cannot be read: {reason}') from error
     return pixels

@@ -11,13 +11,14 @@ from rasterio.crs import CRS
 from rich.console import Console
 from rich.progress import track
 
+from .beside import ways_of_looking
 from .reading import RasterHeader, UnreadableFileError, crs_text, read_header
-from .remembering import file_stamp, recall, remember
+from .remembering import file_stamps, recall, remember
 
 KIND = 'headers'
 
 # raised whenever the records below change, so that older ones are read anew
-VERSION = 1
+VERSION = 2
 
 # seconds; headers that took less are read anew each time
 WORTH_KEEPING = 1.0
@@ -42,9 +43,9 @@ def read_headers(files: Sequence[str], *, progress: bool = True) -> list[Found]:
         ValueError: If a file holds no bands of its own.
     """
     paths = [os.path.abspath(file) for file in files]
-    key = os.path.commonpath(paths) if paths else ''
+    key = ' '.join([os.path.commonpath(paths) if paths else '', *ways_of_looking()])
     known = Headers.load(key)
-    stamps = [file_stamp(file) for file in files]
+    stamps = file_stamps(files)
     new = [
         place
         for place, (path, stamp) in enumerate(zip(paths, stamps, strict=True))

@@ -19,6 +19,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
 from ..records import Window
+from .beside import is_local, looking_by_name
 
 type Reader = DatasetReader
 """An open raster, named here so that other packages need not import rasterio."""
@@ -100,10 +101,10 @@ def open_reader(path: str | PathLike[str]) -> Iterator[Reader]:
     """
     name = fspath(path)
     try:
-        dataset = rasterio.open(name)
+        with looking_by_name(name):
+            dataset = rasterio.open(name)
     except RasterioIOError as error:
-        is_local = '://' not in name and not name.startswith('/vsi') and ':' not in name[2:]
-        if is_local and not Path(name).exists():
+        if is_local(name) and not Path(name).exists():
             raise FileNotFoundError(f'{name} does not exist') from error
         reason = ' '.join(str(error).split())
         message = f'{name} is not a raster that GDAL can read: {reason}'
@@ -153,7 +154,7 @@ def describe_reader(src: Reader) -> RasterHeader:
 
 
 def list_files(path: str | PathLike[str]) -> list[str]:
-    """List the files that decide the pixels of a raster: itself, and what a VRT refers to.
+    """List the files that decide the pixels of a raster: itself, its mask, what a VRT refers to.
 
     Args:
         path: As in :func:`open_reader`.
@@ -166,8 +167,15 @@ def list_files(path: str | PathLike[str]) -> list[str]:
         UnreadableFileError: If GDAL cannot read it.
     """
     with open_reader(path) as src:
-        # GDAL notes statistics in these, whenever somebody looks at the raster
-        return sorted(name for name in src.files if not name.endswith('.aux.xml'))
+        own, found = src.name, set(src.files)
+    # GDAL names the parts of a VRT, and not what belongs to these
+    for part in found - {own}:
+        if part.lower().endswith('.vrt') and Path(part).is_file():
+            found.update(list_files(part))
+        elif Path(f'{part}.msk').is_file():
+            found.add(f'{part}.msk')
+    # GDAL notes statistics in these, whenever somebody looks at the raster
+    return sorted(name for name in found if not name.endswith('.aux.xml'))
 
 
 def read_tags(path: str | PathLike[str]) -> dict[str, str]:
@@ -258,7 +266,8 @@ def read_valid(
     """Say which pixels of a window are observations.
 
     A pixel is none where the file's mask or alpha band says so, where every band of *bands* has
-    the file's nodata value, or the value *nodata*, or where any of them is NaN or infinite.
+    the file's nodata value, or the value *nodata*, or where any of them is NaN or infinite. An alpha
+    band among *bands* is data, and hides nothing.
 
     Args:
         src: An open raster.
@@ -274,20 +283,15 @@ def read_valid(
         ValueError: If the window is empty, or a band does not exist.
         UnreadableFileError: If the file is damaged there.
     """
-    alpha = alpha_bands(src)
+    alpha = hiding_bands(src, bands)
     # an alpha band is always valid itself, so it must not vote on the validity of a pixel
-    chosen = [band for band in bands or src.indexes if band not in alpha] or list(src.indexes)
+    chosen = list(bands or (band for band in src.indexes if band not in alpha)) or list(src.indexes)
     if not all(1 <= band <= src.count for band in chosen):
         raise ValueError(f'bands must be in [1, {src.count}] for {src.name}, got {chosen}')
     rows, cols, inside = padded_window(window, height=src.height, width=src.width, pad=pad)
     part = _rasterio_window(inside)
-    valid = np.ones((inside.height, inside.width), dtype=np.bool_)
     try:
-        if any(MaskFlags.all_valid not in src.mask_flag_enums[band - 1] for band in chosen):
-            valid &= src.read_masks(chosen, window=part).any(axis=0)
-        # GDAL's masks heed it only as the second of two bands or the fourth of four
-        for band in alpha:
-            valid &= src.read(band, window=part) > 0
+        valid = _unmasked(src, part, chosen=chosen, alpha=alpha)
         empty = None if nodata is None else np.ones_like(valid)
         for band in chosen:
             is_float = np.dtype(src.dtypes[band - 1]).kind == 'f'
@@ -303,6 +307,42 @@ def read_valid(
     if empty is not None:
         valid &= ~empty
     return _take(valid, rows, cols)
+
+
+def read_unmasked(src: Reader, window: Window, *, bands: Sequence[int]) -> NDArray[np.bool_]:
+    """Say which pixels of a window neither the mask nor the alpha band nor a tagged value hides.
+
+    Args:
+        src: An open raster.
+        window: As in :func:`read_window`; outside the raster, the answer is padded like pixels.
+        bands: 1-based indices of the bands that are read; an alpha band among them is data.
+
+    Returns:
+        Array of shape (window.height, window.width). NaN may be among what is not hidden.
+
+    Raises:
+        UnreadableFileError: If the file is damaged there.
+    """
+    rows, cols, inside = padded_window(window, height=src.height, width=src.width)
+    part, alpha = _rasterio_window(inside), hiding_bands(src, bands)
+    try:
+        return _take(_unmasked(src, part, chosen=bands, alpha=alpha), rows, cols)
+    except RasterioIOError as error:
+        raise UnreadableFileError(src.name, _damage(src, window, error)) from error
+
+
+def _unmasked(
+    src: Reader, part: RasterioWindow, *, chosen: Sequence[int], alpha: Sequence[int]
+) -> NDArray[np.bool_]:
+    """See which pixels no mask hides, in any of the *chosen* bands, nor transparency."""
+    shown = np.ones((int(part.height), int(part.width)), dtype=np.bool_)
+    # where one band is valid everywhere, so is every pixel
+    if not any(_flags(src, band, alpha=alpha) == {MaskFlags.all_valid} for band in chosen):
+        shown &= src.read_masks(list(chosen), window=part).any(axis=0)
+    # GDAL's masks heed it only as the second of two bands or the fourth of four
+    for band in alpha:
+        shown &= src.read(band, window=part) > 0
+    return shown
 
 
 def read_observed(
@@ -328,20 +368,20 @@ def read_observed(
         UnreadableFileError: If the file is damaged there.
     """
     pixels = read_window(src, window, bands=bands)
-    alpha = alpha_bands(src)
-    chosen = [place for place, band in enumerate(bands) if bands[place] not in alpha]
-    flags = {flag for place in chosen for flag in src.mask_flag_enums[bands[place] - 1]}
-    if not chosen or alpha or flags - {MaskFlags.all_valid, MaskFlags.nodata}:
+    alpha = hiding_bands(src, bands)
+    flags = {flag for band in bands for flag in _flags(src, band, alpha=alpha)}
+    if alpha or flags - {MaskFlags.all_valid, MaskFlags.nodata}:
         valid = read_valid(src, window, bands=bands, nodata=nodata)
         return pixels, None if valid.all() else valid
     valid = np.ones(pixels.shape[1:], dtype=np.bool_)
     if MaskFlags.nodata in flags:
-        tagged = [_differs(pixels[place], src.nodatavals[bands[place] - 1]) for place in chosen]
+        pairs = zip(pixels, bands, strict=True)
+        tagged = [_differs(values, src.nodatavals[band - 1]) for values, band in pairs]
         valid &= np.logical_or.reduce(tagged)
     if pixels.dtype.kind == 'f':
-        valid &= np.isfinite(pixels[chosen]).all(axis=0)
+        valid &= np.isfinite(pixels).all(axis=0)
     if nodata is not None:
-        valid &= (pixels[chosen] != nodata).any(axis=0)
+        valid &= (pixels != nodata).any(axis=0)
     return pixels, None if valid.all() else valid
 
 
@@ -361,6 +401,28 @@ def alpha_bands(src: Reader) -> tuple[int, ...]:
     """List the 1-based indices of the transparency bands."""
     pairs = zip(src.indexes, src.colorinterp, strict=True)
     return tuple(band for band, meaning in pairs if meaning == ColorInterp.alpha)
+
+
+def hiding_bands(src: Reader, bands: Sequence[int] | None = None) -> tuple[int, ...]:
+    """List the transparency bands that say where there is no observation.
+
+    Args:
+        src: An open raster.
+        bands: 1-based indices of the bands that are read as data; None means all but alpha.
+
+    Returns:
+        1-based indices, without those of *bands*: GDAL takes the last of four bands for alpha unless
+        it is told otherwise, and a band that is asked for holds what it is asked for.
+    """
+    return tuple(band for band in alpha_bands(src) if band not in (bands or ()))
+
+
+def _flags(src: Reader, band: int, *, alpha: Sequence[int]) -> set[MaskFlags]:
+    """Say what decides where a band has no observation, if only the bands *alpha* are transparency."""
+    flags = set(src.mask_flag_enums[band - 1])
+    # GDAL looks at the last band alone
+    is_data = MaskFlags.alpha in flags and src.count not in alpha
+    return {MaskFlags.all_valid} if is_data else flags
 
 
 def padded_window(

@@ -3,14 +3,23 @@
 import json
 import os
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from .atomic import new_file
+from .beside import names_beside, ways_of_looking
+from .reading import list_files
 
 FOLDER_VARIABLE = 'GERSP_GEO_CACHE'
+
+# raised whenever the same files would lead to other results than before
+VERSION = 2
+
+# files of one folder; from here on, listing it takes less than asking for what lies beside each
+LIST_FROM = 32
 
 
 def cache_folder() -> Path:
@@ -71,33 +80,74 @@ def file_stamp(file: str) -> list[int] | None:
         file: A path, or a name that only GDAL understands.
 
     Returns:
-        Size in bytes and time of the last change in nanoseconds, also of the file beside it in
-        which GDAL keeps metadata; None for what is no local file.
+        Size in bytes and time of the last change in nanoseconds; then number, size and time of
+        each file beside it from which GDAL reads masks, overviews and metadata. None for what is no
+        local file.
     """
+    return _stamp(file, names_beside(file))
+
+
+def file_stamps(files: Sequence[str]) -> list[list[int] | None]:
+    """Tell the content of each of many files from another, see :func:`file_stamp`."""
+    used = Counter(map(os.path.dirname, files))
+    # asking for all that may lie beside each of 20,000 files takes as long as all the rest
+    inside = {folder: _list(folder) for folder, count in used.items() if count >= LIST_FROM}
+    stamps = []
+    for file in files:
+        folder, name = os.path.split(file)
+        names = inside.get(folder)
+        if names is None:
+            stamps.append(file_stamp(file))
+            continue
+        around = [each if each in names else None for each in names_beside(name)]
+        stamps.append(_stamp(file, [each and os.path.join(folder, each) for each in around]))
+    return stamps
+
+
+def fingerprint(files: Sequence[str]) -> str | None:
+    """Tell one set of rasters from another.
+
+    Returns:
+        A hash of absolute paths, sizes and times, also of the files that a VRT refers to, and of
+        where the user lets GDAL look; None if one of them is no local file.
+    """
+    parts = [
+        part
+        for file in files
+        for part in (list_files(file) if file.lower().endswith('.vrt') else [file])
+    ]
+    digest = sha256(json.dumps([VERSION, ways_of_looking()]).encode())
+    for part, stamp in zip(parts, file_stamps(parts), strict=True):
+        if stamp is None:
+            return None
+        digest.update(json.dumps([os.path.abspath(part), stamp]).encode())
+    return digest.hexdigest()
+
+
+def _stamp(file: str, around: Sequence[str | None]) -> list[int] | None:
+    """Take size and time of a file, and of those *around* it that exist."""
     try:
         status = os.stat(file)
     except OSError:
         return None
+    stamp = [status.st_size, status.st_mtime_ns]
+    for number, name in enumerate(around):
+        if name is None:
+            continue
+        try:
+            status = os.stat(name)
+        except OSError:
+            continue
+        stamp += [number, status.st_size, status.st_mtime_ns]
+    return stamp
+
+
+def _list(folder: str) -> frozenset[str] | None:
+    """List the names in a folder; None where there is none, or none that can be listed."""
     try:
-        beside = os.stat(f'{file}.aux.xml')
+        return frozenset(os.listdir(folder or os.curdir))
     except OSError:
-        return [status.st_size, status.st_mtime_ns]
-    return [status.st_size, status.st_mtime_ns, beside.st_size, beside.st_mtime_ns]
-
-
-def fingerprint(files: Sequence[str]) -> str | None:
-    """Tell one set of files from another.
-
-    Returns:
-        A hash of absolute paths, sizes and times; None if one of them is no local file.
-    """
-    digest = sha256()
-    for file in files:
-        stamp = file_stamp(file)
-        if stamp is None:
-            return None
-        digest.update(json.dumps([os.path.abspath(file), stamp]).encode())
-    return digest.hexdigest()
+        return None
 
 
 def _place(kind: str, key: str) -> Path:

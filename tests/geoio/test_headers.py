@@ -97,3 +97,35 @@ def test_a_file_that_cannot_be_read_gives_its_error_in_its_place(
 def test_quick_reading_leaves_no_cache(files: list[str], tmp_path: Path) -> None:
     read_headers(files)
     assert not (tmp_path / 'cache').exists()
+
+
+@pytest.mark.usefixtures('cached')
+def test_a_mask_beside_a_file_is_seen_when_it_comes_and_when_it_goes(files: list[str]) -> None:
+    def masks() -> tuple[str, ...]:
+        found = read_headers(files)[2]
+        assert isinstance(found, RasterHeader)
+        return found.masks
+
+    assert masks() == ('all_valid',)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(files[2], 'r+') as dst:
+        dst.write_mask(np.ones((5, 7), dtype=bool))
+    assert masks() == ('per_dataset',)
+    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN='EMPTY_DIR'):
+        assert masks() == ('all_valid',)
+    assert masks() == ('per_dataset',)
+    os.remove(f'{files[2]}.msk')
+    assert masks() == ('all_valid',)
+
+
+@pytest.mark.usefixtures('cached')
+def test_what_an_older_version_remembered_is_read_anew(
+    files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = replace(read_header(files[0]), nodata=5.0)
+    with monkeypatch.context() as older:
+        older.setattr(headers, 'VERSION', headers.VERSION - 1)
+        older.setattr(headers, 'read_header', lambda file: wrong)
+        read_headers(files)
+    found = read_headers(files)[0]
+    assert isinstance(found, RasterHeader)
+    assert found.nodata != 5.0

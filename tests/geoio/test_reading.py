@@ -13,8 +13,18 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.env import get_gdal_config
+from rasterio.shutil import copy
 
-from gersp_geo.geoio.reading import gdal_cache, open_reader, read_header, read_valid, read_window
+from gersp_geo.geoio.reading import (
+    gdal_cache,
+    list_files,
+    open_reader,
+    read_header,
+    read_observed,
+    read_unmasked,
+    read_valid,
+    read_window,
+)
 from gersp_geo.records import Window
 
 UTM = CRS.from_epsg(32632)
@@ -159,9 +169,49 @@ def test_transparent_pixels_are_no_observations(tmp_path: Path) -> None:
         dst.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
     assert read_header(path).alpha == (4,)
     with open_reader(path) as src:
-        for bands in (None, (1, 2, 3), (1, 2, 3, 4)):
+        for bands in (None, (1, 2, 3), (2,)):
             valid = read_valid(src, whole(pixels), bands=bands)
             assert np.argwhere(~valid).tolist() == [[2, 0]]
+
+
+@pytest.mark.parametrize('count', [2, 4, 5])
+@pytest.mark.parametrize('dtype', ['uint8', 'uint16', 'float32'])
+def test_an_alpha_band_that_is_asked_for_is_data_and_hides_nothing(
+    count: int, dtype: str, tmp_path: Path
+) -> None:
+    pixels = numbered(count, 3, 3, dtype=dtype)
+    pixels[-1, 1, 1] = 0
+    path = write(tmp_path / 'scene.tif', pixels)
+    with rasterio.open(path, 'r+') as dst:
+        dst.colorinterp = [*[ColorInterp.undefined] * (count - 1), ColorInterp.alpha]
+    with open_reader(path) as src:
+        for bands in ([*range(1, count + 1)], [count], [count, 1], [count, count]):
+            assert read_valid(src, whole(pixels), bands=bands).all()
+            assert read_unmasked(src, whole(pixels), bands=bands).all()
+            found, valid = read_observed(src, whole(pixels), bands=bands)
+            assert valid is None
+            assert (found == pixels[np.array(bands) - 1]).all()
+        # its values count like those of any other band
+        asked = read_valid(src, whole(pixels), bands=[count], nodata=0)
+        assert np.argwhere(~asked).tolist() == [[1, 1]]
+        without = read_valid(src, whole(pixels), bands=[1])
+        assert np.argwhere(~without).tolist() == [[1, 1]]
+        assert np.array_equal(read_observed(src, whole(pixels), bands=[1])[1], without)
+
+
+def test_a_mask_hides_pixels_also_where_an_alpha_band_is_data(tmp_path: Path) -> None:
+    pixels = np.ones((4, 3, 3), dtype='uint8')
+    pixels[3, 0, 0] = 0
+    path = write(tmp_path / 'scene.tif', pixels)
+    hidden = np.zeros((3, 3), dtype=bool)
+    hidden[2, 1] = True
+    with rasterio.open(path, 'r+') as dst:
+        dst.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
+        dst.write_mask(~hidden)
+    with open_reader(path) as src:
+        assert (read_valid(src, whole(pixels), bands=[1, 2, 3, 4]) == ~hidden).all()
+        hidden[0, 0] = True
+        assert (read_valid(src, whole(pixels)) == ~hidden).all()
 
 
 def test_an_internal_mask_is_respected(tmp_path: Path) -> None:
@@ -247,3 +297,16 @@ def test_the_cache_of_gdal_is_as_before(nested: bool) -> None:
             assert get_gdal_config('GDAL_CACHEMAX') == 2**25
         assert get_gdal_config('GDAL_CACHEMAX') == before
     assert get_gdal_config('GDAL_CACHEMAX') == before
+
+
+def test_the_files_of_a_vrt_are_those_of_its_parts_and_their_masks(tmp_path: Path) -> None:
+    part = write(tmp_path / 'part.tif', np.ones((1, 8, 8), dtype='uint8'))
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(part, 'r+') as dst:
+        dst.write_mask(np.ones((8, 8), dtype=bool))
+    inner, outer = tmp_path / 'inner.vrt', tmp_path / 'outer.vrt'
+    copy(part, inner, driver='VRT')
+    text = inner.read_text().replace('part.tif', 'inner.vrt')
+    outer.write_text(text)
+    assert [Path(name).name for name in list_files(outer)] == [
+        'inner.vrt', 'outer.vrt', 'part.tif', 'part.tif.msk',
+    ]  # fmt: skip
