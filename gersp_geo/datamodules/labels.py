@@ -9,16 +9,20 @@ from typing import Any, Protocol
 
 import numpy as np
 from affine import Affine
+from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import NDArray
 from shapely import box
 
 from ..datasets.geotiff import GeoTIFFPatches
 from ..datasets.handles import HandlePool
 from ..datasets.tiles import Paths, find_rasters
+from ..geoio.attributes import attribute_texts
 from ..geoio.grids import describe_shift, name_crs, same_crs
 from ..geoio.reading import RasterHeader, open_reader, read_header, read_valid, read_window
-from ..geoio.vectors import rasterize_classes, read_vectors
+from ..geoio.vectors import burn, read_vectors
 from ..records import Window
+from .polygon_classes import choose_classes
+from .polygons import place_features
 
 IGNORE = 255
 """Mask value of pixels without a class."""
@@ -94,7 +98,10 @@ class MaskFiles:
 
 
 class VectorLabels:
-    """Polygons over the images, with their class in one attribute."""
+    """Polygons over the images, with their class in one attribute.
+
+    Points and lines label too: the pixel of a point, and those that a line runs through.
+    """
 
     def __init__(
         self,
@@ -102,6 +109,7 @@ class VectorLabels:
         labels: str | PathLike[str],
         *,
         attribute: str,
+        layer: str | None = None,
         class_names: Sequence[str] = (),
     ) -> None:
         """Initialize a new VectorLabels instance.
@@ -109,29 +117,48 @@ class VectorLabels:
         Args:
             images: The images.
             labels: Vector file in any CRS.
-            attribute: Column with the class.
-            class_names: Defaults to the sorted values of *attribute*.
+            attribute: Column with the class; features without a value label nothing.
+            layer: Layer of *labels*; None takes the only one that holds features with a place.
+            class_names: Defaults to the values of *attribute*, sorted. Else these values in an order
+                of one's own, or, if all are whole numbers, one name per number in ascending order.
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If it cannot be read, or lacks the attribute.
+            ValueError: If it cannot be read, lacks the layer, the attribute or a CRS, meets no image,
+                or has other values than *class_names*, or too many.
+
+        Warns:
+            UserWarning: If features have no value, values look alike, or images have no feature.
         """
         self.tiles = images.tiles
-        self.attribute = attribute
-        frame = read_vectors(labels)
-        if attribute not in frame.columns:
-            known = [name for name in frame.columns if name != frame.geometry.name]
+        frame = read_vectors(labels, layer=layer)
+        known = [name for name in frame.columns if name != frame.geometry.name]
+        if attribute not in known:
             raise ValueError(f'{labels} has no attribute {attribute!r}, only {known}')
-        values = frame[attribute].dropna().drop_duplicates()
-        if not class_names and values.dtype.kind not in 'iuf':
-            values = values.map(str)
-        self.class_names = tuple(map(str, class_names or sorted(values)))
+        places, meetings = place_features(frame.geometry, self.tiles, source=str(labels))
+        if empty := np.flatnonzero(~meetings.images).tolist():
+            rank_zero_warn(
+                f'{len(empty)} of {len(places)} images meet no feature of {labels}, one is '
+                f'{images.files[empty[0]]}'
+            )
+        classes = choose_classes(
+            attribute_texts(frame[attribute]),
+            meetings.features,
+            tuple(map(str, class_names)),
+            attribute=attribute,
+            source=str(labels),
+        )
+        self.class_names = classes.names
         self.class_colors: Colors = ()
-        # one copy per CRS, so that no patch has to be reprojected
-        self._frames = {tile.crs: frame.to_crs(tile.crs) for tile in self.tiles}
+        # below all others, what has no class hides none
+        order = np.argsort(classes.codes >= 0, kind='stable')
+        self._values = np.where(classes.codes < 0, IGNORE, classes.codes)[order].astype(np.uint8)
+        # one for all images in one CRS, so that no patch has to be reprojected
+        ordered = {id(placed): placed.order(order) for placed in places}
+        self._placed = [ordered[id(placed)] for placed in places]
 
     def read(self, tile: int, window: Window) -> NDArray[np.uint8]:
-        """Rasterize the polygons of a window.
+        """Rasterize the features of a window: later ones over earlier ones.
 
         Args:
             tile: Number of the image.
@@ -139,25 +166,36 @@ class VectorLabels:
 
         Returns:
             Shape (window.height, window.width).
-
-        Raises:
-            ValueError: If a polygon there has no known class.
         """
-        header = self.tiles[tile]
-        grid = header.transform
+        return self._burn(tile, window, self._values, fill=IGNORE)
+
+    def read_outside(self, tile: int, window: Window) -> NDArray[np.bool_]:
+        """Say which pixels lie under no feature, with a class or without.
+
+        Args:
+            tile: Number of the image.
+            window: Inside it.
+
+        Returns:
+            Shape (window.height, window.width).
+        """
+        return self._burn(tile, window, np.zeros_like(self._values), fill=1) > 0
+
+    def _burn(
+        self, tile: int, window: Window, values: NDArray[np.uint8], *, fill: int
+    ) -> NDArray[np.uint8]:
+        """Give each pixel the value of the last feature over it."""
+        grid, placed = self.tiles[tile].transform, self._placed[tile]
         left, top = grid.c + grid.a * window.col_off, grid.f + grid.e * window.row_off
         right, bottom = left + grid.a * window.width, top + grid.e * window.height
-        frame = self._frames[header.crs]
-        nearby = np.sort(frame.sindex.query(box(left, bottom, right, top)))
-        return rasterize_classes(
-            frame.iloc[nearby],
-            self.attribute,
-            class_names=self.class_names,
-            crs=header.crs,
+        nearby = np.sort(placed.tree.query(box(left, bottom, right, top)))
+        return burn(
+            placed.geometries[nearby],
+            values[nearby],
             transform=Affine(grid.a, 0, left, 0, grid.e, top),
             height=window.height,
             width=window.width,
-            ignore_value=IGNORE,
+            fill=fill,
         )
 
 

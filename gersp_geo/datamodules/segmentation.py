@@ -122,6 +122,8 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
             raise ValueError('pass either masks or labels, one of them')
         if (labels is None) != (attribute is None):
             raise ValueError(f'labels and attribute go together, got {labels} and {attribute}')
+        if layer is not None and labels is None:
+            raise ValueError(f'layer goes with labels, got {layer!r} and masks')
         if background is not None and labels is None:
             raise ValueError(f'background goes with labels, got {background!r} and masks')
         if mask_values is not None and masks is None:
@@ -213,7 +215,9 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
             return MaskFiles(images, self.masks, class_names=names)
         if self.labels is None or self.attribute is None:
             raise ValueError('pass either masks or labels with attribute')
-        polygons = VectorLabels(images, self.labels, attribute=self.attribute, class_names=names)
+        polygons = VectorLabels(
+            images, self.labels, attribute=self.attribute, layer=self.layer, class_names=names
+        )
         if self.background is None:
             return polygons
         return WithBackground(polygons, name=self.background)

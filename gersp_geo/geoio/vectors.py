@@ -10,18 +10,19 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
+from pyproj import CRS as PyprojCRS
 from rasterio.crs import CRS
 from rasterio.features import rasterize
 
-from .areas import Area, longest_edge
+from .areas import Area
 from .atomic import new_file
+from .attributes import attribute_texts
+from .curves import reproject, valid_parts
+from .layers import read_layer
 
-__all__ = ('make_boxes', 'rasterize_classes', 'read_area', 'read_vectors', 'write_vectors')
+__all__ = ('burn', 'make_boxes', 'rasterize_classes', 'read_area', 'read_vectors', 'write_vectors')
 
 _DRIVERS = {'.gpkg': 'GPKG', '.geojson': 'GeoJSON', '.json': 'GeoJSON'}
-
-# vertices that shorter edges may cost; edges stay longer where an area has more circumference
-_MAX_NEW_VERTICES = 1_000_000
 
 
 def make_boxes(
@@ -85,32 +86,27 @@ def write_vectors(
 
 
 def read_vectors(
-    path: str | PathLike[str], *, crs: CRS | str | int | None = None
+    path: str | PathLike[str], *, crs: CRS | str | int | None = None, layer: str | None = None
 ) -> geopandas.GeoDataFrame:
     """Read the features of a vector file.
 
     Args:
-        path: Any file that GDAL reads as vectors; of several layers, the first one.
+        path: Any file that GDAL reads as vectors, or GeoParquet.
         crs: Reproject the features to it.
+        layer: Name of the layer to read. None takes the only one that holds features with a place.
 
     Returns:
         At least one feature, with a CRS.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read, names no CRS, or holds no feature.
+        ValueError: If it cannot be read, has no such layer or several that could be meant, names no
+            CRS, or holds no feature.
     """
     source = Path(path)
     if not source.exists():
         raise FileNotFoundError(f'{source} does not exist')
-    try:
-        frame = geopandas.read_file(source, engine='pyogrio')
-    except (DataSourceError, DataLayerError) as error:
-        reason = ' '.join(str(error).split())
-        raise ValueError(f'{source} is not a vector file that GDAL can read: {reason}') from error
-    has_geometries = isinstance(frame, geopandas.GeoDataFrame)
-    if not has_geometries:
-        raise ValueError(f'{source} is a table without geometries')
+    frame = read_layer(source, layer)
     if frame.empty:
         raise ValueError(f'{source} holds no feature')
     if frame.crs is None:
@@ -145,11 +141,10 @@ def read_area(path: str | PathLike[str], *, crs: CRS | None) -> Area:
             f'an area consists of polygons, got {", ".join(others)} in {path}; surround them '
             '(in QGIS: Buffer), or leave them out'
         )
-    located = _polygons(drawn)
+    located = valid_parts(drawn)
     if frame.crs != crs:
         series = geopandas.GeoSeries(located, crs=frame.crs)
-        edge = _longest_edge(series)
-        located = _polygons(series.segmentize(edge).to_crs(crs).to_numpy())
+        located = valid_parts(reproject(series, PyprojCRS.from_user_input(crs)).to_numpy())
         inner = series.representative_point().to_crs(crs).to_numpy()
         if not _surround(located, inner):
             raise ValueError(f'{path} reaches beyond what {crs} can express; cut it to the scene')
@@ -171,10 +166,12 @@ def rasterize_classes(
 ) -> NDArray[np.uint8]:
     """Turn polygons into a class raster.
 
-    A pixel belongs to a polygon that holds its centre; where polygons overlap, to the last one.
+    A pixel belongs to a polygon that holds its centre; where polygons overlap, to the last one. A
+    point marks its pixel, and a line those that it runs through.
 
     Args:
-        frame: Features in any CRS; those without a geometry mark nothing.
+        frame: Features in any CRS; those without a geometry or a class mark nothing. Long edges are
+            reprojected as the curves that they are.
         attribute: Column that holds the class of each feature.
         class_names: Names of the values 0, 1, ...; the column's values are compared as text.
         crs: Coordinate reference system of the raster.
@@ -200,37 +197,53 @@ def rasterize_classes(
         raise ValueError(
             f'ignore_value must be in [{len(names)}, 255], above the classes, got {ignore_value}'
         )
-    values = frame[attribute].map(str)
-    if unknown := sorted(set(values) - set(names)):
+    values = attribute_texts(frame[attribute])
+    if unknown := sorted({value for value in values if value is not None} - set(names)):
         raise ValueError(f'{attribute!r} has values {unknown} that are no class of {names}')
-    located = frame.geometry.to_crs(crs)
+    has_class = np.array([value is not None for value in values], dtype=np.bool_)
+    return burn(
+        reproject(frame.geometry[has_class], PyprojCRS.from_user_input(crs)).to_numpy(),
+        [names.index(value) for value in values if value is not None],
+        transform=transform,
+        height=height,
+        width=width,
+        fill=ignore_value,
+    )
+
+
+def burn(
+    geometries: NDArray[np.object_],
+    values: Sequence[int] | NDArray[np.uint8],
+    *,
+    transform: Affine,
+    height: int,
+    width: int,
+    fill: int,
+) -> NDArray[np.uint8]:
+    """Give the pixels of geometries their values, later ones over earlier ones.
+
+    Args:
+        geometries: In the CRS of the raster; missing and empty ones mark nothing.
+        values: One per geometry, in [0, 255].
+        transform: From (column, row) to coordinates.
+        height: Rows of the raster.
+        width: Columns of the raster.
+        fill: Value of all other pixels.
+
+    Returns:
+        Shape (height, width).
+    """
     drawn = [
-        (geometry, names.index(value))
-        for geometry, value in zip(located, values, strict=True)
+        (geometry, int(value))
+        for geometry, value in zip(geometries, values, strict=True)
         if geometry is not None and not geometry.is_empty
     ]
     if not drawn:
-        return np.full((height, width), ignore_value, dtype=np.uint8)
+        return np.full((height, width), fill, dtype=np.uint8)
     burnt: NDArray[np.uint8] = rasterize(
-        drawn, out_shape=(height, width), fill=ignore_value, transform=transform, dtype=np.uint8
+        drawn, out_shape=(height, width), fill=fill, transform=transform, dtype=np.uint8
     )
     return burnt
-
-
-def _polygons(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
-    """Repair polygons; what has no extent is left out."""
-    # of a polygon that crosses itself, lines may remain
-    parts: NDArray[np.object_] = shapely.get_parts(
-        shapely.get_parts(shapely.make_valid(geometries))
-    )
-    has_extent: NDArray[np.bool_] = shapely.area(parts) > 0
-    return parts[has_extent]
-
-
-def _longest_edge(polygons: geopandas.GeoSeries) -> float:
-    """Choose how long an edge may be, in units of the CRS, to be reprojected as a line."""
-    circumference = shapely.length(polygons.to_numpy()).sum()
-    return float(max(longest_edge(polygons.crs), circumference / _MAX_NEW_VERTICES))
 
 
 def _surround(polygons: NDArray[np.object_], inner: NDArray[np.object_]) -> bool:

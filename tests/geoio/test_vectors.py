@@ -1,10 +1,13 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import geopandas
 import numpy as np
+import pandas
+import pyogrio
 import pytest
 import shapely
 from affine import Affine
@@ -192,6 +195,57 @@ def test_polygons_that_cross_themselves_are_repaired(tmp_path: Path) -> None:
     assert area.geometry.is_valid
     assert area.geometry.area == 200
     assert area_mask(tmp_path / 'a.gpkg').sum() == 50
+
+
+@pytest.mark.parametrize('crs', [32633, 4326])
+def test_parts_of_one_polygon_that_overlap_are_all_of_interest(tmp_path: Path, crs: int) -> None:
+    parts = shapely.MultiPolygon([pixel_box(2, 3, 8, 10), pixel_box(6, 9, 8, 10)])
+    frame_of(parts).to_crs(crs).to_file(tmp_path / 'a.gpkg')
+    expected = np.zeros((20, 30), dtype=bool)
+    expected[2:10, 3:13] = expected[6:14, 9:19] = True
+    np.testing.assert_array_equal(area_mask(tmp_path / 'a.gpkg'), expected)
+
+
+def test_of_several_layers_one_must_be_named(tmp_path: Path) -> None:
+    path = tmp_path / 'a.gpkg'
+    frame_of(pixel_box(0, 0, 2, 2)).to_file(path, layer='extent')
+    frame_of().to_file(path, layer='empty', mode='a')
+    pandas.DataFrame({'style': ['red']}).pipe(
+        pyogrio.write_dataframe, path, layer='layer_styles', append=False
+    )
+    # neither a layer without features nor a table could be meant
+    assert len(read_vectors(path)) == 1
+    frame_of(*[pixel_box(0, 0, 2, 2)] * 3).to_file(path, layer='plots', mode='a')
+    assert len(read_vectors(path, layer='plots')) == 3
+    assert len(read_vectors(path, layer='extent')) == 1
+    with pytest.raises(
+        ValueError, match=r"has no layer 'plot', only extent, empty, plots, layer_styles"
+    ):
+        read_vectors(path, layer='plot')
+    for read in (read_vectors, partial(read_area, crs=UTM)):
+        with pytest.raises(
+            ValueError, match='several layers with features: extent, plots;'
+        ) as info:
+            read(path)
+        assert '\n' not in str(info.value)
+
+
+def test_a_table_before_the_only_layer_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / 'a.gpkg'
+    pyogrio.write_dataframe(pandas.DataFrame({'a': [1]}), path, layer='table')
+    frame_of(pixel_box(0, 0, 2, 2)).to_file(path, layer='plots', mode='a')
+    assert read_vectors(path)['kind'].tolist() == ['forest']
+
+
+@pytest.mark.parametrize('name', ['a.parquet', 'a.geoparquet'])
+def test_geoparquet_is_read_and_a_table_of_it_refused(tmp_path: Path, name: str) -> None:
+    frame = frame_of(pixel_box(0, 0, 2, 2))
+    frame.to_parquet(tmp_path / name)
+    assert read_vectors(tmp_path / name).equals(frame)
+    pandas.DataFrame({'a': [1]}).to_parquet(tmp_path / name)
+    with pytest.raises(ValueError, match=r'is no GeoParquet') as info:
+        read_vectors(tmp_path / name)
+    assert '\n' not in str(info.value)
 
 
 @pytest.mark.parametrize(
