@@ -19,12 +19,12 @@ from ..datasets.geotiff import GeoTIFFPatches
 from ..provenance import name_source
 from ..records import Preprocessing
 from ..samplers import EpochIndices
-from .chosen_labels import ChosenValues, WithBackground
 from .class_balance import report_classes
 from .figures import default_colors, plot_classes
 from .kept_split import CHOSEN, check_split, describe_split, warn_of_unknown_split
+from .label_options import LabelOptions
 from .labelled import LabelledTiles, ScannedBlocks, TrainingPatches, scan_blocks
-from .labels import IGNORE, LabelSource, MaskFiles, VectorLabels
+from .labels import IGNORE
 from .missing_classes import check_classes
 from .normalization import Normalize, RandomFlips
 from .preprocessing import check_types, describe_patches
@@ -118,22 +118,20 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
                 'batch_size and length must be >= 1 and seed >= 0, '
                 f'got {batch_size}, {length} and {seed}'
             )
-        if (masks is None) == (labels is None):
-            raise ValueError('pass either masks or labels, one of them')
-        if (labels is None) != (attribute is None):
-            raise ValueError(f'labels and attribute go together, got {labels} and {attribute}')
-        if layer is not None and labels is None:
-            raise ValueError(f'layer goes with labels, got {layer!r} and masks')
-        if background is not None and labels is None:
-            raise ValueError(f'background goes with labels, got {background!r} and masks')
-        if mask_values is not None and masks is None:
-            raise ValueError(f'mask_values go with masks, got {mask_values} and labels')
         if (mean is None) != (std is None):
             raise ValueError(f'mean and std go together, got {mean} and {std}')
         super().__init__(GeoTIFFPatches, batch_size, num_workers)
-        self.images, self.masks, self.labels, self.attribute = images, masks, labels, attribute
-        self.layer, self.background, self.mask_values = layer, background, mask_values
-        self.class_names, self.class_colors = tuple(class_names or ()), class_colors
+        self.images, self.masks, self.labels = images, masks, labels
+        self.label_options = LabelOptions(
+            masks=masks,
+            labels=labels,
+            attribute=attribute,
+            layer=layer,
+            background=background,
+            mask_values=mask_values,
+            class_names=tuple(class_names or ()),
+        )
+        self.class_colors = class_colors
         self.bands, self.nodata = bands, nodata
         self.size, self.length, self.seed, self.augment = size, length, seed, augment
         self.val_split, self.test_split = val_split, test_split
@@ -180,7 +178,7 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
         if self.scanned is None:
             images = GeoTIFFPatches(self.images, bands=self.bands)
             check_types(images.files, [tile.dtype for tile in images.tiles])
-            tiles = LabelledTiles(images, self.open_labels(images), nodata=self.nodata)
+            tiles = LabelledTiles(images, self.label_options.open(images), nodata=self.nodata)
             self.scanned = scan_blocks(
                 tiles, block_size=self.block_size, size=self.size, seed=self.seed
             )
@@ -205,22 +203,6 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
         self.normalize_with(record)
         report_classes(scanned, splits.blocks, record.class_names, block_size=self.block_size)
         return record
-
-    def open_labels(self, images: GeoTIFFPatches) -> LabelSource:
-        """Open the masks or polygons of the images."""
-        names = self.class_names
-        if self.masks is not None and self.mask_values is not None:
-            return ChosenValues(images, self.masks, values=self.mask_values, class_names=names)
-        if self.masks is not None:
-            return MaskFiles(images, self.masks, class_names=names)
-        if self.labels is None or self.attribute is None:
-            raise ValueError('pass either masks or labels with attribute')
-        polygons = VectorLabels(
-            images, self.labels, attribute=self.attribute, layer=self.layer, class_names=names
-        )
-        if self.background is None:
-            return polygons
-        return WithBackground(polygons, name=self.background)
 
     def make_record(self, train: TrainingPatches, *, classes: int) -> Preprocessing:
         """Say how file values become model input; measure what is not known.
@@ -263,11 +245,17 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
             return replace(self.record, class_names=(), class_colors=())
         return self.record
 
+    @property
+    def left_out(self) -> tuple[int, ...]:
+        """1-based bands of the images that are taken for transparency, and not read."""
+        return self.scan().tiles.images.left_out
+
     def state_dict(self) -> dict[str, Any]:
         """Say what decides the split, for checkpoints."""
         if self.scanned is None or self.record is None:
             return {}
-        chosen = {name: getattr(self, name) for name in CHOSEN}
+        # plain numbers, which every checkpoint is read with
+        chosen = {name: plain(getattr(self, name)) for name, plain in CHOSEN.items()}
         return chosen | describe_split(self.scanned, self.record)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -275,6 +275,17 @@ def test_contradicting_or_impossible_arguments_raise(options: dict[str, Any], ru
         GeoTIFFSegmentationDataModule('images', **options)
 
 
+def test_what_checkpoints_keep_of_the_split_is_plain(scenes: Path) -> None:
+    # as numbers out of arrays are
+    datamodule = module(
+        scenes, seed=np.int64(3), block_size=np.int64(32), val_split=np.float64(0.3)
+    )
+    torch.save(datamodule.state_dict(), scenes / 'state.pt')
+    state = torch.load(scenes / 'state.pt', weights_only=True)
+    assert state == module(scenes, seed=3, val_split=0.3).state_dict()
+    assert [image.split()[0] for image in state['images']] == ['a.tif', 'b.tif']
+
+
 def test_plot_draws_what_is_there(scenes: Path) -> None:
     datamodule = module(scenes)
     sample = training(datamodule)[0, 0]
