@@ -63,8 +63,8 @@ def _choose_layer(source: Path, layer: str | None) -> str | None:
     filled = [name for name in placed if _count_features(source, name) != 0]
     if len(filled) > 1:
         raise ValueError(
-            f'{source} has several layers with features: {", ".join(filled)}; name one (layer), or '
-            'write it to a file of its own: ogr2ogr ONE.gpkg FILE LAYER'
+            f'{source} has several layers with features: {", ".join(filled)}; write one to a file of '
+            f'its own, ogr2ogr ONE.gpkg {source} LAYER, or, for labels, name it (layer)'
         )
     return (filled or placed or list(layers))[0]
 
