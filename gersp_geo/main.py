@@ -428,9 +428,11 @@ def sample_data(options: argparse.Namespace) -> int:
 def demo(options: argparse.Namespace) -> int:
     """Run the main job and print what was made."""
     quieten()
-    from .demo import run_demo
+    with stoppable() as request:
+        request.advice = 'begin anew with --overwrite'
+        from .demo import run_demo
 
-    sys.stdout.write(f'{run_demo(**keywords(options))}\n')
+        sys.stdout.write(f'{run_demo(**keywords(options))}\n')
     return 0
 
 

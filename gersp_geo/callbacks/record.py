@@ -15,6 +15,7 @@ from torchgeo.datamodules import BaseDataModule
 from ..models.loading import LoadReport
 from ..provenance import TRAINING_KEY, software
 from ..records import Preprocessing
+from .plain import check_hyperparameters, check_states, make_checkpoint_plain
 from .probing import probe_datamodule
 
 KEY = 'gersp_geo'
@@ -48,21 +49,33 @@ class PreprocessingRecord(Callback):
         Raises:
             FileNotFoundError: If the JSON file is missing.
             ValueError: If it holds no record, or the transform of the data module is not affine per
-                band.
+                band; if a hyperparameter would make checkpoints that cannot be opened safely.
         """
         if stage == 'fit':
+            check_hyperparameters(trainer, pl_module)
             self.record = self.find_record(trainer, pl_module)
             report: LoadReport | None = getattr(pl_module, 'report', None)
             if report is not None and report.preprocessing is not None:
                 warn_of_other_input(self.record, weights=report.preprocessing)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at what else checkpoints will hold, once it is there.
+
+        Raises:
+            ValueError: If the state of a callback, schedule, optimiser or data module would make
+                checkpoints that cannot be opened safely.
+        """
+        check_states(trainer)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add the record under the key ``gersp_geo``, and what made the checkpoint beside it.
 
-        Both are plain dictionaries and lists, which load with ``weights_only=True``.
+        Both are plain dictionaries and lists, which load with ``weights_only=True``; NumPy's numbers
+        and paths elsewhere in the checkpoint become plain as well.
         """
+        make_checkpoint_plain(checkpoint)
         record = self.record or self.find_record(trainer, pl_module)
         checkpoint[KEY] = replace(record, task_class=import_path(type(pl_module))).to_dict()
         checkpoint[TRAINING_KEY] = software() | describe_training(trainer, pl_module)

@@ -19,6 +19,7 @@ from torchgeo.tasks import SemanticSegmentation
 from torchmetrics.functional.classification import multiclass_jaccard_index
 
 from ..callbacks import PreprocessingRecord
+from ..callbacks.saving import AtomicCheckpointIO
 from ..datamodules import GeoTIFFSegmentationDataModule, GeRSPDataModule
 from ..datasets.landscape import CLASS_COLORS, CLASS_NAMES, write_sample_data
 from ..geoio.reading import open_reader
@@ -163,6 +164,7 @@ def make_trainer(folder: Path, *, name: str, steps: int) -> Trainer:
         enable_model_summary=False,
         num_sanity_val_steps=0,
         callbacks=[RichProgressBar(), PreprocessingRecord()],
+        plugins=[AtomicCheckpointIO()],
     )
 
 

@@ -1,4 +1,5 @@
 import json
+import signal
 import warnings
 from dataclasses import replace
 from importlib import import_module
@@ -11,9 +12,9 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from rasterio.transform import from_origin
-from torch import Tensor
+from torch import Tensor, nn
 from torchgeo.datamodules import BaseDataModule, NonGeoDataModule
 from torchgeo.datasets import NonGeoDataset
 from torchgeo.tasks import SemanticSegmentation
@@ -21,6 +22,7 @@ from torchgeo.tasks import SemanticSegmentation
 from gersp_geo.callbacks import PreprocessingRecord
 from gersp_geo.callbacks.record import warn_of_other_input
 from gersp_geo.datamodules.segmentation import GeoTIFFSegmentationDataModule
+from gersp_geo.main import main
 from gersp_geo.records import Preprocessing
 from gersp_geo.tasks import ChangeDetection
 
@@ -84,10 +86,16 @@ def own(folder: Path) -> BaseDataModule:
     )
 
 
-def train(datamodule: BaseDataModule | None, callback: PreprocessingRecord) -> Trainer:
+def train(
+    datamodule: BaseDataModule | None,
+    callback: PreprocessingRecord,
+    *others: Callback,
+    kind: type[SemanticSegmentation] = SemanticSegmentation,
+    **arguments: Any,
+) -> Trainer:
     torch.manual_seed(0)
-    task = SemanticSegmentation(
-        model='fcn', num_filters=4, in_channels=3, num_classes=3, ignore_index=255
+    task = kind(
+        model='fcn', num_filters=4, in_channels=3, num_classes=3, ignore_index=255, **arguments
     )
     trainer = Trainer(
         max_steps=2,
@@ -96,7 +104,7 @@ def train(datamodule: BaseDataModule | None, callback: PreprocessingRecord) -> T
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=[callback],
+        callbacks=[callback, *others],
     )
     trainer.fit(task, datamodule=datamodule)
     return trainer
@@ -247,3 +255,98 @@ def test_a_task_with_weights_is_compared_when_it_trains(equal: bool) -> None:
         PreprocessingRecord().setup(trainer, task, 'fit')
     messages = [str(warning.message) for warning in caught]
     assert any('prepares band red with scale' in message for message in messages) != equal
+
+
+class Remembering(Callback):
+    """A callback whose state is whatever it was given."""
+
+    def __init__(self, state: object) -> None:
+        self.state = state
+
+    def state_dict(self) -> dict[str, Any]:
+        return {'seen': self.state}
+
+
+class Extended(SemanticSegmentation):
+    """A task with an argument of its own."""
+
+    def __init__(self, *arguments: Any, own: object = None, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+
+
+class OwnData(TinyDataModule):
+    """A data module that keeps its arguments."""
+
+    def __init__(self, own: object = None) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+
+
+OPAQUE = 'and a checkpoint with it could not be opened for prediction'
+
+
+@pytest.mark.filterwarnings('ignore::UserWarning')
+def test_a_checkpoint_of_numbers_from_numpy_can_be_predicted_with(tmp_path: Path) -> None:
+    weights = np.array([0.2, 0.3, 0.5], dtype=np.float32)
+    own(tmp_path)  # a scene
+    trainer = train(
+        OwnData({'folder': tmp_path, 'gains': weights, np.int64(3): np.bool_(True)}),
+        PreprocessingRecord(),
+        Remembering([np.float64(0.5), np.str_('best')]),
+        kind=Extended,
+        class_weights=weights,
+        lr=np.float64(1e-3),
+        own=(np.int64(3), tmp_path),
+    )
+    path, destination = tmp_path / 'model.ckpt', tmp_path / 'map.tif'
+    trainer.save_checkpoint(path)
+    # the run itself goes on with what it was given
+    assert trainer.lightning_module.hparams['class_weights'] is weights
+
+    loaded = torch.load(path, weights_only=True)
+    arguments = loaded['hyper_parameters']
+    assert arguments['class_weights'] == weights.tolist()
+    assert type(arguments['lr']) is float
+    assert arguments['own'] == (3, str(tmp_path))
+    data = {'folder': str(tmp_path), 'gains': weights.tolist(), 3: True}
+    assert loaded['datamodule_hyper_parameters'] == {'own': data}
+    assert loaded['callbacks']['Remembering'] == {'seen': [0.5, 'best']}
+    assert type(loaded['optimizer_states'][0]['param_groups'][0]['lr']) is float
+
+    words = [
+        str(path),
+        str(tmp_path / 'image.tif'),
+        '-o',
+        str(destination),
+        '--size',
+        '64',
+        '--overlap',
+        '0',
+    ]
+    task = ['--task-class', 'torchgeo.tasks.SemanticSegmentation']
+    assert main(['predict', *words, *task, '--no-progress']) == 0
+    assert destination.exists()
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'told'),
+    [
+        (
+            {'own': nn.ReLU()},
+            rf'^Extended: hyperparameter own is of type .*\.ReLU, {OPAQUE}, .* leave it out, with save_',
+        ),
+        ({'own': signal.SIGTERM}, rf"own is of type signal\.Signals, {OPAQUE}, .*; pass 'SIGTERM'"),
+        ({'own': [1, {'a': range(3)}]}, rf"own\[1\]\['a'\] is of type builtins\.range, {OPAQUE}"),
+    ],
+)
+@pytest.mark.filterwarnings('ignore::UserWarning')
+def test_what_prediction_could_not_open_is_refused_before_training(
+    arguments: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told) as refused:
+        train(TinyDataModule(), PreprocessingRecord(), kind=Extended, **arguments)
+    assert '\n' not in str(refused.value)
+    with pytest.raises(ValueError, match=r'^OwnData: hyperparameter own'):
+        train(OwnData(arguments['own']), PreprocessingRecord())
+    with pytest.raises(ValueError, match=r"^Remembering: state\['seen'\].*return numbers, text"):
+        train(TinyDataModule(), PreprocessingRecord(), Remembering(arguments['own']))

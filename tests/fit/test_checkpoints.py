@@ -2,15 +2,20 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torchgeo.tasks import SemanticSegmentation
+
+from gersp_geo.main import main
 
 type Moment = tuple[str, int, int]
 
@@ -256,3 +261,69 @@ def test_a_place_that_takes_no_checkpoints_is_refused_before_the_first_step(
         'another dirpath'
     )
     assert watch.count() == {}
+
+
+class Weighted(SemanticSegmentation):
+    """A task that keeps what it derives from its arguments."""
+
+    kept: object = None
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.hparams['kept'] = type(self).kept
+
+
+@pytest.fixture
+def weighted(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """The option that chooses this task, of a module that the command can import."""
+    module = ModuleType('own_tasks')
+    module.Weighted = Weighted  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, 'own_tasks', module)
+    monkeypatch.setattr(Weighted, '__module__', 'own_tasks')
+    return {'model': 'own_tasks.Weighted'}
+
+
+def test_numbers_of_numpy_in_a_task_are_plain_in_its_checkpoint_and_predict_opens_it(
+    weighted: dict[str, object],
+    sources: dict[str, object],
+    fit_segmentation: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(Weighted, 'kept', np.array([0.25, 0.75]))
+    run = fit_segmentation(sources | weighted | {'trainer.max_epochs': 1})
+    assert run.checkpoint['hyper_parameters']['kept'] == [0.25, 0.75]
+    (path,) = run.folder.rglob('*.ckpt')
+    destination = tmp_path / 'map.tif'
+    words = [
+        str(path),
+        str(sources['data.images']),
+        '-o',
+        str(destination),
+        '--size',
+        '64',
+        '--overlap',
+        '0',
+    ]
+    # its own class is outside this package, and would be asked for by name
+    task = ['--task-class', 'torchgeo.tasks.SemanticSegmentation']
+    assert main(['predict', *words, *task, '--no-progress']) == 0
+    assert destination.exists()
+
+
+def test_a_hyperparameter_that_needs_code_is_refused_before_the_first_step(
+    weighted: dict[str, object],
+    sources: dict[str, object],
+    fit_segmentation: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    watch: Watch,
+) -> None:
+    monkeypatch.setattr(Weighted, 'kept', nn.ReLU())
+    run = fit_segmentation(sources | weighted)
+    assert run.refusal == (
+        'Weighted: hyperparameter kept is of type torch.nn.modules.activation.ReLU, and a checkpoint '
+        'with it could not be opened for prediction, which reads plain data and no code; leave it out, '
+        "with save_hyperparameters(ignore=['kept'])"
+    )
+    assert watch.count() == {}
+    assert not list(run.folder.rglob('*.ckpt'))
