@@ -15,6 +15,7 @@ from torchgeo.datamodules import BaseDataModule
 from ..models.loading import LoadReport
 from ..provenance import TRAINING_KEY, software
 from ..records import Preprocessing
+from .channels import check_channels
 from .plain import check_hyperparameters, check_states, make_checkpoint_plain
 from .probing import probe_datamodule
 
@@ -49,11 +50,15 @@ class PreprocessingRecord(Callback):
         Raises:
             FileNotFoundError: If the JSON file is missing.
             ValueError: If it holds no record, or the transform of the data module is not affine per
-                band; if a hyperparameter would make checkpoints that cannot be opened safely.
+                band; if the task takes another number of bands than there are; if a hyperparameter
+                would make checkpoints that cannot be opened safely.
         """
         if stage == 'fit':
             check_hyperparameters(trainer, pl_module)
             self.record = self.find_record(trainer, pl_module)
+            data: Any = getattr(trainer, 'datamodule', None)
+            if hasattr(data, 'describe') and self.preprocessing is None:
+                check_channels(pl_module, self.record, data)
             report: LoadReport | None = getattr(pl_module, 'report', None)
             if report is not None and report.preprocessing is not None:
                 warn_of_other_input(self.record, weights=report.preprocessing)

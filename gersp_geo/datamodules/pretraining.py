@@ -274,6 +274,14 @@ class GeRSPDataModule(BaseDataModule):
         return self.find_description().record
 
     @property
+    def left_out(self) -> tuple[int, ...]:
+        """1-based bands of files that are taken for transparency, and not read."""
+        stream = None if self.batches is None else self.batches.remote_sensing
+        source = getattr(stream, 'tiles', None) or getattr(stream, 'chips', None)
+        found: tuple[int, ...] = getattr(source, 'left_out', ())
+        return found
+
+    @property
     def photographs(self) -> bool:
         """Whether images are colours in [0, 1] after scaling, to be augmented as photographs."""
         return self.find_description().photographs

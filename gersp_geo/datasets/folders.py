@@ -15,6 +15,7 @@ from ..records import ImageSample, LabelledSample
 from .decoding import decode_image
 from .hidden import is_hidden, list_visible
 from .tiles import band_names, choose_bands
+from .transparency import LOOKED_AT, left_out, warn_of_data
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
 TIFF_SUFFIXES = ('.tif', '.tiff')
@@ -53,10 +54,14 @@ class ImageChips(Dataset[ImageSample]):
                 'others; name the files or folders of one kind'
             )
         self.is_tiff, self.bands = tiffs > 0, RGB.bands
+        self.left_out: tuple[int, ...] = ()
         if self.is_tiff:
             self.header = read_header(first)
             self.band_indexes = choose_bands(self.header, bands, file=str(first))
             self.bands = tuple(band_names(self.header)[band - 1] for band in self.band_indexes)
+            self.left_out = left_out([self.header], self.band_indexes)
+            some = [str(file) for file in self.files[: LOOKED_AT if self.left_out else 0]]
+            warn_of_data(some, [self.header] * len(some), self.band_indexes)
         elif bands is not None:
             raise ValueError(
                 f'bands are for TIFF files, got {list(bands)} for {first}; leave it out'

@@ -39,6 +39,7 @@ from .tiles import (
     open_headers,
     whole_pixels,
 )
+from .transparency import left_out, warn_of_data
 
 # files that a process keeps open; 1024 is the usual limit of an operating system
 OPEN_FILES = 256
@@ -77,8 +78,8 @@ class GeoTIFFPatches(RasterDataset):
             paths: Files, or folders that are searched recursively for *.tif, *.tiff and *.vrt.
             crs: Coordinate reference system of queries. Defaults to that of the first file.
             res: Ground resolution of queries in units of *crs*. Defaults to the first file's.
-            bands: 1-based band indices or band names, in the order wanted. Defaults to all but
-                alpha.
+            bands: 1-based band indices or band names, in the order wanted; one that is tagged as
+                alpha is data then, and hides nothing. Defaults to all but alpha.
             transforms: Applied to each sample.
             cache: Keep files open between queries.
             time_series: Stack the files of a query, as torchgeo does, instead of merging them.
@@ -107,6 +108,7 @@ class GeoTIFFPatches(RasterDataset):
         self.all_bands = band_names(self.tiles[0])
         self.chosen = choose_bands(self.tiles[0], bands, file=self._files[0])
         check_tiles(self._files, self.tiles, self.chosen, one_dtype=raw)
+        warn_of_data(self._files, self.tiles, self.chosen)
         # not RasterDataset.__init__: it opens every file again, and leaves out what it cannot read
         self.paths, self.raw, self.transforms = paths, raw, transforms
         self.cache, self.time_series = cache, time_series
@@ -138,6 +140,11 @@ class GeoTIFFPatches(RasterDataset):
         if not self.raw:
             return torch.float32
         return torch.from_numpy(np.empty(0, dtype=self.tiles[0].dtype)).dtype
+
+    @property
+    def left_out(self) -> tuple[int, ...]:
+        """1-based bands that are taken for transparency, and not read."""
+        return left_out(self.tiles, self.chosen)
 
     @property
     def res_m(self) -> float:

@@ -40,13 +40,17 @@ def select_bands(
                 f'{", ".join(wanted)}, got {tuple(bands)}'
             )
         return tuple(bands)
+    # near infrared is often tagged as alpha; its name says what it is
+    if all(header.descriptions.count(name) == 1 for name in wanted):
+        return tuple(header.descriptions.index(name) + 1 for name in wanted)
     usable = [band for band in range(1, header.count + 1) if band not in header.alpha]
-    names = [header.descriptions[band - 1] for band in usable]
-    if all(names.count(name) == 1 for name in wanted):
-        return tuple(usable[names.index(name)] for name in wanted)
-    if set(names) == {None} and len(usable) == len(wanted):
+    names = {header.descriptions[band - 1] for band in usable}
+    if names == {None} and len(usable) == len(wanted):
         return tuple(usable)
-    present = ', '.join(header.descriptions[band - 1] or f'{band} (unnamed)' for band in usable)
+    present = ', '.join(
+        (name or f'{band} (unnamed)') + (' (tagged as alpha)' if band in header.alpha else '')
+        for band, name in enumerate(header.descriptions, start=1)
+    )
     raise ValueError(
         f'the model wants the bands {", ".join(wanted)}, but {source} has {present}; '
         'pass bands (--bands) with the 1-based indices in the order of the model'

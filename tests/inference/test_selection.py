@@ -39,6 +39,18 @@ def test_transparency_is_no_band() -> None:
     assert select_bands(scene, RGB, bands=None, source='a.tif') == (1, 2, 3)
 
 
+def test_a_named_band_is_taken_although_it_is_tagged_as_alpha() -> None:
+    four = Preprocessing(
+        bands=('red', 'green', 'blue', 'nir'), scale=(1,) * 4, mean=(0,) * 4, std=(1,) * 4
+    )
+    scene = header_of('red', 'green', 'blue', 'nir', alpha=(4,))
+    assert select_bands(scene, four, bands=None, source='a.tif') == (1, 2, 3, 4)
+    # one without a name may be transparency
+    unnamed = header_of(None, None, None, None, alpha=(4,))
+    with pytest.raises(ValueError, match=r'4 \(unnamed\) \(tagged as alpha\); pass bands'):
+        select_bands(unnamed, four, bands=None, source='a.tif')
+
+
 def test_bands_given_are_taken_whatever_the_names() -> None:
     scene = header_of('red', 'green', 'blue', 'nir')
     assert select_bands(scene, RGB, bands=(4, 3, 2), source='a.tif') == (4, 3, 2)
