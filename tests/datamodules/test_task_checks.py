@@ -78,7 +78,7 @@ def test_what_is_accepted_is_what_trains_rightly(kind: str, holes: bool) -> None
     if holes:
         mask[:, ::4] = 255
     accepted = set()
-    for loss, ignored in product(('ce', 'bce', 'jaccard', 'focal', 'dice'), (255, None, -100)):
+    for loss, ignored in product(('ce', 'bce', 'jaccard', 'focal', 'dice'), (255, None)):
         task = make_task(kind, loss, ignored)
         right = learns_rightly(task, mask)
         refused = refusal(task, names, unlabelled=0.25 if holes else 0.0)
@@ -96,7 +96,7 @@ def test_what_is_accepted_is_what_trains_rightly(kind: str, holes: bool) -> None
 
 
 @pytest.mark.parametrize('kind', ['binary', 'multiclass'])
-@pytest.mark.parametrize('loss', ['ce', 'bce', 'jaccard', 'focal', 'dice'])
+@pytest.mark.parametrize('loss', ['bce', 'jaccard'])
 def test_the_combination_that_is_named_is_accepted(kind: str, loss: str) -> None:
     names = NAMES[kind]
     refused = refusal(make_task(kind, loss, None), names, unlabelled=0.1)
