@@ -322,6 +322,23 @@ def test_labels_beyond_the_reach_of_the_images_crs_are_named_in_their_own(
         open_labels(image, path)
 
 
+def test_images_of_several_systems_are_labelled_alike(image: Path, tmp_path: Path) -> None:
+    # the same easting and northing in the next zone lies six degrees further west
+    other = write_image(tmp_path / 'other.tif', crs='EPSG:32632')
+    frames = [
+        geopandas.GeoDataFrame({'kind': kinds}, geometry=halves(), crs=crs).to_crs(4326)
+        for crs, kinds in ((32633, ['wood', 'pond']), (32632, ['pond', 'wood']))
+    ]
+    pandas.concat(frames).to_file(tmp_path / 'a.gpkg')
+    images = GeoTIFFPatches([str(image), str(other)])
+    labels = VectorLabels(images, tmp_path / 'a.gpkg', attribute='kind')
+    for tile, first in ((0, 1), (1, 0)):
+        mask = labels.read(tile, WHOLE)
+        # but for the rows at edges that are not quite straight
+        assert (mask[1:31] == first).all()
+        assert (mask[33:63] == 1 - first).all()
+
+
 def test_images_without_a_feature_are_named(image: Path, tmp_path: Path) -> None:
     other = write_image(tmp_path / 'other.tif', transform=from_origin(LEFT + 1e4, TOP, 10, 10))
     path = features(tmp_path / 'a.gpkg', halves(), ['wood', 'pond'])
