@@ -29,6 +29,8 @@ class ChipStream:
     def __init__(self, chips: ImageChips) -> None:
         """Initialize a new ChipStream instance."""
         self.chips = chips
+        self.fill: Sequence[float] | None = None
+        """As of :class:`PatchStream`."""
         self.bands = chips.bands
         self.res_m: float | None = None
         self.files = len(chips)
@@ -39,12 +41,14 @@ class ChipStream:
         return len(self.chips)
 
     def draw(self, *, turn: int, index: int) -> ImageSample:
-        """Read image *index*, the same in every pass."""
-        return self.chips[index]
+        """Read image *index*, the same in every pass, and fill what was not observed."""
+        image, valid = self.chips.observed(index)
+        return {'image': fill_missing(image, valid, fill=self.fill)}
 
     def observed(self, *, turn: int, index: int) -> Observed:
-        """Read image *index*; every finite pixel of it is an observation."""
-        return finite(self.chips[index]['image'])
+        """Read image *index*, and which of its pixels are observations."""
+        image, valid = self.chips.observed(index)
+        return image.numpy(), valid
 
 
 class PatchStream:

@@ -5,7 +5,10 @@ from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..bands import RGB
@@ -84,11 +87,30 @@ class ImageChips(Dataset[ImageSample]):
             UnreadableFileError: If the file cannot be read.
             ValueError: If it has other bands or another data type than the first one.
         """
+        return {'image': self.observed(index)[0]}
+
+    def observed(self, index: int) -> tuple[Tensor, NDArray[np.bool_]]:
+        """Decode one image, and say which of its pixels are observations.
+
+        Args:
+            index: In [0, len).
+
+        Returns:
+            The image of :meth:`__getitem__`, and shape (*size*, *size*): False where a TIFF file's
+            mask, alpha band or nodata value says so, or a value is not finite.
+
+        Raises:
+            UnreadableFileError: If the file cannot be read.
+            ValueError: If it has other bands or another data type than the first one.
+        """
         file = self.files[index]
         if not self.is_tiff:
-            return {'image': decode_image(file, size=self.size)}
-        chip = read_chip(file, size=self.size, bands=self.band_indexes, dtype=self.header.dtype)
-        return {'image': torch.from_numpy(chip)}
+            image = decode_image(file, size=self.size)
+            return image, np.ones((self.size, self.size), dtype=np.bool_)
+        chip, valid = read_chip(
+            file, size=self.size, bands=self.band_indexes, dtype=self.header.dtype
+        )
+        return torch.from_numpy(chip), valid
 
 
 class NaturalImages(Dataset[LabelledSample]):

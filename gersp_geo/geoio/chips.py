@@ -12,12 +12,12 @@ from rasterio.windows import Window as RasterioWindow
 
 from ..records import Window
 from .alpha import copied_as_data, is_needed
-from .reading import Reader, UnreadableFileError, open_reader
+from .reading import Reader, UnreadableFileError, open_reader, read_valid
 
 
 def read_chip(
     path: str | PathLike[str], *, size: int, bands: Sequence[int], dtype: str
-) -> NDArray[np.generic]:
+) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
     """Read the largest square in the middle of a raster, resized.
 
     Args:
@@ -27,8 +27,10 @@ def read_chip(
         dtype: NumPy type that the file must have.
 
     Returns:
-        Shape (bands, *size*, *size*): averaged where it gets smaller, interpolated bilinearly where
-        it gets larger, and as stored otherwise. A band tagged as alpha that is asked for is data.
+        Pixels, shape (bands, *size*, *size*): averaged where it gets smaller, interpolated bilinearly
+        where it gets larger, and as stored otherwise; a band tagged as alpha that is asked for is
+        data. And which of them are observations, shape (*size*, *size*): those under which at least
+        one pixel of the file is, since GDAL leaves the others out.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -46,11 +48,32 @@ def read_chip(
         side = min(src.height, src.width)
         row, col = (src.height - side) // 2, (src.width - side) // 2
         middle = Window(row_off=row, col_off=col, height=side, width=side)
+        valid = cover(read_valid(src, middle, bands=bands), size=size)
         if side != size and is_needed(src, bands):
             with copied_as_data(src, middle, bands) as copied:
                 whole = Window(row_off=0, col_off=0, height=side, width=side)
-                return _read_resized(copied, copied.indexes, whole, size=size)
-        return _read_resized(src, bands, middle, size=size)
+                return _read_resized(copied, copied.indexes, whole, size=size), valid
+        return _read_resized(src, bands, middle, size=size), valid
+
+
+def cover(valid: NDArray[np.bool_], *, size: int) -> NDArray[np.bool_]:
+    """Say under which pixels of a resized square at least one pixel is an observation.
+
+    Args:
+        valid: Of a square, shape (side, side).
+        size: Side after resizing.
+    """
+    if valid.all() or len(valid) == size:
+        return valid if len(valid) == size else np.ones((size, size), dtype=np.bool_)
+    # one row and column more, so that the sum over any part is a difference of four
+    sums = np.pad(valid.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    places = np.arange(size)
+    first = places * len(valid) // size
+    stop = -(-(places + 1) * len(valid) // size)
+    below, above = sums[stop], sums[first]
+    counts = below[:, stop] - below[:, first] - above[:, stop] + above[:, first]
+    found: NDArray[np.bool_] = counts > 0
+    return found
 
 
 def _read_resized(

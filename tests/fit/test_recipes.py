@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 from numpy.typing import NDArray
 from timm.models.resnet import ResNet
@@ -38,7 +39,8 @@ def seen() -> Iterator[list[Tensor]]:
 def scene(*means: float, std: float, dtype: str = 'float32') -> NDArray[Any]:
     """Three bands of normal values."""
     values = np.random.default_rng(0).normal(0, std, (3, SIDE, SIDE)) + np.reshape(means, (3, 1, 1))
-    return values.astype(dtype)
+    pixels: NDArray[Any] = values.astype(dtype)
+    return pixels
 
 
 def uniform(low: float, high: float, dtype: str = 'float32') -> NDArray[Any]:
@@ -215,3 +217,22 @@ def test_a_script_without_a_data_module_is_stopped_too() -> None:
     images = torch.from_numpy(np.stack([NO_PHOTOGRAPHS['decibels'][:, :32, :32]] * 4))
     with pytest.raises(ValueError, match=r'colours must lie in \[0, 1\] after scaling, got'):
         task.training_step({'remote_sensing': {'image': images}}, 0)
+
+
+@pytest.mark.parametrize('mask', ['nodata', 'mask'])
+def test_pixels_of_chips_without_observation_become_the_mean(
+    mask: str, fit_pretraining: Fit, put: Raster, seen: list[Tensor]
+) -> None:
+    pixels = scene(1000, 1000, 1000, std=50, dtype='int16')[:, :32, :32]
+    pixels[:, :20] = -9999
+    for name in 'abcdefgh':
+        chip = put(f'chips/{name}.tif', pixels, nodata=-9999 if mask == 'nodata' else None)
+        if mask == 'mask':
+            with rasterio.open(chip, 'r+') as dst:
+                dst.write_mask(pixels[0] != -9999)
+    options = {'data.remote_sensing': chip.parent, 'data.kind': 'chips'}
+    record = fit_pretraining(options | {'data.patches_per_pass': 'null'}).record
+    mean = np.array(record['mean']) / record['scale']
+    np.testing.assert_allclose(mean, 1000, atol=20)
+    # in units of the deviation of what is observed
+    assert all(float(view.abs().max()) < 10 for view in seen)
