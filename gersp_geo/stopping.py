@@ -25,6 +25,9 @@ class StopRequest:
         self.advice = 'the same command begins anew'
         """What next."""
 
+        self.last: str | None = None
+        """Once training has failed or stopped: the checkpoint to go on from, if there is one."""
+
         self.speaks = True
         """Whether this is the process of several that talks to the user."""
 

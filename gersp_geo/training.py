@@ -1,5 +1,6 @@
 """LightningCLI over torchgeo's and our classes."""
 
+import errno
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -21,6 +22,10 @@ from .tasks.targets import TargetCheck
 
 # importing these packages makes their classes known by name alone, and registers our weights
 NAMED = (datamodules, models, tasks, torchgeo.datamodules, torchgeo.tasks)
+
+
+# how a full disk, a quota, and a limit on the size of files are told
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class TrainingCLI(LightningCLI):
@@ -70,17 +75,32 @@ def train_from_arguments(arguments: Sequence[str], request: StopRequest | None =
         request: Asks for a stop, where the caller listens to signals.
 
     Raises:
+        OSError: If the disk is full; names the last complete checkpoint.
         SystemExit: With code 143 if SIGTERM stopped the run, 130 if Ctrl-C did.
     """
     with stoppable() if request is None else nullcontext(request) as listening:
-        TrainingCLI(
-            model_class=BaseTask,
-            datamodule_class=BaseDataModule,
-            seed_everything_default=0,
-            parser_kwargs={'version': __version__},
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            save_config_kwargs={'overwrite': True},
-            args=list(arguments),
-            request=listening,
-        )
+        try:
+            run_command(arguments, listening)
+        except OSError as error:
+            # a checkpoint that fails says so itself; here it may be a log
+            if error.errno in FULL and listening.last is not None:
+                raise OSError(
+                    f'{error}; the last complete checkpoint is {listening.last}, to go on from with '
+                    '--ckpt_path'
+                ) from error
+            raise
+
+
+def run_command(arguments: Sequence[str], request: StopRequest) -> None:
+    """Hand over to LightningCLI."""
+    TrainingCLI(
+        model_class=BaseTask,
+        datamodule_class=BaseDataModule,
+        seed_everything_default=0,
+        parser_kwargs={'version': __version__},
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        save_config_kwargs={'overwrite': True},
+        args=list(arguments),
+        request=request,
+    )

@@ -147,15 +147,15 @@ class StopBetweenSteps(Checkpoint):
         Raises:
             OSError: If the checkpoint cannot be written.
         """
-        if not self.request.waits or self.request.number is None:
-            return
         place = find_place(trainer) if isinstance(exception, Stopped) else None
         if place is not None:
             trainer.save_checkpoint(place)
-        place = place or last_complete(trainer)
+        self.request.last = place or last_complete(trainer)
+        if not self.request.waits:
+            return
         self.request.advice = (
-            f'go on with the same command and --ckpt_path {shlex.quote(place)}'
-            if place
+            f'go on with the same command and --ckpt_path {shlex.quote(self.request.last)}'
+            if self.request.last
             else 'nothing was saved: the same command begins anew'
         )
 

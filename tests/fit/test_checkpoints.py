@@ -1,5 +1,6 @@
 """Checkpoints of the command: whole or absent, also after a stop, and loadable by prediction."""
 
+import errno
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 from torchgeo.tasks import SemanticSegmentation
 
@@ -247,6 +249,30 @@ def test_a_full_disk_in_pretraining_is_one_line(
         run = fit_pretraining({'data.remote_sensing': source} | SAVER)
     assert run.refusal.endswith('File too large; no checkpoint was saved before')
     assert checkpoints(tmp_path) == []
+
+
+def test_a_full_disk_below_a_log_names_the_last_checkpoint_too(
+    sources: dict[str, object],
+    fit_segmentation: Callable[..., Any],
+    watch: Watch,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    def fail(logger: CSVLogger) -> None:
+        raise OSError(errno.ENOSPC, 'No space left on device', 'metrics.csv')
+
+    logger = {
+        'trainer.logger': 'lightning.pytorch.loggers.CSVLogger',
+        'trainer.logger.save_dir': '.',
+    }
+    watch.moment = ('training_step', 1, 2)
+    watch.act = lambda: monkeypatch.setattr(CSVLogger, 'save', fail)
+    run = fit_segmentation(sources | SAVER | logger)
+    last = tmp_path / 'run' / 'checkpoints' / 'last.ckpt'
+    assert run.refusal == (
+        "[Errno 28] No space left on device: 'metrics.csv'; the last complete checkpoint is "
+        f'{last}, to go on from with --ckpt_path'
+    )
 
 
 def test_a_place_that_takes_no_checkpoints_is_refused_before_the_first_step(
