@@ -17,6 +17,7 @@ from ..datasets.geotiff import GeoTIFFPatches
 from ..datasets.hidden import list_visible
 from ..datasets.samples import check_numbered
 from ..datasets.streams import RemoteSensingStream
+from ..datasets.tiles import check_reals
 from ..samplers import PatchSampler
 from .streams import ChipStream, DatasetStream, GeoDatasetStream, PairStream, PatchStream
 
@@ -79,6 +80,7 @@ def open_remote_sensing(
         date_format=options.date_format,
         on_error=options.on_error,
     )
+    check_reals(geotiffs.files, geotiffs.tiles)
     sampler = make_sampler(geotiffs, size=size, seed=seed, options=options)
     if options.two_dates:
         return PairStream(geotiffs, sampler, seed=seed)

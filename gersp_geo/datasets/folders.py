@@ -17,7 +17,7 @@ from ..geoio.reading import read_header
 from ..records import ImageSample, LabelledSample
 from .decoding import decode_image
 from .hidden import is_hidden, list_visible
-from .tiles import band_names, choose_bands
+from .tiles import band_names, check_reals, choose_bands
 from .transparency import LOOKED_AT, left_out, warn_of_data
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
@@ -60,6 +60,7 @@ class ImageChips(Dataset[ImageSample]):
         self.left_out: tuple[int, ...] = ()
         if self.is_tiff:
             self.header = read_header(first)
+            check_reals([str(first)], [self.header])
             self.band_indexes = choose_bands(self.header, bands, file=str(first))
             self.bands = tuple(band_names(self.header)[band - 1] for band in self.band_indexes)
             self.left_out = left_out([self.header], self.band_indexes)

@@ -29,6 +29,7 @@ from .tiles import (
     ALIGNED,
     Paths,
     band_names,
+    check_reals,
     check_tiles,
     choose_bands,
     fill_slice,
@@ -83,8 +84,8 @@ class GeoTIFFPatches(RasterDataset):
             transforms: Applied to each sample.
             cache: Keep files open between queries.
             time_series: Stack the files of a query, as torchgeo does, instead of merging them.
-            raw: Keep the data type of the files instead of converting to float32. Where a query
-                has to be resampled, integers then take the nearest pixel.
+            raw: Keep the data type of the files, complex ones too, instead of converting to float32.
+                Where a query has to be resampled, integers then take the nearest pixel.
             nodata: Value that means "no observation" where all bands have it, beside what the
                 files themselves say.
             filename_regex: Files whose name it does not match are left out; a group ``date`` (or
@@ -98,7 +99,7 @@ class GeoTIFFPatches(RasterDataset):
             FileNotFoundError: If a path does not exist, or a folder holds no raster.
             UnreadableFileError: If a file cannot be read.
             ValueError: If a file has no CRS or a rotated grid, or its bands or data type do not
-                fit; the message names it.
+                fit, or it holds complex numbers without *raw*; the message names it.
         """
         self.filename_regex = filename_regex or self.filename_regex
         self.date_format = date_format or self.date_format
@@ -108,6 +109,8 @@ class GeoTIFFPatches(RasterDataset):
         self.all_bands = band_names(self.tiles[0])
         self.chosen = choose_bands(self.tiles[0], bands, file=self._files[0])
         check_tiles(self._files, self.tiles, self.chosen, one_dtype=raw)
+        if not raw:
+            check_reals(self._files, self.tiles)
         warn_of_data(self._files, self.tiles, self.chosen)
         # not RasterDataset.__init__: it opens every file again, and leaves out what it cannot read
         self.paths, self.raw, self.transforms = paths, raw, transforms

@@ -65,7 +65,7 @@ def check_image(sample: Any, *, dataset: Any) -> Tensor:
     """Take the image out of a sample.
 
     Raises:
-        ValueError: If there is none of shape (C, H, W).
+        ValueError: If there is none of shape (C, H, W), or its numbers are complex.
     """
     image = sample.get('image') if isinstance(sample, dict) else None
     if not isinstance(image, Tensor) or image.ndim != 3:
@@ -73,6 +73,11 @@ def check_image(sample: Any, *, dataset: Any) -> Tensor:
         raise ValueError(
             f"samples must have an 'image' of shape (C, H, W), {type(dataset).__name__} gives "
             f'{found if not isinstance(image, Tensor) else tuple(image.shape)}'
+        )
+    if image.is_complex():
+        raise ValueError(
+            f'samples must have an image of real numbers, {type(dataset).__name__} gives '
+            f'{image.dtype}; make bands of real ones first, such as their magnitude'
         )
     return image
 

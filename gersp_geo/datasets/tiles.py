@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from math import cos, radians, sqrt
+from math import cos, degrees, pi, sqrt
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +18,8 @@ from .unreadable import Unreadable
 
 SUFFIXES = ('.tif', '.tiff', '.vrt')
 
-# Mean radius of the Earth, 6371008.8 m (https://doi.org/10.1007/s001900050278), times pi / 180
-METRES_PER_DEGREE = 111195.08
+# metres, mean radius of the Earth (https://doi.org/10.1007/s001900050278)
+EARTH_RADIUS = 6371008.8
 
 # A query this close to the pixel grid, in pixels, is on it: float64 coordinates of 1e7 m at 0.1 m
 # per pixel are exact to 1e-8 pixels.
@@ -183,7 +183,8 @@ def check_tile(file: str, header: RasterHeader) -> None:
     """Refuse tiles that have no place on an upright grid.
 
     Raises:
-        ValueError: If the file has no CRS, or its grid is rotated or sheared.
+        ValueError: If the file has no CRS, its grid is rotated or sheared, or its place is none on
+            Earth.
     """
     if header.crs is None:
         raise ValueError(
@@ -192,6 +193,30 @@ def check_tile(file: str, header: RasterHeader) -> None:
         )
     if header.transform.b != 0 or header.transform.d != 0:
         raise ValueError(f'{file} has a rotated grid; warp it first, for example with rio warp')
+    if header.crs.is_geographic and abs(middle_latitude(header)) > pi / 2:
+        raise ValueError(
+            f'{file} lies at latitude {degrees(middle_latitude(header)):g}, beyond 90: its '
+            'coordinates are not those of its CRS, which is geographic; assign the right one, for '
+            'example with rio edit-info --crs'
+        )
+
+
+def check_reals(files: Sequence[str], tiles: Sequence[RasterHeader]) -> None:
+    """Refuse complex numbers: models take real ones, and the imaginary part would be dropped.
+
+    Args:
+        files: Paths.
+        tiles: Their headers.
+
+    Raises:
+        ValueError: Names the first file that holds any.
+    """
+    for file, tile in zip(files, tiles, strict=True):
+        if tile.dtype.startswith('complex'):
+            raise ValueError(
+                f'{file} holds complex numbers ({tile.dtype}); make bands of real ones first, such '
+                'as their magnitude'
+            )
 
 
 def check_bands(
@@ -225,14 +250,23 @@ def ground_resolution(header: RasterHeader) -> float:
         header: Of a tile with a CRS.
 
     Returns:
-        Metres per pixel: the geometric mean of both sides, for degrees at the tile's centre.
+        Metres per pixel: the geometric mean of both sides, for degrees at the tile's centre. A local
+        CRS, which nothing ties to the Earth, counts in its own unit.
     """
     width, height = abs(header.transform.a), abs(header.transform.e)
+    # metres, or radians; a local CRS has a unit too
+    unit = 1.0 if header.crs is None else float(header.crs.units_factor[1])
     if header.crs is not None and header.crs.is_geographic:
-        latitude = header.transform.f + header.transform.e * header.height / 2
-        return sqrt(width * height * cos(radians(latitude))) * METRES_PER_DEGREE
-    metres = 1.0 if header.crs is None else float(header.crs.linear_units_factor[1])
-    return sqrt(width * height) * metres
+        return sqrt(width * height * cos(middle_latitude(header))) * unit * EARTH_RADIUS
+    return sqrt(width * height) * unit
+
+
+def middle_latitude(header: RasterHeader) -> float:
+    """Find the latitude of the middle of a tile in a geographic CRS, in radians."""
+    middle = header.transform.f + header.transform.e * header.height / 2
+    # degrees, or grads
+    unit: float = header.crs.units_factor[1]  # type: ignore[union-attr]  # there is one
+    return float(middle * unit)
 
 
 def whole_pixels(header: RasterHeader, x: slice, y: slice) -> Window | None:

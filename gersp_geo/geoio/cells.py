@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import Window
-from .reading import RasterHeader, Reader, padded_window, read_observed
+from .padding import padded_window
+from .reading import RasterHeader, Reader, read_observed
 
 # Smallest side of a cell in pixels: smaller blocks are read several at a time, since every read has
 # a cost of its own.

@@ -12,7 +12,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from ..records import Window
 from .alpha import copied_as_data, is_needed
-from .reading import Reader, UnreadableFileError, open_reader, read_valid
+from .reading import Reader, UnreadableFileError, common_type, open_reader, read_valid
 
 
 def read_chip(
@@ -39,7 +39,7 @@ def read_chip(
     """
     name = fspath(path)
     with open_reader(path) as src:
-        found = str(np.result_type(*src.dtypes))
+        found = str(common_type(src.dtypes))
         if max(bands) > src.count or found != dtype:
             raise ValueError(
                 f'{name} has {src.count} bands of {found}, band {max(bands)} and {dtype} are '

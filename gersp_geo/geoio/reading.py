@@ -1,11 +1,11 @@
 """Read windows of rasters: pixels, validity and headers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import rasterio
@@ -20,12 +20,13 @@ from rasterio.windows import Window as RasterioWindow
 
 from ..records import Window
 from .beside import is_local, looking_by_name
+from .padding import Pad, padded_window, take
+
+# what rasterio reads complex whole numbers into
+COMPLEX = 'complex64'
 
 type Reader = DatasetReader
 """An open raster, named here so that other packages need not import rasterio."""
-
-type Pad = Literal['reflect', 'edge']
-"""How pixels outside a raster are made from those inside."""
 
 
 class UnreadableFileError(OSError, ValueError):
@@ -142,7 +143,7 @@ def describe_reader(src: Reader) -> RasterHeader:
         height=src.height,
         width=src.width,
         count=src.count,
-        dtype=str(np.result_type(*src.dtypes)),
+        dtype=str(common_type(src.dtypes)),
         crs=src.crs,
         transform=src.transform,
         nodata=src.nodata,
@@ -208,6 +209,16 @@ def gdal_cache(size: int) -> Iterator[None]:
             set_gdal_config('GDAL_CACHEMAX', before)
 
 
+def common_type(names: Iterable[str]) -> np.dtype[Any]:
+    """Find the smallest type that holds some, complex whole numbers as pairs of floats.
+
+    Args:
+        names: Of types, as rasterio gives them: ``complex_int16`` is none of NumPy's.
+    """
+    known = (COMPLEX if name.startswith('complex_') else name for name in names)
+    return np.result_type(*known)
+
+
 def crs_text(crs: CRS) -> str:
     """Write a coordinate reference system as WKT 2, which keeps the order of its axes."""
     return str(crs.to_wkt(version=WktVersion.WKT2_2019))
@@ -238,7 +249,7 @@ def read_window(
     stored = src.dtypes
     dtypes = {stored[band - 1] for band in bands}
     # None is the stored one, and saves a conversion of its name
-    dtype = None if len(dtypes) == 1 else np.result_type(*dtypes)
+    dtype = None if len(dtypes) == 1 else common_type(dtypes)
     is_inside = pad in ('reflect', 'edge') and (
         0 <= window.row_off < window.row_stop <= src.height
         and 0 <= window.col_off < window.col_stop <= src.width
@@ -252,7 +263,7 @@ def read_window(
         pixels = src.read(list(bands), window=_rasterio_window(inside), out_dtype=dtype)
     except RasterioIOError as error:
         raise UnreadableFileError(src.name, _damage(src, window, error)) from error
-    return _take(pixels, rows, cols)
+    return take(pixels, rows, cols)
 
 
 def read_valid(
@@ -294,7 +305,7 @@ def read_valid(
         valid = _unmasked(src, part, chosen=chosen, alpha=alpha)
         empty = None if nodata is None else np.ones_like(valid)
         for band in chosen:
-            is_float = np.dtype(src.dtypes[band - 1]).kind == 'f'
+            is_float = common_type([src.dtypes[band - 1]]).kind == 'f'
             if not is_float and empty is None:
                 continue
             values = src.read(band, window=part)
@@ -306,7 +317,7 @@ def read_valid(
         raise UnreadableFileError(src.name, _damage(src, window, error)) from error
     if empty is not None:
         valid &= ~empty
-    return _take(valid, rows, cols)
+    return take(valid, rows, cols)
 
 
 def read_unmasked(src: Reader, window: Window, *, bands: Sequence[int]) -> NDArray[np.bool_]:
@@ -326,7 +337,7 @@ def read_unmasked(src: Reader, window: Window, *, bands: Sequence[int]) -> NDArr
     rows, cols, inside = padded_window(window, height=src.height, width=src.width)
     part, alpha = _rasterio_window(inside), hiding_bands(src, bands)
     try:
-        return _take(_unmasked(src, part, chosen=bands, alpha=alpha), rows, cols)
+        return take(_unmasked(src, part, chosen=bands, alpha=alpha), rows, cols)
     except RasterioIOError as error:
         raise UnreadableFileError(src.name, _damage(src, window, error)) from error
 
@@ -425,61 +436,9 @@ def _flags(src: Reader, band: int, *, alpha: Sequence[int]) -> set[MaskFlags]:
     return {MaskFlags.all_valid} if is_data else flags
 
 
-def padded_window(
-    window: Window, *, height: int, width: int, pad: Pad = 'reflect'
-) -> tuple[NDArray[np.int64], NDArray[np.int64], Window]:
-    """Find, for every row and column of a window, the pixel inside a raster it comes from.
-
-    Args:
-        window: Pixels wanted; may hang over any side.
-        height: Rows of the raster.
-        width: Columns of the raster.
-        pad: As in :func:`read_window`.
-
-    Returns:
-        Rows and columns, counted within the smallest window inside the raster that holds them
-        all, and that window.
-
-    Raises:
-        ValueError: If the window is empty.
-    """
-    if window.height < 1 or window.width < 1:
-        raise ValueError(f'window must have at least one pixel, got {window}')
-    rows = _inside(np.arange(window.row_off, window.row_stop), height, pad=pad)
-    cols = _inside(np.arange(window.col_off, window.col_stop), width, pad=pad)
-    inside = Window(
-        row_off=int(rows.min()),
-        col_off=int(cols.min()),
-        height=int(rows.max() - rows.min()) + 1,
-        width=int(cols.max() - cols.min()) + 1,
-    )
-    return rows - inside.row_off, cols - inside.col_off, inside
-
-
 def _rasterio_window(window: Window) -> RasterioWindow:
     """Convert."""
     return RasterioWindow(**asdict(window))
-
-
-def _inside(indices: NDArray[np.int64], length: int, *, pad: Pad) -> NDArray[np.int64]:
-    """Map indices outside [0, length) to indices inside."""
-    if pad == 'edge':
-        return np.clip(indices, 0, length - 1)
-    if pad != 'reflect':
-        raise ValueError(f"pad must be 'reflect' or 'edge', got {pad!r}")
-    # reflection has period 2 * (length - 1): a b c | b a | b c ...; a single pixel has none
-    period = max(2 * (length - 1), 1)
-    phase = indices % period
-    return np.minimum(phase, period - phase) if length > 1 else phase
-
-
-def _take[Pixel: np.generic](
-    pixels: NDArray[Pixel], rows: NDArray[np.int64], cols: NDArray[np.int64]
-) -> NDArray[Pixel]:
-    """Pick rows and columns of the last two axes; no copy where nothing is padded."""
-    if pixels.shape[-2:] == (len(rows), len(cols)) and rows[0] == 0 and cols[0] == 0:
-        return pixels
-    return pixels[..., rows[:, None], cols]
 
 
 def _damage(src: Reader, window: Window, error: RasterioIOError) -> str:

@@ -16,7 +16,9 @@ from ..geoio.areas import Area
 from ..geoio.blocks import stored_blocks
 from ..geoio.cells import plan_cells
 from ..geoio.cog import OverviewResampling
-from ..geoio.reading import RasterHeader, describe_reader, open_reader, padded_window
+from ..geoio.padding import padded_window
+from ..geoio.reading import RasterHeader, describe_reader, open_reader
+from ..geoio.truncation import check_whole
 from ..geoio.vectors import read_area
 from ..models.containers import sha256_of
 from ..records import Panel, Window
@@ -96,6 +98,7 @@ def prepare(
     Raises:
         FileExistsError: As in :func:`predict_geotiff`.
         FileNotFoundError: As in :func:`predict_geotiff`.
+        UnreadableFileError: If the scene is cut off, or GDAL cannot read it.
         ValueError: As in :func:`predict_geotiff`.
     """
     check_apart(destination, options.probabilities, holds='probabilities')
@@ -107,6 +110,7 @@ def prepare(
                 path, sources=(source, options.after), suffixes=('.tif', '.tiff'), holds='a map',
                 overwrite=may_exist,
             )  # fmt: skip
+    check_whole(source)
     device = find_device(options.device)
     loaded = (
         model

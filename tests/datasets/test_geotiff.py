@@ -483,3 +483,88 @@ def test_an_intersection_follows_the_patches_of_one_of_its_parts(tmp_path: Path)
         np.testing.assert_array_equal(sample['mask'].numpy(), expected)
         seen += 1
     assert seen == 20
+
+
+METRES_PER_DEGREE = 6371008.8 * np.pi / 180
+
+
+@pytest.mark.parametrize(
+    ('crs', 'corner', 'metres'),
+    [
+        ('EPSG:32633', (5e5, 5e6), 0.5),
+        ('EPSG:2263', (1e6, 2e5), 0.5 * 1200 / 3937),
+        ('+proj=utm +zone=33 +units=km +type=crs', (500, 5000), 500.0),
+        ('LOCAL_CS["site",UNIT["metre",1]]', (0, 0), 0.5),
+        ('LOCAL_CS["site",UNIT["foot",0.3048]]', (0, 0), 0.5 * 0.3048),
+        ('EPSG:4978', (0, 0), 0.5),
+        ('EPSG:32633+5773', (5e5, 5e6), 0.5),
+        ('EPSG:4326', (10, 5), 0.5 * METRES_PER_DEGREE),
+        ('EPSG:4807', (10, 5), 0.45 * METRES_PER_DEGREE),
+    ],
+)
+def test_pixels_are_measured_on_the_ground_in_any_crs(
+    tmp_path: Path, crs: str, corner: tuple[float, float], metres: float
+) -> None:
+    # around the equator, where a degree is as long in both directions
+    path = write(
+        tmp_path / 'a.tif', noise((1, 20, 20)), crs=crs, transform=from_origin(*corner, 0.5, 0.5)
+    )
+    assert GeoTIFFPatches(path).res_m == pytest.approx(metres, rel=1e-6)
+
+
+def test_a_place_that_is_none_on_earth_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / 'a.tif', noise((1, 20, 20)), crs='EPSG:4326')
+    with pytest.raises(ValueError, match=r'a\.tif lies at latitude 4\.9999e\+06, beyond 90'):
+        GeoTIFFPatches(path)
+
+
+@pytest.mark.parametrize('dtype', ['complex64', 'complex128'])
+def test_complex_numbers_are_read_as_they_are_or_not_at_all(tmp_path: Path, dtype: str) -> None:
+    pixels = noise((2, 20, 20)) * np.array(1 + 2j, dtype=dtype)
+    path = write(tmp_path / 'a.tif', pixels)
+    raw = GeoTIFFPatches(path, raw=True)
+    window = Window(row_off=2, col_off=3, height=4, width=5)
+    np.testing.assert_array_equal(raw.read_patch(0, window).numpy(), pixels[:, 2:6, 3:8])
+    with pytest.raises(ValueError, match=rf'a\.tif holds complex numbers \({dtype}\)'):
+        GeoTIFFPatches(path)
+
+
+def near_infrared() -> np.ndarray:
+    """Red, green, blue and near infrared, which is 0 on one side."""
+    pixels = noise((4, 64, 64)) + 1
+    pixels[3, :, :40] = 0
+    return pixels
+
+
+def test_a_band_tagged_as_alpha_is_data_in_every_query(tmp_path: Path) -> None:
+    pixels = near_infrared()
+    tagged = write(tmp_path / 'tagged' / 'a.tif', pixels)
+    plain = write(tmp_path / 'plain' / 'a.tif', pixels, layout={'photometric': 'minisblack'})
+    for path in (tagged, plain):
+        # a second tile, so that places are merged
+        east = from_origin(500600, 5000000, 10, 10)
+        layout = {} if path is tagged else {'photometric': 'minisblack'}
+        write(path.parent / 'b.tif', pixels, transform=east, layout=layout)
+    asked = [1, 2, 3, 4]
+    for options in ({}, {'res': 7.0}, {'res': 20.0}, {'crs': 'EPSG:32632'}):
+        one, other = (
+            GeoTIFFPatches(path.parent, bands=asked, **options)[:, :]['image'].numpy()
+            for path in (tagged, plain)
+        )
+        assert (one[:3] > 0).mean() == pytest.approx((other[:3] > 0).mean(), abs=0.01)
+        assert one.mean() == pytest.approx(other.mean(), rel=0.01)
+    dataset = GeoTIFFPatches(tagged, bands=asked, raw=True)
+    np.testing.assert_array_equal(dataset[:, :]['image'].numpy(), pixels)
+    assert dataset.valid_shares().tolist() == [1.0]
+
+
+def test_a_band_left_out_as_alpha_is_named_where_it_holds_data(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    path = write(tmp_path / 'a.tif', near_infrared())
+    assert GeoTIFFPatches(path, bands=[1, 2, 3, 4]).left_out == ()
+    assert not [each for each in recwarn if 'alpha' in str(each.message)]
+    with pytest.warns(UserWarning, match=r'band 4 is tagged as alpha.*pass bands=\[1, 2, 3, 4\]'):
+        dataset = GeoTIFFPatches(path)
+    assert dataset.left_out == (4,)
+    assert dataset.chosen == [1, 2, 3]

@@ -19,10 +19,10 @@ from rasterio.windows import Window as RasterioWindow
 
 from gersp_geo.geoio.alignment import read_reduced
 from gersp_geo.geoio.cells import CellReader, CellSource, plan_cells
+from gersp_geo.geoio.padding import padded_window
 from gersp_geo.geoio.reading import (
     UnreadableFileError,
     open_reader,
-    padded_window,
     read_header,
     read_observed,
     read_valid,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...records import Window
 from ..areas import pixel_areas_m2
-from ..reading import RasterHeader, Reader, describe_reader, read_observed
+from ..reading import RasterHeader, Reader, common_type, describe_reader, read_observed
 from ..styles import Color, check_legend, class_color
 
 LARGEST_CLASS = 65535
@@ -84,7 +84,7 @@ def describe_map(src: Reader) -> ClassMap:
     bands = header.count - len(header.alpha)
     if bands != 1 or 1 in header.alpha:
         raise ValueError(f'a class map has one band, {src.name} has {bands}')
-    if np.dtype(src.dtypes[0]).kind not in 'iu':
+    if common_type(src.dtypes[:1]).kind not in 'iu':
         raise ValueError(
             f'classes are whole numbers, {src.name} holds {src.dtypes[0]}; pass a map of classes '
             '(predict --output classes)'
