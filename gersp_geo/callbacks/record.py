@@ -4,7 +4,6 @@ import json
 import math
 import sys
 from dataclasses import replace
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ class PreprocessingRecord(Callback):
     a guess.
     """
 
-    def __init__(self, preprocessing: Preprocessing | str | PathLike[str] | None = None) -> None:
+    def __init__(self, preprocessing: Preprocessing | str | Path | None = None) -> None:
         """Initialize a new PreprocessingRecord instance.
 
         Args:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from os import PathLike
+from pathlib import Path
 
 from ..datasets.geotiff import GeoTIFFPatches
 from ..datasets.tiles import Paths
@@ -17,7 +17,7 @@ class LabelOptions:
     masks: Paths | None
     """Class rasters."""
 
-    labels: str | PathLike[str] | None
+    labels: str | Path | None
     """Vector file."""
 
     attribute: str | None

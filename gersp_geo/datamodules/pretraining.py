@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from os import PathLike
+from pathlib import Path
 from typing import Any, Literal
 
 from torch.utils.data import Dataset
@@ -29,8 +29,9 @@ class GeRSPDataModule(BaseDataModule):
 
     def __init__(
         self,
-        remote_sensing: str | PathLike[str] | list[str] | None = None,
-        natural: str | PathLike[str] | None = None,
+        # Path, not PathLike: jsonargparse 4.53 makes text of lists and null where it may be one
+        remote_sensing: list[str] | str | Path | None = None,
+        natural: str | Path | None = None,
         *,
         # no parameter: jsonargparse would find no arguments of the classes named in YAML
         remote_sensing_dataset: Dataset | None = None,  # type: ignore[type-arg]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,8 @@ from .preprocessing import check_types, describe_patches
 from .splits import share_blocks
 from .task_checks import check_task
 
-type Files = str | PathLike[str] | list[str]
+# Path, not PathLike: jsonargparse 4.53 makes text of lists and null where it may be one
+type Files = list[str] | str | Path
 
 
 class GeoTIFFSegmentationDataModule(BaseDataModule):
@@ -49,7 +50,7 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
         images: Files,
         masks: Files | None = None,
         *,
-        labels: str | PathLike[str] | None = None,
+        labels: str | Path | None = None,
         attribute: str | None = None,
         layer: str | None = None,
         background: str | None = None,
