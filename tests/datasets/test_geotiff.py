@@ -108,28 +108,29 @@ def test_a_query_on_the_grid_is_not_merged(folder: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize('nodata', [None, 7])
-@pytest.mark.parametrize('corner', [(500000, 5000000), (333333.3, 4444444.4)])
+@pytest.mark.parametrize(('dtype', 'res'), [('uint8', 10), ('float32', 10), ('float32', 0.3)])
 def test_pixels_under_a_mask_are_filled_as_torchgeo_does_and_others_exact(
-    tmp_path: Path, nodata: float | None, corner: tuple[float, float]
+    tmp_path: Path, dtype: str, res: float, nodata: float | None
 ) -> None:
-    pixels = noise((3, 64, 64))
-    path = write(
-        tmp_path / 'masked.tif', pixels, transform=from_origin(*corner, 10, 10), nodata=nodata
-    )
+    pixels = noise((3, 64, 64), dtype=dtype)
+    transform = from_origin(333333.3, 4444444.4, res, res)
+    path = write(tmp_path / 'masked.tif', pixels, transform=transform, nodata=nodata)
     hidden = np.zeros((64, 64), dtype=bool)
     hidden[:5], hidden[30:33, 7] = True, True
     with rasterio.open(path, 'r+') as dst:
         dst.write_mask(~hidden)
     expected = pixels.copy()
     expected[:, hidden] = 0 if nodata is None else nodata
-    dataset = GeoTIFFPatches(path, raw=True)
-    image = dataset[:, :]['image']
-    np.testing.assert_array_equal(image.numpy(), expected)
+    dataset = GeoTIFFPatches(path)
+    np.testing.assert_array_equal(dataset[:, :]['image'].numpy(), expected)
     for index in PatchSampler(dataset, size=16, length=5):
         row, col = index.window.row_off, index.window.col_off
         np.testing.assert_array_equal(
             dataset[index]['image'].numpy(), expected[:, row : row + 16, col : col + 16]
         )
+    if res == 10:
+        # others are resampled by torchgeo
+        np.testing.assert_array_equal(RasterDataset(path)[:, :]['image'].numpy(), expected)
 
 
 @pytest.mark.parametrize('dtype', ['uint8', 'uint16', 'int16', 'float32'])
