@@ -1,5 +1,6 @@
 """Masks, overviews and metadata in files beside an image count as they do in the image."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,18 @@ def test_a_mask_that_comes_later_is_seen_in_the_next_run(
     assert mean() == pytest.approx(RIGHT, abs=1)
     Path(f'{path}.msk').unlink()
     assert mean() > RIGHT + 300
+
+
+def test_what_the_user_tells_gdal_stays(
+    fit_pretraining: Fit, put: Raster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside_mask(put('images/a.tif', scene()))
+    monkeypatch.setenv('GDAL_DISABLE_READDIR_ON_OPEN', 'EMPTY_DIR')
+    before = {name: value for name, value in os.environ.items() if name.startswith('GDAL')}
+    record = fit_pretraining({'data.remote_sensing': '../images'}).record
+    assert means_of(record)[0] > RIGHT + 300
+    after = {name: value for name, value in os.environ.items() if name.startswith('GDAL')}
+    assert after == before
 
 
 def test_names_of_bands_beside_an_image_are_those_of_the_record(
