@@ -79,6 +79,25 @@ def test_a_scene_that_is_missing(
     assert 'none.tif does not exist' in refusal(capsys, tmp_path, *words)
 
 
+@pytest.mark.parametrize('place', [500, 1000, 4000, 20_000])
+@pytest.mark.parametrize('command', ['plan', 'predict'])
+def test_a_scene_that_is_cut_off(
+    command: str, place: int, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.random.default_rng(0).integers(1, 255, (3, 256, 256), dtype=np.uint8)
+    shape = {'width': 256, 'height': 256, 'count': 3, 'dtype': 'uint8', 'blocksize': 128}
+    placed = {'crs': 'EPSG:32633', 'transform': TRANSFORM}
+    with rasterio.open(tmp_path / 'a.tif', 'w', driver='COG', **shape, **placed) as dst:
+        dst.write(pixels)
+    (tmp_path / 'a.tif').write_bytes((tmp_path / 'a.tif').read_bytes()[:place])
+    for words in ([], ['--crs', 'EPSG:4326']):
+        error = refusal(
+            capsys, tmp_path, command, checkpoint, tmp_path / 'a.tif', '-o', tmp_path / 'map.tif',
+            *words,
+        )  # fmt: skip
+        assert f'a.tif is cut off: it ends at byte {place:,}, before' in error
+
+
 @pytest.mark.parametrize('content', [b'', b'not a checkpoint', b'PK\x03\x04 broken archive'])
 @pytest.mark.parametrize('command', ['predict', 'plan', 'export'])
 def test_a_checkpoint_that_is_not_one(

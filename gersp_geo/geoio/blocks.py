@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .reading import Reader
+from ..records import Window
+from .reading import Reader, read_window
 
 
 def stored_blocks(src: Reader, bands: Sequence[int]) -> NDArray[np.bool_] | None:
@@ -29,6 +30,7 @@ def stored_blocks(src: Reader, bands: Sequence[int]) -> NDArray[np.bool_] | None
         tell, or the file is not local.
 
     Raises:
+        UnreadableFileError: If the file was cut off before it says which blocks are stored.
         ValueError: If a band does not exist, or there is none.
     """
     if not bands or min(bands) < 1 or max(bands) > src.count:
@@ -43,7 +45,22 @@ def stored_blocks(src: Reader, bands: Sequence[int]) -> NDArray[np.bool_] | None
         for row, col in np.argwhere(~stored):
             offset = src.get_tag_item(f'BLOCK_OFFSET_{col}_{row}', 'TIFF', bidx=band)
             stored[row, col] = offset is not None
+        _check_unstored(src, stored, band)
     return stored
+
+
+def _check_unstored(src: Reader, stored: NDArray[np.bool_], band: int) -> None:
+    """Read the last block that is not stored: GDAL does not tell it from one that it cannot find.
+
+    Raises:
+        UnreadableFileError: If the table that says where blocks lie cannot be read to its end.
+    """
+    if stored.all():
+        return
+    row, col = np.argwhere(~stored)[-1].tolist()
+    height, width = src.block_shapes[band - 1]
+    window = Window(row_off=row * height, col_off=col * width, height=1, width=1)
+    read_window(src, window, bands=[band])
 
 
 def _is_local(name: str) -> bool:

@@ -13,6 +13,7 @@ from ..geoio.blocks import stored_blocks
 from ..geoio.cells import CellSource
 from ..geoio.overlap import measure_overlap
 from ..geoio.reading import RasterHeader, Reader, describe_reader, open_reader
+from ..geoio.truncation import check_whole
 from ..records import Preprocessing
 from .loading import LoadedModel
 from .options import PredictionOptions
@@ -129,13 +130,14 @@ def find_after(
 
     Raises:
         FileNotFoundError: If it does not exist.
-        UnreadableFileError: If GDAL cannot read it.
+        UnreadableFileError: If it is cut off, or GDAL cannot read it.
         ValueError: If its bands or their type do not fit, or it does not lie on the scene before, or a
             CRS is missing that would be needed to say so.
     """
     if options.after is None:
         return None
     before, path = fspath(source), fspath(options.after)
+    check_whole(path)
     with open_reader(path) as src:
         header = describe_reader(src)
         blocks = stored_blocks(src, range(1, src.count + 1))

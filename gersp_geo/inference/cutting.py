@@ -13,6 +13,7 @@ from ..geoio.areas import Area
 from ..geoio.blocks import stored_blocks
 from ..geoio.cells import CellReader, plan_cells
 from ..geoio.reading import RasterHeader, Reader, describe_reader, read_header
+from ..geoio.truncation import check_whole
 from ..records import Panel, Preprocessing
 from ..stitching import Weighting
 from ..tiling import TilePlan, cut_panels
@@ -141,8 +142,10 @@ def plan_cutting(
 
     Raises:
         FileNotFoundError: If there is no such scene.
+        UnreadableFileError: If it is cut off, or GDAL cannot read it.
         ValueError: If an option, or the record, does not fit the scene.
     """
+    check_whole(source)
     # asked of the file itself: resampled, it says what it was opened with
     nodata = nodata_beside(read_header(source), record, options.nodata)
     with open_scene(source, crs=options.crs, res=options.res, nodata=nodata) as src:

@@ -11,6 +11,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from gersp_geo.geoio.blocks import stored_blocks
+from gersp_geo.geoio.reading import UnreadableFileError
 
 # 3 x 5 blocks of 64 px, none of the last row and column whole
 HEIGHT, WIDTH, SIDE = 150, 290, 64
@@ -127,3 +128,19 @@ def test_a_band_that_does_not_exist_is_refused(tmp_path: Path) -> None:
         for bands in ([], [0], [4]):
             with pytest.raises(ValueError, match=r'bands must be in \[1, 3\]'):
                 stored_blocks(src, bands)
+
+
+@pytest.mark.parametrize('bigtiff', ['yes', 'no'])
+def test_a_table_of_blocks_that_was_cut_off_is_no_table_of_nothing(
+    tmp_path: Path, bigtiff: str
+) -> None:
+    pixels = np.ones((1, HEIGHT, WIDTH), dtype='uint8')
+    cog = GRID | {'driver': 'COG', 'count': 1, 'blocksize': 128, 'bigtiff': bigtiff}
+    with rasterio.open(tmp_path / 'a.tif', 'w', **cog) as dst:
+        dst.write(pixels)
+    (tmp_path / 'a.tif').write_bytes((tmp_path / 'a.tif').read_bytes()[:600])
+    with (
+        rasterio.open(tmp_path / 'a.tif') as src,
+        pytest.raises(UnreadableFileError, match=r'a\.tif'),
+    ):
+        stored_blocks(src, [1])
