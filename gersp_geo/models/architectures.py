@@ -19,6 +19,9 @@ _RESNETS = (
 # A tensor that every ResNet has.
 RESNET_TENSOR = 'layer1.0.conv1.weight'
 
+# Rows and columns of the first layer of networks for images such as those of CIFAR, 32 x 32 pixels
+_SMALL_KERNEL = (3, 3)
+
 # With so few wrong tensors, a file is taken for a damaged backbone rather than another one.
 _MOST_WRONG = 3
 
@@ -173,6 +176,8 @@ def _faults(tensors: Mapping[str, Tensor], wanted: Architecture) -> Iterator[Fau
         has, stem = tensors[name].shape, name == wanted.stem
         if has[:1] + has[2:] != shape[:1] + shape[2:] if stem else has != shape:
             complaint = f'has shape {tuple(has)} instead of {tuple(shape)}'
+            if stem and has[2:] == _SMALL_KERNEL:
+                complaint += ', as networks for small images have (CIFAR)'
             yield Fault(name, complaint, wanted.name)
     for name in sorted(names - wanted.shapes.keys()):
         yield Fault(name, 'does not belong there', wanted.name)

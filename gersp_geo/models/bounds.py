@@ -6,6 +6,7 @@ runs nothing; whatever would take more is refused before, or without, being read
 
 import errno
 import os
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,9 @@ LARGE_FILE = 256 * 2**20
 
 # Records are a few hundred bytes, or a few thousand with hundreds of bands and classes.
 LARGEST_JSON = 4 * 2**20
+
+# What torch.jit.save puts into archives besides tensors
+_PROGRAM = re.compile(r'[^/]+/code/.+\.py')
 
 # What torch.load takes for a sign that the rest is an archive.
 _ARCHIVE_MAGIC = b'PK\x03\x04'
@@ -82,6 +86,11 @@ def refuse_bomb(path: Path) -> bool:
             entries = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError) as error:
         raise ValueError(f'{path} is a damaged archive: {error}') from error
+    if any(_PROGRAM.fullmatch(entry.filename) for entry in entries):
+        raise ValueError(
+            f'{path} is a program of TorchScript, which is not run here: save its weights with '
+            'torch.save(torch.jit.load(FILE).state_dict(), OTHER)'
+        )
     packed = [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
     if packed:
         raise ValueError(

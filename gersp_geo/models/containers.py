@@ -1,10 +1,11 @@
 """Open checkpoint files and folders without running code from them."""
 
+import argparse
 import hashlib
 import json
 import pickle
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch import Tensor
 from ..provenance import configuration
 from ..records import Preprocessing
 from .bounds import LARGEST_JSON, refuse_bomb, refuse_expanded, refuse_holes
+from .nesting import find_tensors
 
 # Keys of our record: top level of pickled checkpoints, metadata of safetensors (there as JSON),
 # and the JSON file beside a state dict that has no room for anything else.
@@ -28,20 +30,15 @@ PROVENANCE_KEY = 'gersp_geo_provenance'
 TIMM_CONFIG = 'config.json'
 TIMM_WEIGHTS = 'model.safetensors'
 
-# Where tools put the tensors in what they pickle, outermost key first: PyTorch Lightning, MoCo and
-# OpenMMLab; VISSL, twice; CMID.
-_PLACES = (
-    ('state_dict',),
-    ('classy_state_dict', 'base_model', 'model', 'trunk'),
-    ('model_state_dict',),
-    ('model',),
-)
-
 # What Lightning writes into every checkpoint.
 _LIGHTNING_KEY = 'pytorch-lightning_version'
 
 # How torch names what it refuses to import.
 _GLOBAL = re.compile(r'GLOBAL ([\w.]+)')
+
+# Arguments of a program, which DINO, MAE and others save beside their weights. Making one runs nothing,
+# and sets attributes to what else the file may hold.
+_PLAIN: list[Any] = [argparse.Namespace]
 
 # the protocol, which comes first
 _PICKLE_START = b'\x80'
@@ -108,27 +105,18 @@ def parse(loaded: Mapping[str, Any], *, source: str) -> Content:
     Raises:
         ValueError: If our record in it is malformed.
     """
-    state_dict = next(filter(None, (_dig(loaded, place) for place in _PLACES)), loaded)
     arguments = loaded.get('hyper_parameters')
     arguments = arguments if isinstance(arguments, Mapping) else {}
     # a segmentation task calls its network 'model' and says under 'backbone' what we look for
     model = _name(arguments.get('backbone', arguments.get(MODEL_KEY)))
     return Content(
-        tensors={k: v for k, v in state_dict.items() if isinstance(v, Tensor)},
+        tensors=find_tensors(loaded),
         # smp writes timm's names behind this prefix
         model=model.removeprefix('tu-') if model else None,
         preprocessing=_preprocessing(loaded.get(PREPROCESSING_KEY), source=source),
         provenance=_provenance(loaded.get(PROVENANCE_KEY), source=source),
         lightning=_LIGHTNING_KEY in loaded,
     )
-
-
-def _dig(loaded: Mapping[str, Any], place: Iterable[str]) -> Mapping[str, Any] | None:
-    """Follow keys into nested mappings."""
-    found: Any = loaded
-    for key in place:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found if isinstance(found, Mapping) else None
 
 
 def load_pickle(path: Path) -> Mapping[str, Any]:
@@ -148,7 +136,8 @@ def load_pickle(path: Path) -> Mapping[str, Any]:
     archive = refuse_bomb(path)
     try:
         # mapped, an archive takes no memory but for what is used of it
-        loaded = torch.load(path, map_location='cpu', weights_only=True, mmap=archive)
+        with torch.serialization.safe_globals(_PLAIN):
+            loaded = torch.load(path, map_location='cpu', weights_only=True, mmap=archive)
     # what torch trips over in a damaged file depends on the byte that is wrong
     except (
         pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, IndexError,
@@ -292,7 +281,12 @@ def _first_byte(path: Path) -> bytes:
 def _reason(error: BaseException) -> str:
     """Say in one line what is wrong; torch surrounds it with advice to run the code."""
     if needed := _GLOBAL.search(str(error)):
-        return f'it needs {needed[1]}, which is not data'
+        if needed[1].startswith('numpy.'):
+            return (
+                f'it holds arrays or numbers of NumPy ({needed[1]}), which torch takes from trusted '
+                'files alone; save tensors (torch.from_numpy) and plain numbers'
+            )
+        return f'it needs {needed[1]}, which is not data; save the state_dict() alone'
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if 'weights_only' not in line]
     # such as 'Cannot use weights_only=True with files saved in the legacy .tar format'

@@ -19,7 +19,7 @@ from ..geoio.atomic import new_file, new_folder
 from ..provenance import software
 from .architectures import Architecture, architecture
 from .containers import MODEL_KEY, PREPROCESSING_KEY, PROVENANCE_KEY, TIMM_CONFIG, TIMM_WEIGHTS
-from .formats import BackboneWeights
+from .formats import BackboneWeights, tell_part
 from .graphs import write_graph
 from .sources import WeightsSource, resolve_weights
 
@@ -45,12 +45,16 @@ class ExportReport:
     tensors: int
     """Number of tensors."""
 
+    part: str | None = None
+    """'student' or 'teacher' where the source has both."""
+
     def __str__(self) -> str:
         """Sum up in one line."""
         model = self.model or 'a backbone of unknown architecture'
+        taken = tell_part(self.source_format, self.part)
         return (
             f'{self.path}: {self.tensors} tensors of {model}, '
-            f'{self.source_format} to {self.format} format'
+            f'{self.source_format}{taken}{"," if taken else ""} to {self.format} format'
         )
 
 
@@ -123,6 +127,7 @@ def export_backbone(
         source_format=weights.format,
         model=weights.model,
         tensors=len(weights.state_dict),
+        part=weights.provenance.get('part'),
     )
 
 

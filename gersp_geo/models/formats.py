@@ -1,16 +1,29 @@
-"""Every checkpoint format that is understood, in one table."""
+"""A backbone out of a checkpoint of any known format."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
 from torch import Tensor
 
-from ..bands import RGB
 from ..records import Preprocessing
 from .architectures import RESNET_TENSOR, Architecture, find_damage, identify, without_heads
 from .containers import Content, open_checkpoint, parse
+from .layouts import FORMATS, Format
+from .spellings import SPELLINGS, find_backbones, find_spelling, unwrap
+
+# What a copy is called whose weights are an average of the other's. Not 'target': of two domains, one
+# is called so too.
+_TEACHER = re.compile(r'(?:^|[._])(?:momentum|teacher|ema|key|k)(?=[._])')
+
+# What modules of a ResNet are called. What tools add beside a whole one under other names are heads:
+# SwAV's prototypes, linear probes.
+_OF_RESNET = ('conv', 'bn', 'layer', 'stem', 'downsample')
+
+# OpenMMLab's name of the three convolutions before the first stage
+_DEEP_STEM = 'stem.'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,150 +47,6 @@ class BackboneWeights:
 
     format: str
     """Name of the format, see :data:`FORMATS`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
-    """One way to name the tensors of a backbone."""
-
-    name: str
-    """How reports call it."""
-
-    needs: tuple[str, ...]
-    """It is this format if for each of these prefixes there is a tensor."""
-
-    student: tuple[str, ...]
-    """What to cut off the names of the backbone: the first prefix that some tensor has."""
-
-    teacher: str | None = None
-    """The same for the teacher."""
-
-    folder: bool = False
-    """Whether it is a folder."""
-
-    lightning: bool = False
-    """Whether only Lightning writes it; the backbone may then lie under any attribute."""
-
-    renames: Mapping[str, str] = field(default_factory=dict)
-    """First parts of names that the backbone has in this format, and its own for them."""
-
-    preprocessing: Preprocessing | None = None
-    """What is known of every file of this format."""
-
-    source: str
-    """Who writes it."""
-
-
-# What the released code does to both streams:
-# https://github.com/floatingstarZ/GeRSP/blob/main/configs/selfsup/GeRSP/GeRSP.py
-RELEASED_PREPROCESSING = Preprocessing(
-    bands=RGB.bands, scale=(RGB.scale,) * 3, mean=RGB.mean, std=RGB.std, size=224
-)
-
-# The children of torchvision's ResNets in an nn.Sequential, which numbers them.
-_NUMBERED = {'0': 'conv1', '1': 'bn1', '4': 'layer1', '5': 'layer2', '6': 'layer3', '7': 'layer4'}
-
-# The first that fits is taken, so the more telling come first.
-FORMATS = (
-    Format(
-        name='gersp_geo',
-        needs=('backbone.', 'backbone_momentum.', 'classification_head.'),
-        student=('backbone.',),
-        teacher='backbone_momentum.',
-        source='GeRSPTask, saved by Lightning',
-    ),
-    Format(
-        name='seco',
-        needs=('encoder_q.4.', 'encoder_q.7.', 'heads_q.'),
-        student=('encoder_q.',),
-        teacher='encoder_k.',
-        renames=_NUMBERED,
-        source=(
-            'SeCo and CACo, saved by Lightning: '
-            'https://github.com/ServiceNow/seasonal-contrast, https://github.com/utkarshmall13/CACo'
-        ),
-    ),
-    Format(
-        name='gersp',
-        needs=('encoder_q.', 'encoder_k.'),
-        student=('encoder_q.',),
-        teacher='encoder_k.',
-        preprocessing=RELEASED_PREPROCESSING,
-        source='https://github.com/floatingstarZ/GeRSP, epoch_N.pth',
-    ),
-    Format(
-        name='torchgeo-moco',
-        needs=('backbone.', 'backbone_momentum.'),
-        student=('backbone.',),
-        teacher='backbone_momentum.',
-        source='torchgeo.tasks.MoCo, saved by Lightning',
-    ),
-    Format(
-        name='torchgeo-simclr',
-        needs=('backbone.', 'projection_head.'),
-        student=('backbone.',),
-        source='torchgeo.tasks.SimCLR, saved by Lightning',
-    ),
-    Format(
-        name='moco',
-        needs=('module.encoder_q.',),
-        student=('module.encoder_q.',),
-        teacher='module.encoder_k.',
-        source=(
-            'MoCo v1 and v2, and GASSL: https://github.com/facebookresearch/moco, '
-            'https://github.com/sustainlab-group/geography-aware-ssl'
-        ),
-    ),
-    Format(
-        name='cmid',
-        needs=('online_encoder.model.',),
-        student=('online_encoder.model.',),
-        teacher='branch_encoder.',
-        source='https://github.com/NJU-LHRS/official-CMID',
-    ),
-    Format(
-        name='vissl',
-        needs=('_feature_blocks.',),
-        student=('_feature_blocks.',),
-        source='https://github.com/facebookresearch/vissl',
-    ),
-    Format(
-        name='openmmlab',
-        needs=('backbone.',),
-        student=('backbone.',),
-        source='OpenMMLab, and the converted files of https://github.com/floatingstarZ/GeRSP',
-    ),
-    Format(
-        name='torchgeo-byol',
-        needs=('model.backbone.model.', 'model.target.model.'),
-        student=('model.backbone.model.',),
-        teacher='model.target.model.',
-        source='torchgeo.tasks.BYOL, saved by Lightning',
-    ),
-    Format(
-        name='torchgeo',
-        needs=('model.',),
-        # segmentation with encoders of timm and of smp, detection, classification
-        student=('model.encoder.model.', 'model.encoder.', 'model.backbone.body.', 'model.'),
-        source='tasks of torchgeo, saved by Lightning',
-    ),
-    Format(
-        name='numbered',
-        needs=('4.0.', '5.0.', '6.0.', '7.0.'),
-        student=('',),
-        renames=_NUMBERED,
-        source="CACo's .pth files: nn.Sequential of a ResNet's children",
-    ),
-    Format(
-        name='lightning',
-        needs=(),
-        student=(),
-        lightning=True,
-        source='any other LightningModule with one backbone',
-    ),
-    Format(name='timm', needs=(), student=('',), folder=True, source='timm hub folders'),
-    Format(name='torchvision', needs=(), student=('',), source='state dicts'),
-)  # fmt: skip
 
 
 def read_checkpoint(path: str | PathLike[str], *, teacher: bool = False) -> BackboneWeights:
@@ -219,79 +88,135 @@ def read_state_dict(
     return _interpret(parse(state_dict, source=source), teacher=teacher, source=source)
 
 
+def tell_part(form: str, part: str | None) -> str:
+    """Say which of two backbones was taken, for reports.
+
+    Args:
+        form: Name of the format. Of our own, everybody expects the student.
+        part: 'student' or 'teacher' where there are both.
+
+    Returns:
+        Words to append; '' where there is nothing to say.
+    """
+    if part is None or form == FORMATS[0].name:
+        return ''
+    return f', {part} not {"teacher" if part == "student" else "student"}'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where in a content the backbone is."""
+
+    form: Format
+    prefix: str
+    """What the names of the backbone begin with, without what wrappers put into them."""
+
+    part: str | None
+    """'student' or 'teacher' where there are both."""
+
+
 def _interpret(content: Content, *, teacher: bool, source: str) -> BackboneWeights:
     """Cut the backbone out of a content."""
-    form = _recognise(content, source=source)
-    prefix = _prefix(form, content, teacher=teacher, source=source)
-    stored = [name for name in content.tensors if name.startswith(prefix)]
-    names = {_rename(name.removeprefix(prefix), form.renames): name for name in stored}
-    named = {name: content.tensors[names[name]] for name in names}
+    bare = unwrap(content.tensors)
+    place = _locate(content, bare, teacher=teacher, source=source)
+    inside = {
+        name.removeprefix(place.prefix): raw
+        for name, raw in bare.items()
+        if name.startswith(place.prefix)
+    }
+    spelling = find_spelling(inside) or SPELLINGS[0]
+    names = {spelling.to_own(name): raw for name, raw in inside.items()}
+    named = {name: content.tensors[raw] for name, raw in names.items()}
     found = identify(named, hint=content.model)
+    if found is None:
+        plain = {name: value for name, value in named.items() if name.startswith(_OF_RESNET)}
+        found = identify(plain)
+        named = plain if found else named
     if found is None and (fault := find_damage(named, hint=content.model)):
-        name = names.get(fault.tensor) or _store(fault.tensor, prefix=prefix, renames=form.renames)
+        name = names.get(fault.tensor) or _beside(inside) + spelling.to_theirs(fault.tensor)
         raise ValueError(
             f'{source}: tensor {name} {fault.complaint}; everything else is a {fault.backbone}'
         )
     state_dict = _cut(named, found)
     _check(state_dict, names=names, source=source)
-    part = {'part': 'teacher' if teacher else 'student'} if form.teacher else {}
     return BackboneWeights(
         state_dict=state_dict,
         model=found.name if found else None,
         in_channels=state_dict[found.stem].shape[1] if found else None,
-        preprocessing=content.preprocessing or form.preprocessing,
-        provenance=content.provenance | part,
-        format=form.name,
+        preprocessing=content.preprocessing or place.form.preprocessing,
+        provenance=content.provenance | ({'part': place.part} if place.part else {}),
+        format=place.form.name,
     )
 
 
-def _recognise(content: Content, *, source: str) -> Format:
-    """Find the format of a content."""
+def _beside(inside: Mapping[str, str]) -> str:
+    """Say what the name of a tensor that is missing would begin with, judged by the others'."""
+    starts = (raw.removesuffix(name) for name, raw in inside.items() if raw.endswith(name))
+    return next(starts, '')
+
+
+def _locate(content: Content, bare: Mapping[str, str], *, teacher: bool, source: str) -> _Place:
+    """Find the format of a content, and in it the student or the teacher."""
+    found = find_backbones(bare)
     for form in FORMATS:
-        fits = all(_has(content.tensors, prefix) for prefix in form.needs)
-        container = (content.folder or not form.folder) and (
-            not form.lightning or bool(content.lightning and _attributes(content.tensors))
+        if not _may_be(form, content, bare):
+            continue
+        students, teachers = _divide(found) if form.anywhere else (form.student, form.teacher)
+        students, teachers = (
+            [prefix for prefix in prefixes if _has(bare, prefix)]
+            for prefixes in (students, teachers)
         )
-        if fits and container:
-            return form
+        # where there is a ResNet, it is what is looked for
+        if not students or (found and not _holds_resnet(bare, students[0])):
+            continue
+        chosen = _choose(form, students, teachers, teacher=teacher, source=source)
+        part = 'teacher' if teacher else 'student'
+        return _Place(form=form, prefix=chosen, part=part if teachers else None)
     raise ValueError(f'{source} {_UNKNOWN}')
 
 
-def _prefix(form: Format, content: Content, *, teacher: bool, source: str) -> str:
-    """Say what the names of the wanted backbone begin with."""
-    if teacher:
-        if form.teacher is None or not _has(content.tensors, form.teacher):
-            raise ValueError(f'{source} has no teacher: format {form.name} holds one backbone')
-        return form.teacher
-    prefixes = _attributes(content.tensors) if form.lightning else list(form.student)
-    if form.lightning and len(prefixes) > 1:
+def _may_be(form: Format, content: Content, bare: Mapping[str, str]) -> bool:
+    """Say whether a content has what a format needs."""
+    return (
+        all(_has(bare, prefixes) for prefixes in form.needs)
+        and (content.folder or not form.folder)
+        and (content.lightning or not form.lightning)
+        and (not form.wrapped or any(name != raw for name, raw in bare.items()))
+    )
+
+
+def _divide(found: list[str]) -> tuple[list[str], list[str]]:
+    """Tell students from teachers by what they are called."""
+    prefixes = [prefix for prefix in found if prefix]
+    teachers = [prefix for prefix in prefixes if _TEACHER.search(prefix)]
+    students = [prefix for prefix in prefixes if prefix not in teachers]
+    return (students, teachers) if students else (teachers, [])
+
+
+def _choose(
+    form: Format, students: list[str], teachers: list[str], *, teacher: bool, source: str
+) -> str:
+    """Take the student or the teacher."""
+    if teacher and not teachers:
+        raise ValueError(f'{source} has no teacher: format {form.name} holds one backbone')
+    chosen = teachers if teacher else students
+    if form.anywhere and len(chosen) > 1:
         raise ValueError(
-            f'{source} holds {len(prefixes)} backbones, {", ".join(prefixes)}; save the state dict '
+            f'{source} holds {len(chosen)} backbones, {", ".join(chosen)}; save the state dict '
             'of the one that is wanted'
         )
-    return next((prefix for prefix in prefixes if _has(content.tensors, prefix)), '')
+    return chosen[0]
 
 
-def _attributes(tensors: Mapping[str, Tensor]) -> list[str]:
-    """List the prefixes under which there is something like a ResNet."""
-    ends = (name.removesuffix(RESNET_TENSOR) for name in tensors if name.endswith(RESNET_TENSOR))
-    return [prefix for prefix in ends if prefix]
+def _holds_resnet(bare: Mapping[str, str], prefix: str) -> bool:
+    """Say whether there is a ResNet, or most of one, behind a prefix."""
+    inside = (name.removeprefix(prefix) for name in bare if name.startswith(prefix))
+    return find_spelling(inside) is not None
 
 
-def _store(name: str, *, prefix: str, renames: Mapping[str, str]) -> str:
-    """Give a tensor of the backbone the name that its file should have for it."""
-    return prefix + _rename(name, {own: theirs for theirs, own in renames.items()})
-
-
-def _rename(name: str, renames: Mapping[str, str]) -> str:
-    """Give the first part of a name the name that it has in the backbone."""
-    first, dot, rest = name.partition('.')
-    return f'{renames.get(first, first)}{dot}{rest}'
-
-
-def _has(tensors: Mapping[str, Tensor], prefix: str) -> bool:
-    """Say whether some tensor has this prefix."""
-    return any(name.startswith(prefix) for name in tensors)
+def _has(names: Mapping[str, str], prefixes: str | tuple[str, ...]) -> bool:
+    """Say whether some name begins like that."""
+    return any(name.startswith(prefixes) for name in names)
 
 
 def _cut(named: Mapping[str, Tensor], found: Architecture | None) -> dict[str, Tensor]:
@@ -303,9 +228,15 @@ def _cut(named: Mapping[str, Tensor], found: Architecture | None) -> dict[str, T
 
 
 def _check(state_dict: Mapping[str, Tensor], *, names: Mapping[str, str], source: str) -> None:
-    """Refuse what is no image backbone, and values that are not finite."""
+    """Refuse what is no image backbone, or none that anything here has, and non-finite values."""
     if not any(tensor.ndim == 4 for tensor in state_dict.values()):
         raise ValueError(f'{source} {_UNKNOWN}')
+    deep = [names[name] for name in state_dict if name.startswith(_DEEP_STEM)]
+    if deep and RESNET_TENSOR in state_dict:
+        raise ValueError(
+            f'{source}: {deep[0]} belongs to a stem of three convolutions, as of ResNetV1c and '
+            'ResNetV1d of OpenMMLab, where other ResNets have conv1; only plain ResNets are read'
+        )
     for name, tensor in state_dict.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise ValueError(f'{source}: tensor {names[name]} has values that are not finite')

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .containers import sha256_of
-from .formats import FORMATS
+from .layouts import FORMATS
 from .storage import find_file, refuse_changed, weight_folders
 from .weights import GeRSP_Weights
 

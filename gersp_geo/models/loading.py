@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..records import Preprocessing
 from .architectures import head_names, is_counter, stem_name, without_heads
-from .formats import BackboneWeights
+from .formats import BackboneWeights, tell_part
 from .sources import WeightsSource, resolve_weights
 from .stems import adapt_stem, find_colors
 
@@ -52,7 +52,8 @@ class LoadReport:
         stem = ', first layer adapted to other bands' if self.stem_adapted else ''
         unused = f', {self.unused} of stages that it does not have left out' if self.unused else ''
         counted = f'{self.tensors_set} of {self.tensors_total}'
-        return f'{counted} tensors of {where} set ({self.format} format{stem}{unused})'
+        taken = tell_part(self.format, self.provenance.get('part'))
+        return f'{counted} tensors of {where} set ({self.format} format{taken}{stem}{unused})'
 
 
 def load_backbone(

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from gersp_geo.models.containers import open_checkpoint
-from gersp_geo.models.formats import FORMATS, read_checkpoint, read_state_dict
+from gersp_geo.models.formats import read_checkpoint, read_state_dict
+from gersp_geo.models.layouts import FORMATS
 from gersp_geo.records import Preprocessing
 
 type StateDict = dict[str, Tensor]
@@ -34,9 +35,11 @@ def one_line(error: pytest.ExceptionInfo[Exception]) -> bool:
     return '\n' not in str(error.value)
 
 
-# in test_layouts.py and test_lightning_checkpoints.py
+# in test_layouts.py, test_lightning_checkpoints.py and test_foreign_tools.py
 ELSEWHERE = {
-    'cmid', 'lightning', 'moco', 'numbered', 'seco', 'torchgeo-byol', 'torchgeo-simclr', 'vissl',
+    'cmid', 'dino', 'huggingface', 'lightly', 'lightning', 'moco', 'moco-v3', 'numbered',
+    'openmmlab-moco', 'prefixed', 'projector', 'seco', 'simsiam', 'solo-learn', 'torchgeo-byol',
+    'torchgeo-simclr', 'vissl',
 }  # fmt: skip
 
 

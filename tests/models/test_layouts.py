@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gersp_geo.models import export_backbone
-from gersp_geo.models.formats import FORMATS, read_checkpoint, read_state_dict
+from gersp_geo.models.formats import read_checkpoint, read_state_dict
+from gersp_geo.models.layouts import FORMATS
 
 FOLDER = Path(__file__).parents[1] / 'fixtures' / 'layouts'
 # the format that each is recognised as, and what the names of student and teacher begin with

@@ -8,7 +8,7 @@ import torch
 
 from gersp_geo import GeRSP_Weights
 from gersp_geo.main import main
-from gersp_geo.models.formats import FORMATS
+from gersp_geo.models.layouts import FORMATS
 from gersp_geo.models.listing import describe_weights, list_weights
 from gersp_geo.models.storage import FOLDER_VARIABLE, remember
 
