@@ -26,7 +26,8 @@ def list_visible(folder: Path) -> Iterator[Path]:
     Yields:
         Files and folders, in the order of the file system.
     """
-    start = len(os.path.join(folder, ''))
+    # what lies in the working directory is named without it
+    start = 0 if folder == Path() else len(os.path.join(folder, ''))
     for path in folder.rglob('*'):
         # a tenth of the time of relative_to, of which there may be a million
         if not any(map(is_hidden, str(path)[start:].split(os.sep))):

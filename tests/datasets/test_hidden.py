@@ -47,3 +47,11 @@ def test_what_is_named_is_meant(folder: Path) -> None:
     (folder / 'a' / 'b.tif').unlink()
     with pytest.raises(FileNotFoundError, match=r'no raster .* in .*scenes'):
         find_rasters(folder)
+
+
+def test_the_working_directory_is_a_folder_like_any_other(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / 'ab.tif').touch()
+    monkeypatch.chdir(folder)
+    assert sorted(list_visible(Path())) == [Path('a'), Path('a/b.tif'), Path('ab.tif')]
