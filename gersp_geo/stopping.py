@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 PATIENCE = b'\ngersp-geo: stopping after the step at hand; Ctrl-C again stops at once\n'
 
@@ -33,14 +34,20 @@ class StopRequest:
 
         self.process = os.getpid()
 
+        self.of_children: Any = None
+        """What listened to the ends of child processes until a signal asked to stop."""
+
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Note a signal.
 
         Raises:
             KeyboardInterrupt: If nobody waits for a good place, or this is a second Ctrl-C.
         """
-        # a process that was forked, to read data, ends with its parent
         if os.getpid() != self.process:
+            # forked to read data: it ends when its parent says so, and not of Ctrl-C
+            if number == signal.SIGTERM:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
             return
         again, self.number = self.number is not None, self.number or number
         # batch systems send SIGTERM to every process, and some send it twice
@@ -48,6 +55,9 @@ class StopRequest:
             return
         if again or not self.waits:
             raise KeyboardInterrupt
+        # torch makes an error of a reader's end, wherever the step at hand is; a batch system ends
+        # the readers too
+        self.of_children = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if number == signal.SIGINT and self.speaks:
             # not through sys.stderr, which may be in the middle of a write
             os.write(2, PATIENCE)
@@ -79,6 +89,8 @@ def stoppable() -> Iterator[StopRequest]:
         sys.stderr.write(f'gersp-geo: stopped; {request.advice}\n')
         raise SystemExit(128 + request.number) from stop
     finally:
+        if request.of_children is not None:
+            signal.signal(signal.SIGCHLD, request.of_children)
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -13,6 +13,7 @@ import torch
 from torchgeo.tasks import SemanticSegmentation
 
 from gersp_geo.main import main
+from gersp_geo.stopping import stoppable
 from gersp_geo.training import train_from_arguments
 
 # more than the test waits for, so that only the signal can end the run
@@ -121,3 +122,13 @@ def test_the_shipped_fine_tuning_saves_when_it_is_stopped_in_its_first_epoch(
     assert torch.load(last, weights_only=True)['global_step'] >= 2
     told = f'gersp-geo: stopped; go on with the same command and --ckpt_path {last}'
     assert errors.read_text().splitlines()[-1] == told
+
+
+def test_a_forked_process_ends_when_its_parent_says_so() -> None:
+    with stoppable():
+        child = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,))
+        child.start()
+        child.terminate()
+        child.join(timeout=10)
+        child.kill()
+    assert child.exitcode == -signal.SIGTERM

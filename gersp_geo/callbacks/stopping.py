@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from ..stopping import StopRequest
+from ..stopping import StopRequest, is_stop
 from .saving import AtomicCheckpointIO
 
 STOPPED = 'stopped'
@@ -33,6 +33,9 @@ class StopBetweenSteps(Checkpoint):
     last step of an epoch it comes before the validation, which the resumed run then does, or after
     the end of the epoch if there is none. A validation at hand is left, and done anew.
 
+    A batch system may end the processes that read data together with this one. Where the next batch
+    then does not come, this is between two steps as well.
+
     As a checkpoint callback, it comes after all others: states that they turn back at the end of a
     step are right by then.
     """
@@ -45,6 +48,7 @@ class StopBetweenSteps(Checkpoint):
         """
         self.request = request
         self.leaves_validation = False
+        self.in_step = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Look where checkpoints will go before any work is done.
@@ -74,6 +78,12 @@ class StopBetweenSteps(Checkpoint):
         if signal.getsignal(signal.SIGINT) is self.request:
             signal.signal(signal.SIGTERM, self.request)
 
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """A step begins."""
+        self.in_step = True
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -82,6 +92,7 @@ class StopBetweenSteps(Checkpoint):
         Raises:
             Stopped: If a signal asked for it.
         """
+        self.in_step = False
         between = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         more = trainer.is_last_batch or validation_follows(trainer, batch_idx)
         if between and not more and not is_done(trainer):
@@ -147,7 +158,8 @@ class StopBetweenSteps(Checkpoint):
         Raises:
             OSError: If the checkpoint cannot be written.
         """
-        place = find_place(trainer) if isinstance(exception, Stopped) else None
+        asked = isinstance(exception, Stopped) or self.lost_readers(trainer, exception)
+        place = find_place(trainer) if asked else None
         if place is not None:
             trainer.save_checkpoint(place)
         self.request.last = place or last_complete(trainer)
@@ -158,6 +170,13 @@ class StopBetweenSteps(Checkpoint):
             if self.request.last
             else 'nothing was saved: the same command begins anew'
         )
+
+    def lost_readers(self, trainer: Trainer, exception: BaseException) -> bool:
+        """Say whether what reads data was ended as this process was asked to stop, between steps."""
+        of_readers = isinstance(exception, RuntimeError) and is_stop(exception)
+        noted = self.request.waits and self.request.number is not None
+        # all processes save together, and the others may be within a step
+        return of_readers and noted and not self.in_step and trainer.world_size == 1
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]

@@ -1,6 +1,7 @@
 """Checkpoints of the command: whole or absent, also after a stop, and loadable by prediction."""
 
 import errno
+import multiprocessing
 import os
 import signal
 import sys
@@ -190,6 +191,29 @@ def test_without_checkpoints_a_stop_says_that_nothing_was_saved(
     told = 'gersp-geo: stopped; nothing was saved: the same command begins anew'
     assert capfd.readouterr().err.splitlines()[-1] == told
     assert not list(tmp_path.rglob('*.ckpt'))
+
+
+def test_a_stop_that_reaches_the_readers_too_saves(
+    sources: dict[str, object],
+    fit_segmentation: Callable[..., Any],
+    watch: Watch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def end_all() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        for reader in multiprocessing.active_children():
+            reader.terminate()
+            reader.join()
+
+    children = signal.getsignal(signal.SIGCHLD)
+    watch.moment, watch.act = ('training_step', 0, 1), end_all
+    with pytest.raises(SystemExit) as stop:
+        fit_segmentation(sources | {'data.num_workers': 1})
+    assert stop.value.code == 143
+    path = capfd.readouterr().err.splitlines()[-1].rpartition(' ')[2]
+    assert torch.load(path, weights_only=True)['global_step'] == 2
+    assert signal.getsignal(signal.SIGCHLD) is not signal.SIG_DFL or children is signal.SIG_DFL
 
 
 @pytest.mark.parametrize('command', ['fit', 'validate', 'test'])
