@@ -9,8 +9,8 @@ from pathlib import Path
 from uuid import uuid4
 
 # GDAL keeps statistics, overviews and masks in files beside a raster; left over from an earlier
-# file of the same name, they would describe pixels that no longer exist
-_STALE_SIDECARS = ('.aux.xml', '.ovr', '.msk')
+# file of the same name, they would describe pixels that no longer exist: they are removed
+STALE_SIDECARS = ('.aux.xml', '.ovr', '.msk')
 
 
 @contextmanager
@@ -112,7 +112,7 @@ def publish(temporary: Path, final: Path) -> None:
     with temporary.open('rb+') as stream:
         # otherwise a power cut after the rename could leave a file of the right name and no content
         os.fsync(stream.fileno())
-    for ending in _STALE_SIDECARS:
+    for ending in STALE_SIDECARS:
         final.with_name(final.name + ending).unlink(missing_ok=True)
     for path in _family(temporary):
         if path != temporary:

@@ -11,6 +11,7 @@ from torchgeo import tasks
 
 from ..models.containers import PREPROCESSING_KEY, load_pickle
 from .command import MapWork
+from .destinations import refuse_inputs
 from .detection.command import ObjectWork
 from .loading import Forward, find_class
 from .patches.command import PatchWork
@@ -96,6 +97,7 @@ def predict(
         OSError: If a single scene fails.
     """
     jobs = list_jobs(source, destination, suffix=_SUFFIXES[kind], preview=preview)
+    _keep_inputs(jobs, options)
     work = _prepare(kind, model, jobs, options)
     results, failures = run_jobs(jobs, partial(work.run, progress=progress))
     verb = 'predicted' if kind == 'maps' else 'done'
@@ -136,6 +138,7 @@ def plan(
             'calibrate is for maps of pixels, and nothing else tells time; leave it out'
         )
     jobs = list_jobs(source, destination, suffix=_SUFFIXES[kind])
+    _keep_inputs(jobs, options)
     work = _prepare(kind, model, jobs, options)
     describe: Callable[[Job], str] = (
         partial(work.plan, calibrate=calibrate) if isinstance(work, MapWork) else work.plan
@@ -143,6 +146,17 @@ def plan(
     plans, failures = run_jobs(jobs, describe)
     failed = [f'{"failed":<10} {scene}: {reason}' for scene, reason in failures]
     return '\n\n'.join([*plans, *failed]), not failures
+
+
+def _keep_inputs(jobs: Jobs, options: dict[str, Any]) -> None:
+    """Refuse to replace a file that any of the scenes is made of, or another one that is read."""
+    if not options.get('overwrite'):
+        # whatever exists is refused
+        return
+    outputs = [path for job in jobs.scenes for path in (job.final, job.picture)]
+    outputs += [options.get('probabilities'), options.get('raster')]
+    refuse_inputs(outputs, inputs=[*(job.scene for job in jobs.scenes), options.get('after')])
+    refuse_inputs(outputs, inputs=[options.get('area')], role='the area')
 
 
 def _prepare(

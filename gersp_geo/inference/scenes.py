@@ -193,7 +193,7 @@ def _names_one(sources: Sequence[str | PathLike[str]]) -> bool:
     return (
         len(sources) == 1
         and not Path(only).is_dir()
-        and (not has_magic(only) or Path(only).exists())
+        and (not has_magic(only) or '://' in only or Path(only).exists())
     )
 
 

@@ -14,6 +14,7 @@ from ..geoio.polygons.maps import ClassMap, areas_above, describe_map, read_stri
 from ..geoio.polygons.outlines import Outlines, join_outlines, trace_outlines
 from ..geoio.polygons.symbols import write_symbols
 from ..geoio.reading import RasterHeader, gdal_cache, open_reader, read_header
+from .destinations import refuse_inputs
 from .polygons_summary import PolygonsSummary
 from .preview import check_picture
 from .preview.polygons import PolygonClass, Sketch
@@ -81,6 +82,7 @@ def vectorize_map(
     check_suffix(final)
     _check(min_area=min_area, simplify=simplify)
     picture = _check_picture(preview, scene, overwrite=overwrite)
+    refuse_inputs([final, picture], inputs=[source, scene])
     with gdal_cache(_CACHE_BYTES), open_reader(source) as src:
         described = describe_map(src)
         header = described.header
