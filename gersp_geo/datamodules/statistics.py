@@ -258,26 +258,40 @@ def measure(patches: Iterable[Observed], *, scale: Sequence[float] | None) -> St
     samples: list[NDArray[np.float64]] = []
 
     def watched() -> Iterator[Observed]:
-        for image, valid in patches:
+        for stored, valid in patches:
+            image = scale_as_trained(stored, scale=scale)
             values = image[:, valid]
             step = max(values.shape[1] // QUANTILE_PIXELS, 1)
             samples.append(values[:, ::step].astype(np.float64))
             yield image, valid
 
     seen = watched()
-    first = next(seen)
-    mean, std = measure_bands(
-        chain([first], seen), scale=[1.0] * len(first[0]) if scale is None else scale
-    )
+    first = next(seen, None)
+    if first is None:
+        raise ValueError('no file that can be read to measure; pass scale, mean and std')
+    is_float = first[0].dtype.kind == 'f'
+    # floating point is scaled by now
+    own = [1.0] * len(first[0]) if scale is None or is_float else scale
+    mean, std = measure_bands(chain([first], seen), scale=own)
     low, high = np.quantile(np.concatenate(samples, axis=1), (1 - QUANTILE, QUANTILE), axis=1)
     if scale is not None:
-        # what mean and std are measured in already
-        ends = np.sort([low * scale, high * scale], axis=0).tolist()
+        ends = np.sort([low * own, high * own], axis=0).tolist()
         return Statistics(list(scale), mean, std, *ends)
     top = np.full_like(high, high.max()) if len(high) == 3 else high
     factors = np.where(top > 0, 1 / np.where(top > 0, top, 1), 1.0)
     scaled = ((np.asarray(of) * factors).tolist() for of in (mean, std, low, high))
     return Statistics(factors.tolist(), *scaled)
+
+
+def scale_as_trained(
+    image: NDArray[np.generic], *, scale: Sequence[float] | None
+) -> NDArray[np.generic]:
+    """Multiply floating point by its scale with the rounding that training has; leave integers."""
+    if scale is None or image.dtype.kind != 'f':
+        return image
+    factors = np.asarray(scale, dtype=np.float32).astype(image.dtype).reshape(-1, 1, 1)
+    scaled: NDArray[np.generic] = image * factors
+    return scaled
 
 
 def report(found: Sequence[Sequence[float]]) -> str:
