@@ -1,15 +1,20 @@
-"""Which values of masks are classes, and a class for what lies under no polygon."""
+"""Labels as a user chooses them.
+
+From masks or polygons; which values of masks are classes; a class for what lies under no polygon.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets.geotiff import GeoTIFFPatches
 from ..datasets.tiles import Paths
-from ..geoio.reading import read_header, read_valid, read_window
+from ..geoio.reading import read_valid, read_window
 from ..records import Window
-from .labels import IGNORE, Colors, MaskFiles, VectorLabels, read_colors
+from .labels import IGNORE, Colors, LabelSource, MaskFiles, VectorLabels, read_colors
 
 
 class ChosenValues(MaskFiles):
@@ -51,7 +56,6 @@ class ChosenValues(MaskFiles):
         self.values = np.array(values, dtype=np.int64)
         colors = read_colors(self._readers.get(self.files[0]), count=max(values) + 1)
         self.class_colors = tuple(colors[v] for v in values) if colors and min(values) >= 0 else ()
-        self.nodata = [read_header(file).nodata for file in self.files]
 
     def read(self, tile: int, window: Window) -> NDArray[np.uint8]:
         """Read classes; a chosen value is a class also where the mask names it as nodata.
@@ -149,3 +153,65 @@ class WithBackground:
         classes = self.labels.read(tile, window)
         moved = np.where(classes == IGNORE, IGNORE, classes + 1)
         return np.where(self.labels.read_outside(tile, window), 0, moved).astype(np.uint8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelOptions:
+    """Masks or polygons, and how they are read; each as the data module documents it."""
+
+    masks: Paths | None
+    """Class rasters."""
+
+    labels: str | Path | None
+    """Vector file."""
+
+    attribute: str | None
+    """Its column with the class."""
+
+    layer: str | None
+    """Its layer."""
+
+    background: str | None
+    """Class of pixels under no polygon."""
+
+    mask_values: Sequence[int] | None
+    """Values of masks that are classes."""
+
+    class_names: tuple[str, ...]
+    """Names of the classes; empty where the labels tell."""
+
+    def __post_init__(self) -> None:
+        """Check that they go together.
+
+        Raises:
+            ValueError: If not exactly one of *masks* and *labels* is given, or an option belongs to
+                the other.
+        """
+        if (self.masks is None) == (self.labels is None):
+            raise ValueError('pass either masks or labels, one of them')
+        if (self.labels is None) != (self.attribute is None):
+            raise ValueError(
+                f'labels and attribute go together, got {self.labels} and {self.attribute}'
+            )
+        if self.layer is not None and self.labels is None:
+            raise ValueError(f'layer goes with labels, got {self.layer!r} and masks')
+        if self.background is not None and self.labels is None:
+            raise ValueError(f'background goes with labels, got {self.background!r} and masks')
+        if self.mask_values is not None and self.masks is None:
+            raise ValueError(f'mask_values go with masks, got {self.mask_values} and labels')
+
+    def open(self, images: GeoTIFFPatches) -> LabelSource:
+        """Open the masks or polygons of the images."""
+        names = self.class_names
+        if self.masks is not None and self.mask_values is not None:
+            return ChosenValues(images, self.masks, values=self.mask_values, class_names=names)
+        if self.masks is not None:
+            return MaskFiles(images, self.masks, class_names=names)
+        if self.labels is None or self.attribute is None:
+            raise ValueError('pass either masks or labels with attribute')
+        polygons = VectorLabels(
+            images, self.labels, attribute=self.attribute, layer=self.layer, class_names=names
+        )
+        if self.background is None:
+            return polygons
+        return WithBackground(polygons, name=self.background)

@@ -62,8 +62,12 @@ class MaskFiles:
             ValueError: If a mask lies on another grid than its image, or is no class raster.
         """
         self.files = match_masks(images.files, find_rasters(masks))
-        for file, image, header in zip(self.files, images.files, images.tiles, strict=True):
-            check_mask(file, read_header(file), image=image, expected=header)
+        headers = [read_header(file) for file in self.files]
+        for file, header, image, expected in zip(
+            self.files, headers, images.files, images.tiles, strict=True
+        ):
+            check_mask(file, header, image=image, expected=expected)
+        self.nodata = [header.nodata for header in headers]
         self._readers: HandlePool[str, Any] = HandlePool(open_reader)
         src = self._readers.get(self.files[0])
         tag = src.tags(1).get('CLASS_NAMES')

@@ -19,16 +19,14 @@ from ..datasets.geotiff import GeoTIFFPatches
 from ..provenance import name_source
 from ..records import Preprocessing
 from ..samplers import EpochIndices
-from .class_balance import report_classes
+from .chosen_labels import LabelOptions
+from .class_balance import check_classes, report_classes
 from .figures import default_colors, plot_classes
-from .kept_split import CHOSEN, check_split, describe_split, warn_of_unknown_split
-from .label_options import LabelOptions
 from .labelled import LabelledTiles, ScannedBlocks, TrainingPatches, scan_blocks
 from .labels import IGNORE
-from .missing_classes import check_classes
 from .normalization import Normalize, RandomFlips
 from .preprocessing import check_types, describe_patches
-from .splits import share_blocks
+from .splits import CHOSEN, check_split, describe_split, share_blocks, warn_of_unknown_split
 from .task_checks import check_task
 
 # Path, not PathLike: jsonargparse 4.53 makes text of lists and null where it may be one

@@ -197,7 +197,8 @@ def gradient_without_label(task: SemanticSegmentation, classes: int, *, holes: b
     channels = task.hparams['num_classes'] or task.hparams['num_labels'] or 1
     # not torch's own generator, whose draws are the run's
     generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(BATCH, channels, SIDE, SIDE, generator=generator).to(task.device)
+    drawn = torch.randn(BATCH, channels, SIDE, SIDE, generator=generator)
+    logits = drawn.to(next(task.parameters()))
     logits.requires_grad_()
     mask = (torch.arange(BATCH * SIDE**2) % classes).view(BATCH, SIDE, SIDE).to(task.device)
     if holes:

@@ -151,3 +151,11 @@ def test_a_regression_takes_masks_without_holes_alone() -> None:
     check_task(task, ('a', 'b', 'c'), present=(0, 1, 2), unlabelled=0.0)
     with pytest.raises(ValueError, match='would learn the value 255'):
         check_task(task, ('a', 'b', 'c'), present=(0, 1, 2), unlabelled=0.01)
+
+
+@pytest.mark.parametrize('dtype', [torch.float64, torch.bfloat16])
+def test_a_weighted_loss_is_tried_in_the_type_of_the_task(dtype: torch.dtype) -> None:
+    task = SemanticSegmentation(
+        'fcn', num_filters=2, num_classes=3, class_weights=torch.ones(3), ignore_index=255
+    ).to(dtype)
+    check_task(task, NAMES['multiclass'], present=[0, 1, 2], unlabelled=0.1)
