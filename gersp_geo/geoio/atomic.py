@@ -1,6 +1,7 @@
 """Files and folders that appear under their name only when they are complete."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,29 @@ from uuid import uuid4
 # GDAL keeps statistics, overviews and masks in files beside a raster; left over from an earlier
 # file of the same name, they would describe pixels that no longer exist: they are removed
 STALE_SIDECARS = ('.aux.xml', '.ovr', '.msk')
+
+
+# GDAL's virtual file systems, and URLs; a single letter is a drive of Windows. pathlib leaves one of
+# two slashes
+_ELSEWHERE = re.compile(r'/vsi[a-z0-9_]+(?:/|$)|[A-Za-z][A-Za-z0-9+.-]+:/')
+
+
+def check_local(path: str | PathLike[str]) -> None:
+    """Refuse an output in an object store, or elsewhere than on a disk that this machine has.
+
+    Args:
+        path: The file or folder to make.
+
+    Raises:
+        ValueError: If it is a URL, or in a virtual file system of GDAL.
+    """
+    name = os.fspath(path)
+    if _ELSEWHERE.match(name):
+        shown = name if '://' in name else name.replace(':/', '://', 1)
+        raise ValueError(
+            f'{shown} is not on a local disk, and nothing is written elsewhere; pass a local path, and '
+            'copy what was made there'
+        )
 
 
 @contextmanager
@@ -32,7 +56,9 @@ def new_file(destination: str | PathLike[str], *, overwrite: bool = False) -> It
     Raises:
         FileExistsError: If *destination* is a folder, or exists and *overwrite* is False.
         FileNotFoundError: If the block ended without an exception, but wrote nothing.
+        ValueError: If *destination* is not on a local disk.
     """
+    check_local(destination)
     final = Path(destination)
     if final.is_dir():
         raise FileExistsError(f'{final} is a folder; pass the path of a file')
@@ -62,7 +88,9 @@ def new_folder(destination: str | PathLike[str]) -> Iterator[Path]:
 
     Raises:
         FileExistsError: If *destination* is a file, or a folder that is not empty.
+        ValueError: If *destination* is not on a local disk.
     """
+    check_local(destination)
     final = Path(destination).absolute()
     if final.exists() and (not final.is_dir() or any(final.iterdir())):
         raise FileExistsError(f'{final} exists and is not an empty folder; pass a new folder')

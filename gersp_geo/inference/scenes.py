@@ -6,6 +6,8 @@ from glob import glob, has_magic
 from os import PathLike, fspath
 from pathlib import Path
 
+from ..geoio.atomic import check_local
+
 # what a folder is searched for
 _SUFFIXES = ('.tif', '.tiff', '.gtif', '.vrt', '.jp2', '.img')
 
@@ -98,8 +100,12 @@ def list_jobs(
 
     Raises:
         FileNotFoundError: If a folder or pattern holds no scene.
-        ValueError: If two scenes would become one file, or a folder is called like a file.
+        ValueError: If two scenes would become one file, a folder is called like a file, or an output
+            is not on a local disk.
     """
+    for path in (destination, preview):
+        if path is not None:
+            check_local(path)
     scenes = find_scenes(source)
     if len(scenes) == 1 and _names_one(source):
         picture = None if preview is None else Path(preview)

@@ -8,6 +8,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from ..geoio.atomic import check_local
 from ..geoio.features import Features, check_suffix, new_features
 from ..geoio.polygons.geometry import simplify_polygons, to_polygons
 from ..geoio.polygons.maps import ClassMap, areas_above, describe_map, read_strips
@@ -78,6 +79,7 @@ def vectorize_map(
         OSError: If the map is damaged, or the file cannot be written.
     """
     started = perf_counter()
+    check_local(destination)
     final = Path(destination)
     check_suffix(final)
     _check(min_area=min_area, simplify=simplify)

@@ -12,6 +12,7 @@ from rasterio.shutil import copy
 from rasterio.transform import from_origin
 from torchgeo.tasks import SemanticSegmentation
 
+from gersp_geo.geoio.atomic import check_local
 from gersp_geo.geoio.writing import write_raster
 from gersp_geo.inference.destinations import refuse_inputs
 from gersp_geo.main import main
@@ -139,3 +140,56 @@ def test_what_lies_elsewhere_may_be_replaced(part: Path, tmp_path: Path) -> None
     (tmp_path / 'map.tif').write_bytes(part.read_bytes())
     inputs = [tmp_path / 'scene.vrt', tmp_path / 'missing.tif', None]
     refuse_inputs([tmp_path / 'map.tif', tmp_path / 'new.tif', None], inputs=inputs)
+
+
+PLACES = ['s3://bucket/maps/map.tif', '/vsis3/bucket/map.tif', 'gs://bucket/map.tif',
+          'https://example.org/map.tif', '/vsizip/a.zip/map.tif', '/vsimem/map.tif',
+          'file:///tmp/map.tif']  # fmt: skip
+
+
+@pytest.mark.parametrize('place', PLACES)
+@pytest.mark.parametrize('command', ['predict', 'plan'])
+def test_an_object_store_is_refused_before_any_work(
+    command: str,
+    place: str,
+    checkpoint: Path,
+    part: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    error = refusal(capsys, tmp_path, command, checkpoint, part, '-o', place)
+    assert 'is not on a local disk' in error
+    # pathlib leaves one slash of three
+    assert place in error or place.startswith('file:')
+    error = refusal(
+        capsys, tmp_path, command, checkpoint, part, '-o', 'map.tif', '--probabilities', place
+    )
+    assert 'is not on a local disk' in error
+    # several scenes become a folder
+    scenes = (part, tmp_path / 'scene.vrt')
+    folder = place.removesuffix('/map.tif')
+    assert 'is not on a local' in refusal(
+        capsys, tmp_path, command, checkpoint, *scenes, '-o', folder
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {'parts', 'scene.vrt', 'outer.vrt'}
+
+
+def test_pictures_and_polygons_in_object_stores_are_refused_too(
+    checkpoint: Path, part: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin: list[str | Path] = ['predict', checkpoint, part, '-o', tmp_path / 'map.tif']
+    for words in (
+        [*begin, '--preview', 's3://bucket/map.png'],
+        ['polygons', part, '-o', 's3://bucket/map.gpkg'],
+        ['polygons', part, '-o', tmp_path / 'a.gpkg', '--preview', '/vsis3/bucket/a.png'],
+    ):
+        assert 'is not on a local disk' in refusal(capsys, tmp_path, *words)
+
+
+@pytest.mark.parametrize(
+    'name', ['map.tif', './s3:/map.tif', 'C:/map.tif', 'vsis3/map.tif', 'a:b.tif']
+)
+def test_what_only_looks_like_an_object_store_is_local(name: str) -> None:
+    check_local(name)

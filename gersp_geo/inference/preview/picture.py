@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ...geoio.atomic import check_local
 from ...geoio.styles import Color
 from .shapes import Shapes, draw_shapes
 
@@ -92,8 +93,9 @@ def check_picture(path: Path, *, overwrite: bool) -> None:
 
     Raises:
         FileExistsError: If *path* is a folder, or exists and may not be replaced.
-        ValueError: If it does not end in .png.
+        ValueError: If it does not end in .png, or is not on a local disk.
     """
+    check_local(path)
     if path.suffix.lower() != '.png':
         raise ValueError(f'a preview is written as .png, got {path}')
     if path.is_dir():
