@@ -15,12 +15,13 @@ import torch
 from safetensors.torch import save as serialize
 from torch import Tensor
 
-from ..geoio.atomic import new_file, new_folder
+from ..geoio.atomic import check_local, new_file, new_folder
 from ..provenance import software
 from .architectures import Architecture, architecture
 from .containers import MODEL_KEY, PREPROCESSING_KEY, PROVENANCE_KEY, TIMM_CONFIG, TIMM_WEIGHTS
 from .formats import BackboneWeights, tell_part
 from .graphs import write_graph
+from .keeping import refuse_source
 from .sources import WeightsSource, resolve_weights
 
 type ExportFormat = Literal['torchvision', 'timm', 'torchgeo', 'openmmlab', 'onnx']
@@ -48,6 +49,9 @@ class ExportReport:
     part: str | None = None
     """'student' or 'teacher' where the source has both."""
 
+    left_out: tuple[str, ...] = ()
+    """Modules of the source that belong to no backbone, such as the head of a fine-tuned model."""
+
     def __str__(self) -> str:
         """Sum up in one line."""
         model = self.model or 'a backbone of unknown architecture'
@@ -55,7 +59,14 @@ class ExportReport:
         return (
             f'{self.path}: {self.tensors} tensors of {model}, '
             f'{self.source_format}{taken}{"," if taken else ""} to {self.format} format'
+            f'{self._tell_left_out()}'
         )
+
+    def _tell_left_out(self) -> str:
+        """Say what is not in the file."""
+        if not self.left_out:
+            return ''
+        return f'; left out, as a backbone has none: {", ".join(self.left_out)}'
 
 
 def export_backbone(
@@ -102,7 +113,7 @@ def export_backbone(
         FileNotFoundError: If *source* does not exist.
         FileExistsError: If the output exists and *overwrite* is False.
         ValueError: If *source* is of no known format, *format* is unknown, *destination* has the
-            wrong suffix, or the format needs an architecture that is unknown or an extra that is
+            wrong suffix or is the source itself, or the format needs an architecture that is unknown or an extra that is
             not installed.
     """
     if format not in _WRITERS:
@@ -114,6 +125,8 @@ def export_backbone(
         )
     if not writer.suffixes and destination.suffix in _FILE_SUFFIXES:
         raise ValueError(f'{format} is written to a folder, got {destination.name}')
+    check_local(destination)
+    refuse_source(source, destination)
     weights = resolve_weights(source, teacher=teacher)
     if writer.needs_model and weights.model is None:
         raise ValueError(
@@ -128,6 +141,7 @@ def export_backbone(
         model=weights.model,
         tensors=len(weights.state_dict),
         part=weights.provenance.get('part'),
+        left_out=weights.left_out,
     )
 
 

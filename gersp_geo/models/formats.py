@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from os import PathLike
 from typing import Any
 
@@ -12,7 +13,7 @@ from ..records import Preprocessing
 from .architectures import RESNET_TENSOR, Architecture, find_damage, identify, without_heads
 from .containers import Content, open_checkpoint, parse
 from .layouts import FORMATS, Format
-from .spellings import SPELLINGS, find_backbones, find_spelling, unwrap
+from .spellings import SPELLINGS, Spelling, find_backbones, find_spelling, unwrap
 
 # What a copy is called whose weights are an average of the other's. Not 'target': of two domains, one
 # is called so too.
@@ -47,6 +48,10 @@ class BackboneWeights:
 
     format: str
     """Name of the format, see :data:`FORMATS`."""
+
+    left_out: tuple[str, ...] = ()
+    """Modules beside the backbone, such as the head of a fine-tuned model; not listed of
+    pre-training with two networks."""
 
 
 def read_checkpoint(path: str | PathLike[str], *, teacher: bool = False) -> BackboneWeights:
@@ -146,7 +151,27 @@ def _interpret(content: Content, *, teacher: bool, source: str) -> BackboneWeigh
         preprocessing=content.preprocessing or place.form.preprocessing,
         provenance=content.provenance | ({'part': place.part} if place.part else {}),
         format=place.form.name,
+        left_out=() if place.part else _list_others(bare, place, spelling, state_dict),
     )
+
+
+def _list_others(
+    bare: Mapping[str, str], place: _Place, spelling: Spelling, kept: Mapping[str, Tensor]
+) -> tuple[str, ...]:
+    """List the modules that are not part of the backbone, in their order."""
+    own = {name.partition('.')[0] for name in kept}
+    within = place.prefix.split('.')[:-1]
+    others: dict[str, None] = {}
+    for name in bare:
+        parts = name.split('.')
+        if name.startswith(place.prefix):
+            first = spelling.to_own(name.removeprefix(place.prefix)).partition('.')[0]
+        else:
+            first = next((one for one, way in zip_longest(parts, within) if one != way), '') or ''
+        # weights of classes in a loss are no module of a network
+        if first not in own and first not in ('', 'criterion'):
+            others[first] = None
+    return tuple(others)
 
 
 def _beside(inside: Mapping[str, str]) -> str:

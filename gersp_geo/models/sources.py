@@ -88,6 +88,7 @@ def _published(weights: PublishedWeights, *, teacher: bool) -> BackboneWeights:
         preprocessing=read.preprocessing or _described(weights.meta),
         provenance={'weights': str(weights), **read.provenance},
         format=read.format,
+        left_out=read.left_out,
     )
 
 

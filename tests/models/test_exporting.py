@@ -8,17 +8,20 @@ import pytest
 import timm
 import torch
 import torchvision
+from lightning.pytorch import LightningModule
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
-from torchgeo.tasks import Classification, SemanticSegmentation
+from torchgeo.tasks import Classification, ObjectDetection, SemanticSegmentation
 
+from gersp_geo.main import main
 from gersp_geo.models import export_backbone
 from gersp_geo.models.formats import read_checkpoint
 from gersp_geo.records import Preprocessing
 
 type StateDict = dict[str, Tensor]
 
+TORCHGEO = ('--format', 'torchgeo')
 OUTPUTS = {
     'torchvision': 'resnet18.pth',
     'torchvision, safe': 'resnet18.safetensors',
@@ -241,3 +244,76 @@ def test_a_destination_that_its_format_is_not_written_to_is_refused(
 def test_the_report_is_one_line(checkpoint: Path, tmp_path: Path) -> None:
     report = export_backbone(checkpoint, tmp_path / 'a.ckpt', format='torchgeo')
     assert str(report).endswith('a.ckpt: 120 tensors of resnet18, gersp_geo to torchgeo format')
+
+
+FINE_TUNED: dict[str, tuple[Callable[[], LightningModule], str]] = {
+    'segmentation': (
+        lambda: SemanticSegmentation('unet', 'resnet18', num_classes=2, loss='ce'),
+        'decoder, segmentation_head',
+    ),
+    'classification': (lambda: Classification('resnet18', num_classes=3), 'fc'),
+    'detection': (
+        lambda: ObjectDetection('faster-rcnn', 'resnet18', num_classes=3),
+        'fpn, rpn, roi_heads',
+    ),
+}
+
+
+@pytest.mark.parametrize('task', FINE_TUNED)
+def test_what_a_fine_tuned_model_loses_is_said(
+    task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build, names = FINE_TUNED[task]
+    module = build()
+    saved = {'state_dict': module.state_dict(), 'hyper_parameters': dict(module.hparams)}
+    torch.save(saved | {'pytorch-lightning_version': '2.6.0'}, tmp_path / 'fine.ckpt')
+    assert (
+        main(['export', *map(str, (tmp_path / 'fine.ckpt', tmp_path / 'a.ckpt')), *TORCHGEO]) == 0
+    )
+    printed = capsys.readouterr().out
+    assert printed.endswith(f'; left out, as a backbone has none: {names}\n')
+    # a backbone alone loses nothing
+    assert main(['export', *map(str, (tmp_path / 'a.ckpt', tmp_path / 'b.ckpt')), *TORCHGEO]) == 0
+    assert 'left out' not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('way', ['direct', 'dots', 'symbolic link', 'hard link'])
+def test_the_source_is_never_replaced(
+    way: str, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / 'last.ckpt'
+    source.write_bytes(checkpoint.read_bytes())
+    (tmp_path / 'sub').mkdir()
+    target = {'direct': source, 'dots': tmp_path / 'sub' / '..' / 'last.ckpt'}.get(way)
+    if target is None:
+        target = tmp_path / 'link.ckpt'
+        target.symlink_to(source) if way == 'symbolic link' else target.hardlink_to(source)
+    assert main(['export', str(source), str(target), *TORCHGEO, '--overwrite']) == 1
+    assert 'would replace what it is made from' in capsys.readouterr().err
+    assert source.read_bytes() == checkpoint.read_bytes()
+
+
+def test_the_folder_of_the_source_is_never_replaced(checkpoint: Path, tmp_path: Path) -> None:
+    folder = export(checkpoint, tmp_path, 'timm')
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    weights = folder / 'model.safetensors'
+    for source, target, form in (
+        (folder, folder, 'timm'), (weights, folder, 'timm'), (folder, weights, 'torchvision'),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match='would replace what it is made from'):
+            export_backbone(source, target, format=form, overwrite=True)  # type: ignore[arg-type]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize('place', ['s3://bucket/a.ckpt', '/vsigs/bucket/a.ckpt'])
+def test_an_object_store_is_refused(
+    place: str,
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(['export', str(checkpoint), place, *TORCHGEO]) == 1
+    assert f'{place} is not on a local disk' in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
