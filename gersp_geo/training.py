@@ -10,6 +10,7 @@ import torchgeo.tasks
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torchgeo.datamodules import BaseDataModule
 from torchgeo.tasks import BaseTask
 
@@ -77,10 +78,13 @@ def train_from_arguments(arguments: Sequence[str], request: StopRequest | None =
     Raises:
         OSError: If the disk is full; names the last complete checkpoint.
         SystemExit: With code 143 if SIGTERM stopped the run, 130 if Ctrl-C did.
+        ValueError: If options of the trainer, the task and the data do not go together.
     """
     with stoppable() if request is None else nullcontext(request) as listening:
         try:
             run_command(arguments, listening)
+        except MisconfigurationException as error:
+            raise ValueError(str(error)) from error
         except OSError as error:
             # a checkpoint that fails says so itself; here it may be a log
             if error.errno in FULL and listening.last is not None:
