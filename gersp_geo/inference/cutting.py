@@ -24,6 +24,7 @@ from .plan import SceneGrid
 from .preparing import AUTO_PIXELS, count_patches, panel_cuts, read_area_of, weigh_patches
 from .selection import check_type, describe_bands, nodata_beside, select_bands
 from .supply import PatchBatch, RowEnd, Supply
+from .watching import SourceWatch
 
 # batches that wait for the model
 _DEPTH = 2
@@ -81,6 +82,9 @@ class CuttingPlan:
 
     panel_bytes: int
     """Memory for the rows of the widest panel that are read at a time."""
+
+    watch: SourceWatch = field(repr=False)
+    """Notices that the scene changes while it is read."""
 
     def open(self) -> AbstractContextManager[Reader]:
         """Open the scene on the grid of the plan; every thread needs its own."""
@@ -145,6 +149,7 @@ def plan_cutting(
         UnreadableFileError: If it is cut off, or GDAL cannot read it.
         ValueError: If an option, or the record, does not fit the scene.
     """
+    watch = SourceWatch.of([source])
     check_whole(source)
     # asked of the file itself: resampled, it says what it was opened with
     nodata = nodata_beside(read_header(source), record, options.nodata)
@@ -186,6 +191,7 @@ def plan_cutting(
         threads=options.thread_count,
         patches=count_patches(tiles, panels, header, stored=blocks, area=area),
         panel_bytes=rows.host_per_column * (max(panel.width for panel in panels) + tiles.size),
+        watch=watch,
     )
 
 
@@ -198,6 +204,9 @@ def read_patches(plan: CuttingPlan, panel: Panel) -> Generator[PatchBatch | RowE
 
     Yields:
         As :meth:`.supply.Supply.rows`, for all rows of patches.
+
+    Raises:
+        UnreadableFileError: If the scene is damaged, or has changed since it was planned.
     """
     with plan.open_cells(panel) as reader:
         supply = Supply(
@@ -213,3 +222,4 @@ def read_patches(plan: CuttingPlan, panel: Panel) -> Generator[PatchBatch | RowE
         rows = supply.rows(range(len(plan.tiles.row_offs)))
         with closing(work_ahead(rows, depth=_DEPTH)) as events:
             yield from events
+    plan.watch.check()

@@ -135,6 +135,8 @@ class PartWriter:
                 )
                 files.append(PartFile(name=name, map=number, col_off=left, width=right - left))
         counts = count_pixels(self.plan, collected)
+        # its pixels were read before: what is said to be done is of one content
+        self.plan.watch.check()
         self.journal.append(Entry(part=part.number, files=tuple(files), counts=counts))
 
 

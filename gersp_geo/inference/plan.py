@@ -20,6 +20,7 @@ from .forward import Averaging, Precision
 from .options import Blend
 from .outputs import Output
 from .selection import describe_bands
+from .watching import SourceWatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +144,9 @@ class PredictionPlan:
 
     overwrite: bool
     """Whether existing maps may be replaced."""
+
+    watch: SourceWatch = field(repr=False)
+    """Notices that the scenes change while they are read."""
 
     @property
     def destination(self) -> str:

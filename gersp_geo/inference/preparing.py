@@ -35,6 +35,7 @@ from .options import PredictionOptions, parse_shard
 from .outputs import OVERVIEW_RESAMPLING, Output, layout_map
 from .plan import MapPlan, PredictionPlan, SceneGrid
 from .selection import check_type, name_change, nodata_beside, select_bands
+from .watching import SourceWatch
 
 # Pixels per batch for batch_size='auto': 16 patches of 512 px keep an accelerator busy; on a CPU,
 # whose cores share the work within a patch, 4 do.
@@ -110,6 +111,7 @@ def prepare(
                 path, sources=(source, options.after), suffixes=('.tif', '.tiff'), holds='a map',
                 overwrite=may_exist,
             )  # fmt: skip
+    watch = SourceWatch.of([source, options.after])
     check_whole(source)
     device = find_device(options.device)
     loaded = (
@@ -139,7 +141,7 @@ def prepare(
         loaded = replace(loaded, preprocessing=name_change(loaded.preprocessing, channels=channels))
     return loaded, _plan(
         source, destination, options, loaded=loaded, header=header, blocks=blocks, bands=bands,
-        nodata=nodata, channels=channels, device=device, after=after,
+        nodata=nodata, channels=channels, device=device, after=after, watch=watch,
     )  # fmt: skip
 
 
@@ -156,6 +158,7 @@ def _plan(
     channels: int,
     device: str,
     after: AfterScene | None,
+    watch: SourceWatch,
 ) -> PredictionPlan:
     """Put the plan together."""
     record = loaded.preprocessing
@@ -214,6 +217,7 @@ def _plan(
         shard=None if options.shard is None else parse_shard(options.shard),
         merge=options.merge,
         overwrite=options.overwrite,
+        watch=watch,
     )
 
 

@@ -20,6 +20,7 @@ from .polygons_summary import PolygonsSummary
 from .preview import check_picture
 from .preview.polygons import PolygonClass, Sketch
 from .progress import progress_bar, waiting
+from .watching import SourceWatch
 
 MAX_SIMPLIFIED = 250_000
 """Polygons that are held in memory at once, as simplification has to see all borders."""
@@ -85,6 +86,7 @@ def vectorize_map(
     _check(min_area=min_area, simplify=simplify)
     picture = _check_picture(preview, scene, overwrite=overwrite)
     refuse_inputs([final, picture], inputs=[source, scene])
+    watch = SourceWatch.of([source])
     with gdal_cache(_CACHE_BYTES), open_reader(source) as src:
         described = describe_map(src)
         header = described.header
@@ -110,6 +112,7 @@ def vectorize_map(
                 with waiting('simplifying', shown=progress):
                     transform = header.transform
                     keep(outlines, simplify_polygons(outlines, transform, tolerance=simplify))
+            watch.check()
             named = range(len(described.names)) if wanted is None else wanted
             _write_style(final, described, sorted({*named, *tally.counts}))
         if sketch is not None and picture is not None:
