@@ -94,7 +94,12 @@ def are_colors(bands: Sequence[str]) -> bool | None:
         True where they are these three; False where they are not three, or a name means something
         else (near infrared, a polarisation, an elevation, an index); None where names do not tell.
     """
-    words = {word for name in bands for word in re.split(r'[^a-z0-9]+', name.lower())}
-    if len(bands) != 3 or words & OTHER_WORDS:
+    split = [set(re.split(r'[^a-z0-9]+', name.lower())) for name in bands]
+    # 'Red (pan-sharpened)' is a colour, and 'red edge' none
+    colored = [words & {'red', 'green', 'blue'} and 'edge' not in words for words in split]
+    others = [
+        words & OTHER_WORDS for words, is_color in zip(split, colored, strict=True) if not is_color
+    ]
+    if len(bands) != 3 or any(others):
         return False
     return None if find_colors(bands) is None else True

@@ -80,6 +80,9 @@ LARGEST_SHARE_OUTSIDE = 0.1
 # batches that are looked at: the check waits for the device
 CHECKED_BATCHES = 8
 
+# Values before anything is said: a single image may be of one cloud
+ENOUGH_VALUES = 4 * 3 * 32**2
+
 
 class CheckUnitRange(nn.Module):
     """Refuse values that a colour jitter, which ends at 0 and 1, would destroy."""
@@ -88,6 +91,7 @@ class CheckUnitRange(nn.Module):
         """Initialize a new CheckUnitRange instance."""
         super().__init__()
         self.checked = 0
+        self.outside, self.values = 0, 0
 
     def forward(self, images: Tensor) -> Tensor:
         """Look at the first batches.
@@ -99,17 +103,20 @@ class CheckUnitRange(nn.Module):
             *images* itself.
 
         Raises:
-            ValueError: If more than a tenth of the values of a batch lies outside [0, 1].
+            ValueError: If more than a tenth of the values of all batches so far lies outside [0, 1].
         """
         if self.checked < CHECKED_BATCHES:
             self.checked += 1
-            outside = float(((images < 0) | (images > 1)).float().mean())
-            if outside > LARGEST_SHARE_OUTSIDE:
+            self.outside += int(((images < 0) | (images > 1)).sum())
+            self.values += images.numel()
+            share = self.outside / max(self.values, 1)
+            if share > LARGEST_SHARE_OUTSIDE and self.values >= ENOUGH_VALUES:
                 raise ValueError(
-                    f'colours must lie in [0, 1] after scaling, got {outside:.0%} of the values '
-                    f'outside, from {float(images.min()):.4g} to {float(images.max()):.4g}; pass the '
-                    'data module scale for colours; for other bands leave augmentation1 out, with a '
-                    'GeRSPDataModule, or pass transforms.spectral_recipe'
+                    f'colours must lie in [0, 1] after scaling, got {share:.0%} of the values outside, '
+                    f'from {float(images.min()):.4g} to {float(images.max()):.4g}; pass the data '
+                    'module scale for colours; for other bands leave augmentation1 out, with a '
+                    'GeRSPDataModule, or pass transforms.spectral_recipe; a pipeline for natural '
+                    'images of your own is augmentation_natural'
                 )
         return images
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from ..bands import are_colors
@@ -25,7 +26,8 @@ LARGEST_SHARE_AT_BOUNDS = 0.25
 
 # Shares of pixels that reach a bound in views alone, at which an image counts as destroyed, or cut.
 # Jitter of the released recipe brings bright snow to 1 in under half of its views, and other
-# photographs in a tenth.
+# photographs in a tenth. Padding and erasing bring pixels to a bound in all bands at once, a clamp
+# in each band where its values are.
 DESTROYED, CUT = 0.5, 0.1
 
 
@@ -74,6 +76,7 @@ class FirstViews:
         self.looks = 0
         self.is_done = False
         self.lost: list[Tensor] = []
+        self.cut: list[Tensor] = []
 
     def look(self, images: Tensor, views: Sequence[Tensor]) -> None:
         """Compare views with the images that they were made of, until enough were seen.
@@ -85,6 +88,9 @@ class FirstViews:
         Raises:
             ValueError: If values are lost at a bound beyond what the images have there, or are not
                 finite.
+
+        Warns:
+            UserWarning: If pixels are lost in all bands at once, which may be meant.
         """
         if self.is_done:
             return
@@ -99,16 +105,22 @@ class FirstViews:
                     'has to fill what is missing, as transforms.FillMissing does'
                 )
             self.lost.append(share_lost(date, view))
+            self.cut.append(share_lost(date, view, apart=True))
         self.looks += 1
-        lost = torch.cat(self.lost).sort().values
+        lost, cut = (torch.cat(found).sort().values for found in (self.lost, self.cut))
         # two views each
         are_many = len(lost) >= 2 * MANY_IMAGES
         self.is_done = are_many or self.looks >= LAST_LOOK
         if len(lost) < 2 * ENOUGH_IMAGES:
             return
-        destroyed = lost[len(lost) // 8] > DESTROYED
-        if destroyed or (are_many and lost[len(lost) // 4] > CUT):
+        if lost[len(lost) // 8] > DESTROYED or (are_many and cut[len(cut) // 4] > CUT):
             raise ValueError(explain_loss(float(lost.mean()), dates[0]))
+        if are_many and lost[len(lost) // 4] > CUT:
+            rank_zero_warn(
+                f'{float(lost.mean()):.0%} of the pixels of augmented views lie at the darkest or brightest '
+                'value in all bands at once, and not in the images: padding and erasing do that, and '
+                'are fine; a clamp that the values exceed is not'
+            )
 
 
 def explain_loss(lost: float, images: Tensor) -> str:
@@ -124,26 +136,29 @@ def explain_loss(lost: float, images: Tensor) -> str:
     )
 
 
-def share_lost(images: Tensor, views: Tensor) -> Tensor:
+def share_lost(images: Tensor, views: Tensor, *, apart: bool = False) -> Tensor:
     """Measure which share of each image's pixels reaches a bound in its view alone.
 
     Args:
         images: Shape (B, C, H, W); NaN and infinite values are left out.
         views: Shape (B, C, H', W'), made of them, perhaps of a part.
+        apart: As of :func:`share_at_bounds`.
 
     Returns:
         Shape (N,), mean over bands, in [-0.25, 1]; images that already have more than a quarter of
         their pixels at a bound are left out.
     """
-    before, after = share_at_bounds(images), share_at_bounds(views)
-    return (after - before)[before <= LARGEST_SHARE_AT_BOUNDS]
+    valid = share_at_bounds(images) <= LARGEST_SHARE_AT_BOUNDS
+    before, after = (share_at_bounds(x, apart=apart) for x in (images, views))
+    return (after - before)[valid]
 
 
-def share_at_bounds(images: Tensor) -> Tensor:
+def share_at_bounds(images: Tensor, *, apart: bool = False) -> Tensor:
     """Measure which share of an image's pixels has its smallest or largest value, per band.
 
     Args:
         images: Shape (B, C, H, W); what is not finite counts as no pixel.
+        apart: Leave out pixels that are at a bound in every band, as padded and erased ones are.
 
     Returns:
         Shape (B,), mean over bands; 1 where every band is constant or has no pixel.
@@ -155,5 +170,7 @@ def share_at_bounds(images: Tensor) -> Tensor:
     # views pass through arithmetic that moves equal values apart by its rounding
     slack = 1e-5 * (high - low)
     extreme = known & ((values <= low + slack) | (values >= high - slack))
+    if apart:
+        extreme &= ~extreme.all(dim=1, keepdim=True)
     share = extreme.sum(dim=2) / known.sum(dim=2)
     return share.nan_to_num(nan=1.0).mean(dim=1)

@@ -1,6 +1,7 @@
+import kornia.augmentation as K
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gersp_geo.tasks.views import FirstViews, share_at_bounds
@@ -53,6 +54,17 @@ def test_views_that_keep_half_of_the_values_are_stopped(kind: str) -> None:
     views = images.clamp(min=middle)
     with pytest.raises(ValueError, match='views are constant or cut'):
         FirstViews().look(images, (views, views))
+
+
+@pytest.mark.parametrize(
+    'step', [K.RandomAffine(45, translate=(0.3, 0.3), p=1.0), K.RandomErasing(p=1.0)]
+)
+def test_padding_and_erasing_are_warned_of_alone(step: nn.Module) -> None:
+    torch.manual_seed(0)
+    images = ground(mean=0.4, std=0.2)
+    pipeline = nn.Sequential(step, K.Normalize(torch.full((3,), 0.4), torch.full((3,), 0.2)))
+    with pytest.warns(UserWarning, match='padding and erasing do that, and are fine'):
+        FirstViews().look(images, (pipeline(images), pipeline(images)))
 
 
 def test_each_date_is_compared_with_its_own_view() -> None:

@@ -1,0 +1,32 @@
+import pytest
+
+from gersp_geo.bands import are_colors, find_colors
+
+
+@pytest.mark.parametrize(
+    ('names', 'answer'),
+    [
+        (('red', 'green', 'blue'), True),
+        (('Blue', 'Green', 'Red'), True),
+        (('B04', 'B03', 'B02'), True),
+        (('band_1', 'band_2', 'band_3'), None),
+        (('Red (pan-sharpened)', 'Green (pan-sharpened)', 'Blue (pan-sharpened)'), None),
+        (('B3', 'B2', 'B1'), None),
+        (('VV', 'VH', 'ratio'), False),
+        (('sigma0_VV', 'sigma0_VH', 'x'), False),
+        (('nir', 'red', 'green'), False),
+        (('Red edge 1', 'Green', 'Blue'), False),
+        (('B8', 'B4', 'B3'), False),
+        (('elevation', 'slope', 'aspect'), False),
+        (('red', 'green', 'blue', 'nir'), False),
+        (('red',), False),
+    ],
+)
+def test_names_tell_colours_as_far_as_they_do(names: tuple[str, ...], answer: bool | None) -> None:
+    assert are_colors(names) is answer
+
+
+def test_colours_are_found_in_any_order_and_case() -> None:
+    assert find_colors(('NIR', 'Blue', 'Green', 'Red')) == (3, 2, 1)
+    assert find_colors(('B2', 'B3', 'B4', 'B8')) == (2, 1, 0)
+    assert find_colors(('red', 'green')) is None
