@@ -54,7 +54,7 @@ def test_latitudes_that_are_none_are_refused(fit_pretraining: Fit, put: Raster) 
     assert refusal.startswith('../images/a.tif lies at latitude 4.99936e+06, beyond 90')
 
 
-COMPLEX = ['complex64', 'complex128', 'complex_int16']
+COMPLEX = ['complex64', 'complex_int16']
 
 
 def put_complex(put: Raster, name: str, dtype: str) -> None:
