@@ -8,9 +8,9 @@ from typing import Any
 import torchgeo.datamodules
 import torchgeo.tasks
 from lightning.fabric.plugins.io import TorchCheckpointIO
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningCLI
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torchgeo.datamodules import BaseDataModule
 from torchgeo.tasks import BaseTask
 

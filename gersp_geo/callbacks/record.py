@@ -4,6 +4,7 @@ import json
 import math
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..records import Preprocessing
 from .channels import check_channels
 from .plain import check_hyperparameters, check_states, make_checkpoint_plain
 from .probing import probe_datamodule
+from .saving import AtomicCheckpointIO
 
 KEY = 'gersp_geo'
 """Where checkpoints carry the record."""
@@ -54,6 +56,9 @@ class PreprocessingRecord(Callback):
         """
         if stage == 'fit':
             check_hyperparameters(trainer, pl_module)
+            writer = trainer.strategy.checkpoint_io
+            if isinstance(writer, AtomicCheckpointIO):
+                writer.prepare = partial(self.complete, trainer, pl_module)
             self.record = self.find_record(trainer, pl_module)
             data: Any = getattr(trainer, 'datamodule', None)
             if hasattr(data, 'describe') and self.preprocessing is None:
@@ -83,6 +88,13 @@ class PreprocessingRecord(Callback):
         record = self.record or self.find_record(trainer, pl_module)
         checkpoint[KEY] = replace(record, task_class=import_path(type(pl_module))).to_dict()
         checkpoint[TRAINING_KEY] = software() | describe_training(trainer, pl_module)
+
+    def complete(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add the record to a checkpoint of weights alone, which no callback is asked about."""
+        if KEY not in checkpoint:
+            self.on_save_checkpoint(trainer, pl_module, checkpoint)
 
     def find_record(self, trainer: Trainer, pl_module: LightningModule) -> Preprocessing:
         """Take the given record, else ask the data module, else probe it."""

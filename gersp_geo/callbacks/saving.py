@@ -22,6 +22,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self.complete: list[str] = []
         """Checkpoints that were saved or loaded and not removed since, the last one last."""
 
+        self.prepare: Callable[[dict[str, Any]], None] | None = None
+        """Changes what is to be saved; Lightning asks no callback where weights alone are saved."""
+
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
@@ -36,6 +39,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             OSError: If the file cannot be written; names the last complete checkpoint.
             TypeError: If *storage_options* are given.
         """
+        if self.prepare is not None:
+            self.prepare(checkpoint)
         if '://' in str(path) or storage_options is not None:
             super().save_checkpoint(checkpoint, path, storage_options)
         else:

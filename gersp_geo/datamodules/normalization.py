@@ -12,6 +12,12 @@ from ..records import Preprocessing
 
 type Batch = dict[str, Tensor]
 
+# Times the range of 98 % of the values: heavy tails, as those of radar intensities, stay below
+LARGEST_DEVIATION = 100
+
+# pixels per patch that the range is taken from
+SOME_PIXELS = 1024
+
 
 class Normalize(nn.Module):
     """Apply a :class:`~gersp_geo.records.Preprocessing` to the images of a batch."""
@@ -96,9 +102,11 @@ def measure_bands(
         Mean and standard deviation per band; a constant band gets 1.
 
     Raises:
-        ValueError: If no pixel is observed, or *scale* does not have one value per band.
+        ValueError: If no pixel is observed, *scale* does not have one value per band, or a few values
+            beyond all others decide the deviation.
     """
     count = 0
+    some: list[NDArray[np.float64]] = []
     factor = np.asarray(scale, dtype=np.float64)[:, None]
     total, squares = np.zeros_like(factor[:, 0]), np.zeros_like(factor[:, 0])
     shift: NDArray[np.float64] | None = None
@@ -114,10 +122,21 @@ def measure_bands(
             # sums of squares around a typical value do not cancel
             shift = values.mean(axis=1, keepdims=True)
         count += values.shape[1]
+        some.append(values[:, :: max(values.shape[1] // SOME_PIXELS, 1)])
         total += (values - shift).sum(axis=1)
         squares += np.square(values - shift).sum(axis=1)
     if shift is None:
         raise ValueError('no observed pixel to measure; check nodata, or pass mean and std')
     offset = total / count
     std = np.sqrt(np.maximum(squares / count - offset**2, 0))
+    low, high = np.quantile(np.concatenate(some, axis=1), (0.01, 0.99), axis=1)
+    wrong = np.flatnonzero((std > LARGEST_DEVIATION * (high - low)) & (high > low))
+    if wrong.size:
+        band = int(wrong[0])
+        raise ValueError(
+            f'band {band + 1} of those that are read has a standard deviation of {std[band]:.3g}, '
+            f'though 98 % of its values lie from {low[band]:.4g} to {high[band]:.4g}: a few values '
+            'far beyond decide it, and all else would look alike; pass nodata if they mean no '
+            'observation, or mean and std'
+        )
     return (shift[:, 0] + offset).tolist(), np.where(std > 0, std, 1.0).tolist()

@@ -6,6 +6,7 @@ import numpy as np
 from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 
+from ..bands import are_colors
 from ..records import Preprocessing
 from .labelled import TrainingPatches
 from .normalization import imagenet_statistics, measure_bands
@@ -40,7 +41,7 @@ def describe_patches(
     factor = scale or (1 / 255 if photograph else 1.0)
     factors = tuple(factor) if isinstance(factor, Sequence) else (float(factor),) * len(names)
     if mean is None or std is None:
-        if photograph and len(names) == 3 and scale is None:
+        if photograph and are_colors(names) is not False and scale is None:
             mean, std = imagenet_statistics(names)
         else:
             mean, std = measure_bands(observed(train), scale=factors)

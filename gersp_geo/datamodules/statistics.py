@@ -41,6 +41,9 @@ QUANTILE = 0.999
 # Raised whenever what is remembered changes, so that older results are measured anew
 VERSION = 2
 
+# 99.9 % of the values of a photograph go further than this: of bytes, beyond 31
+DARKEST = 32 / 255
+
 # How far from [0, 1] measured values of colours may lie, for the rounding of a quantile
 TOLERANCE = 1e-3
 
@@ -80,8 +83,8 @@ def describe_stream(
 ) -> Described:
     """Say how the values of a stream become what the backbone is trained on, and what they are.
 
-    Three bands are photographs if their names say red, green and blue, or nothing, and if they are
-    bytes, or at least 99.9 % of the scaled values of each lie in [0, 1].
+    Three bands are photographs if their names say red, green and blue, or nothing, and if 99.9 % of
+    the scaled values of each lie in [0, 1], and not all of them close to 0.
 
     Args:
         stream: Where samples come from.
@@ -107,11 +110,15 @@ def describe_stream(
         and (is_byte or not may_be_colors)
     ):
         found = Statistics(list(factors), list(mean), list(std), [], [])
-    elif is_byte and may_be_colors and factors is not None:
+    elif is_byte and may_be_colors and factors is not None and not is_dim(stream, seed=seed):
         found = Statistics(list(factors), *imagenet_statistics(stream.bands), [], [])
     else:
         found = stream_statistics(stream, scale=factors, seed=seed, size=size, settings=settings)
-    photographs = may_be_colors and (is_byte or fits_unit(found))
+        if is_byte and may_be_colors and fits_unit(found):
+            # only the first of them were dim
+            usual_mean, usual_std = imagenet_statistics(stream.bands)
+            found = found._replace(mean=usual_mean, std=usual_std)
+    photographs = may_be_colors and (fits_unit(found) if found.high else is_byte)
     if len(sample) == 3 and not photographs:
         explain_recipe(stream.bands, found, may_be_colors=may_be_colors)
     is_own_unit = scale is not None and sample.is_floating_point() and not stream.has_file_values
@@ -154,15 +161,33 @@ def choose_scale(given: Sequence[float] | None, image: Tensor) -> Sequence[float
 
 
 def fits_unit(found: Statistics) -> bool:
-    """Whether nearly all values of every band lie in [0, 1]."""
-    return min(found.low) >= -TOLERANCE and max(found.high) <= 1 + TOLERANCE
+    """Whether nearly all values of every band lie in [0, 1], and not all of them close to 0."""
+    inside = min(found.low) >= -TOLERANCE and max(found.high) <= 1 + TOLERANCE
+    return inside and max(found.high) > DARKEST
+
+
+def is_dim(stream: RemoteSensingStream, *, seed: int) -> bool:
+    """Whether bytes are far too dark for a photograph: masks, classes, counts.
+
+    In units of a photograph they would all look black, and alike.
+    """
+    for turn, index in positions(seed=seed, length=len(stream), first=0, count=FEWEST_PATCHES):
+        try:
+            image, valid = stream.observed(turn=turn, index=index)
+        except UnreadableFileError:
+            # the loader counts and names it, or stops
+            continue
+        values = image[:, valid].astype(np.float64)
+        if values.size and np.quantile(values, QUANTILE) > DARKEST * 255:
+            return False
+    return True
 
 
 def explain_recipe(bands: Sequence[str], found: Statistics, *, may_be_colors: bool) -> None:
     """Say why three bands are not augmented as photographs."""
     if may_be_colors:
         reason = (
-            f'values from {min(found.low):.4g} to {max(found.high):.4g} do not lie in [0, 1]; '
+            f'values from {min(found.low):.4g} to {max(found.high):.4g} do not fill [0, 1] as colours do; '
             'if they are colours, pass scale'
         )
     else:

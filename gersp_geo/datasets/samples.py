@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
@@ -43,7 +44,8 @@ def fill_missing(
         pixels[:, ~valid] = values.astype(pixels.dtype)[:, None]
     elif image.is_floating_point():
         pixels[:, ~valid] = np.nan
-    return image
+    # NumPy, which looks at values, has no such type
+    return image.float() if image.dtype == torch.bfloat16 else image
 
 
 def check_numbered(dataset: Dataset[Any]) -> None:

@@ -42,7 +42,12 @@ class Labels:
 
 
 def refuse_impossible(
-    targets: Sequence[Mapping[str, Tensor]], *, known: Labels, sides: tuple[int, int], purpose: str
+    targets: Sequence[Mapping[str, Tensor]],
+    *,
+    known: Labels,
+    sides: tuple[int, int],
+    purpose: str,
+    is_loaded: bool,
 ) -> None:
     """Refuse values that no object can have.
 
@@ -51,6 +56,7 @@ def refuse_impossible(
         known: Labels that may be.
         sides: Rows and columns of the images.
         purpose: Of the batch, named in errors.
+        is_loaded: Refuse boxes outside the image as well, where an augmentation may move them.
 
     Raises:
         ValueError: Names the first image, box and value.
@@ -59,6 +65,8 @@ def refuse_impossible(
         torch.cat([target[key] for target in targets]) for key in ('bbox_xyxy', 'label')
     )
     faults = find_faults(boxes, labels, known=known, sides=sides)
+    if not is_loaded:
+        del faults['outside']
     if 'mask' in targets[0]:
         faults['filled'] = torch.cat([(target['mask'] > 1).flatten(1).any(1) for target in targets])
     # all at once, so that the device is asked once per batch

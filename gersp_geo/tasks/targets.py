@@ -110,10 +110,12 @@ def check_loaded(task: LightningModule, batch: Mapping[str, Any]) -> None:
         ValueError: As :func:`check_batch`.
     """
     if purpose := _PURPOSES.get(task.trainer.state.stage):
-        check_batch(task, batch, purpose=purpose)
+        check_batch(task, batch, purpose=purpose, is_loaded=True)
 
 
-def check_batch(task: LightningModule, batch: Mapping[str, Any], *, purpose: str) -> int | None:
+def check_batch(
+    task: LightningModule, batch: Mapping[str, Any], *, purpose: str, is_loaded: bool = False
+) -> int | None:
     """Check what a detector of torchgeo gets.
 
     Args:
@@ -121,6 +123,7 @@ def check_batch(task: LightningModule, batch: Mapping[str, Any], *, purpose: str
         batch: Under 'image': shape (B, C, H, W); under 'bbox_xyxy' and 'label', and 'mask' for
             instances, one tensor per image.
         purpose: Of the batch, named in errors.
+        is_loaded: Whether it is as the data set gave it: an augmentation may move an object out.
 
     Returns:
         Number of objects; None for other tasks.
@@ -144,7 +147,7 @@ def check_batch(task: LightningModule, batch: Mapping[str, Any], *, purpose: str
         first=int(has_background(task.model)),
         classes=task.hparams['num_classes'],
     )
-    refuse_impossible(targets, known=known, sides=sides, purpose=purpose)
+    refuse_impossible(targets, known=known, sides=sides, purpose=purpose, is_loaded=is_loaded)
     return sum(len(target['label']) for target in targets)
 
 

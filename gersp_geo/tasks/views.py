@@ -28,7 +28,7 @@ LARGEST_SHARE_AT_BOUNDS = 0.25
 # Jitter of the released recipe brings bright snow to 1 in under half of its views, and other
 # photographs in a tenth. Padding and erasing bring pixels to a bound in all bands at once, a clamp
 # in each band where its values are.
-DESTROYED, CUT = 0.5, 0.1
+DESTROYED, CUT, PADDED = 0.5, 0.05, 0.1
 
 
 def choose_pipeline(data: Any, *, size: int) -> nn.Module | None:
@@ -113,9 +113,11 @@ class FirstViews:
         self.is_done = are_many or self.looks >= LAST_LOOK
         if len(lost) < 2 * ENOUGH_IMAGES:
             return
-        if lost[len(lost) // 8] > DESTROYED or (are_many and cut[len(cut) // 4] > CUT):
+        # of many images, more may be bright
+        few = len(lost) // (4 if are_many else 8)
+        if lost[few] > DESTROYED or (are_many and cut[few] > CUT):
             raise ValueError(explain_loss(float(lost.mean()), dates[0]))
-        if are_many and lost[len(lost) // 4] > CUT:
+        if are_many and lost[few] > PADDED:
             rank_zero_warn(
                 f'{float(lost.mean()):.0%} of the pixels of augmented views lie at the darkest or brightest '
                 'value in all bands at once, and not in the images: padding and erasing do that, and '
@@ -146,11 +148,21 @@ def share_lost(images: Tensor, views: Tensor, *, apart: bool = False) -> Tensor:
 
     Returns:
         Shape (N,), mean over bands, in [-0.25, 1]; images that already have more than a quarter of
-        their pixels at a bound are left out.
+        their pixels at a bound, or half of them at one value, are left out.
     """
-    valid = share_at_bounds(images) <= LARGEST_SHARE_AT_BOUNDS
+    valid = (share_at_bounds(images) <= LARGEST_SHARE_AT_BOUNDS) & ~are_flat(images)
     before, after = (share_at_bounds(x, apart=apart) for x in (images, views))
     return (after - before)[valid]
+
+
+def are_flat(images: Tensor) -> Tensor:
+    """Say which images have one value in more than half of the pixels of a band, shape (B,).
+
+    A part of such an image may be constant.
+    """
+    values = images.flatten(2).float()
+    middle = values.nanmedian(dim=2, keepdim=True).values
+    return ((values == middle).float().mean(dim=2) > 0.5).any(dim=1)
 
 
 def share_at_bounds(images: Tensor, *, apart: bool = False) -> Tensor:

@@ -256,7 +256,8 @@ def expected_mask(image: Path, polygon: Polygon, crs: Any) -> NDArray[np.bool_]:
         rows, cols = np.mgrid[: src.height, : src.width] + 0.5
         xs, ys = src.transform @ (cols.ravel(), rows.ravel())
         centres = geopandas.GeoSeries.from_xy(xs, ys, crs=src.crs)
-    return shapely.contains(polygon, centres.to_crs(crs).to_numpy()).reshape(SIDE, SIDE)
+    inside: NDArray[np.bool_] = shapely.contains(polygon, centres.to_crs(crs).to_numpy())
+    return inside.reshape(SIDE, SIDE)
 
 
 @pytest.mark.parametrize(

@@ -168,11 +168,11 @@ def test_measured_statistics_leave_nodata_out(tmp_path: Path) -> None:
     np.testing.assert_allclose(record.std, 0.04, rtol=0.1)
     # unnamed classes are numbered up to the highest value
     assert record.class_names == ('class_0', 'class_1')
-    mask = torch.cat([batch['mask'] for batch in datamodule.val_dataloader()])
+    classes = torch.cat([batch['mask'] for batch in datamodule.val_dataloader()])
     image = torch.cat([batch['image'] for batch in datamodule.val_dataloader()])
-    assert torch.equal(mask == 255, image.isnan().all(dim=1))
+    assert torch.equal(classes == 255, image.isnan().all(dim=1))
     # what is no observation is the mean to the model, as in prediction
-    assert (datamodule.aug({'image': image})['image'].movedim(1, -1)[mask == 255] == 0).all()
+    assert (datamodule.aug({'image': image})['image'].movedim(1, -1)[classes == 255] == 0).all()
 
 
 def test_patches_of_sparse_polygons_hold_labels(tmp_path: Path) -> None:

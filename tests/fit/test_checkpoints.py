@@ -377,3 +377,20 @@ def test_a_hyperparameter_that_needs_code_is_refused_before_the_first_step(
     )
     assert watch.count() == {}
     assert not list(run.folder.rglob('*.ckpt'))
+
+
+def test_a_checkpoint_of_weights_alone_carries_the_record(
+    fit_segmentation: Callable[..., Any], put: Callable[..., Path]
+) -> None:
+    image = np.random.default_rng(0).integers(1, 255, (3, 64, 64), dtype=np.uint8)
+    mask = np.repeat([0, 1], 32).astype(np.uint8) * np.ones((64, 1), dtype=np.uint8)
+    run = fit_segmentation(
+        {
+            'data.images': put('image.tif', image),
+            'data.masks': put('mask.tif', mask),
+            'trainer.callbacks': 'lightning.pytorch.callbacks.ModelCheckpoint',
+            'trainer.callbacks.save_weights_only': 'true',
+        }
+    )
+    assert 'optimizer_states' not in run.checkpoint
+    assert run.record['bands'] == ['band_1', 'band_2', 'band_3']

@@ -32,7 +32,9 @@ def moved(place: dict[str, Any], steps: list[float], *, skew: float = 0.0) -> Af
 
 def open_module(options: dict[str, Any]) -> Any:
     """What the command opens, without a task."""
-    sources = {name.removeprefix('data.'): str(path) for name, path in options.items()}
+    sources: dict[str, Any] = {
+        name.removeprefix('data.'): str(path) for name, path in options.items()
+    }
     datamodule = GeoTIFFSegmentationDataModule(**sources, size=32, block_size=32)
     datamodule.setup('fit')
     return datamodule
@@ -57,7 +59,7 @@ def respell(mask: Path) -> Path:
 def images_and_masks(put: Put, place: dict[str, Any], transform: Affine, **mask: Any) -> Any:
     generator = np.random.default_rng(0)
     pixels = generator.integers(0, 255, (3, 64, 96)).astype(np.uint8)
-    classes = np.tile(np.uint8([0, 1]), (64, 48))
+    classes = np.tile(np.array([0, 1], dtype=np.uint8), (64, 48))
     image = put('images/a.tif', pixels, **place)
     labels = put('masks/a.tif', classes, **place | {'transform': transform} | mask)
     return {'data.images': image, 'data.masks': labels}

@@ -118,10 +118,15 @@ def test_boxes_are_corners_in_pixels_of_the_image(
 ) -> None:
     batch = batch_of(*((box, 1) for box in boxes))
     if words is None:
-        assert check_batch(detector, batch, purpose='training') == len(boxes)
+        assert check_batch(detector, batch, purpose='training', is_loaded=True) == len(boxes)
         return
     with pytest.raises(ValueError, match=f'image 1 of a training batch: boxes must .*{words}'):
-        check_batch(detector, batch, purpose='training')
+        check_batch(detector, batch, purpose='training', is_loaded=True)
+
+
+def test_an_augmentation_may_move_an_object_out_of_the_image(detector: ObjectDetection) -> None:
+    batch = batch_of(([32, 1, 40, 9], 1), ([1, 2, 9, 9], 1))
+    assert check_batch(detector, batch, purpose='training') == 2
 
 
 BOX = ([1.0, 2.0, 9.0, 9.0], 1)
