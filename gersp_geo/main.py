@@ -443,6 +443,10 @@ def keywords(options: argparse.Namespace) -> dict[str, Any]:
 
 def quieten() -> None:
     """Hide messages that a user of the command can do nothing about."""
+    # the place in our own code that warns is of no use to them
+    warnings.formatwarning = lambda message, *_, **__: (
+        f'gersp-geo: warning: {" ".join(str(message).split())}\n'
+    )
     # https://github.com/Lightning-AI/pytorch-lightning: uses a torch class on its way out
     warnings.filterwarnings('ignore', message='.*LeafSpec.*')
     # a few reader processes are a choice, not an oversight

@@ -1,6 +1,7 @@
 """LightningCLI over torchgeo's and our classes."""
 
 import errno
+import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -96,8 +97,8 @@ def train_from_arguments(arguments: Sequence[str], request: StopRequest | None =
 
 
 def run_command(arguments: Sequence[str], request: StopRequest) -> None:
-    """Hand over to LightningCLI."""
-    TrainingCLI(
+    """Hand over to LightningCLI, and say where the result is."""
+    command = TrainingCLI(
         model_class=BaseTask,
         datamodule_class=BaseDataModule,
         seed_everything_default=0,
@@ -108,3 +109,6 @@ def run_command(arguments: Sequence[str], request: StopRequest) -> None:
         args=list(arguments),
         request=request,
     )
+    writer = command.trainer.strategy.checkpoint_io
+    if command.trainer.is_global_zero and isinstance(writer, AtomicCheckpointIO) and writer.saved:
+        sys.stdout.write(f'last checkpoint: {writer.saved}\n')

@@ -22,6 +22,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self.complete: list[str] = []
         """Checkpoints that were saved or loaded and not removed since, the last one last."""
 
+        self.saved: str | None = None
+        """The last one that was saved, which may be gone since."""
+
         self.prepare: Callable[[dict[str, Any]], None] | None = None
         """Changes what is to be saved; Lightning asks no callback where weights alone are saved."""
 
@@ -49,6 +52,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             except OSError as error:
                 raise OSError(self.tell_failure(path, error)) from error
         self.note(path)
+        self.saved = str(path)
 
     def load_checkpoint(
         self,

@@ -45,7 +45,11 @@ def describe_patches(
             mean, std = imagenet_statistics(names)
         else:
             mean, std = measure_bands(observed(train), scale=factors)
-        rank_zero_info(f'bands {names}: scale {factors}, mean {mean}, std {std}')
+        found = {'scale': factors, 'mean': mean, 'std': std}
+        told = ', '.join(
+            f'{name} [{", ".join(f"{v:.4g}" for v in of)}]' for name, of in found.items()
+        )
+        rank_zero_info(f'bands {", ".join(names)}: {told}')
     return Preprocessing(
         bands=names,
         dtype=images.tiles[0].dtype,

@@ -22,7 +22,8 @@ def select_bands(
         preprocessing: Names the bands that the model was trained on.
         bands: 1-based indices in the model's order. None selects by name where the scene names
             its bands, each with a name of its own, and takes them in order where it does not and
-            their number is right.
+            their number is right. A record that numbers its bands (band_1, band_2, ...) takes all bands
+            of a scene that names none and has as many, alpha too.
         source: Name of the scene, for messages.
 
     Returns:
@@ -47,13 +48,21 @@ def select_bands(
     names = {header.descriptions[band - 1] for band in usable}
     if names == {None} and len(usable) == len(wanted):
         return tuple(usable)
+    every = tuple(range(1, header.count + 1))
+    if not any(header.descriptions) and wanted == tuple(f'band_{band}' for band in every):
+        # trained on all bands of such files by number, so that one tagged as alpha was data there too
+        return every
     present = ', '.join(
         (name or f'{band} (unnamed)') + (' (tagged as alpha)' if band in header.alpha else '')
         for band, name in enumerate(header.descriptions, start=1)
     )
+    advice = (
+        'pass bands (--bands 1,2,3) with the 1-based indices in the order of the model'
+        if header.count >= len(wanted)
+        else f'it has {header.count} bands, the model needs {len(wanted)}'
+    )
     raise ValueError(
-        f'the model wants the bands {", ".join(wanted)}, but {source} has {present}; '
-        'pass bands (--bands) with the 1-based indices in the order of the model'
+        f'the model wants the bands {", ".join(wanted)}, but {source} has {present}; {advice}'
     )
 
 

@@ -69,7 +69,8 @@ def test_bands_given_are_taken_whatever_the_names() -> None:
 def test_nothing_is_guessed_where_names_and_numbers_do_not_decide(
     names: tuple[str | None, ...], present: str
 ) -> None:
-    message = rf'wants the bands red, green, blue, but a\.tif has .*{present}; pass bands \(--bands'
+    advice = r'pass bands \(--bands' if len(names) >= 3 else 'it has 2 bands, the model needs 3'
+    message = rf'wants the bands red, green, blue, but a\.tif has .*{present}; {advice}'
     with pytest.raises(ValueError, match=message):
         select_bands(header_of(*names), RGB, bands=None, source='a.tif')
 
@@ -90,3 +91,19 @@ def test_it_is_said_which_band_is_taken_for_which_and_where_their_order_alone_sa
     assert describe_bands((3, 2, 1), names, unnamed) == '3 red, 2 green, 1 blue'
     transparent = header_of(None, None, None, None, alpha=(4,))
     assert describe_bands((1, 2, 3), names, transparent) == in_order
+
+
+def test_all_bands_by_number_are_found_in_a_scene_that_tags_the_last_as_alpha() -> None:
+    scene = header_of(None, None, None, None, alpha=(4,))
+    records = [
+        Preprocessing(
+            bands=tuple(f'band_{i + 1}' for i in range(count)),
+            scale=(1,) * count,
+            mean=(0,) * count,
+            std=(1,) * count,
+        )
+        for count in (4, 5)
+    ]
+    assert select_bands(scene, records[0], bands=None, source='x.tif') == (1, 2, 3, 4)
+    with pytest.raises(ValueError, match='it has 4 bands, the model needs 5'):
+        select_bands(scene, records[1], bands=None, source='x.tif')
