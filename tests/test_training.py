@@ -124,10 +124,19 @@ def test_the_shipped_fine_tuning_saves_when_it_is_stopped_in_its_first_epoch(
     assert errors.read_text().splitlines()[-1] == told
 
 
+def wait_for_the_end(began: Event) -> None:
+    began.set()
+    time.sleep(60)
+
+
 def test_a_forked_process_ends_when_its_parent_says_so() -> None:
+    context = multiprocessing.get_context('fork')
+    began = context.Event()
     with stoppable():
-        child = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,))
+        child = context.Process(target=wait_for_the_end, args=(began,))
         child.start()
+        # Python forgets a signal that reaches a process while it begins
+        assert began.wait(timeout=60)
         child.terminate()
         child.join(timeout=10)
         child.kill()

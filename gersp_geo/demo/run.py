@@ -5,6 +5,8 @@ import logging
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil, log
 from os import PathLike
@@ -94,7 +96,32 @@ def run_demo(
     """
     started, folder = time.monotonic(), Path(folder)
     clear_folder(folder, overwrite=overwrite)
-    logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
+    with quietly('lightning.pytorch'):
+        return run_steps(
+            folder,
+            pretrain_steps=pretrain_steps,
+            finetune_steps=finetune_steps,
+            seed=seed,
+            started=started,
+        )
+
+
+@contextmanager
+def quietly(name: str) -> Iterator[None]:
+    """Hear only warnings of a logger."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def run_steps(
+    folder: Path, *, pretrain_steps: int, finetune_steps: int, seed: int, started: float
+) -> DemoReport:
+    """Take the five steps in an empty folder; *started* is of the monotonic clock."""
     seed_everything(seed, verbose=False)
     data = folder / 'sample-data'
     announce('1/5 sample data', started=started)

@@ -128,7 +128,7 @@ def test_names_of_class_numbers_are_in_their_order(
     image: Path, tmp_path: Path, kind: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = features(tmp_path / 'a.gpkg', halves(3)[::-1], [kind(n) for n in (7, 2, 1)])
-    caplog.set_level('INFO')
+    caplog.set_level('INFO', logger='lightning.pytorch')
     labels = open_labels(image, path, class_names=['field', 'wood', 'pond'])
     assert labels.class_names == ('field', 'wood', 'pond')
     assert labels.read(0, WHOLE)[[0, 32, 63], 0].tolist() == [0, 1, 2]

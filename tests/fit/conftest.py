@@ -1,5 +1,6 @@
 """Training through the command that a user types, in this process."""
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,12 @@ class Run:
         """How input was prepared, from the checkpoint."""
         record: dict[str, Any] = self.checkpoint['gersp_geo']
         return record
+
+
+@pytest.fixture(autouse=True)
+def _told(caplog: pytest.LogCaptureFixture) -> None:
+    """What training says is heard, also after a test that has turned it down."""
+    caplog.set_level(logging.INFO, logger='lightning.pytorch')
 
 
 @pytest.fixture
