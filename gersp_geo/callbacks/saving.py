@@ -104,9 +104,9 @@ def replace_whole(checkpoint: dict[str, Any], final: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(final)
-    except BaseException:
+    finally:
+        # nothing is there any more where all went well
         temporary.unlink(missing_ok=True)
-        raise
 
 
 class NotingFile:

@@ -140,6 +140,9 @@ def test_what_lies_elsewhere_may_be_replaced(part: Path, tmp_path: Path) -> None
     (tmp_path / 'map.tif').write_bytes(part.read_bytes())
     inputs = [tmp_path / 'scene.vrt', tmp_path / 'missing.tif', None]
     refuse_inputs([tmp_path / 'map.tif', tmp_path / 'new.tif', None], inputs=inputs)
+    # a copy of the same bytes is another file, what the scene refers to is not
+    with pytest.raises(ValueError, match='would replace'):
+        refuse_inputs([part], inputs=inputs)
 
 
 PLACES = ['s3://bucket/maps/map.tif', '/vsis3/bucket/map.tif', 'gs://bucket/map.tif',

@@ -138,6 +138,10 @@ def test_what_does_not_change_is_left_alone(scene: Path) -> None:
     # statistics of whoever looks at the raster
     scene.with_name('scene.tif.aux.xml').write_text('<PAMDataset/>')
     watch.check()
+    # and the same watch still sees what does change
+    rewrite(scene)
+    with pytest.raises(UnreadableFileError, match=r'scene\.tif changed while it was read'):
+        watch.check()
 
 
 def test_patches_of_a_scene_that_changes_are_of_no_use(scene: Path) -> None:

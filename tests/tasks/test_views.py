@@ -44,6 +44,9 @@ def test_valid_images_are_never_stopped(kind: str, batch_size: int) -> None:
         for images in (VALID[kind]() for _ in range(2)):
             for part in images.split(batch_size):
                 first.look(part, (pipeline(part), pipeline(part)))
+        # they were looked at, and until enough was seen
+        assert first.looks > 0
+        assert first.is_done or first.looks == 2
 
 
 @pytest.mark.parametrize('kind', ['photographs', 'snow', 'water'])
