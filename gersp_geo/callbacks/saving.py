@@ -23,7 +23,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Checkpoints that were saved or loaded and not removed since, the last one last."""
 
         self.saved: str | None = None
-        """The last one that was saved, which may be gone since."""
+        """The last one that was saved; None where there was none, or it was removed since."""
 
         self.prepare: Callable[[dict[str, Any]], None] | None = None
         """Changes what is to be saved; Lightning asks no callback where weights alone are saved."""
@@ -68,6 +68,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def remove_checkpoint(self, path: str | Path) -> None:
         """Remove as Lightning does."""
         super().remove_checkpoint(path)
+        if self.saved == str(path):
+            self.saved = None
         self.complete = [kept for kept in self.complete if kept != str(path)]
 
     def note(self, path: str | Path) -> None:

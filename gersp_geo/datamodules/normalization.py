@@ -122,7 +122,8 @@ def measure_bands(
             # sums of squares around a typical value do not cancel
             shift = values.mean(axis=1, keepdims=True)
         count += values.shape[1]
-        some.append(values[:, :: max(values.shape[1] // SOME_PIXELS, 1)])
+        # a copy: a view would keep the whole patch
+        some.append(values[:, :: max(values.shape[1] // SOME_PIXELS, 1)].copy())
         total += (values - shift).sum(axis=1)
         squares += np.square(values - shift).sum(axis=1)
     if shift is None:

@@ -56,7 +56,8 @@ def refuse_impossible(
         known: Labels that may be.
         sides: Rows and columns of the images.
         purpose: Of the batch, named in errors.
-        is_loaded: Refuse boxes outside the image as well, where an augmentation may move them.
+        is_loaded: Whether the batch is as the data set gave it; boxes outside the image are
+            refused only then, as an augmentation may move them out.
 
     Raises:
         ValueError: Names the first image, box and value.

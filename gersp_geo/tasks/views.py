@@ -170,7 +170,8 @@ def share_at_bounds(images: Tensor, *, apart: bool = False) -> Tensor:
 
     Args:
         images: Shape (B, C, H, W); what is not finite counts as no pixel.
-        apart: Leave out pixels that are at a bound in every band, as padded and erased ones are.
+        apart: Leave out pixels that are at a bound in every band, as padded and erased ones are. Of
+            one band these are all, so that a clamp that cuts a part of it is warned of alone.
 
     Returns:
         Shape (B,), mean over bands; 1 where every band is constant or has no pixel.

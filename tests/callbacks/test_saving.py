@@ -75,3 +75,11 @@ def test_a_place_that_takes_no_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match='no checkpoint was saved before') as failed:
         AtomicCheckpointIO().save_checkpoint(SMALL, path)
     assert str(path) in str(failed.value)
+
+
+def test_a_checkpoint_that_was_removed_is_not_named_as_the_last(tmp_path: Path) -> None:
+    writer = AtomicCheckpointIO()
+    writer.save_checkpoint({'state_dict': {}}, tmp_path / 'a.ckpt')
+    assert writer.saved == str(tmp_path / 'a.ckpt')
+    writer.remove_checkpoint(tmp_path / 'a.ckpt')
+    assert writer.saved is None

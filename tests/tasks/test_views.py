@@ -70,6 +70,17 @@ def test_padding_and_erasing_are_warned_of_alone(step: nn.Module) -> None:
         FirstViews().look(images, (pipeline(images), pipeline(images)))
 
 
+def test_a_part_of_one_band_that_is_cut_is_warned_of_and_all_of_it_is_stopped() -> None:
+    torch.manual_seed(0)
+    images = ground(mean=0.4, std=0.2)[:, :1]
+    views = images.clamp(min=images.quantile(0.4))
+    with pytest.warns(UserWarning, match='a clamp that the values exceed is not'):
+        FirstViews().look(images, (views, views))
+    views = images.clamp(min=2.0)
+    with pytest.raises(ValueError, match='constant or cut'):
+        FirstViews().look(images, (views, views))
+
+
 def test_each_date_is_compared_with_its_own_view() -> None:
     torch.manual_seed(0)
     dates = torch.cat([ground(mean=0.4, std=0.2), torch.zeros(BATCH, 3, SIDE, SIDE)], dim=1)
