@@ -16,6 +16,9 @@ type Encode = Callable[[Tensor], Tensor]
 """From scores (C, rows, cols) to the values of a map (bands, rows, cols), pixel by pixel and in
 memory of their own."""
 
+type Weigh = Callable[[Sequence[int], int], NDArray[np.float64]]
+"""From the first pixels of the patches of an axis, and its length, to weights (patches, size)."""
+
 
 def axis_weights(
     offsets: Sequence[int], *, size: int, length: int, margin: int = 0
@@ -89,21 +92,36 @@ class Axis:
     offsets: tuple[int, ...]
     """First pixel of each patch."""
 
-    weights: NDArray[np.float64]
-    """Shape (patches, size), of :func:`axis_weights` or :func:`crop_weights`."""
+    kinds: NDArray[np.float64]
+    """Weights of :func:`axis_weights` or :func:`crop_weights`, shape (kinds, size): of every patch, but
+    of those in the middle of a long axis, which are all alike, only once."""
 
     length: int
     """Pixels of the axis."""
 
+    repeated: int = 0
+    """How many patches have the weights of the one before them, which is the middle of *kinds*."""
+
+    def kind_of(self, patch: int) -> int:
+        """Say which of *kinds* are the weights of a patch."""
+        middle = len(self.kinds) // 2
+        return min(patch, max(middle, patch - self.repeated))
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Of every patch, shape (patches, size)."""
+        return self.kinds[[self.kind_of(patch) for patch in range(len(self.offsets))]]
+
     @cached_property
     def spans(self) -> tuple[tuple[int, int], ...]:
         """Per patch: first pixel with a weight, and one past the last; there are no holes between."""
-        positive = self.weights > 0
-        first = positive.argmax(axis=1)
-        stop = positive.shape[1] - positive[:, ::-1].argmax(axis=1)
+        positive = self.kinds > 0
+        first = positive.argmax(axis=1).tolist()
+        stop = (positive.shape[1] - positive[:, ::-1].argmax(axis=1)).tolist()
+        kinds = map(self.kind_of, range(len(self.offsets)))
         return tuple(
-            (int(offset + start), int(offset + end))
-            for offset, start, end in zip(self.offsets, first, stop, strict=True)
+            (offset + first[kind], offset + stop[kind])
+            for offset, kind in zip(self.offsets, kinds, strict=True)
         )
 
     @cached_property
@@ -113,6 +131,35 @@ class Axis:
         # a later patch may begin before an earlier one where many patches overlap
         earliest = [*accumulate(reversed(begins), min)]
         return tuple(pairwise((0, *reversed(earliest))))
+
+
+def weigh_axis(offsets: Sequence[int], *, size: int, length: int, weigh: Weigh) -> Axis:
+    """Weigh the patches of one axis, in time and memory for those that differ.
+
+    Away from both ends, weights repeat from patch to patch: they are those of an axis that is shorter by
+    some of these patches.
+
+    Args:
+        offsets: First pixel of each patch, the last one flush with the end or a stride after the one
+            before it.
+        size: Pixels per patch.
+        length: Pixels of the axis.
+        weigh: From the offsets and the length of an axis to the weights of its patches.
+
+    Returns:
+        The axis, the same as if every patch had been weighed.
+    """
+    steps = np.diff(offsets)
+    count = len(offsets)
+    stride = int(steps[0]) if steps.size else size
+    # an end is felt by patches that share pixels with one that shares pixels with the last
+    edge = 2 * -(-size // stride) + 2
+    repeated = count - (2 * edge + 1)
+    if repeated < 1 or (steps[:-1] != stride).any():
+        return Axis(tuple(offsets), weigh(offsets, length), length)
+    moved = repeated * stride
+    shorter = (*offsets[: edge + 1], *(offset - moved for offset in offsets[-edge:]))
+    return Axis(tuple(offsets), weigh(shorter, length - moved), length, repeated)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,8 +203,9 @@ class RowStitcher:
         self.row_offs, self.row_spans = weighting.rows.offsets, weighting.rows.spans
         self.col_offs, self.col_spans = weighting.cols.offsets, weighting.cols.spans
         self.settled = weighting.rows.settled
-        self.row_weights = torch.from_numpy(weighting.rows.weights).float()
-        self.col_weights = torch.from_numpy(weighting.cols.weights).float()
+        self.row_kind, self.col_kind = weighting.rows.kind_of, weighting.cols.kind_of
+        self.row_weights = torch.from_numpy(weighting.rows.kinds).float()
+        self.col_weights = torch.from_numpy(weighting.cols.kinds).float()
         self._row = first_row
         # scores of open rows, from the first row that is not settled; or values of this row
         self._open: list[Tensor] = []
@@ -257,7 +305,9 @@ class RowStitcher:
             self._product = part.new_empty((part.shape[0], size, size))
             self.row_weights = self.row_weights.to(part.device)
             self.col_weights = self.col_weights.to(part.device)
-        weights = self.row_weights[self._row, row_weights, None] * self.col_weights[col_weights]
+        col, cols = col_weights
+        row_kind, col_kind = self.row_kind(self._row), self.col_kind(col)
+        weights = self.row_weights[row_kind, row_weights, None] * self.col_weights[col_kind, cols]
         first = top - self.settled[self._row][0]
         # in memory that all patches share: fresh pages would cost more than the product itself
         product = self._product[:, : part.shape[1], : part.shape[2]]

@@ -1,10 +1,17 @@
 """Cut a raster into overlapping patches of one size: integers only."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from .records import Panel, Patch, Window
+
+MOST_PATCHES = 2**18
+"""Patches beside or below each other, at most: what is known of each takes some 500 bytes."""
+
+# Trials of panels times their number: a second, for the widest of scenes.
+_TRIALS = 2**19
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +43,12 @@ class TilePlan:
     @property
     def keep_rows(self) -> tuple[tuple[int, int], ...]:
         """Per row of patches: first row that it alone writes, and one past the last."""
-        return _keep_ranges(self.row_offs, size=self.size, length=self.height)
+        return keep_ranges(self.row_offs, size=self.size, length=self.height)
 
     @property
     def keep_cols(self) -> tuple[tuple[int, int], ...]:
         """Per column of patches: first column that it alone writes, and one past the last."""
-        return _keep_ranges(self.col_offs, size=self.size, length=self.width)
+        return keep_ranges(self.col_offs, size=self.size, length=self.width)
 
     @property
     def patches(self) -> Iterator[Patch]:
@@ -80,13 +87,14 @@ def plan_tile(height: int, width: int, *, size: int, overlap: int) -> TilePlan:
         The plan.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: If an argument is out of its range, or there are more patches than can be planned.
     """
     for name, value in (('height', height), ('width', width), ('size', size)):
         if value < 1:
             raise ValueError(f'{name} must be >= 1, got {value}')
     if not 0 <= overlap < size:
         raise ValueError(f'overlap must be in [0, size={size}), got {overlap}')
+    check_count(height, width, size=size, overlap=overlap)
     return TilePlan(
         height=height,
         width=width,
@@ -95,6 +103,23 @@ def plan_tile(height: int, width: int, *, size: int, overlap: int) -> TilePlan:
         row_offs=_offsets(height, size=size, overlap=overlap),
         col_offs=_offsets(width, size=size, overlap=overlap),
     )
+
+
+def check_count(height: int, width: int, *, size: int, overlap: int) -> None:
+    """Refuse a tile with more patches in a row or a column than can be planned in little memory.
+
+    Raises:
+        ValueError: If it has.
+    """
+    for side, length in (('rows', height), ('columns', width)):
+        count = -(-length // (size - overlap))
+        if count > MOST_PATCHES:
+            raise ValueError(
+                f'{length:,} {side} of pixels are {count:,} {side} of patches of {size} px that start '
+                f'every {size - overlap} px, and at most {MOST_PATCHES:,} can be planned; pass larger '
+                'patches (--size), a smaller overlap, or a part of the scene, for example of '
+                'gdal_translate -srcwin'
+            )
 
 
 def cut_panels(
@@ -116,22 +141,54 @@ def cut_panels(
     """
     if max_width < 1:
         raise ValueError(f'max_width must be >= 1, got {max_width}')
-    edges: list[int] = []
-    for count in range(-(-length // max_width), len(cuts) + 2):
-        ideal = (place * length / count for place in range(1, count))
-        chosen = {min(cuts, key=lambda cut: abs(cut - aim)) for aim in ideal} if cuts else set()
+    edges = _find_edges(cuts, length=length, max_width=max_width)
+    return tuple(_panels(spans, edges))
+
+
+def _find_edges(cuts: Sequence[int], *, length: int, max_width: int) -> list[int]:
+    """Choose as few of the cuts as possible, at about the same distance from each other."""
+    fewest = -(-length // max_width)
+    most = min(len(cuts) + 2, fewest + _TRIALS // fewest)
+    for count in range(fewest, most):
+        chosen = (
+            {_nearest(cuts, place * length / count) for place in range(1, count)} if cuts else set()
+        )
         edges = [0, *sorted(chosen), length]
         if all(stop - start <= max_width for start, stop in pairwise(edges)):
-            break
-    else:
-        edges = [0, *cuts, length]
-    return tuple(_panel(spans, start, stop) for start, stop in pairwise(edges))
+            return edges
+    if len(cuts) + 2 > most:
+        return _fill(cuts, length=length, max_width=max_width)
+    return [0, *cuts, length]
 
 
-def _panel(spans: Sequence[tuple[int, int]], start: int, stop: int) -> Panel:
-    """Find the patches that add to a range of columns."""
-    needed = [col for col, (first, last) in enumerate(spans) if first < stop and last > start]
-    return Panel(col_off=start, col_stop=stop, patches=range(needed[0], needed[-1] + 1))
+def _nearest(cuts: Sequence[int], aim: float) -> int:
+    """Find the cut that is nearest to a place, of two the first."""
+    place = bisect_left(cuts, aim)
+    return min(cuts[max(place - 1, 0) : place + 1], key=lambda cut: abs(cut - aim))
+
+
+def _fill(cuts: Sequence[int], *, length: int, max_width: int) -> list[int]:
+    """Cut as late as possible each time."""
+    edges = [0]
+    for cut, following in pairwise((*cuts, length)):
+        if following - edges[-1] > max_width:
+            edges.append(cut)
+    return [*edges, length]
+
+
+def _panels(spans: Sequence[tuple[int, int]], edges: Sequence[int]) -> Iterator[Panel]:
+    """Find the patches that add to each range of columns between some edges."""
+    # so that both can be searched: a later patch may begin, or end, before an earlier one
+    stops = [*accumulate((stop for _, stop in spans), max)]
+    starts = [*accumulate((start for start, _ in reversed(spans)), min)][::-1]
+    for left, right in pairwise(edges):
+        first = bisect_right(stops, left)
+        while spans[first][0] >= right:
+            first += 1
+        last = bisect_left(starts, right) - 1
+        while spans[last][1] <= left:
+            last -= 1
+        yield Panel(col_off=left, col_stop=right, patches=range(first, last + 1))
 
 
 def _offsets(length: int, *, size: int, overlap: int) -> tuple[int, ...]:
@@ -144,8 +201,17 @@ def _offsets(length: int, *, size: int, overlap: int) -> tuple[int, ...]:
     return (*range(first, last, size - overlap), last)
 
 
-def _keep_ranges(offsets: Sequence[int], *, size: int, length: int) -> tuple[tuple[int, int], ...]:
-    """Cut [0, length) in the middle of what each pair of neighbours shares."""
+def keep_ranges(offsets: Sequence[int], *, size: int, length: int) -> tuple[tuple[int, int], ...]:
+    """Cut [0, length) in the middle of what each pair of neighbours shares.
+
+    Args:
+        offsets: First pixel of each patch along an axis.
+        size: Pixels per patch.
+        length: Pixels of the axis.
+
+    Returns:
+        Per patch: first pixel that it alone writes, and one past the last.
+    """
     middles = ((following + offset + size) // 2 for offset, following in pairwise(offsets))
     cuts = (0, *middles, length)
     return tuple(pairwise(cuts))

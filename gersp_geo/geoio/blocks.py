@@ -1,12 +1,15 @@
 """Which blocks of a raster hold anything, found without decoding one."""
 
 from collections.abc import Sequence
+from io import SEEK_END
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..records import Window
 from .reading import Reader, read_window
+from .tiff import COUNTS, TruncatedTableError, read_directories
 
 
 def stored_blocks(src: Reader, bands: Sequence[int]) -> NDArray[np.bool_] | None:
@@ -18,7 +21,8 @@ def stored_blocks(src: Reader, bands: Sequence[int]) -> NDArray[np.bool_] | None
     any band. Without ``SPARSE_OK`` every block is stored. What is not stored reads as nodata, or
     as 0 where there is no nodata value: whether such zeros are observations is not said here.
 
-    It takes 2 microseconds per block and band. Over a network it would take many small requests.
+    Of a file on a local disk, its own table is read, a few bytes per block; elsewhere GDAL is asked,
+    which takes 2 microseconds per block and band. Over a network it would take many small requests.
 
     Args:
         src: An open raster.
@@ -31,7 +35,7 @@ def stored_blocks(src: Reader, bands: Sequence[int]) -> NDArray[np.bool_] | None
 
     Raises:
         UnreadableFileError: If the file was cut off before it says which blocks are stored.
-        ValueError: If a band does not exist, or there is none.
+        ValueError: If a band does not exist, there is none, or there are too many blocks to ask for.
     """
     if not bands or min(bands) < 1 or max(bands) > src.count:
         raise ValueError(f'bands must be in [1, {src.count}] for {src.name}, got {list(bands)}')
@@ -39,14 +43,62 @@ def stored_blocks(src: Reader, bands: Sequence[int]) -> NDArray[np.bool_] | None
         return None
     height, width = src.block_shapes[bands[0] - 1]
     # rounded up
-    stored = np.zeros((-(-src.height // height), -(-src.width // width)), dtype=np.bool_)
+    shape = -(-src.height // height), -(-src.width // width)
     shares_blocks = src.profile.get('interleave') == 'pixel'
-    for band in bands[:1] if shares_blocks else dict.fromkeys(bands):
-        for row, col in np.argwhere(~stored):
-            offset = src.get_tag_item(f'BLOCK_OFFSET_{col}_{row}', 'TIFF', bidx=band)
-            stored[row, col] = offset is not None
+    chosen = [*dict.fromkeys(bands[:1] if shares_blocks else bands)]
+    listed = _read_table(src, shape, images=1 if shares_blocks else src.count)
+    stored = np.zeros(shape, dtype=np.bool_)
+    if listed is None and len(chosen) * stored.size > MOST_ASKED:
+        raise ValueError(
+            f'{src.name} has {stored.size:,} blocks of {height} x {width} px, and at most {MOST_ASKED:,} '
+            'can be looked up; copy it with larger blocks, for example with gdal_translate -co TILED=YES'
+        )
+    for band in chosen:
+        if listed is not None:
+            stored |= listed[0 if shares_blocks else band - 1]
+        else:
+            _ask(src, stored, band)
         _check_unstored(src, stored, band)
     return stored
+
+
+MOST_ASKED = 2**21
+"""Blocks that GDAL is asked about, at most: some seconds."""
+
+
+def _ask(src: Reader, stored: NDArray[np.bool_], band: int) -> None:
+    """Ask GDAL for each block that no band has so far."""
+    for row, col in np.argwhere(~stored):
+        offset = src.get_tag_item(f'BLOCK_OFFSET_{col}_{row}', 'TIFF', bidx=band)
+        stored[row, col] = offset is not None
+
+
+def _read_table(src: Reader, shape: tuple[int, int], *, images: int) -> NDArray[np.bool_] | None:
+    """Read from a file itself which blocks have any bytes.
+
+    Args:
+        src: The raster.
+        shape: Rows and columns of blocks.
+        images: How many times as many there are: 1, or one time per band.
+
+    Returns:
+        Shape (images, rows, columns); None where the file is none on a disk, or lists other blocks than
+        GDAL does: a large strip is read as several.
+    """
+    path = Path(src.name)
+    if not path.is_file():
+        return None
+    with path.open('rb') as stream:
+        size = stream.seek(0, SEEK_END)
+        try:
+            first = next(read_directories(stream, size))
+        except (KeyError, TruncatedTableError):
+            return None
+        table, count = first.table(COUNTS), images * shape[0] * shape[1]
+        if table is None or table.count != count:
+            return None
+        sizes = table.read(stream, 0, count)
+    return (sizes > 0).reshape(images, *shape) if len(sizes) == count else None
 
 
 def _check_unstored(src: Reader, stored: NDArray[np.bool_], band: int) -> None:
@@ -57,7 +109,8 @@ def _check_unstored(src: Reader, stored: NDArray[np.bool_], band: int) -> None:
     """
     if stored.all():
         return
-    row, col = np.argwhere(~stored)[-1].tolist()
+    # the last one, without a list of all
+    row, col = divmod(stored.size - 1 - int(stored.ravel()[::-1].argmin()), stored.shape[1])
     height, width = src.block_shapes[band - 1]
     window = Window(row_off=row * height, col_off=col * width, height=1, width=1)
     read_window(src, window, bands=[band])

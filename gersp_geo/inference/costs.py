@@ -23,6 +23,9 @@ OVERHEAD = 128 * 2**20
 # Batches at one time: one is forwarded, two wait, one is being cut out.
 BATCHES = 4
 
+# Parts of a map at most: a file each, which the journal lists.
+MOST_PARTS = 2**20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
@@ -253,6 +256,20 @@ def count_costs(
         if rows.on_host
         else widest * rows.device_per_column + rows.scored_bytes(batch_size),
     )
+
+
+def check_parts(count: int, *, source: str) -> None:
+    """Refuse a map of more parts than a folder can hold.
+
+    Raises:
+        ValueError: If it is.
+    """
+    if count > MOST_PARTS:
+        raise ValueError(
+            f'the map of {source} would be made of {count:,} parts, and at most {MOST_PARTS:,} can be; '
+            'raise memory_limit (--memory-limit), or predict a part of the scene, for example of '
+            'gdal_translate -srcwin'
+        )
 
 
 def _host_parts(rows: Rows, widest: int, batch_size: int) -> Iterator[int]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...geoio.placing import place_points
 from ...geoio.reading import RasterHeader
-from ...tiling import TilePlan
+from ...tiling import TilePlan, check_count
 
 
 def plan_grid(height: int, width: int, *, size: int, overlap: int) -> TilePlan:
@@ -26,7 +26,11 @@ def plan_grid(height: int, width: int, *, size: int, overlap: int) -> TilePlan:
 
     Returns:
         The plan.
+
+    Raises:
+        ValueError: If there are more patches than can be planned.
     """
+    check_count(height, width, size=size, overlap=overlap)
     return TilePlan(
         height=height,
         width=width,
