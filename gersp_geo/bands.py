@@ -53,6 +53,24 @@ SENTINEL2 = Sensor(
 # Names of red, green and blue, in lower case: plain, and those of Sentinel-2 and Landsat 8
 COLORS = (('red', 'green', 'blue'), ('r', 'g', 'b'), ('b4', 'b3', 'b2'), ('b04', 'b03', 'b02'))
 
+# Names in the same order that other sensors give to other bands: B4, B3, B2 of Landsat 7 are near
+# infrared, red and green. These names beside them belong to Sentinel-2 or Landsat 8 and 9.
+_DOUBTFUL = COLORS[2]
+_MARKS = frozenset(('b8a', 'b9', 'b10', 'b11', 'b12'))
+
+# Colour interpretations of GDAL that do not say what a band measures
+_UNTOLD = frozenset(('undefined', 'gray', 'palette', 'alpha'))
+
+# Those that do, in lower case, of which a band's name can be one:
+# https://gdal.org/en/stable/api/raster_c_api.html (GDALColorInterp)
+_MEANINGS = frozenset(
+    ('red', 'green', 'blue', 'pan', 'coastal', 'rededge', 'nir', 'swir', 'mwir', 'lwir', 'tir')
+)
+_SYNONYMS = {'nearinfrared': 'nir', 'panchromatic': 'pan', 'thermal': 'tir'}
+
+# what a file calls its bands if it does no more than count them
+_COUNTED = re.compile(r'(?:band|layer|channel)[ _-]?0*(\d+)', re.IGNORECASE)
+
 # Words of band names that mean something else than red, green or blue. Numbers mean it alike in
 # Sentinel-2 and Landsat 8 and 9; b1 to b4 are left out, since older Landsats count from blue.
 # fmt: off
@@ -82,6 +100,83 @@ def find_colors(bands: Sequence[str]) -> tuple[int, int, int] | None:
         if {red, green, blue} <= set(names):
             return names.index(red), names.index(green), names.index(blue)
     return None
+
+
+def color_order(bands: Sequence[str]) -> tuple[int, int, int]:
+    """Say in which order three bands are red, green and blue.
+
+    Args:
+        bands: Names; empty where they are unknown.
+
+    Returns:
+        Where red, green and blue are, 0-based; in order if these are not three such names.
+    """
+    return (find_colors(bands) if len(bands) == 3 else None) or (0, 1, 2)
+
+
+def name_by_file(
+    descriptions: Sequence[str | None], interpretations: Sequence[str]
+) -> tuple[str | None, ...]:
+    """Name bands as their file does: by descriptions, and where there are none, by colour.
+
+    Args:
+        descriptions: Per band; one that only counts ('Band 2', 'Layer_2') is none.
+        interpretations: Per band, the name of GDAL's colour interpretation; may be empty.
+
+    Returns:
+        Per band its name; None where neither tells.
+    """
+    told = interpretations or ('undefined',) * len(descriptions)
+    pairs = enumerate(zip(descriptions, told, strict=True), start=1)
+    return tuple(
+        text if text and not _counts(text, band) else None if color in _UNTOLD else color
+        for band, (text, color) in pairs
+    )
+
+
+def _counts(description: str, band: int) -> bool:
+    """Say whether a description is no more than the number of its band, from 1."""
+    found = _COUNTED.fullmatch(description.strip())
+    return found is not None and int(found[1]) == band
+
+
+def tell_meanings(names: Sequence[str | None], *, sure: bool = True) -> tuple[str | None, ...]:
+    """Say what bands measure, as far as their names tell.
+
+    Args:
+        names: In any case; None where a band has none.
+        sure: Leave out what another sensor means otherwise: B4, B3 and B2 are red, green and blue
+            beside names that only Sentinel-2 and Landsat 8 and 9 have.
+
+    Returns:
+        Per band a word that colour interpretation has too, such as 'red' or 'nir', or None.
+    """
+    words = [re.sub('[^a-z0-9]', '', (name or '').lower()) for name in names]
+    known = {word: word for word in _MEANINGS} | _SYNONYMS
+    for letters in COLORS[1:]:
+        is_doubtful = letters == _DOUBTFUL and sure and not _MARKS & set(words)
+        if set(letters) <= set(words) and not is_doubtful:
+            known |= dict(zip(letters, COLORS[0], strict=True))
+    return tuple(known.get(word) for word in words)
+
+
+def describe_scaling(scales: Sequence[float], offsets: Sequence[float]) -> str | None:
+    """Say that values are taken as stored, where a file tags a scale or an offset.
+
+    Args:
+        scales: Of the bands that are read.
+        offsets: Of the same bands.
+
+    Returns:
+        One line; None where nothing is tagged.
+    """
+    tagged = []
+    for name, values, usual in (('scale', scales, 1), ('offset', offsets, 0)):
+        if any(value != usual for value in values):
+            texts = [f'{value:.10g}' for value in values]
+            one = texts[0] if len(set(texts)) == 1 else f'{texts[0]}, ... per band'
+            tagged.append(f'{name} {one}')
+    return f'taken as stored; the file tags {" and ".join(tagged)}' if tagged else None
 
 
 def are_colors(bands: Sequence[str]) -> bool | None:

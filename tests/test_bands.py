@@ -1,6 +1,6 @@
 import pytest
 
-from gersp_geo.bands import are_colors, find_colors
+from gersp_geo.bands import are_colors, color_order, find_colors
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,19 @@ def test_colours_are_found_in_any_order_and_case() -> None:
     assert find_colors(('NIR', 'Blue', 'Green', 'Red')) == (3, 2, 1)
     assert find_colors(('B2', 'B3', 'B4', 'B8')) == (2, 1, 0)
     assert find_colors(('red', 'green')) is None
+
+
+@pytest.mark.parametrize(
+    ('bands', 'order'),
+    [
+        (('red', 'green', 'blue'), (0, 1, 2)),
+        (('blue', 'green', 'red'), (2, 1, 0)),
+        (('Green', 'BLUE', 'red'), (2, 0, 1)),
+        (('nir', 'red', 'green'), (0, 1, 2)),
+        (('blue', 'green', 'red', 'nir'), (0, 1, 2)),
+        (('B', 'G', 'R'), (2, 1, 0)),
+        ((), (0, 1, 2)),
+    ],
+)
+def test_the_order_of_three_colours_follows_from_their_names(bands: tuple[str, ...], order: tuple[int, ...]) -> None:
+    assert color_order(bands) == order

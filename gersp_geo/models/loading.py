@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..bands import color_order
 from ..records import Preprocessing
 from .architectures import head_names, is_counter, stem_name, without_heads
 from .formats import BackboneWeights, tell_part
 from .sources import WeightsSource, resolve_weights
-from .stems import adapt_stem, find_colors
+from .stems import adapt_stem
 
 # timm's feature extractors call the module 'stages.0' 'stages_0'
 _FLATTENED = re.compile(r'_(\d+)(?=\.)')
@@ -186,7 +187,7 @@ def _plan(
             places[stem],
             in_channels=in_channels,
             rgb_bands=rgb_bands,
-            order=find_colors(loaded.preprocessing.bands if loaded.preprocessing else ()),
+            order=color_order(loaded.preprocessing.bands if loaded.preprocessing else ()),
         )
     _check_shapes(fitted, places)
     return _Plan(

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-COLORS = ('red', 'green', 'blue')
-
 
 def adapt_stem(
     weight: Tensor,
@@ -51,19 +49,6 @@ def adapt_stem(
             'only weights for three bands can be spread over others'
         )
     return adapted if dates == 1 else adapted.repeat(1, dates, 1, 1) / dates
-
-
-def find_colors(bands: Sequence[str]) -> tuple[int, ...]:
-    """Find red, green and blue among the bands of three filters.
-
-    Args:
-        bands: Their names; empty where they are unknown.
-
-    Returns:
-        Where red, green and blue are, 0-based; in order if these are not their names.
-    """
-    names = [band.lower() for band in bands]
-    return tuple(map(names.index, COLORS)) if sorted(names) == sorted(COLORS) else (0, 1, 2)
 
 
 def _place(weight: Tensor, in_channels: int, *, rgb_bands: Sequence[int]) -> Tensor:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from gersp_geo.models.stems import adapt_stem, find_colors
+from gersp_geo.models.stems import adapt_stem
 
 WEIGHT = torch.rand(8, 3, 7, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
@@ -63,21 +63,6 @@ def test_filters_of_colours_in_another_order_go_where_those_of_colours_in_order_
             adapt_stem(shuffled, bands, rgb_bands=where, order=order),
             adapt_stem(WEIGHT, bands, rgb_bands=where),
         )
-
-
-@pytest.mark.parametrize(
-    ('bands', 'order'),
-    [
-        (('red', 'green', 'blue'), (0, 1, 2)),
-        (('blue', 'green', 'red'), (2, 1, 0)),
-        (('Green', 'BLUE', 'red'), (2, 0, 1)),
-        (('nir', 'red', 'green'), (0, 1, 2)),
-        (('blue', 'green', 'red', 'nir'), (0, 1, 2)),
-        ((), (0, 1, 2)),
-    ],
-)
-def test_colours_are_found_by_name(bands: tuple[str, ...], order: tuple[int, ...]) -> None:
-    assert find_colors(bands) == order
 
 
 @pytest.mark.parametrize('places', [(0, 1), (0, 0, 1), (0, 1, 4), (-1, 0, 1), (0, 1, 2, 3)])
