@@ -1,16 +1,49 @@
 """Whether the pixels of two rasters lie at the same places, and how they miss each other."""
 
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
+from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS as PyprojCRS
 from rasterio.crs import CRS
 
-from .reading import RasterHeader, crs_text
+from .reading import RasterHeader, Reader, crs_text
 
 # Pixels by which two grids may differ and still be one: nobody locates a pixel better.
 SAME_PLACE = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """Where pixels lie."""
+
+    crs: CRS | None
+    """Coordinate reference system; None if unknown."""
+
+    transform: Affine
+    """From (column, row) to coordinates."""
+
+    height: int
+    """Rows."""
+
+    width: int
+    """Columns."""
+
+    @classmethod
+    def of(cls, raster: Reader | RasterHeader) -> Self:
+        """Take that of a raster."""
+        return cls(
+            crs=raster.crs, transform=raster.transform, height=raster.height, width=raster.width
+        )
+
+    def x_range(self) -> tuple[float, float]:
+        """Find the lowest and the highest x."""
+        corners = [(0, 0), (self.width, 0), (0, self.height), (self.width, self.height)]
+        xs = [float((self.transform @ corner)[0]) for corner in corners]
+        return min(xs), max(xs)
 
 
 @lru_cache(maxsize=256)
