@@ -11,6 +11,7 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from .gdal_errors import GDALError
+from .georeference import NOTHING, Georeference
 from .writing import new_raster
 
 type OverviewResampling = Literal['nearest', 'mode', 'average']
@@ -54,6 +55,9 @@ class MapLayout:
     class_colors: tuple[tuple[int, int, int], ...] = ()
     """Per class: red, green and blue in [0, 255]; for a band of unsigned integers."""
 
+    georeference: Georeference = NOTHING
+    """What says where it lies besides, or in place of, CRS and transform."""
+
 
 def finish_cog(
     source: str | PathLike[str],
@@ -66,7 +70,8 @@ def finish_cog(
 ) -> None:
     """Copy a raster to a Cloud Optimized GeoTIFF, with overviews, that appears when complete.
 
-    Size, type, CRS, transform, nodata value, colour table, band names and tags are kept exactly.
+    Size, type, CRS, transform, ground control points, nodata value, colour table, band names and tags
+    are kept exactly.
     Blocks of nothing but nodata take no room.
 
     Args:

@@ -12,6 +12,7 @@ from rasterio.dtypes import dtype_rev, typename_fwd
 
 from .atomic import new_file
 from .cog import MapLayout, OverviewResampling, Threads, finish_cog
+from .georeference import add_to_vrt
 from .overviews import Progress, build_overviews
 from .parts import BLOCK_SIZE, Part, write_part
 from .reading import gdal_cache
@@ -116,11 +117,7 @@ def build_mosaic(
     """
     folder = Path(destination).parent
     root = Element('VRTDataset', rasterXSize=str(layout.width), rasterYSize=str(layout.height))
-    if layout.crs is not None:
-        # no axis mapping: x comes before y, as in every transform of GDAL and rasterio
-        SubElement(root, 'SRS').text = layout.crs.to_wkt(version='WKT2_2019')
-    # repr tells every float from its neighbours
-    SubElement(root, 'GeoTransform').text = ', '.join(map(repr, layout.transform.to_gdal()))
+    add_to_vrt(root, layout.georeference, crs=layout.crs, transform=layout.transform)
     _add_tags(root, tags)
     for index, description in enumerate(layout.descriptions, start=1):
         band = _add_band(root, layout, index=index, description=description)

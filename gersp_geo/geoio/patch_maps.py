@@ -13,6 +13,7 @@ from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
 from .cog import MapLayout, OverviewResampling, finish_cog
+from .georeference import RPC_DOMAIN
 from .styles import class_tag, write_qml
 from .writing import new_raster, write_window
 
@@ -60,9 +61,9 @@ def new_patch_map(
             new_raster(rows) as unfinished,
             rasterio.open(
                 unfinished, 'w', driver='GTiff', height=layout.height, width=layout.width,
-                count=len(layout.descriptions), dtype=layout.dtype, crs=layout.crs,
-                transform=layout.transform, nodata=layout.nodata, interleave='band', blockysize=1,
-                sparse_ok=True, bigtiff='IF_SAFER', photometric='MINISBLACK',
+                count=len(layout.descriptions), dtype=layout.dtype, **_place(layout),
+                nodata=layout.nodata, interleave='band', blockysize=1, sparse_ok=True,
+                bigtiff='IF_SAFER', photometric='MINISBLACK',
             ) as dst,
         ):  # fmt: skip
             _describe(dst, layout, tags)
@@ -84,9 +85,19 @@ def new_patch_map(
         write_qml(final, layout.class_names, layout.class_colors)
 
 
+def _place(layout: MapLayout) -> dict[str, object]:
+    """Say where a map lies: by points or by a transform."""
+    georeference = layout.georeference
+    if georeference.is_place and georeference.points:
+        return {'gcps': georeference.control_points(), 'crs': georeference.points_crs}
+    return {'crs': layout.crs, 'transform': layout.transform}
+
+
 def _describe(dst: DatasetWriter, layout: MapLayout, tags: Mapping[str, str]) -> None:
     """Write names, colours and tags."""
     dst.update_tags(**tags)
+    if layout.georeference.polynomials:
+        dst.update_tags(ns=RPC_DOMAIN, **dict(layout.georeference.polynomials))
     for index, name in enumerate(layout.descriptions, start=1):
         dst.set_band_description(index, name)
     if layout.class_names:
