@@ -1,6 +1,10 @@
 """Plain records that modules hand to each other: windows, plans, batches, preprocessing."""
 
+import math
+import unicodedata
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 if TYPE_CHECKING:
@@ -118,7 +122,7 @@ class Preprocessing:
         """Check that every per-band field has one value per band.
 
         Raises:
-            ValueError: If lengths differ, or a standard deviation is not positive.
+            ValueError: If lengths differ, or a value is not finite, or a standard deviation not positive.
         """
         for name in ('scale', 'mean', 'std'):
             values = getattr(self, name)
@@ -126,6 +130,8 @@ class Preprocessing:
                 raise ValueError(
                     f'{name} must have one value per band ({len(self.bands)}), got {len(values)}'
                 )
+            if not all(_is_number(value) for value in values):
+                raise ValueError(f'{name} must be finite numbers, got {_short(values)}')
         if not all(value > 0 for value in self.std):
             raise ValueError(f'std must be > 0 in every band, got {self.std}')
         if self.class_colors and len(self.class_colors) != len(self.class_names):
@@ -145,18 +151,98 @@ class Preprocessing:
         """Read what :meth:`to_dict` wrote.
 
         Raises:
-            ValueError: If a required field is missing, or a field is unknown.
+            ValueError: If a required field is missing, a field is unknown, or a value is of another kind.
         """
         known = {field.name for field in fields(cls)}
         if unknown := set(record) - known:
-            raise ValueError(f'preprocessing has unknown fields {sorted(unknown)}')
+            raise ValueError(
+                f'preprocessing has unknown fields {_short(sorted(map(str, unknown)))}'
+            )
         if missing := {'bands', 'scale', 'mean', 'std'} - set(record):
             raise ValueError(f'preprocessing lacks the fields {sorted(missing)}')
+        _check_kinds(record)
         values: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in record.items()
         }
         values['class_colors'] = tuple(tuple(c) for c in record.get('class_colors', ()))
         return cls(**values)
+
+
+def _is_number(value: object) -> bool:
+    """Say whether a value is a finite number that a float can hold."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _is_text(value: object) -> bool:
+    """Say whether a value is text that files can hold: GDAL and XML take no control characters."""
+    return isinstance(value, str) and not any(
+        unicodedata.category(c) in ('Cc', 'Cs') or c in '\ufffe\uffff' for c in value
+    )
+
+
+def _is_color(value: object) -> bool:
+    """Say whether a value is red, green and blue."""
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 3
+        and all(
+            isinstance(v, Integral) and not isinstance(v, bool) and 0 <= v <= 255 for v in value
+        )
+    )
+
+
+def _is_list(value: object, kind: Callable[[object], bool]) -> bool:
+    """Say whether a value is a list of values of one kind."""
+    return isinstance(value, list | tuple) and all(map(kind, value))
+
+
+# per field: what it must be, for messages, and whether a value is that
+_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    'bands': ('a list of at least one name', lambda v: _is_list(v, _is_text) and len(v) > 0),
+    'scale': ('a list of finite numbers', lambda v: _is_list(v, _is_number)),
+    'mean': ('a list of finite numbers', lambda v: _is_list(v, _is_number)),
+    'std': ('a list of finite numbers', lambda v: _is_list(v, _is_number)),
+    'dtype': ('the name of a type, or null', lambda v: v is None or _is_text(v)),
+    'size': (
+        'a whole number >= 1, or null',
+        lambda v: v is None or (_is_number(v) and v >= 1 and v == int(v)),
+    ),
+    'res_m': ('a finite number, or null', lambda v: v is None or _is_number(v)),
+    # NaN and infinities may be what a file has where there is nothing
+    'nodata': (
+        'a number, or null',
+        lambda v: v is None or _is_number(v) or (isinstance(v, float) and not math.isfinite(v)),
+    ),
+    'class_names': ('a list of names', lambda v: _is_list(v, _is_text)),
+    'class_colors': ('a list of [red, green, blue] in [0, 255]', lambda v: _is_list(v, _is_color)),
+    'task_class': ('an import path, or null', lambda v: v is None or _is_text(v)),
+}
+
+
+def _check_kinds(record: Mapping[str, Any]) -> None:
+    """Refuse a record with values of another kind than :meth:`Preprocessing.to_dict` writes."""
+    for name, value in record.items():
+        wanted, is_right = _KINDS[name]
+        if not is_right(value):
+            raise ValueError(f'{name} must be {wanted}, got {_short(value)}')
+
+
+def _short(value: object) -> str:
+    """Write a value in a few words."""
+    try:
+        text = repr(value)
+    # RecursionError: brackets within brackets; ValueError: a number of thousands of digits
+    except (RecursionError, ValueError):
+        return type(value).__name__
+    return text if len(text) <= _MOST_CHARACTERS else f'{text[:_MOST_CHARACTERS]}...'
+
+
+_MOST_CHARACTERS = 80
 
 
 class ImageSample(TypedDict):

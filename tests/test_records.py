@@ -16,7 +16,12 @@ def preprocessings(draw: st.DrawFn) -> Preprocessing:
     def values(strategy: st.SearchStrategy[float]) -> tuple[float, ...]:
         return tuple(draw(st.lists(strategy, min_size=count, max_size=count)))
 
-    names = draw(st.lists(st.text(max_size=5), max_size=4))
+    # what neither GDAL nor XML take in a name is refused
+    text = st.text(
+        st.characters(exclude_categories=['Cc', 'Cs'], exclude_characters='\ufffe\uffff'),
+        max_size=5,
+    )
+    names = draw(st.lists(text, max_size=4))
     color = st.tuples(*[st.integers(0, 255)] * 3)
     return Preprocessing(
         bands=tuple(f'B{i}' for i in range(count)),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from os import PathLike
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import rasterio
@@ -20,6 +21,12 @@ from .writing import new_raster, write_window
 
 BLOCK_SIZE = 512
 """Side of the blocks inside parts, overviews and maps in pixels."""
+
+# what becomes of a part that is damaged
+_ANEW = 'the same command finds that and makes it anew'
+
+# bytes that are read at a time
+_READ_BYTES = 2**20
 
 # A part lies nowhere by itself; any transform but the identity keeps rasterio from warning of that
 _TRANSFORM = Affine.scale(2)
@@ -71,6 +78,31 @@ def write_part(
     ):
         write_window(dst, _with_one_nodata(pixels, nodata))
     sync_folder(Path(path).parent)
+
+
+def checksum(path: str | PathLike[str]) -> int:
+    """Compute the CRC-32 of a file, which tells one that was cut off or has changed."""
+    found = 0
+    with Path(path).open('rb') as stream:
+        while content := stream.read(_READ_BYTES):
+            found = crc32(content, found)
+    return found
+
+
+def is_sound(part: Part, *, crc: int | None) -> bool:
+    """Say whether the file of a part is there, of its size, and as it was written.
+
+    Args:
+        part: The part.
+        crc: What :func:`checksum` gave then; None where that is not known.
+    """
+    try:
+        if crc is not None and checksum(part.path) != crc:
+            return False
+        with rasterio.open(part.path) as src:
+            return src.shape == (part.height, part.width)  # type: ignore[no-any-return]
+    except (OSError, RasterioError):
+        return False
 
 
 def part_profile(
@@ -152,14 +184,12 @@ def _read_part(part: Part, inside: RasterioWindow, *, band: int) -> NDArray[np.g
             if src.shape != (part.height, part.width):
                 raise OSError(
                     f'{part.path} must have {part.height} x {part.width} pixels, '
-                    f'got {src.height} x {src.width}; remove it and make it anew'
+                    f'got {src.height} x {src.width}; {_ANEW}'
                 )
             pixels: NDArray[np.generic] = src.read(band, window=inside)
     except RasterioIOError as error:
         reason = ' '.join(str(error.__cause__ or error).split())
-        raise OSError(
-            f'{part.path} cannot be read: {reason}; remove it and make it anew'
-        ) from error
+        raise OSError(f'{part.path} cannot be read: {reason}; {_ANEW}') from error
     return pixels
 
 

@@ -60,7 +60,8 @@ def find_kind(
         if named is None:
             named = load_pickle(path)[PREPROCESSING_KEY]['task_class']
         found = find_class(named, trusted=task_class is not None, path=path)
-    except (OSError, ValueError, KeyError, TypeError):
+    # what is no record, or none of a task, is refused where the model is loaded
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError):
         return 'maps'
     return next((kind for base, kind in _KINDS if issubclass(found, base)), 'maps')
 

@@ -153,7 +153,8 @@ def read_preprocessing(path: str | PathLike[str]) -> Preprocessing:
         )
     try:
         record = json.loads(Path(path).read_text(encoding='utf-8'))
-    except ValueError as error:
+    # RecursionError: brackets within brackets
+    except (ValueError, RecursionError) as error:
         raise ValueError(f'{path} is not a JSON file: {error}') from error
     return parse_preprocessing(record, source=str(path))
 
@@ -201,8 +202,12 @@ def _load_checkpoint(
     try:
         task = cls(**arguments)
         task.load_state_dict(checkpoint['state_dict'], strict=True)
-    except (RuntimeError, TypeError, ValueError) as error:
-        reason = ' '.join(str(error).split())
+    # what a task trips over depends on which of its arguments is wrong
+    except (
+        RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError,
+        ArithmeticError, ImportError, MemoryError,
+    ) as error:  # fmt: skip
+        reason = ' '.join(str(error).split()) or type(error).__name__
         raise ValueError(f'{path} does not fit {cls.__name__}: {reason}') from error
     return LoadedModel(
         forward=task,
@@ -246,7 +251,8 @@ def _refuse_program(path: Path) -> None:
             with zipfile.ZipFile(path) as archive:
                 # at the top, or in the one folder there, whose name may be anything
                 parts = {name.split('/')[:2][-1] for name in archive.namelist()}
-        except (zipfile.BadZipFile, NotImplementedError) as error:
+        # ValueError: a name that is no text
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
             raise ValueError(f'{path} is no checkpoint that loads safely: {error}') from error
         is_program = not _PROGRAM_PARTS.isdisjoint(parts)
     if is_program:
@@ -295,8 +301,10 @@ def find_class(
     """Import the class of a task; one that only the file names, from known packages only."""
     if named is None:
         raise ValueError(f'{path} does not say which task it is; pass task_class (--task-class)')
-    if not isinstance(named, str):
+    if isinstance(named, type):
         return named
+    if not isinstance(named, str):
+        raise ValueError(f'{path} must name its task by an import path, got {named!r}')
     module, _, name = named.rpartition('.')
     if not trusted and module.split('.')[0] not in _TASK_PACKAGES:
         raise ValueError(

@@ -84,7 +84,8 @@ def refuse_bomb(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    # ValueError: a name that is no text
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
         raise ValueError(f'{path} is a damaged archive: {error}') from error
     if any(_PROGRAM.fullmatch(entry.filename) for entry in entries):
         raise ValueError(

@@ -141,11 +141,12 @@ def load_pickle(path: Path) -> Mapping[str, Any]:
     # what torch trips over in a damaged file depends on the byte that is wrong
     except (
         pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, IndexError,
-        AttributeError, TypeError, AssertionError,
+        AttributeError, TypeError, AssertionError, SafetensorError,
     ) as error:  # fmt: skip
-        is_pickle = archive or _first_byte(path) == _PICKLE_START
+        # torch hands a file over that ends in .safetensors
+        is_known = archive or _first_byte(path) == _PICKLE_START or isinstance(error, SafetensorError)
         reason = (
-            _reason(error) if is_pickle else 'torch.save writes archives and pickles, it is none'
+            _reason(error) if is_known else 'torch.save writes archives and pickles, it is none'
         )
         raise ValueError(f'{path} is no checkpoint that loads safely: {reason}') from error
     return _mapping(loaded, source=str(path))
