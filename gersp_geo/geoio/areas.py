@@ -1,4 +1,4 @@
-"""Areas: those of interest as pixels, and those of pixels in square metres."""
+"""Areas of interest as pixels."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -7,17 +7,9 @@ import numpy as np
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
-from pyproj import CRS, Geod, Transformer
-from pyproj.exceptions import ProjError
 
 from ..records import Window
 from .placing import place_points
-from .reading import RasterHeader, crs_text
-
-# An edge is straight in the CRS of its file and curved in another: over 500 m, the arc of a
-# parallel leaves its chord by length**2 * tan(latitude) / (8 * earth radius), 5 mm at 45 degrees.
-_LONGEST_EDGE_M = 500.0
-_EARTH_RADIUS_M = 6_371_000.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,129 +74,6 @@ class Area:
         corner = Window(row_off=window.row_off, col_off=window.col_off, height=1, width=1)
         _, cols = _crossings(edges, corner)
         return bool(np.count_nonzero(cols == 0) % 2)
-
-
-def pixel_areas_m2(header: RasterHeader, row_off: int, row_stop: int) -> NDArray[np.float64] | None:
-    """Compute the area of a pixel of each row in square metres.
-
-    Args:
-        header: Of the raster.
-        row_off: First row; may lie outside the raster.
-        row_stop: One past the last row.
-
-    Returns:
-        Shape (row_stop - row_off,). With a projected CRS, the area in the plane of projection,
-        which the projection may distort; with a geographic one, the true area on its ellipsoid
-        between the parallels and meridians that bound a pixel, 0 beyond the poles. None where
-        coordinates are neither, or rows do not follow parallels.
-
-    Raises:
-        ValueError: If there is no row.
-    """
-    if row_stop <= row_off:
-        raise ValueError(f'row_stop must be > row_off={row_off}, got {row_stop}')
-    transform = header.transform
-    if header.crs is not None and header.crs.is_projected:
-        metres_per_unit = float(header.crs.linear_units_factor[1])
-        area = abs(transform.determinant) * metres_per_unit**2
-        return np.full(row_stop - row_off, area, dtype=np.float64)
-    if header.crs is None or not header.crs.is_geographic:
-        return None
-    crs = CRS.from_wkt(crs_text(header.crs))
-    ellipsoid = crs.ellipsoid
-    # coordinates around another pole are no latitudes
-    if crs.is_derived or ellipsoid is None or not transform.b == transform.d == 0:
-        return None
-    radians_per_unit = crs.axis_info[0].unit_conversion_factor
-    edges = transform.f + transform.e * np.arange(row_off, row_stop + 1)
-    latitudes = np.clip(edges * radians_per_unit, -np.pi / 2, np.pi / 2)
-    zones = _area_from_equator(latitudes, ellipsoid.semi_major_metre, ellipsoid.semi_minor_metre)
-    return np.abs(np.diff(zones) * transform.a * radians_per_unit)
-
-
-def pixel_size_m(header: RasterHeader) -> tuple[float, float] | None:
-    """Measure the pixel in the middle of a raster on the ground.
-
-    Other than in the plane of projection: in Mercator's, a metre of the map at 60 degrees is half
-    a metre on the ground.
-
-    Args:
-        header: Of the raster.
-
-    Returns:
-        Length along a row and along a column in metres; None without a CRS that tells.
-    """
-    if header.crs is None:
-        return None
-    middle = np.array([header.width, header.height]) / 2
-    corners = middle + np.array([[-0.5, 0], [0.5, 0], [0, -0.5], [0, 0.5]])
-    transform = header.transform
-    try:
-        to_degrees = Transformer.from_crs(crs_text(header.crs), 'OGC:CRS84', always_xy=True)
-        lon, lat = to_degrees.transform(*place_points(transform, corners).T)
-    except ProjError:
-        return None
-    _, _, lengths = Geod(ellps='WGS84').inv(lon[::2], lat[::2], lon[1::2], lat[1::2])
-    x, y = (float(length) for length in lengths)
-    return (x, y) if 0 < x < np.inf and 0 < y < np.inf else None
-
-
-def longest_edge(crs: CRS) -> float:
-    """Choose how long an edge may be to be reprojected as a straight line.
-
-    Args:
-        crs: In which it is straight.
-
-    Returns:
-        Length in units of *crs*: that of 500 m.
-    """
-    # radians or metres per unit
-    factor = crs.axis_info[0].unit_conversion_factor
-    return float(_LONGEST_EDGE_M / (_EARTH_RADIUS_M if crs.is_geographic else 1) / factor)
-
-
-def area_factor(header: RasterHeader) -> float | None:
-    """Compare the area of the pixel in the middle, as :func:`pixel_areas_m2` has it, with the ground.
-
-    Args:
-        header: Of a raster.
-
-    Returns:
-        How many times as large it is there; None without a CRS that tells.
-    """
-    middle = header.height // 2
-    areas, sides = pixel_areas_m2(header, middle, middle + 1), pixel_size_m(header)
-    if areas is None or sides is None:
-        return None
-    transform = header.transform
-    along = np.hypot(transform.a, transform.d) * np.hypot(transform.b, transform.e)
-    # of a sheared grid, less than the product of its sides
-    return float(areas[0] / (sides[0] * sides[1] * abs(transform.determinant) / along))
-
-
-def _area_from_equator(
-    latitudes: NDArray[np.float64], semi_major_m: float, semi_minor_m: float
-) -> NDArray[np.float64]:
-    """Compute the area between the equator and parallels, per radian of longitude, in m2.
-
-    Snyder (1987), Map projections: a working manual, USGS Professional Paper 1395, eq. 3-12.
-
-    Args:
-        latitudes: Geodetic, in radians.
-        semi_major_m: Of the ellipsoid.
-        semi_minor_m: Of the ellipsoid.
-
-    Returns:
-        Negative in the south.
-    """
-    sine = np.sin(latitudes)
-    squared = 1 - (semi_minor_m / semi_major_m) ** 2
-    if squared == 0:
-        # a sphere
-        return np.asarray(semi_major_m**2 * sine)
-    eccentricity = squared**0.5
-    meridional = sine / (1 - squared * sine**2) + np.arctanh(eccentricity * sine) / eccentricity
-    return np.asarray(semi_minor_m**2 / 2 * meridional)
 
 
 @lru_cache(maxsize=4)

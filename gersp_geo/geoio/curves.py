@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 from shapely import GeometryType
 
-from .areas import longest_edge
+from .ground import longest_edge
 
 # vertices that shorter edges may cost; edges stay longer where there is more circumference
 _MAX_NEW_VERTICES = 1_000_000

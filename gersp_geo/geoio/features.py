@@ -1,8 +1,8 @@
 """Write polygons of any number into vector files, batch by batch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ import pyogrio.raw
 import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError, FieldError
-from pyproj import CRS, Transformer
+from pyproj import CRS
 from rasterio.crs import CRS as RasterCRS
 
-from .areas import longest_edge
 from .atomic import new_file
 from .geoparquet import Attribute, new_geoparquet
-from .reading import crs_text
+from .longitudes import DECIMALS, Degrees
+from .spelling import crs_text
 
 MAX_GEOJSON_FEATURES = 500_000
 """GeoJSON is one text, which programs read as a whole."""
@@ -29,12 +29,12 @@ MAX_GEOJSON_BYTES = 100_000_000
 # what GDAL writes per vertex with 7 decimals, and per feature
 _VERTEX_BYTES, _FEATURE_BYTES = 28, 200
 
-_ATTRIBUTES = (
+POLYGON_ATTRIBUTES = (
     Attribute(name='class', kind='int32'),
     Attribute(name='class_name', kind='string'),
     Attribute(name='area_m2', kind='float64'),
 )
-_NAMES = tuple(attribute.name for attribute in _ATTRIBUTES)
+"""What is known of the polygons of a map."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,25 +53,54 @@ class Features:
     areas_m2: NDArray[np.float64]
     """Area of each in square metres; NaN where it is not known."""
 
+    further: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Values of other attributes, by name."""
+
+    def columns(self, attributes: Sequence[Attribute]) -> list[NDArray[Any]]:
+        """List the values of attributes."""
+        known = {
+            'class': self.values,
+            'class_name': self.names,
+            'area_m2': self.areas_m2,
+            **self.further,
+        }
+        return [known[attribute.name] for attribute in attributes]
+
+    def select(self, chosen: NDArray[np.bool_]) -> 'Features':
+        """Keep some."""
+        return Features(
+            polygons=self.polygons[chosen],
+            values=self.values[chosen],
+            names=self.names[chosen],
+            areas_m2=self.areas_m2[chosen],
+            further={name: values[chosen] for name, values in self.further.items()},
+        )
+
     def __len__(self) -> int:
         """Count polygons."""
         return len(self.polygons)
 
 
-type Write = Callable[[Features], None]
-"""Takes further polygons."""
+type Write = Callable[[Features], int]
+"""Takes further polygons; returns how many of them the format cannot express and leaves out."""
 
 
 @contextmanager
 def new_features(
-    destination: str | PathLike[str], *, crs: RasterCRS, overwrite: bool = False
+    destination: str | PathLike[str],
+    *,
+    crs: RasterCRS,
+    attributes: Sequence[Attribute] = POLYGON_ATTRIBUTES,
+    overwrite: bool = False,
 ) -> Iterator[Write]:
     """Yield a function that writes polygons; the file appears when the block succeeds.
 
     Args:
         destination: File to make; its suffix chooses the format: GeoPackage (.gpkg) and GeoParquet
-            (.parquet) of any size, or GeoJSON (.geojson) up to a size, in longitude and latitude.
+            (.parquet) of any size, or GeoJSON (.geojson) up to a size, in longitude and latitude,
+            where polygons are cut at the 180th meridian.
         crs: Coordinate reference system of the polygons.
+        attributes: Columns.
         overwrite: Replace an existing file.
 
     Yields:
@@ -79,16 +108,16 @@ def new_features(
 
     Raises:
         FileExistsError: If *destination* exists and *overwrite* is False.
-        ValueError: If the suffix is unknown; GeoJSON: if there are too many polygons, or longitude
-            and latitude cannot express them.
+        ValueError: If the suffix is unknown; GeoJSON: if there are too many polygons, or nothing
+            leads from *crs* to longitude and latitude.
         OSError: If it cannot be written.
     """
     final = Path(destination)
-    check_suffix(final)
-    located = CRS.from_wkt(crs_text(crs))
+    check_format(final, crs=crs)
     with new_file(final, overwrite=overwrite) as temporary:
         try:
-            with _FORMATS[final.suffix.lower()](temporary, final.stem, located) as write:
+            make = _FORMATS[final.suffix.lower()]
+            with make(temporary, final.stem, crs, attributes) as write:
                 yield write
         except (DataSourceError, DataLayerError, FieldError) as error:
             reason = ' '.join(str(error).split())
@@ -103,6 +132,18 @@ def check_suffix(destination: str | PathLike[str]) -> None:
     """
     if Path(destination).suffix.lower() not in _FORMATS:
         raise ValueError(f'{destination} must end in one of {", ".join(_FORMATS)}')
+
+
+def check_format(destination: str | PathLike[str], *, crs: RasterCRS) -> None:
+    """Refuse files of unknown formats, and those that cannot express a CRS, before any work.
+
+    Raises:
+        ValueError: If the suffix is unknown, or nothing leads from *crs* to the longitude and latitude
+            of GeoJSON.
+    """
+    check_suffix(destination)
+    if Path(destination).suffix.lower() == '.geojson':
+        Degrees.of(crs)
 
 
 def check_geojson(count: int, *, vertices: int) -> None:
@@ -124,114 +165,134 @@ def check_geojson(count: int, *, vertices: int) -> None:
         )
 
 
-@contextmanager
-def _geopackage(path: Path, layer: str, crs: CRS) -> Iterator[Write]:
-    """Append to a layer of a GeoPackage."""
-    name = crs.to_wkt()
-
-    def write(features: Features) -> None:
-        _write_with_gdal(path, features, driver='GPKG', layer=layer, crs=name, append=path.exists())
-
-    write(_none())
-    yield write
-
-
-@contextmanager
-def _geojson(path: Path, layer: str, crs: CRS) -> Iterator[Write]:
-    """Collect polygons in longitude and latitude, and write them at the end."""
-    to_degrees = Transformer.from_crs(crs, 'OGC:CRS84', always_xy=True)
-    batches = [_none()]
-    count = vertices = 0
-
-    def write(features: Features) -> None:
-        nonlocal count, vertices
-        moved = _to_degrees(features.polygons, crs, to_degrees)
-        count += len(moved)
-        vertices += int(shapely.get_num_coordinates(moved).sum())
-        check_geojson(count, vertices=vertices)
-        batches.append(
-            Features(
-                polygons=moved,
-                values=features.values,
-                names=features.names,
-                areas_m2=features.areas_m2,
-            )
-        )
-
-    yield write
-    whole = Features(
-        polygons=np.concatenate([batch.polygons for batch in batches]),
-        values=np.concatenate([batch.values for batch in batches]),
-        names=np.concatenate([batch.names for batch in batches]),
-        areas_m2=np.concatenate([batch.areas_m2 for batch in batches]),
+def describe_left_out(count: int) -> str:
+    """Say that GeoJSON left polygons out."""
+    return (
+        f'{count:,} lie where the CRS has no longitude and latitude, and GeoJSON leaves them out: '
+        'a .gpkg or .parquet file holds them'
     )
-    # RFC 7946 wants 7 decimals, which are a centimetre, and no other CRS
+
+
+@contextmanager
+def _geopackage(
+    path: Path, layer: str, crs: RasterCRS, attributes: Sequence[Attribute]
+) -> Iterator[Write]:
+    """Append to a layer of a GeoPackage."""
+    options = {'driver': 'GPKG', 'layer': layer, 'crs': CRS.from_wkt(crs_text(crs)).to_wkt()}
+
+    def write(features: Features) -> int:
+        polygons, columns = features.polygons, features.columns(attributes)
+        _write_with_gdal(
+            path,
+            polygons,
+            columns,
+            attributes,
+            geometry_type='Polygon',
+            append=path.exists(),
+            **options,
+        )
+        return 0
+
+    write(_none(attributes))
+    yield write
+
+
+@contextmanager
+def _geojson(
+    path: Path, layer: str, crs: RasterCRS, attributes: Sequence[Attribute]
+) -> Iterator[Write]:
+    """Collect polygons in longitude and latitude, and write them at the end."""
+    degrees = Degrees.of(crs)
+    batches = [_none(attributes)]
+    count = vertices = 0
+    decimals = DECIMALS
+
+    def write(features: Features) -> int:
+        nonlocal count, vertices, decimals
+        placed, needed = degrees.place(features.polygons)
+        has_place = ~shapely.is_missing(placed)
+        decimals = max(decimals, needed)
+        count += int(has_place.sum())
+        vertices += int(shapely.get_num_coordinates(placed).sum())
+        check_geojson(count, vertices=vertices)
+        moved = replace(features, polygons=placed)
+        batches.append(moved if has_place.all() else moved.select(has_place))
+        return int((~has_place).sum())
+
+    yield write
+    columns = zip(*(batch.columns(attributes) for batch in batches), strict=True)
+    finer = {} if decimals == DECIMALS else {'COORDINATE_PRECISION': str(decimals)}
     _write_with_gdal(
         path,
-        whole,
+        np.concatenate([batch.polygons for batch in batches]),
+        [np.concatenate(column) for column in columns],
+        attributes,
         driver='GeoJSON',
         layer=layer,
         crs='OGC:CRS84',
-        layer_options={'RFC7946': 'YES'},
+        # multi-polygons of what was cut
+        geometry_type='Unknown',
+        layer_options={'RFC7946': 'YES', **finer},
     )
 
 
 @contextmanager
-def _geoparquet(path: Path, layer: str, crs: CRS) -> Iterator[Write]:
+def _geoparquet(
+    path: Path, layer: str, crs: RasterCRS, attributes: Sequence[Attribute]
+) -> Iterator[Write]:
     """Write row groups of GeoParquet."""
-    with new_geoparquet(path, crs=crs, attributes=_ATTRIBUTES) as write_rows:
+    located = CRS.from_wkt(crs_text(crs))
+    with new_geoparquet(path, crs=located, attributes=attributes) as write_rows:
 
-        def write(features: Features) -> None:
-            values = (features.values, features.names, features.areas_m2)
-            write_rows(features.polygons, dict(zip(_NAMES, values, strict=True)))
+        def write(features: Features) -> int:
+            names = [attribute.name for attribute in attributes]
+            columns = features.columns(attributes)
+            write_rows(features.polygons, dict(zip(names, columns, strict=True)))
+            return 0
 
         yield write
 
 
-_FORMATS: dict[str, Callable[[Path, str, CRS], AbstractContextManager[Write]]] = {
-    '.gpkg': _geopackage,
-    '.parquet': _geoparquet,
-    '.geojson': _geojson,
-}
+type _Format = Callable[[Path, str, RasterCRS, Sequence[Attribute]], AbstractContextManager[Write]]
+
+_FORMATS: dict[str, _Format] = {'.gpkg': _geopackage, '.parquet': _geoparquet, '.geojson': _geojson}
+
+FEATURE_SUFFIXES = tuple(_FORMATS)
+"""Endings that :func:`new_features` knows."""
 
 
-def _write_with_gdal(path: Path, features: Features, **options: Any) -> None:
+def _write_with_gdal(
+    path: Path,
+    polygons: NDArray[np.object_],
+    columns: Sequence[NDArray[Any]],
+    attributes: Sequence[Attribute],
+    **options: Any,
+) -> None:
     """Write polygons through GDAL."""
-    unknown = np.isnan(features.areas_m2)
     pyogrio.raw.write(
         path,
-        geometry=shapely.to_wkb(features.polygons),
-        fields=np.array(_NAMES, dtype=object),
-        field_data=[features.values.astype(np.int32), features.names, features.areas_m2],
-        field_mask=[None, None, unknown if unknown.any() else None],
-        geometry_type='Polygon',
+        geometry=shapely.to_wkb(polygons),
+        fields=np.array([attribute.name for attribute in attributes], dtype=object),
+        field_data=[
+            column.astype(_dtype(attribute))
+            for column, attribute in zip(columns, attributes, strict=True)
+        ],
         **options,
     )
 
 
-def _to_degrees(
-    polygons: NDArray[np.object_], crs: CRS, to_degrees: Transformer
-) -> NDArray[np.object_]:
-    """Bring polygons to longitude and latitude."""
-    is_grid = crs.is_geographic and not crs.is_derived
-    if not is_grid:
-        polygons = shapely.segmentize(polygons, longest_edge(crs))
-
-    def move(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.stack(to_degrees.transform(*points.T), axis=1)
-
-    moved: NDArray[np.object_] = shapely.transform(polygons, move)
-    points, ring = shapely.get_coordinates(shapely.get_rings(moved), return_index=True)
-    step = np.abs(np.diff(points[:, 0]))[np.diff(ring) == 0]
-    if not np.isfinite(points).all() or (not is_grid and (step > 180).any()):
-        raise ValueError(
-            'polygons beyond the 180th meridian, or beyond what longitude and latitude can express, '
-            'are no GeoJSON; write a .gpkg or .parquet file instead'
-        )
-    return moved
+def _dtype(attribute: Attribute) -> np.dtype[Any]:
+    """Find the NumPy type of an attribute."""
+    return np.dtype(object if attribute.kind == 'string' else attribute.kind)
 
 
-def _none() -> Features:
+def _none(attributes: Sequence[Attribute]) -> Features:
     """Make no features."""
-    empty = np.zeros(0, dtype=object)
-    return Features(polygons=empty, values=np.zeros(0, np.int64), names=empty, areas_m2=np.zeros(0))
+    empty = {attribute.name: np.zeros(0, _dtype(attribute)) for attribute in attributes}
+    return Features(
+        polygons=np.zeros(0, dtype=object),
+        values=empty.pop('class'),
+        names=empty.pop('class_name'),
+        areas_m2=empty.pop('area_m2'),
+        further=empty,
+    )

@@ -20,7 +20,7 @@ _ROWS_PER_GROUP = 65_536
 _BYTES_PER_GROUP = 64 * 2**20
 _SIDES = ('xmin', 'ymin', 'xmax', 'ymax')
 
-type Kind = Literal['int32', 'float32', 'float64', 'string']
+type Kind = Literal['bool', 'int32', 'int64', 'float32', 'float64', 'string']
 """Type of the values of an attribute."""
 
 

@@ -10,9 +10,9 @@ from typing import Any, Literal
 from lightning.pytorch import LightningModule
 
 from .. import __version__
-from ..geoio.areas import area_factor
 from ..geoio.atomic import publish, sync_folder
 from ..geoio.cog import OverviewResampling
+from ..geoio.ground import area_factor
 from ..geoio.mosaic import finish_map
 from ..geoio.reading import gdal_cache, read_tags
 from ..geoio.styles import write_qml

@@ -19,7 +19,7 @@ except ImportError:  # not on Windows: there, nobody notices a second process
     fcntl = None  # type: ignore[assignment]
 
 # raised whenever the meaning of what is written changes
-VERSION = 1
+VERSION = 2
 
 _HEADER = 'prediction.json'
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..geoio.areas import pixel_areas_m2
+from ..geoio.ground import pixel_areas_m2
 from ..geoio.mosaic import Part, write_part
 from ..records import Panel
 from .journal import Counts, Entry, Journal, PartFile
@@ -169,22 +169,36 @@ def locate(
 
 
 def count_pixels(plan: PredictionPlan, collected: Sequence[FinishedRows]) -> Counts:
-    """Count what some rows hold: classes, and their areas by that of a pixel in their middle."""
+    """Count what some rows hold: classes, and their areas by that of a pixel of each row."""
     classes = len(plan.layout.class_names) if plan.output == 'classes' else 0
     pixels = np.zeros(classes, dtype=np.int64)
     areas: NDArray[np.float64] | None = np.zeros(classes)
     for rows in collected if classes else ():
-        found = sum((_count_classes(piece.maps[0], classes) for piece in rows.pieces), pixels * 0)
-        pixels += found
-        middle = rows.row_off + rows.height // 2
-        of_pixel = pixel_areas_m2(plan.header, middle, middle + 1)
-        areas = None if areas is None or of_pixel is None else areas + found * of_pixel[0]
+        if not rows.height:
+            continue
+        of_pixel = pixel_areas_m2(plan.header, rows.row_off, rows.row_off + rows.height)
+        for bounds, area in _alike(of_pixel, rows.height):
+            some = [_count_classes(piece.maps[0][:, bounds], classes) for piece in rows.pieces]
+            found = sum(some, np.zeros_like(pixels))
+            pixels += found
+            areas = None if areas is None or area is None else areas + found * area
     return Counts(
         valid_pixels=sum(piece.valid_pixels for rows in collected for piece in rows.pieces),
         forwarded=sum(rows.forwarded for rows in collected),
         class_pixels=tuple(pixels.tolist()),
         class_areas_m2=() if areas is None else tuple(areas.tolist()),
     )
+
+
+def _alike(
+    of_pixel: NDArray[np.float64] | None, height: int
+) -> Iterator[tuple[slice, float | None]]:
+    """Group rows whose pixels have one area: all in a plane, each by itself on an ellipsoid."""
+    if of_pixel is None or (of_pixel == of_pixel[0]).all():
+        yield slice(None), None if of_pixel is None else float(of_pixel[0])
+    else:
+        for row in range(height):
+            yield slice(row, row + 1), float(of_pixel[row])
 
 
 def add_counts(plan: PredictionPlan, counted: Sequence[Counts]) -> Counts:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from ..geoio.features import describe_left_out
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolygonsSummary:
@@ -34,6 +36,9 @@ class PolygonsSummary:
     seconds: float
     """Time from the first read to the finished file."""
 
+    left_out: int = 0
+    """Polygons that the file cannot express: of GeoJSON, those without longitude and latitude."""
+
     def __str__(self) -> str:
         """Lay the summary out for a terminal."""
         speed = self.pixels / 1e6 / max(self.seconds, 1e-9)
@@ -45,6 +50,9 @@ class PolygonsSummary:
             lines.append(f'preview  {self.picture}')
         if self.dropped:
             lines.append(f'dropped  {self.dropped:,} small ones, {_area(self.dropped_m2)}')
+        if self.left_out:
+            whole = f'{sum(self.counts):,}'
+            lines.append(f'note     of {whole} polygons, {describe_left_out(self.left_out)}')
         width = max((len(name) for name in self.names), default=0)
         areas = self.areas_m2 or (None,) * len(self.names)
         for name, count, area in zip(self.names, self.counts, areas, strict=True):

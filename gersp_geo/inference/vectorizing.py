@@ -96,7 +96,7 @@ def vectorize_map(
         with new_features(final, crs=header.crs, overwrite=overwrite) as write:
 
             def keep(outlines: Outlines, polygons: NDArray[np.object_]) -> None:
-                write(tally.describe(outlines, polygons, described))
+                tally.left_out += write(tally.describe(outlines, polygons, described))
                 if sketch is not None:
                     sketch.add(polygons, outlines.values - 1)
 
@@ -156,6 +156,7 @@ class _Tally:
         self.areas_m2: dict[int, float] = {}
         self.dropped = 0
         self.dropped_m2 = 0.0
+        self.left_out = 0
         self.above = areas_above(header)
         if self.above is None and min_area > 0:
             raise ValueError(f'min_area needs a CRS that tells areas, {header.crs} does not')
@@ -219,6 +220,7 @@ class _Tally:
             areas_m2=tuple(self.areas_m2[value] for value in found) if is_known else None,
             dropped=self.dropped,
             dropped_m2=self.dropped_m2,
+            left_out=self.left_out,
             picture=None if picture is None else fspath(picture),
             seconds=seconds,
         )

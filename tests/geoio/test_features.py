@@ -7,10 +7,11 @@ import geopandas
 import numpy as np
 import pytest
 import shapely
+from pyproj import Geod
 from rasterio.crs import CRS
 
 from gersp_geo.geoio import features
-from gersp_geo.geoio.features import Features, new_features
+from gersp_geo.geoio.features import Features, check_format, new_features
 
 UTM = CRS.from_epsg(32632)
 SUFFIXES = ('.gpkg', '.parquet', '.geojson')
@@ -162,12 +163,53 @@ def test_long_sides_become_curves_in_geojson(tmp_path: Path) -> None:
     assert shapely.hausdorff_distance(polygon, squares(300_000, side=100_000).polygons[0]) < 0.1
 
 
-def test_geojson_across_the_180th_meridian_is_refused(tmp_path: Path) -> None:
+def test_geojson_across_the_180th_meridian_is_cut_there(tmp_path: Path) -> None:
     # zone 1 begins there, at 500 km - 334 km on the equator
     crossing = squares(100_000, side=100_000, bottom=0)
-    with pytest.raises(ValueError, match='180th meridian'):
-        write(tmp_path / 'roads.geojson', crossing, crs=CRS.from_epsg(32601))
-    write(tmp_path / 'roads.gpkg', crossing, crs=CRS.from_epsg(32601))
+    write(tmp_path / 'roads.geojson', crossing, crs=CRS.from_epsg(32601))
+    (polygon,) = read(tmp_path / 'roads.geojson').geometry
+    assert polygon.geom_type == 'MultiPolygon'
+    assert polygon.is_valid
+    assert polygon.bounds[::2] == (-180, 180)
+    assert Geod(ellps='WGS84').geometry_area_perimeter(polygon)[0] == pytest.approx(
+        crossing.polygons[0].area, rel=0.01
+    )
+    for part in polygon.geoms:
+        assert part.exterior.is_ccw
+        assert part.bounds[2] - part.bounds[0] < 1
+
+
+def test_what_has_no_longitude_is_left_out_of_geojson_and_counted(tmp_path: Path) -> None:
+    # 9,000 km from the middle, the camera looks past the Earth
+    geostationary = CRS.from_string('+proj=geos +h=35785831 +lon_0=0 +sweep=y')
+    batch = squares(-10_000, 9_000_000, 0, bottom=0)
+    with new_features(tmp_path / 'seen.geojson', crs=geostationary) as write_batch:
+        assert write_batch(batch) == 1
+    frame = read(tmp_path / 'seen.geojson')
+    assert list(frame['class']) == [0, 2]
+    assert frame.is_valid.all()
+    with new_features(tmp_path / 'seen.gpkg', crs=geostationary) as write_batch:
+        assert write_batch(batch) == 0
+
+
+@pytest.mark.parametrize(
+    'crs', ['LOCAL_CS["site",UNIT["metre",1]]', 'EPSG:4978', '+proj=longlat +R=1737400']
+)
+def test_geojson_of_no_place_on_earth_is_refused_before_a_polygon_is_made(
+    tmp_path: Path, crs: str
+) -> None:
+    with pytest.raises(ValueError, match=r'nothing leads from .*\.gpkg or \.parquet') as refused:
+        check_format(tmp_path / 'a.geojson', crs=CRS.from_string(crs))
+    assert '\n' not in str(refused.value)
+    check_format(tmp_path / 'a.gpkg', crs=CRS.from_string(crs))
+
+
+def test_pixels_smaller_than_seven_decimals_stay_in_geojson(tmp_path: Path) -> None:
+    batch = squares(7.0, 7.1, side=2e-9, bottom=48)
+    write(tmp_path / 'tiny.geojson', batch, crs=CRS.from_epsg(4326))
+    frame = read(tmp_path / 'tiny.geojson')
+    assert frame.is_valid.all()
+    assert (frame.area > 0).all()
 
 
 def test_geojson_of_the_whole_world_is_none_the_worse(tmp_path: Path) -> None:

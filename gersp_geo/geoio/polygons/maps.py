@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...records import Window
-from ..areas import pixel_areas_m2
+from ..ground import pixel_areas_m2
 from ..reading import RasterHeader, Reader, common_type, describe_reader, read_observed
 from ..styles import Color, check_legend, class_color
 

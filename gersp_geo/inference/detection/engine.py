@@ -8,18 +8,16 @@ from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
-import geopandas
 import numpy as np
 from lightning.pytorch import LightningModule
 
-from ...geoio.features import check_geojson
-from ...geoio.frames import write_frame
+from ...geoio.features import Features, check_geojson, new_features
 from ...records import Preprocessing
 from ...suppression import Detections, Match
 from ..loading import Forward
 from ..preview import check_picture, write_objects_preview
 from ..progress import waiting
-from .features import to_features
+from .features import OBJECT_ATTRIBUTES, to_features, to_frame
 from .models import Detect
 from .options import DetectionOptions
 from .preparing import Detection, prepare_detection
@@ -138,16 +136,22 @@ def run_detection(
     with closing(find_objects(detection, tally, progress=progress)) as parts:
         objects = _collect(parts, detection.destination)
     with waiting('the file of objects', shown=progress):
-        frame = to_features(objects, plan.header, names=detection.detector.names)
-        overwrite = detection.options.cutting.overwrite
-        write_frame(detection.destination, frame, overwrite=overwrite)
+        features = to_features(objects, plan.header, names=detection.detector.names)
+        with new_features(
+            detection.destination,
+            crs=plan.header.crs,
+            attributes=OBJECT_ATTRIBUTES,
+            overwrite=detection.options.cutting.overwrite,
+        ) as write:
+            left_out = write(features)
         if picture is not None:
-            _draw(detection, frame, picture)
+            _draw(detection, features, picture)
     sides = objects.boxes[:, 2:] - objects.boxes[:, :2]
     return DetectionSummary(
         destination=str(detection.destination),
         picture=None if picture is None else str(picture),
         objects=len(objects),
+        left_out=left_out,
         class_objects=_count_classes(objects, detection),
         cut=int(np.count_nonzero(objects.is_cut)),
         largest_px=float(sides.max(initial=0)),
@@ -175,13 +179,13 @@ def _collect(parts: Iterable[Detections], destination: Path) -> Detections:
     return Detections.join(held)
 
 
-def _draw(detection: Detection, frame: geopandas.GeoDataFrame, picture: Path) -> None:
+def _draw(detection: Detection, features: Features, picture: Path) -> None:
     """Draw the objects over the scene."""
     plan, record = detection.plan, detection.loaded.preprocessing
     labels = detection.detector.names or {}
     write_objects_preview(
         plan.source,
-        frame,
+        to_frame(features, plan.header),
         picture,
         bands=plan.bands,
         name=detection.destination.name,

@@ -5,17 +5,28 @@ from collections.abc import Mapping
 import geopandas
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 
-from ...geoio.areas import pixel_areas_m2
+from ...geoio.features import Features
+from ...geoio.geoparquet import Attribute
+from ...geoio.ground import polygon_areas_m2
 from ...geoio.placing import place_points
-from ...geoio.reading import RasterHeader, crs_text
-from ...suppression import Detections, Floats
+from ...geoio.reading import RasterHeader
+from ...geoio.spelling import crs_text
+from ...suppression import Detections
+
+OBJECT_ATTRIBUTES = (
+    Attribute(name='class', kind='int64'),
+    Attribute(name='class_name', kind='string'),
+    Attribute(name='score', kind='float64'),
+    Attribute(name='cut', kind='bool'),
+    Attribute(name='area_m2', kind='float64'),
+)
+"""What is known of objects."""
 
 
 def to_features(
     found: Detections, header: RasterHeader, *, names: Mapping[int, str] | None
-) -> geopandas.GeoDataFrame:
+) -> Features:
     """Place objects on the ground.
 
     Args:
@@ -24,37 +35,28 @@ def to_features(
         names: Of labels; None leaves the names out.
 
     Returns:
-        One polygon per object in the CRS of the scene, and the columns ``class``, ``class_name``,
-        ``score``, ``cut`` and ``area_m2``, which is missing where the CRS does not tell.
+        One polygon per object in the CRS of the scene, the ring around it counter-clockwise, and
+        the attributes :data:`OBJECT_ATTRIBUTES`; the area is missing where the CRS does not tell.
     """
     drawn = shapely.box(*found.boxes.T)
     has_outline = ~shapely.is_missing(found.outlines)
     drawn[has_outline] = found.outlines[has_outline]
     named = [None if names is None else names[label] for label in found.labels.tolist()]
-    frame = geopandas.GeoDataFrame(
-        {
-            'class': found.labels,
-            'class_name': np.array(named, dtype=np.object_),
-            'score': found.scores,
-            'cut': found.is_cut,
-            'area_m2': _areas_m2(drawn, found.boxes, header),
-        },
-        geometry=shapely.transform(drawn, lambda points: place_points(header.transform, points)),
-        crs=crs_text(header.crs),
+    areas = polygon_areas_m2(drawn, header)
+    placed = shapely.transform(drawn, lambda points: place_points(header.transform, points))
+    return Features(
+        polygons=shapely.orient_polygons(placed),
+        values=found.labels,
+        names=np.array(named, dtype=np.object_),
+        areas_m2=np.full(len(drawn), np.nan) if areas is None else areas,
+        further={'score': found.scores, 'cut': found.is_cut},
     )
-    # text also where there is none
-    located: geopandas.GeoDataFrame = frame.astype({'class_name': 'string'})
-    return located
 
 
-def _areas_m2(drawn: NDArray[np.object_], boxes: Floats, header: RasterHeader) -> Floats:
-    """Compute areas, those of pixels being what they are in the middle of each object."""
-    if not len(boxes):
-        return np.empty(0)
-    middles = np.clip((boxes[:, 1] + boxes[:, 3]) / 2, 0, header.height - 1).astype(np.int64)
-    first = int(middles.min())
-    of_pixel = pixel_areas_m2(header, first, int(middles.max()) + 1)
-    if of_pixel is None:
-        return np.full(len(boxes), np.nan)
-    areas: Floats = shapely.area(drawn) * of_pixel[middles - first]
-    return areas
+def to_frame(features: Features, header: RasterHeader) -> geopandas.GeoDataFrame:
+    """Give objects to geopandas."""
+    names = [attribute.name for attribute in OBJECT_ATTRIBUTES]
+    columns = dict(zip(names, features.columns(OBJECT_ATTRIBUTES), strict=True))
+    return geopandas.GeoDataFrame(
+        columns, geometry=features.polygons, crs=crs_text(header.crs)
+    ).astype({'class_name': 'string'})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ...geoio.frames import FRAME_SUFFIXES
+from ...geoio.features import FEATURE_SUFFIXES, check_format
 from ...tiling import plan_tile
 from ..cutting import CuttingPlan, plan_cutting
 from ..destinations import check_destination
@@ -61,7 +61,7 @@ def prepare_detection(
     """
     cutting = options.cutting
     final = check_destination(
-        destination, sources=(source,), suffixes=FRAME_SUFFIXES, holds='a file of objects',
+        destination, sources=(source,), suffixes=FEATURE_SUFFIXES, holds='a file of objects',
         overwrite=cutting.overwrite,
     )  # fmt: skip
     device = find_device(cutting.device)
@@ -82,6 +82,7 @@ def prepare_detection(
             f'{fspath(source)} names no CRS, and objects without one lie nowhere; assign one, for '
             'example with gdal_edit.py -a_srs'
         )
+    check_format(final, crs=plan.header.crs)
     loaded = place_model(loaded, device=device, options=cutting)
     detector = _probe(loaded, size=cutting.size, device=device)
     return Detection(

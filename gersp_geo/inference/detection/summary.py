@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ...geoio.features import describe_left_out
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectionSummary:
@@ -50,6 +52,9 @@ class DetectionSummary:
     seconds: float
     """Time from the first read to the finished file."""
 
+    left_out: int = 0
+    """Objects that the file cannot express: of GeoJSON, those without longitude and latitude."""
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What is to be known about the result, one sentence each."""
@@ -66,6 +71,8 @@ class DetectionSummary:
                 f'in {self.full_patches:,} patches the model found as many objects as it returns '
                 'at most, and may have left out others: pass smaller patches (--size)'
             )
+        if self.left_out:
+            notes.append(f'of {self.objects:,} objects, {describe_left_out(self.left_out)}')
         return tuple(notes)
 
     def __str__(self) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from ...geoio.areas import pixel_size_m
+from ...geoio.ground import pixel_size_m
 from ...geoio.placing import place_points
 from ...geoio.reading import RasterHeader
 

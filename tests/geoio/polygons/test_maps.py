@@ -6,7 +6,7 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 
-from gersp_geo.geoio.areas import pixel_areas_m2
+from gersp_geo.geoio.ground import pixel_areas_m2
 from gersp_geo.geoio.polygons import maps
 from gersp_geo.geoio.polygons.maps import ClassMap, areas_above, describe_map, read_strips
 from gersp_geo.geoio.reading import open_reader
