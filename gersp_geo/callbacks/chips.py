@@ -11,8 +11,10 @@ from torchvision.datasets.folder import find_classes
 from ..datamodules.opening import holds_chips
 from ..datasets.decoding import decode_image
 from ..datasets.folders import NaturalImages
-from ..datasets.tiles import choose_bands, find_rasters
-from ..geoio.reading import open_reader, read_header, read_valid, read_window
+from ..datasets.named_bands import choose_bands
+from ..datasets.tiles import find_rasters
+from ..geoio.observing import read_valid
+from ..geoio.reading import open_reader, read_header, read_window
 from ..records import Window
 
 

@@ -6,22 +6,23 @@ infrared become red, green, blue and alpha. Where GDAL resamples, it leaves out 
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from hashlib import sha256
-from os import PathLike, path
+from os import PathLike
+from xml.etree.ElementTree import tostring
 
 import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import MaskFlags, Resampling
 from rasterio.io import MemoryFile
-from rasterio.shutil import copy
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import calculate_default_transform
 
 from ..records import Window
-from .reading import Reader, alpha_bands, hiding_bands, open_reader, read_unmasked, read_window
+from .observing import mask_flags, read_unmasked
+from .reading import Reader, alpha_bands, hiding_bands, open_reader, read_window
+from .virtual import add_mask, name_for_gdal, virtual_raster
 
 # windows per side of a raster that are looked at, and their side in pixels
 PROBES, SIDE = 3, 64
@@ -91,7 +92,7 @@ def copied_as_data(src: Reader, window: Window, bands: Sequence[int]) -> Iterato
         UnreadableFileError: If the file is damaged there.
     """
     pixels = read_window(src, window, bands=bands)
-    shown = read_unmasked(src, window, bands=bands)
+    shown = read_unmasked(src, window, bands=bands).all(axis=0)
     profile = {
         'driver': 'GTiff', 'count': len(bands), 'height': window.height, 'width': window.width,
         'dtype': pixels.dtype, 'nodata': src.nodata, 'photometric': 'MINISBLACK', 'alpha': 'NO',
@@ -105,6 +106,22 @@ def copied_as_data(src: Reader, window: Window, bands: Sequence[int]) -> Iterato
                 dst.write_mask(shown)
         with closing(file.open()) as copied:
             yield copied
+
+
+def _as_data(src: Reader, bands: Sequence[int]) -> bytes:
+    """Describe a raster in which bands that are read are no transparency, as a VRT."""
+    tags = {
+        band: tag for band, tag in zip(src.indexes, src.nodatavals, strict=True) if tag is not None
+    }
+    root = virtual_raster(src, data=bands, nodata=tags)
+    flags = mask_flags(src, src.indexes)
+    name = name_for_gdal(src)
+    for band, described in zip(src.indexes, root.findall('VRTRasterBand'), strict=True):
+        if not flags[band]:
+            add_mask(described, [(name, f'mask,{band}')])
+    if any(MaskFlags.per_dataset in of and MaskFlags.alpha not in of for of in flags.values()):
+        add_mask(root, [(name, 'mask,1')])
+    return tostring(root)
 
 
 def open_on_grid(
@@ -134,22 +151,14 @@ def open_on_grid(
     with open_reader(name) as src:
         if not is_needed(src, bands):
             return None
-        # a virtual raster in memory: a few lines, which stay as long as the process
-        key = sha256(path.abspath(src.name).encode()).hexdigest()[:32]
-        plain = f'/vsimem/gersp_geo/{key}/{path.basename(src.name)}.vrt'
-        copy(src, plain, driver='VRT')
-    with rasterio.open(plain, 'r+') as dst:
-        dst.colorinterp = [
-            ColorInterp.undefined if band in bands and meaning == ColorInterp.alpha else meaning
-            for band, meaning in zip(dst.indexes, dst.colorinterp, strict=True)
-        ]
-    src = rasterio.open(plain)
-    if src.crs == CRS.from_user_input(crs) and src.res == res and src.transform.e < 0:
-        return src
-    with closing(src):
+        # as text instead of a file: nothing is left behind
+        plain = rasterio.open(_as_data(src, bands).decode())
+    if plain.crs == CRS.from_user_input(crs) and plain.res == res and plain.transform.e < 0:
+        return plain
+    with closing(plain):
         transform, width, height = calculate_default_transform(
-            src.crs, crs, src.width, src.height, *src.bounds, resolution=res
+            plain.crs, crs, plain.width, plain.height, *plain.bounds, resolution=res
         )
         return WarpedVRT(
-            src, crs=crs, transform=transform, width=width, height=height, resampling=resampling
+            plain, crs=crs, transform=transform, width=width, height=height, resampling=resampling
         )

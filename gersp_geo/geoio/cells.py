@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import Window
+from .observing import Rule, Shown, read_observed
 from .padding import padded_window
-from .reading import RasterHeader, Reader, read_observed
+from .reading import RasterHeader, Reader
 
 # Smallest side of a cell in pixels: smaller blocks are read several at a time, since every read has
 # a cost of its own.
@@ -23,8 +24,8 @@ SMALLEST = 256
 ROWS_OF_HUGE_BLOCKS = 512
 HUGE = 8192
 
-type Cell = tuple[NDArray[np.generic], NDArray[np.bool_] | None]
-"""Pixels (bands, rows, cols), and where there is an observation; None means everywhere."""
+type Cell = tuple[NDArray[np.generic], Shown]
+"""Pixels (bands, rows, cols), and where there is an observation: (rows, cols), or of each band."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,9 @@ class CellSource:
     nodata: float | None = None
     """A further value that means "no observation"."""
 
+    rule: Rule | None = None
+    """Where a pixel is an observation; None means what the file and *bands* say."""
+
     block_shape: tuple[int, int]
     """Rows and columns of a block."""
 
@@ -110,7 +114,9 @@ class CellSource:
         Raises:
             OSError: If the file is damaged there.
         """
-        pixels, valid = read_observed(reader, window, bands=self.bands, nodata=self.nodata)
+        pixels, valid = read_observed(
+            reader, window, bands=self.bands, nodata=self.nodata, rule=self.rule
+        )
         if self.stored is None or self.stored[_touched(window, self.block_shape)].all():
             return pixels, valid
         height, width = self.block_shape
@@ -162,7 +168,8 @@ class CellReader:
 
     Cells are read when they are first asked for and kept until they are released, so that
     overlapping windows do not decode a block twice. Of several rasters, bands follow each other, and
-    a pixel is an observation where it is one in all of them.
+    a pixel is an observation where it is one in all of them. Where single bands of one may be missing
+    (rule 'any'), validity is that of each band, and all are missing where there is no observation.
     """
 
     def __init__(
@@ -174,6 +181,7 @@ class CellReader:
         dtype: np.dtype[np.generic],
         width: int,
         nodata: float | None = None,
+        rule: Rule | None = None,
         threads: int = 1,
         stored: NDArray[np.bool_] | None = None,
         others: Sequence[CellSource] = (),
@@ -187,6 +195,7 @@ class CellReader:
             dtype: Type of the pixels handed out.
             width: Columns of the raster.
             nodata: A further value that means "no observation".
+            rule: Where a pixel is an observation; None means what the file and *bands* say.
             threads: Threads that read, >= 1.
             stored: Per block of the raster: whether the file holds it, shape (rows of blocks,
                 columns of blocks); others are not read, and hold no observation. None means all.
@@ -196,12 +205,14 @@ class CellReader:
             opener=opener,
             bands=tuple(bands),
             nodata=nodata,
+            rule=rule,
             block_shape=grid.block_shape,
             stored=stored,
         )
         self.grid = grid
         self.sources = (first, *others)
         self.bands = tuple(band for source in self.sources for band in source.bands)
+        self.per_band = any(source.rule == 'any' for source in self.sources)
         self.dtype = dtype
         self.width = width
         self._thread = local()
@@ -238,7 +249,7 @@ class CellReader:
             if place not in self._cells and self._is_stored(cell):
                 self._cells[place] = self._pool.submit(self._read, cell)
 
-    def take(self, window: Window, out: NDArray[np.generic]) -> NDArray[np.bool_] | None:
+    def take(self, window: Window, out: NDArray[np.generic]) -> Shown:
         """Copy a window that was requested; what lies outside the raster is reflected.
 
         Args:
@@ -246,8 +257,8 @@ class CellReader:
             out: Shape (bands, window.height, window.width); filled.
 
         Returns:
-            Where there is an observation, shape (window.height, window.width); None if there is one
-            everywhere.
+            Where there is an observation, shape (window.height, window.width), or where single bands may
+            be missing, (bands, window.height, window.width); None if there is one everywhere.
 
         Raises:
             OSError: If the file is damaged there.
@@ -258,7 +269,7 @@ class CellReader:
         pixels = np.empty((len(self.bands), inside.height, inside.width), dtype=self.dtype)
         valid = self._fill(inside, pixels)
         out[...] = pixels[:, rows[:, None], cols]
-        return None if valid is None else valid[rows[:, None], cols]
+        return None if valid is None else valid[..., rows[:, None], cols]
 
     def valid(self, window: Window) -> NDArray[np.bool_] | None:
         """Say where a window has observations; what was not requested has none.
@@ -267,9 +278,13 @@ class CellReader:
             window: Pixels inside the raster.
 
         Returns:
-            As :meth:`take`.
+            Shape (window.height, window.width); None if there is one everywhere.
         """
-        return self._fill(window, None)
+        valid = self._fill(window, None)
+        if valid is None or valid.ndim == 2:
+            return valid
+        some: NDArray[np.bool_] = valid.any(axis=0)
+        return None if some.all() else some
 
     def release(self, row: int) -> None:
         """Forget the cells that lie wholly above a row of pixels."""
@@ -301,22 +316,27 @@ class CellReader:
     def _read_together(self, readers: Sequence[Reader], window: Window) -> Cell:
         """Read one cell of several rasters; what no pixel needs any more is left at 0."""
         pixels = np.zeros((len(self.bands), window.height, window.width), dtype=self.dtype)
-        valid: NDArray[np.bool_] | None = None
+        valid, bands = None, np.ones(pixels.shape, dtype=np.bool_) if self.per_band else None
         stop = len(self.bands)
         # the last first: it may end within the first, which is the grid
         for source, reader in zip(reversed(self.sources), reversed(readers), strict=True):
             start = stop - len(source.bands)
             pixels[start:stop], observed = source.read(reader, window)
+            if bands is not None and observed is not None:
+                bands[start:stop] = observed
             stop = start
             if observed is not None:
+                observed = observed if observed.ndim == 2 else observed.any(axis=0)
                 valid = observed if valid is None else valid & observed
                 if not valid.any():
                     break
-        return pixels, valid
+        # what one raster lacks is left out of all, as it would look like a change
+        return pixels, valid if bands is None or valid is None else bands & valid
 
-    def _fill(self, inside: Window, out: NDArray[np.generic] | None) -> NDArray[np.bool_] | None:
+    def _fill(self, inside: Window, out: NDArray[np.generic] | None) -> Shown:
         """Copy pixels out of cells, and say which are observations."""
-        valid: NDArray[np.bool_] | None = None
+        valid: Shown = None
+        layers = (len(self.bands),) if self.per_band else ()
         for place in self._places(inside):
             held = self.grid.window(*place)
             top, left = max(held.row_off, inside.row_off), max(held.col_off, inside.col_off)
@@ -335,6 +355,6 @@ class CellReader:
                 out[:, *there] = 0 if pixels is None else pixels[:, *here]
             if pixels is None or mask is not None:
                 if valid is None:
-                    valid = np.ones((inside.height, inside.width), dtype=np.bool_)
-                valid[there] = False if mask is None else mask[here]
+                    valid = np.ones((*layers, inside.height, inside.width), dtype=np.bool_)
+                valid[..., *there] = False if mask is None else mask[..., *here]
         return None if valid is None or valid.all() else valid

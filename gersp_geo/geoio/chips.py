@@ -1,22 +1,28 @@
 """Read a whole raster as one small image, wherever it lies on the ground."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from os import PathLike, fspath
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioIOError
 from rasterio.windows import Window as RasterioWindow
 
 from ..records import Window
 from .alpha import copied_as_data, is_needed
-from .reading import Reader, UnreadableFileError, common_type, open_reader, read_valid
+from .observing import read_valid
+from .reading import Reader, UnreadableFileError, common_type, open_reader
 
 
 def read_chip(
-    path: str | PathLike[str], *, size: int, bands: Sequence[int], dtype: str
+    path: str | PathLike[str],
+    *,
+    size: int,
+    bands: Sequence[int],
+    dtype: str,
+    check: Callable[[Sequence[str | None], Sequence[str]], None] | None = None,
 ) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
     """Read the largest square in the middle of a raster, resized.
 
@@ -25,6 +31,7 @@ def read_chip(
         size: Side of the result in pixels.
         bands: 1-based indices in the order wanted.
         dtype: NumPy type that the file must have.
+        check: Refuses descriptions and colour interpretations of all bands that do not fit.
 
     Returns:
         Pixels, shape (bands, *size*, *size*): averaged where it gets smaller, interpolated bilinearly
@@ -35,7 +42,8 @@ def read_chip(
     Raises:
         FileNotFoundError: If there is no such file.
         UnreadableFileError: If GDAL cannot read it.
-        ValueError: If it has too few bands or another data type.
+        ValueError: If it has too few bands or another data type, indices into a table of colours
+            would be blended, or *check* says so.
     """
     name = fspath(path)
     with open_reader(path) as src:
@@ -45,7 +53,14 @@ def read_chip(
                 f'{name} has {src.count} bands of {found}, band {max(bands)} and {dtype} are '
                 'wanted as in the first file; give images of one sensor'
             )
+        if check is not None:
+            check(src.descriptions, [meaning.name for meaning in src.colorinterp])
         side = min(src.height, src.width)
+        if side != size and any(src.colorinterp[band - 1] == ColorInterp.palette for band in bands):
+            raise ValueError(
+                f'{name} holds indices into a table of colours (a palette), which resizing from {side} '
+                f'to {size} px would blend; expand it first (gdal_translate -expand rgb)'
+            )
         row, col = (src.height - side) // 2, (src.width - side) // 2
         middle = Window(row_off=row, col_off=col, height=side, width=side)
         valid = cover(read_valid(src, middle, bands=bands), size=size)

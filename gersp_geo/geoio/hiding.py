@@ -1,141 +1,244 @@
-"""A raster in which one value alone says where there is no observation, as resampling wants it."""
+"""A raster of which resampling leaves out what is no observation, and nothing else.
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
-from xml.etree.ElementTree import Element, SubElement, tostring
+GDAL's warper heeds one of a mask of the whole raster, an alpha band, and a value; the value in all
+bands at once, or in each by itself. Where more says that something is missing, a virtual raster says
+it in one of these ways.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from xml.etree.ElementTree import SubElement
 
 import numpy as np
-from rasterio.dtypes import dtype_rev, typename_fwd
 from rasterio.enums import MaskFlags
-from rasterio.io import MemoryFile
 
-from .reading import Reader, alpha_bands
+from .observing import Rule, find_rule, given_as_stored, mask_flags, tag_as_stored
+from .reading import Reader, alpha_bands, common_type, hiding_bands
+from .virtual import (
+    Documents,
+    Source,
+    add_joined,
+    add_mask,
+    add_source,
+    name_for_gdal,
+    virtual_raster,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A raster, and what GDAL's warper is to be told of it."""
+
+    reader: Reader
+    """The raster."""
+
+    value: float | None
+    """What missing pixels hold; None where a mask or an alpha band says it, or nothing does."""
+
+    unified: bool = True
+    """Whether a pixel is left out where all bands hold the value, rather than each band by itself."""
 
 
 @contextmanager
-def hide_unobserved(src: Reader, nodata: float | None) -> Iterator[tuple[Reader, float | None]]:
+def hide_unobserved(
+    src: Reader,
+    nodata: float | None,
+    *,
+    bands: Sequence[int] | None = None,
+    rule: Rule | None = None,
+) -> Iterator[Seen]:
     """See a raster so that GDAL's warper leaves out every pixel without an observation.
-
-    The warper heeds either a mask, an alpha band or a value. Where a raster has more than one of
-    them, *nodata* among them, pixels that any hides get a single value in all bands.
 
     Args:
         src: An open raster.
-        nodata: A further value that means "no observation" if all bands have it; NaN is allowed.
+        nodata: A further value that means "no observation"; NaN is allowed.
+        bands: 1-based indices of the bands that are read; None means all but alpha bands.
+        rule: Where a pixel is an observation; None means what the file says. With 'any', a band that
+            is missing in one is left out by itself.
 
     Yields:
-        The raster, without its alpha band if pixels had to be rewritten; and the value of those
-        without an observation, None where its mask or alpha band says it, or nothing does.
+        The raster, as it is where the warper leaves out the same by itself.
 
     Raises:
-        ValueError: If pixels must be rewritten, and an alpha band is not the last one.
+        ValueError: If single bands are to be left out, and no value can stand for what is missing.
     """
-    is_masked = any(
-        MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
-        for flags in src.mask_flag_enums
-    )
-    # beside a mask, GDAL's own masks do not heed the tag either
-    tag = None if is_masked else _as_stored(src, src.nodata)
-    given = _as_stored(src, nodata)
-    value = tag if given is None else given
-    alpha = alpha_bands(src)
-    # of floats, repr alone says that NaN is NaN
-    has_other_tag = tag is not None and repr(tag) != repr(value)
-    if value is None or not (is_masked or alpha or has_other_tag):
-        yield src, value
+    chosen = list(bands or (band for band in src.indexes if band not in hiding_bands(src)))
+    chosen = chosen or list(src.indexes)
+    rule = rule or find_rule(src, chosen)
+    value = _heeded_value(src, nodata, chosen, rule)
+    if value is not None or _is_heeded(src, nodata, chosen):
+        yield Seen(reader=src, value=value)
         return
-    if alpha and alpha != (src.count,):
-        raise ValueError(
-            f'{src.name} has an alpha band and the nodata value {value:g}, which resampling heeds '
-            f'both only if the alpha band is the last of {src.count}, got {list(alpha)}; reorder '
-            'its bands, for example with gdal_translate -b'
-        )
-    document = tostring(_rewrite(src, tag=tag, value=value))
-    # a file in memory, so that its name in messages is short
-    with (
-        MemoryFile(document, filename=f'{Path(src.name).name}.vrt') as file,
-        closing(file.open()) as rewritten,
-    ):
-        yield rewritten, value
+    with ExitStack() as stack:
+        documents = Documents(stack)
+        missing = _find_masks(src, nodata, chosen, documents)
+        if rule == 'any' and any(missing.of_bands.values()):
+            value = _standing_value(src, nodata, chosen)
+            file = _rewrite(src, missing, chosen, documents, value=value)
+            yield Seen(reader=stack.enter_context(closing(file)), value=value, unified=False)
+            return
+        root = virtual_raster(src, data=src.indexes)
+        add_mask(root, missing.together(src, documents, rule=rule))
+        file = documents.keep(root, name=src.name).open()
+        yield Seen(reader=stack.enter_context(closing(file)), value=None)
 
 
-def _as_stored(src: Reader, value: float | None) -> float | None:
-    """Give a value as the pixels of a raster have it; None where no pixel can have it in all bands."""
-    if value is None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Masks:
+    """Masks that say where something is there."""
+
+    of_all: tuple[Source, ...]
+    """They count for all bands."""
+
+    of_bands: Mapping[int, tuple[Source, ...]]
+    """By 1-based band that is read."""
+
+    def together(self, src: Reader, documents: Documents, *, rule: Rule) -> list[Source]:
+        """List masks of which each hides pixels, of all bands at once."""
+        if rule == 'all':
+            return [*self.of_all, *(mask for masks in self.of_bands.values() for mask in masks)]
+        if not all(self.of_bands.values()):
+            # where one band is there everywhere, so is every pixel
+            return list(self.of_all)
+        each = documents.join(src, 'min', self.of_bands)
+        numbers = range(1, len(self.of_bands) + 1)
+        some = documents.join(src, 'max', {1: [(each, str(number)) for number in numbers]})
+        return [*self.of_all, (some, '1')]
+
+
+def _find_masks(
+    src: Reader, nodata: float | None, bands: Sequence[int], documents: Documents
+) -> _Masks:
+    """Collect what says where bands are there, as :mod:`.observing` does for pixels."""
+    name, flags = name_for_gdal(src), mask_flags(src, bands)
+    of_bands: dict[int, list[Source]] = {band: [] for band in bands}
+    of_all = [(name, f'mask,{band}') for band in bands if _is_of_all(flags[band])][:1]
+    tags, given = _tags(src, bands), _given(src, nodata, bands)
+    if alpha := hiding_bands(src, bands):
+        shown = documents.values(src, dict.fromkeys(alpha, 0.0))
+        of_all += [(shown, f'mask,{band}') for band in alpha]
+    for values in (tags, given):
+        if values:
+            told = documents.values(src, values)
+            for band in values:
+                of_bands[band].append((told, f'mask,{band}'))
+    floats = [band for band in bands if _is_float(src, band)]
+    if floats:
+        finite = documents.finite(src)
+        for band in floats:
+            of_bands[band].append((finite, f'mask,{band}'))
+    for band, masks in of_bands.items():
+        if not flags[band]:
+            masks.append((name, f'mask,{band}'))
+    return _Masks(
+        of_all=tuple(of_all), of_bands={band: tuple(masks) for band, masks in of_bands.items()}
+    )
+
+
+def _rewrite(
+    src: Reader, missing: _Masks, bands: Sequence[int], documents: Documents, *, value: float
+) -> Reader:
+    """See a raster in which each band holds a value where it is missing."""
+    masked = virtual_raster(src, data=src.indexes)
+    for band, described in zip(src.indexes, masked.findall('VRTRasterBand'), strict=True):
+        add_mask(described, [*missing.of_all, *missing.of_bands.get(band, ())])
+    name = documents.name(masked)
+    root = virtual_raster(src, data=src.indexes, nodata=dict.fromkeys(bands, value))
+    for band, described in zip(src.indexes, root.findall('VRTRasterBand'), strict=True):
+        if band in bands:
+            described.remove(described[-1])
+            source = add_source(described, (name, str(band)), 'ComplexSource')
+            SubElement(source, 'UseMaskBand').text = 'true'
+    # The warper leaves out a band by itself only where it is missing in all pixels that it blends; this
+    # leaves out what is no observation, as far as it is the nearest pixel.
+    shown = missing.together(src, documents, rule='picture')
+    if shown:
+        add_joined(root, 'min', shown, number=src.count + 1)
+        SubElement(root[-1], 'ColorInterp').text = 'Alpha'
+    return documents.keep(root, name=src.name).open()
+
+
+def _heeded_value(
+    src: Reader, nodata: float | None, bands: Sequence[int], rule: Rule
+) -> float | None:
+    """Find the one value that alone says what is missing, if GDAL's warper heeds it rightly."""
+    is_more = any(map(_is_of_all, mask_flags(src, bands).values())) or hiding_bands(src, bands)
+    if is_more or not all(mask_flags(src, bands).values()):
         return None
-    dtype = np.result_type(*src.dtypes)
-    if dtype.kind == 'f':
-        # beyond the largest float lies infinity, which is no observation anyway
-        with np.errstate(over='ignore'):
-            return float(np.asarray(value).astype(dtype))
-    limits = np.iinfo(dtype)
-    fits = float(value).is_integer() and limits.min <= value <= limits.max
-    return float(value) if fits else None
+    if any(_is_float(src, band) for band in bands):
+        # NaN says it too
+        return None
+    found = [_tags(src, bands), _given(src, nodata, bands)]
+    values = {value for values in found for value in values.values()}
+    if len(values) != 1:
+        return None
+    # the warper looks at all bands of the file
+    covers = any(set(of) == set(bands) for of in found)
+    is_whole = covers and set(bands) == set(src.indexes)
+    return values.pop() if is_whole and (rule == 'picture' or len(bands) == 1) else None
 
 
-def _rewrite(src: Reader, *, tag: float | None, value: float) -> Element:
-    """Describe a raster in which pixels without an observation have a value in all bands.
-
-    It is a warp that moves nothing: https://gdal.org/en/stable/drivers/raster/vrt.html (Warped VRT).
-
-    Args:
-        src: The raster; its mask and its alpha band, which must be the last, count.
-        tag: Value that counts besides, if all bands have it.
-        value: What such pixels get.
-
-    Returns:
-        A virtual raster (VRT).
-    """
+def _is_heeded(src: Reader, nodata: float | None, bands: Sequence[int]) -> bool:
+    """Say whether GDAL's warper heeds all that hides pixels: nothing, one mask or one alpha band."""
+    flags = mask_flags(src, bands)
+    if any(_is_float(src, band) for band in bands) or not all(flags.values()):
+        return False
+    if _tags(src, bands) or _given(src, nodata, bands):
+        return False
+    # it would take a band that is read for transparency
     alpha = alpha_bands(src)
-    bands = [band for band in src.indexes if band not in alpha]
-    root = Element(
-        'VRTDataset', rasterXSize=str(src.width), rasterYSize=str(src.height),
-        subClass='VRTWarpedDataset',
-    )  # fmt: skip
-    if src.crs is not None:
-        # no axis mapping: x comes before y, as in every transform of GDAL and rasterio
-        SubElement(root, 'SRS').text = src.crs.to_wkt(version='WKT2_2019')
-    SubElement(root, 'GeoTransform').text = ', '.join(map(repr, src.transform.to_gdal()))
-    for band in bands:
-        described = SubElement(
-            root, 'VRTRasterBand', dataType=typename_fwd[dtype_rev[src.dtypes[band - 1]]],
-            band=str(band), subClass='VRTWarpedRasterBand',
-        )  # fmt: skip
-        if src.descriptions[band - 1]:
-            SubElement(described, 'Description').text = src.descriptions[band - 1]
-        SubElement(described, 'ColorInterp').text = src.colorinterp[band - 1].name.capitalize()
-    root.append(_warp_nothing(src, bands, alpha, tag=tag, value=value))
-    return root
+    if set(alpha) & set(bands):
+        return False
+    is_masked = any(map(_is_of_all, flags.values()))
+    # of wider types, 255 would be taken for a small share
+    is_share = len(alpha) == 1 and src.dtypes[alpha[0] - 1] == 'uint8'
+    return not alpha or (is_share and not is_masked)
 
 
-def _warp_nothing(
-    src: Reader, bands: list[int], alpha: tuple[int, ...], *, tag: float | None, value: float
-) -> Element:
-    """Describe the warp: every observed pixel is copied over *value*."""
-    warp = Element('GDALWarpOptions')
-    SubElement(warp, 'ResampleAlg').text = 'NearestNeighbour'
-    options = {
-        'INIT_DEST': repr(value),
-        # the tag counts where all bands have it
-        'UNIFIED_SRC_NODATA': 'YES',
-        # any alpha but 0 is an observation, not a share of one
-        'SRC_ALPHA_MAX': '1',
+def _standing_value(src: Reader, nodata: float | None, bands: Sequence[int]) -> float:
+    """Find a value for what is missing, which no pixel that is there has.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if all(_is_float(src, band) for band in bands):
+        return float('nan')
+    for values in (_given(src, nodata, bands), _tags(src, bands)):
+        if set(values) == set(bands) and len(set(values.values())) == 1:
+            return next(iter(values.values()))
+    raise ValueError(
+        f"observed='any' (--observed any) needs one nodata value in all bands to resample {src.name}, "
+        'whose masks or values differ between bands; pass one that no observation has with nodata '
+        "(--nodata), or observed='all'"
+    )
+
+
+def _is_of_all(flags: frozenset[MaskFlags]) -> bool:
+    """Whether a mask counts for all bands, and is no transparency."""
+    return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+
+
+def _is_float(src: Reader, band: int) -> bool:
+    """Whether a band may hold NaN."""
+    return common_type([src.dtypes[band - 1]]).kind in 'fc'
+
+
+def _tags(src: Reader, bands: Sequence[int]) -> dict[int, float]:
+    """List the tagged values that pixels can have, by band."""
+    stored = {band: tag_as_stored(src.nodatavals[band - 1], src.dtypes[band - 1]) for band in bands}
+    return {
+        band: float(value)
+        for band, value in stored.items()
+        if value is not None and np.isfinite(value)
     }
-    for name, text in options.items():
-        SubElement(warp, 'Option', name=name).text = text
-    # GDAL does not know the schemes of rasterio
-    name = src.files[0] if '://' in src.name else src.name
-    SubElement(warp, 'SourceDataset', relativeToVRT='0').text = name
-    pixels = SubElement(SubElement(warp, 'Transformer'), 'GenImgProjTransformer')
-    for step in ('SrcGeoTransform', 'SrcInvGeoTransform', 'DstGeoTransform', 'DstInvGeoTransform'):
-        SubElement(pixels, step).text = '0,1,0,0,0,1'
-    mapped = SubElement(warp, 'BandList')
-    for band in bands:
-        mapping = SubElement(mapped, 'BandMapping', src=str(band), dst=str(band))
-        if tag is not None:
-            SubElement(mapping, 'SrcNoDataReal').text = repr(tag)
-            SubElement(mapping, 'SrcNoDataImag').text = '0'
-    if alpha:
-        SubElement(warp, 'SrcAlphaBand').text = str(alpha[0])
-    return warp
+
+
+def _given(src: Reader, nodata: float | None, bands: Sequence[int]) -> dict[int, float]:
+    """List the value of a user where pixels can have it, by band."""
+    stored = {band: given_as_stored(nodata, src.dtypes[band - 1]) for band in bands}
+    return {
+        band: float(value)
+        for band, value in stored.items()
+        if value is not None and np.isfinite(value)
+    }

@@ -31,8 +31,8 @@ VIEWS: dict[Averaging, tuple[View, ...]] = {
 class Scorer:
     """Turns batches of patches as stored into scores per pixel, on one device.
 
-    Values are scaled and standardised per band; pixels without an observation become the mean of
-    their band, so that a nodata value does not spread into its surroundings.
+    Values are scaled and standardised per band; pixels without an observation, and bands that are missing
+    in one, become the mean of their band, so that a nodata value does not spread into its surroundings.
     """
 
     def __init__(
@@ -79,7 +79,8 @@ class Scorer:
 
         Args:
             pixels: As stored, shape (B, C, H, W), on any device.
-            valid: Where there is an observation, shape (B, H, W); None means everywhere.
+            valid: Where there is an observation, shape (B, H, W), or of each band, shape (B, C, H, W);
+                None means everywhere.
 
         Returns:
             Shape (B, K, H, W), float32, on the device; may be overwritten by the next call.
@@ -116,7 +117,7 @@ class Scorer:
             missing = ~valid.to(self.device, non_blocking=True)
             # Nodata may be NaN or as large as floats go, and would spoil every pixel that sees it. Of
             # two dates, what one lacks is left out of both, as it would look like a change.
-            images.masked_fill_(missing[:, None], 0)
+            images.masked_fill_(missing if missing.ndim == 4 else missing[:, None], 0)
         return images
 
     def _autocast(self) -> Any:

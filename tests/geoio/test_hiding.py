@@ -1,17 +1,18 @@
+"""What of a raster GDAL's warper leaves out; that it is the right pixels, test_observing.py says."""
+
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
+from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 
 from gersp_geo.geoio.hiding import hide_unobserved
-from gersp_geo.geoio.reading import open_reader, read_valid
-from gersp_geo.records import Window
-
-WHOLE = Window(row_off=0, col_off=0, height=12, width=20)
+from gersp_geo.geoio.observing import Rule
+from gersp_geo.geoio.reading import open_reader
 
 
 def write(
@@ -57,94 +58,111 @@ def scene(dtype: str, *values: float) -> np.ndarray:
 def some_hidden() -> np.ndarray:
     """What a mask or an alpha band says: the last columns are no observation, nor is a single pixel."""
     shown = np.full((12, 20), 255, dtype='uint8')
-    # the faintest is an observation
-    shown[:, 10:15] = 1
     shown[:, 15:], shown[3, 12] = 0, 0
     return shown
 
 
-SAYS: dict[str, dict[str, Any]] = {
-    'tag': {'tag': 7},
-    'mask': {'mask': some_hidden()},
-    'mask and tag': {'mask': some_hidden(), 'tag': 7},
-    'alpha': {'alpha': some_hidden()},
-    'alpha and tag': {'alpha': some_hidden(), 'tag': 7},
-}
-
-
-@pytest.mark.parametrize(('dtype', 'nodata'), [('uint8', 255), ('int16', -99), ('float32', 0.1)])
-@pytest.mark.parametrize('says', SAYS)
-def test_a_value_takes_the_place_of_all_that_is_not_observed_and_of_nothing_else(
-    tmp_path: Path, says: str, dtype: str, nodata: float
-) -> None:
-    pixels = scene(dtype, 7, nodata)
-    path = write(tmp_path / 'a.tif', pixels, **SAYS[says])
-    with open_reader(path) as src, hide_unobserved(src, nodata) as (seen, value):
-        # what says so is what read_valid heeds, which has laws of its own
-        valid = read_valid(src, WHOLE, nodata=nodata)
-        assert 0 < valid.sum() < valid.size
-        assert value == np.asarray(nodata).astype(dtype)
-        assert (seen.crs, seen.transform, seen.dtypes[0]) == (src.crs, src.transform, dtype)
-        found = seen.read()
-    expected = np.where(valid, pixels, np.asarray(nodata).astype(dtype))
-    np.testing.assert_array_equal(found, expected)
-
-
-def test_an_alpha_band_and_a_tag_are_both_heeded(tmp_path: Path) -> None:
-    path = write(tmp_path / 'a.tif', scene('uint8', 7), alpha=some_hidden(), tag=7)
-    with open_reader(path) as src, hide_unobserved(src, None) as (seen, value):
-        valid = read_valid(src, WHOLE)
-        assert (seen.count, value) == (2, 7)
-        np.testing.assert_array_equal((seen.read() == 7).all(axis=0), ~valid)
-
-
 @pytest.mark.parametrize(
-    ('says', 'nodata', 'value'),
+    ('dtype', 'says', 'nodata', 'value'),
     [
-        ({}, None, None),
-        ({}, 9, 9),
-        ({'tag': 7}, None, 7),
-        ({'tag': 7}, 7, 7),
+        ('uint8', {}, None, None),
+        ('uint8', {}, 9, 9),
+        ('uint8', {'tag': 7}, None, 7),
+        ('uint8', {'tag': 7}, 7, 7),
         # no pixel of a byte has it
-        ({'tag': 7}, -9999, 7),
-        ({'tag': 7}, 7.5, 7),
-        ({'alpha': some_hidden()}, float('nan'), None),
-        ({'mask': some_hidden()}, None, None),
-        # GDAL does not heed a tag beside a mask
-        ({'mask': some_hidden(), 'tag': 7}, None, None),
+        ('uint8', {'tag': 7}, -9999, 7),
+        ('uint8', {'tag': 7}, 7.5, 7),
+        ('uint8', {'alpha': some_hidden()}, float('nan'), None),
+        ('uint8', {'mask': some_hidden()}, None, None),
+        ('uint16', {}, None, None),
+        ('uint16', {'mask': some_hidden()}, None, None),
     ],
     ids=lambda item: ' '.join(item) if isinstance(item, dict) else str(item),
 )
 def test_what_the_warper_heeds_by_itself_is_left_alone(
-    tmp_path: Path, says: dict[str, Any], nodata: float | None, value: float | None
+    tmp_path: Path, dtype: str, says: dict[str, Any], nodata: float | None, value: float | None
 ) -> None:
-    path = write(tmp_path / 'a.tif', scene('uint8', 7), **says)
-    with open_reader(path) as src, hide_unobserved(src, nodata) as (seen, found):
-        assert seen is src
-        assert found == value
+    path = write(tmp_path / 'a.tif', scene(dtype, 7), **says)
+    with open_reader(path) as src, hide_unobserved(src, nodata) as seen:
+        assert seen.reader is src
+        assert (seen.value, seen.unified) == (value, True)
 
 
-def test_names_of_bands_and_their_meaning_stay(tmp_path: Path) -> None:
-    path = write(tmp_path / 'a.tif', scene('uint8', 7), tag=7)
-    with rasterio.open(path, 'r+') as dst:
-        dst.descriptions = ('B04', 'B08 & more')
-        dst.colorinterp = [ColorInterp.red, ColorInterp.undefined]
-    with open_reader(path) as src, hide_unobserved(src, 255) as (seen, _):
-        assert seen.descriptions == ('B04', 'B08 & more')
-        assert seen.colorinterp == src.colorinterp
+@pytest.mark.parametrize('rule', ['picture', 'all'])
+@pytest.mark.parametrize('alpha_first', [False, True])
+def test_an_alpha_band_anywhere_and_a_value_are_both_heeded(
+    tmp_path: Path, rule: Rule, alpha_first: bool
+) -> None:
+    pixels = scene('uint8', 7)
+    path = write(tmp_path / 'a.tif', pixels, alpha=some_hidden(), alpha_first=alpha_first, tag=7)
+    shown = some_hidden() > 0
+    shown &= (pixels != 7).any(axis=0) if rule == 'picture' else (pixels != 7).all(axis=0)
+    with open_reader(path) as src, hide_unobserved(src, None, rule=rule) as seen:
+        assert (seen.reader.count, seen.value) == (3, None)
+        np.testing.assert_array_equal(seen.reader.read_masks(1) > 0, shown)
+        np.testing.assert_array_equal(seen.reader.read(), src.read())
 
 
-def test_an_alpha_band_elsewhere_is_refused_beside_a_value(tmp_path: Path) -> None:
-    path = write(tmp_path / 'a.tif', scene('uint8', 7), alpha=some_hidden(), alpha_first=True)
+def test_where_bands_may_be_missing_each_holds_the_value(tmp_path: Path) -> None:
+    pixels = scene('float32', -9999, 0.1)
+    path = write(tmp_path / 'a.tif', pixels, mask=some_hidden(), tag=-9999)
+    missing = (pixels == -9999) | (pixels == np.float32(0.1)) | (some_hidden() == 0)
+    with open_reader(path) as src, hide_unobserved(src, 0.1, rule='any') as seen:
+        assert np.isnan(seen.value or 0)
+        assert not seen.unified
+        np.testing.assert_array_equal(seen.reader.read([1, 2]), np.where(missing, np.nan, pixels))
+
+
+def test_without_a_value_for_what_is_missing_single_bands_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / 'a.tif', scene('uint16', 7))
+    with rasterio.open(
+        f'{path}.msk', 'w', driver='GTiff', height=12, width=20, count=2, dtype='uint8',
+        crs='EPSG:32633', transform=from_origin(500000, 5000000, 10, 10),
+    ) as dst:  # fmt: skip
+        dst.write(np.stack([some_hidden()] * 2))
+        dst.update_tags(INTERNAL_MASK_FLAGS_1=0, INTERNAL_MASK_FLAGS_2=0)
     with (
         open_reader(path) as src,
-        pytest.raises(ValueError, match=r'a\.tif has an alpha band .* last of 3, got \[1\]'),
-        hide_unobserved(src, 255),
+        pytest.raises(ValueError, match=r"observed='any' .* needs one nodata value .*a\.tif"),
+        hide_unobserved(src, None, rule='any'),
     ):
         pass
 
 
+def test_names_of_bands_their_meaning_and_their_place_stay(tmp_path: Path) -> None:
+    path = write(tmp_path / 'a.tif', scene('uint8', 7), tag=7)
+    with rasterio.open(path, 'r+') as dst:
+        dst.descriptions = ('B04', 'B08 & more')
+        dst.colorinterp = [ColorInterp.red, ColorInterp.undefined]
+    with open_reader(path) as src, hide_unobserved(src, 255) as seen:
+        assert seen.reader is not src
+        assert seen.reader.descriptions == ('B04', 'B08 & more')
+        assert seen.reader.colorinterp == src.colorinterp
+        assert (seen.reader.crs, seen.reader.transform) == (src.crs, src.transform)
+
+
+def test_ground_control_points_stay(tmp_path: Path) -> None:
+    points = [
+        GroundControlPoint(row=row, col=col, x=10 + col / 100, y=50 - row / 100, z=7.5)
+        for row in (0, 12)
+        for col in (0, 20)
+    ]
+    with rasterio.open(
+        tmp_path / 'a.tif', 'w', driver='GTiff', height=12, width=20, count=2, dtype='float32',
+        crs='EPSG:4326', gcps=points,
+    ) as dst:  # fmt: skip
+        dst.write(scene('float32'))
+    with open_reader(tmp_path / 'a.tif') as src, hide_unobserved(src, None) as seen:
+        assert seen.reader is not src
+        found, crs = seen.reader.gcps
+        assert crs == src.gcps[1]
+        assert [(p.row, p.col, p.x, p.y, p.z) for p in found] == [
+            (p.row, p.col, p.x, p.y, p.z) for p in points
+        ]
+
+
 def test_a_name_that_only_rasterio_knows_is_found(tmp_path: Path) -> None:
     path = write(tmp_path / 'a.tif', scene('uint8', 7, 255), tag=7)
-    with open_reader(f'file://{path}') as src, hide_unobserved(src, 255) as (seen, _):
-        assert (seen.read()[:, :, :2] == 255).all()
+    with open_reader(f'file://{path}') as src, hide_unobserved(src, 255) as seen:
+        np.testing.assert_array_equal(seen.reader.read(), src.read())
+        assert not seen.reader.read_masks(1)[:, :2].any()

@@ -11,20 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp
 from rasterio.env import get_gdal_config
 from rasterio.shutil import copy
 
-from gersp_geo.geoio.reading import (
-    gdal_cache,
-    list_files,
-    open_reader,
-    read_header,
-    read_observed,
-    read_unmasked,
-    read_valid,
-    read_window,
-)
+from gersp_geo.geoio.reading import gdal_cache, list_files, open_reader, read_header, read_window
 from gersp_geo.records import Window
 
 UTM = CRS.from_epsg(32632)
@@ -126,111 +116,6 @@ def test_a_header_says_what_the_file_says(tmp_path: Path) -> None:
     assert header.transform == Affine(0.5, 0, 4e5, 0, -0.5, 5e6)
     assert header.block_shape == (16, 16)
     assert header.alpha == ()
-
-
-def test_a_pixel_is_valid_unless_every_band_has_the_tagged_nodata(tmp_path: Path) -> None:
-    pixels = np.ones((2, 3, 3), dtype='uint8')
-    pixels[0, 0, 0] = 9
-    pixels[:, 1, 1] = 9
-    with open_reader(write(tmp_path / 'scene.tif', pixels, nodata=9)) as src:
-        both = read_valid(src, whole(pixels))
-        first = read_valid(src, whole(pixels), bands=(1,))
-    assert np.argwhere(~both).tolist() == [[1, 1]]
-    assert np.argwhere(~first).tolist() == [[0, 0], [1, 1]]
-
-
-@pytest.mark.parametrize('nodata', [0.0, -9999.0])
-def test_a_value_given_counts_as_nodata_where_every_band_has_it(
-    tmp_path: Path, nodata: float
-) -> None:
-    pixels = np.ones((2, 3, 3), dtype='int16')
-    pixels[0, 0, 0] = nodata
-    pixels[:, 1, 1] = nodata
-    with open_reader(write(tmp_path / 'scene.tif', pixels)) as src:
-        valid = read_valid(src, whole(pixels), nodata=nodata)
-        assert read_valid(src, whole(pixels)).all()
-    assert np.argwhere(~valid).tolist() == [[1, 1]]
-
-
-def test_nan_and_infinity_are_no_observations(tmp_path: Path) -> None:
-    pixels = np.ones((2, 3, 3), dtype='float32')
-    pixels[0, 0, 0] = np.nan
-    pixels[1, 2, 2] = np.inf
-    with open_reader(write(tmp_path / 'scene.tif', pixels)) as src:
-        valid = read_valid(src, whole(pixels))
-    assert np.argwhere(~valid).tolist() == [[0, 0], [2, 2]]
-
-
-def test_transparent_pixels_are_no_observations(tmp_path: Path) -> None:
-    pixels = np.full((4, 3, 3), 255, dtype='uint8')
-    pixels[3, 2, 0] = 0
-    path = write(tmp_path / 'scene.tif', pixels)
-    with rasterio.open(path, 'r+') as dst:
-        dst.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
-    assert read_header(path).alpha == (4,)
-    with open_reader(path) as src:
-        for bands in (None, (1, 2, 3), (2,)):
-            valid = read_valid(src, whole(pixels), bands=bands)
-            assert np.argwhere(~valid).tolist() == [[2, 0]]
-
-
-@pytest.mark.parametrize('count', [2, 4, 5])
-@pytest.mark.parametrize('dtype', ['uint8', 'uint16', 'float32'])
-def test_an_alpha_band_that_is_asked_for_is_data_and_hides_nothing(
-    count: int, dtype: str, tmp_path: Path
-) -> None:
-    pixels = numbered(count, 3, 3, dtype=dtype)
-    pixels[-1, 1, 1] = 0
-    path = write(tmp_path / 'scene.tif', pixels)
-    with rasterio.open(path, 'r+') as dst:
-        dst.colorinterp = [*[ColorInterp.undefined] * (count - 1), ColorInterp.alpha]
-    with open_reader(path) as src:
-        for bands in ([*range(1, count + 1)], [count], [count, 1], [count, count]):
-            assert read_valid(src, whole(pixels), bands=bands).all()
-            assert read_unmasked(src, whole(pixels), bands=bands).all()
-            found, valid = read_observed(src, whole(pixels), bands=bands)
-            assert valid is None
-            assert (found == pixels[np.array(bands) - 1]).all()
-        # its values count like those of any other band
-        asked = read_valid(src, whole(pixels), bands=[count], nodata=0)
-        assert np.argwhere(~asked).tolist() == [[1, 1]]
-        without = read_valid(src, whole(pixels), bands=[1])
-        assert np.argwhere(~without).tolist() == [[1, 1]]
-        observed = read_observed(src, whole(pixels), bands=[1])[1]
-        assert observed is not None
-        assert (observed == without).all()
-
-
-def test_a_mask_hides_pixels_also_where_an_alpha_band_is_data(tmp_path: Path) -> None:
-    pixels = np.ones((4, 3, 3), dtype='uint8')
-    pixels[3, 0, 0] = 0
-    path = write(tmp_path / 'scene.tif', pixels)
-    hidden = np.zeros((3, 3), dtype=bool)
-    hidden[2, 1] = True
-    with rasterio.open(path, 'r+') as dst:
-        dst.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
-        dst.write_mask(~hidden)
-    with open_reader(path) as src:
-        assert (read_valid(src, whole(pixels), bands=[1, 2, 3, 4]) == ~hidden).all()
-        hidden[0, 0] = True
-        assert (read_valid(src, whole(pixels)) == ~hidden).all()
-
-
-def test_an_internal_mask_is_respected(tmp_path: Path) -> None:
-    pixels = np.ones((1, 3, 3), dtype='uint8')
-    path = write(tmp_path / 'scene.tif', pixels)
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, 'r+') as dst:
-        dst.write_mask(np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=bool))
-    with open_reader(path) as src:
-        assert np.argwhere(~read_valid(src, whole(pixels))).tolist() == [[1, 1]]
-
-
-def test_validity_is_padded_like_pixels(tmp_path: Path) -> None:
-    pixels = np.array([[[1, 0, 1]]], dtype='uint8')
-    with open_reader(write(tmp_path / 'scene.tif', pixels, nodata=0)) as src:
-        window = Window(row_off=-1, col_off=-2, height=2, width=7)
-        valid = read_valid(src, window)
-        assert (valid == (read_window(src, window, bands=(1,))[0] != 0)).all()
 
 
 def test_a_raster_without_crs_is_read(tmp_path: Path) -> None:
