@@ -11,7 +11,8 @@ from geopandas import GeoDataFrame, GeoSeries
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from ..geoio.reading import RasterHeader, crs_text
+from ..geoio.reading import RasterHeader
+from ..geoio.spelling import crs_text
 from ..records import Window
 from .tiles import is_upright
 

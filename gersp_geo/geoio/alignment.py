@@ -2,29 +2,29 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike
-from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from affine import Affine
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
 from rasterio.errors import CRSError
 from rasterio.transform import from_origin
-from rasterio.vrt import WarpedVRT
 
-from .gdal_errors import GDALError
-from .grids import SAME_PLACE, corner_offsets, same_crs
-from .reading import RasterHeader, Reader, alpha_bands, open_reader
-from .warping import Grid, open_warped
+from .georeference import read_georeference
+from .grids import SAME_PLACE, Grid, corner_offsets, same_crs
+from .observing import Rule
+from .places import advise_place
+from .reading import RasterHeader, Reader, describe_reader, open_reader
+from .rectified import choose_rectified_grid
+from .rectifying import POLYNOMIAL_CRS, Rectifier
+from .target_grids import choose_grid
+from .turns import turn_of
+from .warping import open_warped
 
 # Pixels by which a border may miss a multiple of the resolution and still lie on it: 0.1 * 3 does.
 _ROUNDING = 1e-6
-
-# Pixels from which on averaging all of them takes seconds.
-_MANY_PIXELS = 2**26
 
 # Pixels of a file are not made finer than by this factor: nobody means it.
 _FINEST = 100
@@ -34,13 +34,23 @@ def on_one_grid(one: RasterHeader, other: RasterHeader) -> bool:
     """Whether pixels of the same row and column lie at the same place, to a hundredth of a pixel."""
     if (one.height, one.width) != (other.height, other.width) or not same_crs(one.crs, other.crs):
         return False
+    if (one.georeference.is_place or other.georeference.is_place) and not (
+        one.georeference == other.georeference and not one.georeference.has_arrays
+    ):
+        # what arrays hold is not compared
+        return False
     # in pixels, as degrees and metres differ
-    return bool(np.abs(corner_offsets(one, other)).max() <= SAME_PLACE)
+    return bool(np.abs(corner_offsets(one, _turned(other, one))).max() <= SAME_PLACE)
 
 
 @contextmanager
 def open_aligned(
-    path: str | PathLike[str], grid: RasterHeader, *, nodata: float | None = None
+    path: str | PathLike[str],
+    grid: RasterHeader,
+    *,
+    nodata: float | None = None,
+    bands: Sequence[int] | None = None,
+    rule: Rule | None = None,
 ) -> Iterator[Reader]:
     """Open a raster, resampled bilinearly onto the grid of another where theirs differ.
 
@@ -48,6 +58,8 @@ def open_aligned(
         path: A file with a CRS.
         grid: Header of the raster that gives rows, columns, CRS and transform.
         nodata: As in :func:`open_scene`.
+        bands: As in :func:`open_scene`.
+        rule: As in :func:`open_scene`.
 
     Yields:
         A reader for :func:`~gersp_geo.geoio.reading.read_window`, whose pixels do not depend on the
@@ -56,9 +68,12 @@ def open_aligned(
     Raises:
         FileNotFoundError: If there is no such file.
         UnreadableFileError: If GDAL cannot read it.
-        ValueError: If the file has an alpha band that is not the last one, and a nodata value too.
+        ValueError: If single bands are to be left out, and no value can stand for what is missing.
     """
-    with open_reader(path) as src, open_warped(src, Grid.of(grid), nodata=nodata) as warped:
+    with (
+        open_reader(path) as src,
+        open_warped(src, Grid.of(grid), nodata=nodata, bands=bands, rule=rule) as warped,
+    ):
         yield warped
 
 
@@ -69,6 +84,8 @@ def open_scene(
     crs: CRS | str | int | None = None,
     res: float | tuple[float, float] | None = None,
     nodata: float | None = None,
+    bands: Sequence[int] | None = None,
+    rule: Rule | None = None,
 ) -> Iterator[Reader]:
     """Open a raster as it is, or resampled bilinearly to a CRS, a resolution or both.
 
@@ -78,70 +95,65 @@ def open_scene(
         res: Size of a pixel in units of the CRS wanted: of a square one, or (x, y). Borders lie on
             multiples of it, so that scenes of one resolution share a grid. None takes what keeps
             the detail of the file.
-        nodata: Value that means "no observation" if all bands have it, besides what the file says
-            itself; where pixels are resampled, none of these is blended with its neighbours.
+        nodata: Value that means "no observation", besides what the file says itself; where pixels are
+            resampled, what is missing is not blended with its neighbours.
+        bands: 1-based indices of the bands that are read; None means all but alpha bands.
+        rule: Where a pixel is an observation, see :func:`~gersp_geo.geoio.observing.find_rule`; None means
+            what the file says.
 
     Yields:
-        A reader, north-up if resampled. What lies outside the file has no observation: where there
-        is no nodata value and no alpha band, an alpha band is added as the last one; where there are
-        both, the alpha band, which must be the last, gives way to the value.
+        A reader, north-up if resampled. What lies outside the file has no observation: it has a nodata
+        value, or an alpha band, which is added as the last one where there is none.
 
     Raises:
         FileNotFoundError: If there is no such file.
         UnreadableFileError: If GDAL cannot read it.
         ValueError: If the file names no CRS, *crs* is unknown or the scene lies beyond its reach,
-            or *res* is not positive, larger than the scene, or far finer than its pixels; or if
-            the file has an alpha band that is not the last one, and a nodata value too.
+            or *res* is not positive, larger than the scene, or far finer than its pixels; or if single
+            bands are to be left out, and no value can stand for what is missing.
     """
     with open_reader(path) as src:
-        if res is None and (crs is None or src.crs == _parse_crs(crs)):
+        own = describe_reader(src).crs
+        wanted = own if crs is None else _parse_crs(crs)
+        if res is None and (crs is None or own == wanted):
             yield src
             return
-        if src.crs is None:
-            raise ValueError(
-                f'{src.name} names no CRS, which resampling to a CRS or a resolution needs; assign '
-                'one, for example with gdal_edit.py -a_srs'
-            )
-        target = src.crs if crs is None else _parse_crs(crs)
-        grid = _suggest_grid(src, target)
+        grid = _find_grid(src, wanted)
         if res is not None:
             grid = _align_grid(grid, res, name=src.name)
         if grid == Grid.of(src):
             yield src
             return
-        with open_warped(src, grid, nodata=nodata) as warped:
+        with open_warped(src, grid, nodata=nodata, bands=bands, rule=rule) as warped:
             yield warped
 
 
-def read_reduced(
-    src: Reader,
-    *,
-    bands: Sequence[int],
-    shape: tuple[int, int],
-    resampling: Literal['nearest', 'average'],
-) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-    """Read the whole of a raster at another size, from overviews where there are some.
+def _find_grid(src: Reader, crs: CRS | None) -> Grid:
+    """Choose a grid that keeps the detail of a raster, in a CRS or in that in which it lies."""
+    georeference = read_georeference(src)
+    if not georeference.is_place:
+        if src.crs is None or crs is None:
+            raise ValueError(
+                f'{src.name} names no CRS, which resampling to a CRS or a resolution needs; '
+                f'{advise_place(describe_reader(src))}'
+            )
+        return choose_grid(src, crs)
+    crs = crs or georeference.points_crs or POLYNOMIAL_CRS
+    rectifier = Rectifier(georeference, crs, name=src.name)
+    transform, (height, width) = choose_rectified_grid(
+        rectifier, height=src.height, width=src.width
+    )
+    return Grid(crs=crs, transform=transform, height=height, width=width)
 
-    Args:
-        src: An open raster.
-        bands: 1-based band indices in the order wanted.
-        shape: Rows and columns wanted; may be more than there are.
-        resampling: 'average' takes the nearest pixel where there are more pixels than can be
-            averaged quickly, and no overviews.
 
-    Returns:
-        Values, shape (bands, *shape), and where there is an observation, shape *shape*.
-    """
-    is_slow = src.height * src.width > _MANY_PIXELS and not src.overviews(1)
-    chosen = Resampling.nearest if is_slow else Resampling[resampling]
-    pixels = src.read(list(bands), out_shape=(len(bands), *shape), resampling=chosen)
-    valid = src.dataset_mask(out_shape=shape) > 0
-    # GDAL's masks heed an alpha band only as the second of two bands or the fourth of four
-    for band in alpha_bands(src):
-        valid &= src.read(band, out_shape=shape) > 0
-    if pixels.dtype.kind == 'f':
-        valid &= np.isfinite(pixels).all(axis=0)
-    return pixels, valid
+def _turned(other: RasterHeader, one: RasterHeader) -> RasterHeader:
+    """Move a grid by whole turns around the Earth next to another: 190 degrees are -170 degrees."""
+    turn = turn_of(one.crs)
+    turns = 0 if turn is None else round((one.transform.c - other.transform.c) / turn.length)
+    if turn is None or not turns:
+        return other
+    moved = Affine.translation(turns * turn.length, 0) @ other.transform
+    return replace(other, transform=moved)
 
 
 def _parse_crs(crs: CRS | str | int) -> CRS:
@@ -152,18 +164,6 @@ def _parse_crs(crs: CRS | str | int) -> CRS:
         reason = ' '.join(str(error).split())
         raise ValueError(
             f'crs must be one that PROJ knows, such as EPSG:32633, got {crs!r}: {reason}'
-        ) from error
-
-
-def _suggest_grid(src: Reader, crs: CRS) -> Grid:
-    """Let GDAL choose a grid that keeps the detail of a raster in another CRS."""
-    try:
-        with closing(WarpedVRT(src, crs=crs)) as suggested:
-            return replace(Grid.of(suggested), crs=crs)
-    except GDALError as error:
-        reason = ' '.join(str(error).split())
-        raise ValueError(
-            f'{src.name} cannot be expressed in {crs}: {reason}; choose a CRS that reaches there'
         ) from error
 
 

@@ -11,14 +11,16 @@ from rasterio.crs import CRS
 from rich.console import Console
 from rich.progress import track
 
+from . import georeference
 from .beside import ways_of_looking
-from .reading import RasterHeader, UnreadableFileError, crs_text, read_header
+from .reading import RasterHeader, UnreadableFileError, read_header
 from .remembering import file_stamps, recall, remember
+from .spelling import crs_text
 
 KIND = 'headers'
 
 # raised whenever the records below change, so that older ones are read anew
-VERSION = 2
+VERSION = 3
 
 # seconds; headers that took less are read anew each time
 WORTH_KEEPING = 1.0
@@ -111,28 +113,31 @@ class Headers:
 
 
 # in the order of the records on disk
-_FIELDS = ('height', 'width', 'count', 'dtype', 'nodata', 'descriptions', 'alpha', 'masks')
+_FIELDS = (
+    'height', 'width', 'count', 'dtype', 'nodata', 'descriptions', 'alpha', 'masks', 'interpretations',
+    'scales', 'offsets',
+)  # fmt: skip
 
 
 def to_record(header: RasterHeader) -> list[Any]:
     """Turn all but the CRS into what JSON holds exactly."""
     plain = [getattr(header, name) for name in _FIELDS]
-    return [*plain, list(header.block_shape), list(header.transform)[:6]]
+    place = georeference.to_record(header.georeference)
+    return [*plain, list(header.block_shape), list(header.transform)[:6], place]
 
 
 def from_record(record: Sequence[Any], *, crs: CRS | None) -> RasterHeader:
     """Turn a record back into a header."""
-    height, width, count, dtype, nodata, descriptions, alpha, masks, block_shape, transform = record
+    *plain, block_shape, transform, place = record
+    # JSON has lists only
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in zip(_FIELDS, plain, strict=True)
+    }
     return RasterHeader(
-        height=height,
-        width=width,
-        count=count,
-        dtype=dtype,
-        nodata=nodata,
-        descriptions=tuple(descriptions),
-        alpha=tuple(alpha),
-        masks=tuple(masks),
-        block_shape=tuple(block_shape),
+        block_shape=(block_shape[0], block_shape[1]),
         transform=Affine(*transform),
         crs=crs,
+        georeference=georeference.from_record(place),
+        **fields,
     )

@@ -4,14 +4,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
-from affine import Affine
 from numpy.typing import NDArray
 from pyproj import Transformer
 from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
+from shapely import affinity
 
 from .placing import place_points
-from .reading import RasterHeader, crs_text
+from .reading import RasterHeader
+from .rectifying import Rectifier
+from .spelling import crs_text
+from .turns import Turn, turn_of
 
 # Points per side of an outline: sides that are straight in one CRS are curved in another.
 _POINTS_PER_SIDE = 64
@@ -40,11 +43,12 @@ class Overlap:
 def measure_overlap(first: RasterHeader, second: RasterHeader) -> Overlap:
     """Compare the ground of two rasters by their outlines.
 
-    Areas are those in the plane of one of their CRSs, a projected one first: longitudes jump at the
-    antimeridian.
+    Areas are those in the plane of one of their CRSs, a projected one first: degrees of longitude are
+    shorter near the poles. Longitudes of 190 and of -170 degrees are the same ground.
 
     Args:
-        first: Header of a raster with a CRS.
+        first: Header of a raster with a CRS, or of an image that lies by ground control points or the
+            like; not both without a CRS.
         second: Header of another.
 
     Returns:
@@ -53,17 +57,19 @@ def measure_overlap(first: RasterHeader, second: RasterHeader) -> Overlap:
     Raises:
         ValueError: If a raster names no CRS, or neither reaches the ground of the other.
     """
-    if first.crs is None or second.crs is None:
+    found = [header.crs for header in (first, second) if header.crs is not None]
+    if not found or any(h.crs is None and not h.georeference.is_place for h in (first, second)):
         raise ValueError('two rasters can be compared only if both name a CRS')
-    for crs in sorted((first.crs, second.crs), key=lambda crs: not crs.is_projected):
+    for crs in sorted(found, key=lambda crs: not crs.is_projected):
         outlines = [_outline(header, crs) for header in (first, second)]
-        one, other = outlines
-        if one is None or other is None:
+        one, drawn = outlines
+        if one is None or drawn is None:
             continue
+        other = _nearest(drawn, one, turn_of(crs))
         common = shapely.intersection(one, other).area
         return Overlap(
             of_first=min(common / one.area, 1.0),
-            of_second=min(common / other.area, 1.0),
+            of_second=min(common / drawn.area, 1.0),
             first_bounds=one.bounds,
             second_bounds=other.bounds,
             crs=crs,
@@ -76,8 +82,12 @@ def measure_overlap(first: RasterHeader, second: RasterHeader) -> Overlap:
 
 def _outline(header: RasterHeader, crs: CRS) -> shapely.Geometry | None:
     """Draw the border of a raster in a CRS; None where some of it lies beyond the reach of that."""
-    xs, ys = _border(header.transform, header.height, header.width)
-    if header.crs != crs:
+    cols, rows = _border(header.height, header.width)
+    if header.georeference.is_place:
+        xs, ys = Rectifier(header.georeference, crs, name='an image').to_ground(cols, rows)
+    else:
+        xs, ys = place_points(header.transform, np.stack([cols, rows], axis=1)).T
+    if header.crs not in (crs, None):
         assert header.crs is not None  # checked by the caller
         try:
             to_crs = Transformer.from_crs(crs_text(header.crs), crs_text(crs), always_xy=True)
@@ -86,18 +96,40 @@ def _outline(header: RasterHeader, crs: CRS) -> shapely.Geometry | None:
             return None
     if not (np.isfinite(xs).all() and np.isfinite(ys).all()):
         return None
+    turn = turn_of(crs)
+    if turn is not None and header.crs != crs:
+        closed = turn.unroll(np.append(xs, xs[0]))
+        if abs(closed[-1] - closed[0]) > turn.length / 2:
+            # around a pole, which is no point in this CRS
+            return None
+        xs = closed[:-1]
     # a border that a projection folds over itself still has an inside
     outline = shapely.make_valid(shapely.polygons(np.stack([xs, ys], axis=1)))
     return outline if outline.area > 0 else None
 
 
-def _border(
-    transform: Affine, height: int, width: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """List points along the border of a raster, from corner to corner."""
+def _nearest(
+    outline: shapely.Geometry, other: shapely.Geometry, turn: Turn | None
+) -> shapely.Geometry:
+    """Move an outline by whole turns onto another one, to where they have most in common.
+
+    One that goes around the Earth may meet the other with both its ends: both are moved there.
+    """
+    if turn is None:
+        return outline
+    left, _, right, _ = outline.bounds
+    begin, _, end, _ = other.bounds
+    moves = turn.repeats(left, right, within=(begin, end)) or [
+        round((begin + end - left - right) / 2 / turn.length)
+    ]
+    copies = [affinity.translate(outline, move * turn.length) for move in moves]
+    return shapely.union_all(copies)
+
+
+def _border(height: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """List columns and rows of points along the border of a raster, from corner to corner."""
     steps = np.arange(_POINTS_PER_SIDE) / _POINTS_PER_SIDE
     zeros = np.zeros_like(steps)
     cols = np.concatenate([steps, zeros + 1, 1 - steps, zeros]) * width
     rows = np.concatenate([zeros, steps, zeros + 1, 1 - steps]) * height
-    x, y = place_points(transform, np.stack([cols, rows], axis=1)).T
-    return x, y
+    return cols, rows

@@ -13,8 +13,8 @@ from rasterio.crs import CRS
 
 from .grids import Grid
 from .placing import place_points
-from .reading import crs_text
 from .recentring import middle_of_turn
+from .spelling import crs_text
 from .turns import Turn, turn_of
 
 # Points per side of a raster that are sent to another CRS and back.

@@ -12,14 +12,16 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, MaskFlags, WktVersion
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.env import get_gdal_config, set_gdal_config
 from rasterio.errors import RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
+from ..bands import describe_scaling, name_by_file
 from ..records import Window
 from .beside import is_local, looking_by_name
+from .georeference import NOTHING, Georeference, read_georeference
 from .padding import Pad, padded_window, take
 
 # what rasterio reads complex whole numbers into
@@ -64,7 +66,8 @@ class RasterHeader:
     """The smallest NumPy type that holds every band."""
 
     crs: CRS | None
-    """Coordinate reference system; None where the file names none."""
+    """Coordinate reference system of the transform; None where the file names none, or has none of
+    these."""
 
     transform: Affine
     """From (column, row) to coordinates, float64."""
@@ -82,7 +85,33 @@ class RasterHeader:
     """(rows, columns) that are stored together."""
 
     masks: tuple[str, ...] = ('all_valid',)
-    """What says which pixels are observations, in any band: names of GDAL's mask flags."""
+    """What says which pixels are observations, in any band: names of GDAL's mask flags, and 'per_band' for
+    a mask of a band's own, which has none."""
+
+    interpretations: tuple[str, ...] = ()
+    """Per band: the name of GDAL's colour interpretation, such as 'red', 'palette' or 'undefined'."""
+
+    scales: tuple[float, ...] = ()
+    """Per band: the factor that the file tags its values with; they are read as stored."""
+
+    offsets: tuple[float, ...] = ()
+    """Per band: the summand that goes with it."""
+
+    georeference: Georeference = NOTHING
+    """What it says about its place besides."""
+
+    @property
+    def names(self) -> tuple[str | None, ...]:
+        """Per band: its name by description, or by colour interpretation; None where neither tells."""
+        return name_by_file(self.descriptions, self.interpretations)
+
+    def describe_scaling(self, bands: Sequence[int]) -> str | None:
+        """Say in a few words what scale and offset bands (1-based) are tagged with, if any is."""
+        if not self.scales:
+            return None
+        return describe_scaling(
+            [self.scales[band - 1] for band in bands], [self.offsets[band - 1] for band in bands]
+        )
 
 
 @contextmanager
@@ -138,19 +167,28 @@ def read_header(path: str | PathLike[str]) -> RasterHeader:
 def describe_reader(src: Reader) -> RasterHeader:
     """Write down what an open raster says about itself."""
     alpha = alpha_bands(src)
-    masks = {flag.name for flags in src.mask_flag_enums for flag in flags}
+    flagged = src.mask_flag_enums
+    georeference = read_georeference(src)
+    masks = {flag.name for flags in flagged for flag in flags}
+    if not all(flagged):
+        masks.add('per_band')
     return RasterHeader(
         height=src.height,
         width=src.width,
         count=src.count,
         dtype=str(common_type(src.dtypes)),
-        crs=src.crs,
+        # of an image that lies by points, it would be that of rows and columns
+        crs=None if georeference.is_place else src.crs,
         transform=src.transform,
         nodata=src.nodata,
         descriptions=tuple(description or None for description in src.descriptions),
         alpha=alpha,
         block_shape=src.block_shapes[0],
         masks=tuple(sorted(masks | {MaskFlags.alpha.name} if alpha else masks)),
+        interpretations=tuple(meaning.name for meaning in src.colorinterp),
+        scales=tuple(src.scales),
+        offsets=tuple(src.offsets),
+        georeference=georeference,
     )
 
 
@@ -219,11 +257,6 @@ def common_type(names: Iterable[str]) -> np.dtype[Any]:
     return np.result_type(*known)
 
 
-def crs_text(crs: CRS) -> str:
-    """Write a coordinate reference system as WKT 2, which keeps the order of its axes."""
-    return str(crs.to_wkt(version=WktVersion.WKT2_2019))
-
-
 def read_window(
     src: Reader, window: Window, *, bands: Sequence[int], pad: Pad = 'reflect'
 ) -> NDArray[np.generic]:
@@ -260,152 +293,10 @@ def read_window(
             part = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
             return src.read(list(bands), window=part, out_dtype=dtype)  # type: ignore[no-any-return]
         rows, cols, inside = padded_window(window, height=src.height, width=src.width, pad=pad)
-        pixels = src.read(list(bands), window=_rasterio_window(inside), out_dtype=dtype)
+        pixels = src.read(list(bands), window=rasterio_window(inside), out_dtype=dtype)
     except RasterioIOError as error:
-        raise UnreadableFileError(src.name, _damage(src, window, error)) from error
+        raise UnreadableFileError(src.name, describe_damage(src, window, error)) from error
     return take(pixels, rows, cols)
-
-
-def read_valid(
-    src: Reader,
-    window: Window,
-    *,
-    nodata: float | None = None,
-    bands: Sequence[int] | None = None,
-    pad: Pad = 'reflect',
-) -> NDArray[np.bool_]:
-    """Say which pixels of a window are observations.
-
-    A pixel is none where the file's mask or alpha band says so, where every band of *bands* has
-    the file's nodata value, or the value *nodata*, or where any of them is NaN or infinite. An alpha
-    band among *bands* is data, and hides nothing.
-
-    Args:
-        src: An open raster.
-        window: As in :func:`read_window`; outside the raster, validity is padded like pixels.
-        nodata: A further value that means "no observation"; NaN is allowed.
-        bands: 1-based indices of the bands that count; None means all but alpha bands.
-        pad: As in :func:`read_window`.
-
-    Returns:
-        Array of shape (window.height, window.width), True where there is an observation.
-
-    Raises:
-        ValueError: If the window is empty, or a band does not exist.
-        UnreadableFileError: If the file is damaged there.
-    """
-    alpha = hiding_bands(src, bands)
-    # an alpha band is always valid itself, so it must not vote on the validity of a pixel
-    chosen = list(bands or (band for band in src.indexes if band not in alpha)) or list(src.indexes)
-    if not all(1 <= band <= src.count for band in chosen):
-        raise ValueError(f'bands must be in [1, {src.count}] for {src.name}, got {chosen}')
-    rows, cols, inside = padded_window(window, height=src.height, width=src.width, pad=pad)
-    part = _rasterio_window(inside)
-    try:
-        valid = _unmasked(src, part, chosen=chosen, alpha=alpha)
-        empty = None if nodata is None else np.ones_like(valid)
-        for band in chosen:
-            is_float = common_type([src.dtypes[band - 1]]).kind == 'f'
-            if not is_float and empty is None:
-                continue
-            values = src.read(band, window=part)
-            if is_float:
-                valid &= np.isfinite(values)
-            if empty is not None:
-                empty &= values == nodata
-    except RasterioIOError as error:
-        raise UnreadableFileError(src.name, _damage(src, window, error)) from error
-    if empty is not None:
-        valid &= ~empty
-    return take(valid, rows, cols)
-
-
-def read_unmasked(src: Reader, window: Window, *, bands: Sequence[int]) -> NDArray[np.bool_]:
-    """Say which pixels of a window neither the mask nor the alpha band nor a tagged value hides.
-
-    Args:
-        src: An open raster.
-        window: As in :func:`read_window`; outside the raster, the answer is padded like pixels.
-        bands: 1-based indices of the bands that are read; an alpha band among them is data.
-
-    Returns:
-        Array of shape (window.height, window.width). NaN may be among what is not hidden.
-
-    Raises:
-        UnreadableFileError: If the file is damaged there.
-    """
-    rows, cols, inside = padded_window(window, height=src.height, width=src.width)
-    part, alpha = _rasterio_window(inside), hiding_bands(src, bands)
-    try:
-        return take(_unmasked(src, part, chosen=bands, alpha=alpha), rows, cols)
-    except RasterioIOError as error:
-        raise UnreadableFileError(src.name, _damage(src, window, error)) from error
-
-
-def _unmasked(
-    src: Reader, part: RasterioWindow, *, chosen: Sequence[int], alpha: Sequence[int]
-) -> NDArray[np.bool_]:
-    """See which pixels no mask hides, in any of the *chosen* bands, nor transparency."""
-    shown = np.ones((int(part.height), int(part.width)), dtype=np.bool_)
-    # where one band is valid everywhere, so is every pixel
-    if not any(_flags(src, band, alpha=alpha) == {MaskFlags.all_valid} for band in chosen):
-        shown &= src.read_masks(list(chosen), window=part).any(axis=0)
-    # GDAL's masks heed it only as the second of two bands or the fourth of four
-    for band in alpha:
-        shown &= src.read(band, window=part) > 0
-    return shown
-
-
-def read_observed(
-    src: Reader, window: Window, *, bands: Sequence[int], nodata: float | None = None
-) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
-    """Read pixels and say which are observations, with each block decoded once.
-
-    The same as :func:`read_window` and :func:`read_valid` one after the other, in half the time:
-    a nodata value is looked for in the pixels themselves.
-
-    Args:
-        src: An open raster.
-        window: Pixels to read, inside the raster.
-        bands: 1-based band indices in the order wanted; validity is judged by these too.
-        nodata: A further value that means "no observation"; NaN is allowed.
-
-    Returns:
-        Pixels, shape (bands, window.height, window.width); and where there is an observation, shape
-        (window.height, window.width), None if there is one everywhere.
-
-    Raises:
-        ValueError: If a band does not exist.
-        UnreadableFileError: If the file is damaged there.
-    """
-    pixels = read_window(src, window, bands=bands)
-    alpha = hiding_bands(src, bands)
-    flags = {flag for band in bands for flag in _flags(src, band, alpha=alpha)}
-    if alpha or flags - {MaskFlags.all_valid, MaskFlags.nodata}:
-        valid = read_valid(src, window, bands=bands, nodata=nodata)
-        return pixels, None if valid.all() else valid
-    valid = np.ones(pixels.shape[1:], dtype=np.bool_)
-    if MaskFlags.nodata in flags:
-        pairs = zip(pixels, bands, strict=True)
-        tagged = [_differs(values, src.nodatavals[band - 1]) for values, band in pairs]
-        valid &= np.logical_or.reduce(tagged)
-    if pixels.dtype.kind == 'f':
-        valid &= np.isfinite(pixels).all(axis=0)
-    if nodata is not None:
-        valid &= (pixels != nodata).any(axis=0)
-    return pixels, None if valid.all() else valid
-
-
-def _differs(values: NDArray[np.generic], nodata: float | None) -> NDArray[np.bool_]:
-    """Compare with a tagged value; without a tag, and for NaN, which equals nothing, all differ."""
-    if nodata is None:
-        return np.ones(values.shape, dtype=np.bool_)
-    if values.dtype.kind == 'f':
-        # GDAL compares in the type of the band: -3.4e38 as text is not quite the smallest float
-        differs: NDArray[np.bool_] = values != values.dtype.type(nodata)
-        return differs
-    differs = values != nodata
-    return differs
 
 
 def alpha_bands(src: Reader) -> tuple[int, ...]:
@@ -428,20 +319,12 @@ def hiding_bands(src: Reader, bands: Sequence[int] | None = None) -> tuple[int, 
     return tuple(band for band in alpha_bands(src) if band not in (bands or ()))
 
 
-def _flags(src: Reader, band: int, *, alpha: Sequence[int]) -> set[MaskFlags]:
-    """Say what decides where a band has no observation, if only the bands *alpha* are transparency."""
-    flags = set(src.mask_flag_enums[band - 1])
-    # GDAL looks at the last band alone
-    is_data = MaskFlags.alpha in flags and src.count not in alpha
-    return {MaskFlags.all_valid} if is_data else flags
-
-
-def _rasterio_window(window: Window) -> RasterioWindow:
+def rasterio_window(window: Window) -> RasterioWindow:
     """Convert."""
     return RasterioWindow(**asdict(window))
 
 
-def _damage(src: Reader, window: Window, error: RasterioIOError) -> str:
+def describe_damage(src: Reader, window: Window, error: RasterioIOError) -> str:
     """Say which part of which file could not be read, in one line."""
     reason = ' '.join(str(error.__cause__ or error).split())
     return (

@@ -10,7 +10,8 @@ from rasterio.shutil import copy
 from rasterio.vrt import WarpedVRT
 
 from .grids import Grid
-from .reading import Reader, crs_text
+from .reading import Reader
+from .spelling import crs_text
 from .turns import turn_of
 
 # Degrees of a full turn.

@@ -1,56 +1,43 @@
 """A raster resampled to a pixel grid, the same whatever window of it is read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
-from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform as to_crs
 
 from .gdal_errors import GDALError
+from .grids import Grid
 from .hiding import hide_unobserved
-from .reading import RasterHeader, Reader, alpha_bands
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grid:
-    """Where pixels lie."""
-
-    crs: CRS | None
-    """Coordinate reference system; None if unknown."""
-
-    transform: Affine
-    """From (column, row) to coordinates."""
-
-    height: int
-    """Rows."""
-
-    width: int
-    """Columns."""
-
-    @classmethod
-    def of(cls, raster: Reader | RasterHeader) -> Self:
-        """Take that of a raster."""
-        return cls(
-            crs=raster.crs, transform=raster.transform, height=raster.height, width=raster.width
-        )
+from .observing import Rule, mark_resampled
+from .reading import Reader, alpha_bands
+from .recentring import middle_of_turn, recentred
+from .rectified import rectified, rectified_scales
+from .rectifying import Rectifier
+from .turns import turn_of
 
 
 @contextmanager
-def open_warped(src: Reader, grid: Grid, *, nodata: float | None = None) -> Iterator[Reader]:
+def open_warped(
+    src: Reader,
+    grid: Grid,
+    *,
+    nodata: float | None = None,
+    bands: Sequence[int] | None = None,
+    rule: Rule | None = None,
+) -> Iterator[Reader]:
     """See a raster on a grid, resampled bilinearly.
 
     Args:
         src: An open raster.
         grid: Where its pixels are wanted.
-        nodata: Value that means "no observation" if all bands have it, besides what the raster says
-            itself; none of these pixels is blended with its neighbours.
+        nodata: Value that means "no observation", besides what the raster says itself; what is missing is
+            not blended with its neighbours.
+        bands: 1-based indices of the bands that are read; None means all but alpha bands.
+        rule: Where a pixel is an observation; None means what the raster says.
 
     Yields:
         A reader whose pixels do not depend on the window that is read. What lies outside *src* has
@@ -58,25 +45,43 @@ def open_warped(src: Reader, grid: Grid, *, nodata: float | None = None) -> Iter
         the last one.
 
     Raises:
-        ValueError: If *src* has an alpha band that is not the last one, and a nodata value too.
+        ValueError: If single bands are to be left out, and no value can stand for what is missing; or
+            if *src* lies by ground control points or the like, which do not say where in this CRS.
     """
-    with hide_unobserved(src, nodata) as (seen, empty):
+    rectifier = Rectifier.of(src, grid.crs)
+    scales = (
+        _scales(src, grid)
+        if rectifier is None
+        else rectified_scales(rectifier, grid.transform, height=src.height, width=src.width)
+    )
+    with hide_unobserved(src, nodata, bands=bands, rule=rule) as seen:
         warped = WarpedVRT(
-            seen,
+            seen.reader,
+            src_crs=None if rectifier is None else rectifier.source_crs,
             crs=grid.crs,
             transform=grid.transform,
             height=grid.height,
             width=grid.width,
             resampling=Resampling.bilinear,
-            src_nodata=empty,
-            nodata=empty,
+            src_nodata=seen.value,
+            nodata=seen.value,
+            UNIFIED_SRC_NODATA='YES' if seen.unified else 'NO',
             # without it, outside would be 0 like dark ground
-            add_alpha=empty is None and not alpha_bands(seen),
-            **_exactly(*_scales(src, grid)),
+            add_alpha=seen.value is None and not alpha_bands(seen.reader),
+            **_exactly(*scales),
         )
+        middle = middle_of_turn(Grid.of(src), grid)
         # not `with warped`: as in open_reader
         with closing(warped):
-            yield warped
+            if rectifier is not None:
+                with rectified(warped, seen.reader, rectifier) as view:
+                    yield mark_resampled(view)
+                return
+            if middle is None or src.crs is None:
+                yield mark_resampled(warped)
+                return
+            with recentred(warped, middle, source_crs=src.crs) as around:
+                yield mark_resampled(around)
 
 
 def _exactly(x_scale: float, y_scale: float) -> dict[str, object]:
@@ -135,6 +140,14 @@ def _steps(one: Reader | Grid, other: Reader | Grid) -> NDArray[np.float64] | No
             places = list(zip(*to_crs(one.crs, other.crs, xs, ys), strict=True))
         except GDALError:
             return None
-    middle, right, below = np.array([~other.transform @ place for place in places])
+    xs, ys = np.array(places, dtype=np.float64).T
+    turn = turn_of(other.crs)
+    if turn is not None:
+        # two neighbours may lie on both sides of the end of a turn
+        steps = xs - xs[0]
+        xs = np.where(np.abs(steps) > turn.length / 2, xs[0] + turn.shortest(steps), xs)
+    middle, right, below = (
+        np.array(~other.transform @ place) for place in zip(xs, ys, strict=True)
+    )
     steps = np.stack([right - middle, below - middle], axis=1)
     return steps if np.isfinite(steps).all() and np.linalg.det(steps) else None

@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 from ..geoio.alignment import on_one_grid, open_aligned
 from ..geoio.blocks import stored_blocks
 from ..geoio.cells import CellSource
+from ..geoio.grids import Grid
+from ..geoio.observing import Rule, find_rule
 from ..geoio.overlap import measure_overlap
+from ..geoio.passages import Passage
+from ..geoio.places import advise_place, describe_lack, describe_means
 from ..geoio.reading import RasterHeader, Reader, describe_reader, open_reader
 from ..geoio.truncation import check_whole
 from ..records import Preprocessing
 from .loading import LoadedModel
 from .options import PredictionOptions
-from .selection import check_type, nodata_beside, select_bands
+from .selection import check_blending, check_type, nodata_beside, select_bands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,9 @@ class AfterScene:
     nodata: float | None
     """Value that means "no observation" besides what the scene says itself."""
 
+    rule: Rule
+    """Where its pixels are observations."""
+
     stored: NDArray[np.bool_] | None = field(repr=False)
     """Per block: whether the file holds it; None means all, or that it is not known."""
 
@@ -54,7 +61,9 @@ class AfterScene:
     def open(self) -> AbstractContextManager[Reader]:
         """Open it on the grid of the scene before; every thread needs its own."""
         if self.resampled:
-            return open_aligned(self.path, self.grid, nodata=self.nodata)
+            return open_aligned(
+                self.path, self.grid, nodata=self.nodata, bands=self.bands, rule=self.rule
+            )
         return open_reader(self.path)
 
     @property
@@ -64,6 +73,7 @@ class AfterScene:
             opener=self.open,
             bands=self.bands,
             nodata=self.nodata,
+            rule=self.rule,
             block_shape=self.header.block_shape,
             stored=self.stored,
         )
@@ -72,6 +82,8 @@ class AfterScene:
         """Describe it in one line."""
         header = self.header
         how = 'resampled bilinearly' if self.resampled else 'on the same grid'
+        if self.resampled and header.georeference.is_place and self.grid.crs is not None:
+            how += f' by {describe_means(header.georeference, self.grid.crs)}'
         return f'{self.path}: {header.height:,} x {header.width:,} px, {header.dtype}, {how}'
 
     def describe_overlap(self, before: str) -> str:
@@ -116,6 +128,8 @@ def find_after(
     grid: RasterHeader,
     record: Preprocessing,
     options: PredictionOptions,
+    *,
+    dtype: str | None = None,
 ) -> AfterScene | None:
     """Read the header of the scene after, and check that it goes with the one before.
 
@@ -124,6 +138,8 @@ def find_after(
         grid: Its header, on the grid of the plan.
         record: How values of both are prepared.
         options: Name the scene after.
+        dtype: Data type of the file of the scene before; resampled, half floats become floats. None takes
+            that of *grid*.
 
     Returns:
         The scene after; None if there is none.
@@ -141,13 +157,16 @@ def find_after(
     with open_reader(path) as src:
         header = describe_reader(src)
         blocks = stored_blocks(src, range(1, src.count + 1))
-    check_type(header, record, source=path)
-    if header.dtype != grid.dtype:
+        check_type(header, record, source=path)
+        bands = select_bands(header, record, bands=options.bands, source=path)
+        rule = find_rule(src, bands, options.observed)
+    dtype = dtype or grid.dtype
+    if header.dtype != dtype:
         raise ValueError(
-            f'two dates must be of one data type, but {before} holds {grid.dtype} and {path} '
+            f'two dates must be of one data type, but {before} holds {dtype} and {path} '
             f'{header.dtype}; convert one of them'
         )
-    bands = select_bands(header, record, bands=options.bands, source=path)
+    check_blending(header, grid, bands, source=path)
     resampled = not on_one_grid(header, grid)
     covers, within = _cover(grid, header, before, path) if resampled else (1.0, 1.0)
     return AfterScene(
@@ -156,6 +175,7 @@ def find_after(
         grid=grid,
         bands=bands,
         nodata=nodata_beside(header, record, options.nodata),
+        rule=rule,
         # of a scene on another grid, blocks lie elsewhere
         stored=None if resampled or blocks is None or blocks.all() else blocks,
         resampled=resampled,
@@ -172,11 +192,18 @@ def _cover(
     Raises:
         ValueError: If a CRS is missing, or they have no ground in common.
     """
-    for name, other, crs in ((before, after, grid.crs), (after, before, header.crs)):
-        if crs is None:
+    found = header.georeference
+    # the later scene can be warped to where the earlier one lies, but not the other way round
+    is_warped = bool(found.is_place and (found.points or found.polynomials))
+    for name, other, own, is_known in (
+        (before, after, grid, grid.crs is not None),
+        (after, before, header, header.crs is not None or is_warped),
+    ):
+        if not is_known:
+            lies = 'may lie' if own.georeference.has_arrays else 'lies'
             raise ValueError(
-                f'{name} names no CRS and lies on another grid than {other}, so that it cannot be put '
-                'on it; assign a CRS, for example with gdal_edit.py -a_srs'
+                f'{name} {describe_lack(own)} and {lies} on another grid than {other}, so that they '
+                f'cannot be put on each other; {advise_place(own)}'
             )
     overlap = measure_overlap(grid, header)
     if not overlap.of_first:
@@ -185,6 +212,14 @@ def _cover(
             f'{before} and {after} have no ground in common: in {overlap.crs}, the bounds of the first '
             f'are {bounds[0]}, and those of the second {bounds[1]}; pass two scenes of one place'
         )
+    if header.crs is not None and grid.crs is not None:
+        lost = Passage.of(Grid.of(header), grid.crs).share_lost(Grid.of(grid))
+        if lost:
+            raise ValueError(
+                f'{after} cannot be put on the grid of {before}: {100 * lost:.0f} % of what they have in '
+                'common would be lost, as x of the former goes on beyond 180 degrees, which only longitudes '
+                'in degrees may; resample it first, for example with gdalwarp -t_srs'
+            )
     return overlap.of_first, overlap.of_second
 
 

@@ -9,8 +9,12 @@ import numpy as np
 import shapely
 
 from ...geoio.atomic import new_file
-from ...geoio.reading import RasterHeader, crs_text, read_header
+from ...geoio.grids import Grid
+from ...geoio.reading import RasterHeader, read_header
+from ...geoio.spelling import crs_text
 from ...geoio.styles import Color, class_color
+from ...geoio.turns import turn_of
+from ...geoio.unrolling import bring_near
 from .picture import Panel, align, check_picture, save_picture, to_bytes
 from .scenery import Scenery
 from .shapes import Shapes
@@ -70,7 +74,12 @@ def write_objects_preview(
     sheet = Sheet.of(header, side=max_side)
     scenery = Scenery.read(scene, sheet, bands=bands, nodata=nodata)
     image = to_bytes(scenery.show(scenery.find_limits()), scenery.valid)
-    objects = _place(objects.to_crs(crs_text(header.crs)), sheet)
+    located, turn = objects.to_crs(crs_text(header.crs)), turn_of(header.crs)
+    if turn is not None:
+        # of GeoJSON, longitudes end at 180 degrees, and those of the scene may not
+        near = bring_near(located.geometry.to_numpy(), turn, Grid.of(header).x_range())
+        located = located.set_geometry(near, crs=located.crs)
+    objects = _place(located, sheet)
     palette = {
         int(label): (colors or {}).get(int(label), class_color(place))
         for place, label in enumerate(sorted(objects['class'].unique()))
