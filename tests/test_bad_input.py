@@ -210,7 +210,7 @@ def damage(folder: Path, kind: str) -> Path:
         ('truncated', 'cannot be read'),
         ('text', 'is not a raster'),
         ('empty photograph', 'cannot be read as an image'),
-        ('no CRS', 'has no CRS'),
+        ('no CRS', 'names no CRS'),
         ('rotated', 'rotated'),
     ],
 )

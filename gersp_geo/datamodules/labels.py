@@ -18,7 +18,9 @@ from ..datasets.handles import HandlePool
 from ..datasets.tiles import Paths, find_rasters
 from ..geoio.attributes import attribute_texts
 from ..geoio.grids import describe_shift, name_crs, same_crs
-from ..geoio.reading import RasterHeader, open_reader, read_header, read_valid, read_window
+from ..geoio.observing import read_valid
+from ..geoio.places import describe_lack
+from ..geoio.reading import RasterHeader, open_reader, read_header, read_window
 from ..geoio.vectors import burn, read_vectors
 from ..records import Window
 from .polygon_classes import choose_classes
@@ -247,6 +249,8 @@ def check_mask(file: str, header: RasterHeader, *, image: str, expected: RasterH
         if here != there:
             raise ValueError(f'{file} and {image} differ in {side}: {here} and {there}; {fix}')
     if header.crs is None:
+        if header.georeference.is_place:
+            raise ValueError(f'{file} {describe_lack(header)}; {fix}')
         raise ValueError(
             f'{file} names no CRS and {image} {name_crs(expected.crs)}; if their pixels lie at the '
             f'same places: rio edit-info {file} --like {image} --crs like --transform like'

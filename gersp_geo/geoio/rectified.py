@@ -122,7 +122,8 @@ def rectified(
     for name in ('SrcGeoTransform', 'SrcInvGeoTransform'):
         steps.remove(_one(steps, name))
     steps.insert(0, rectifier.to_xml())
-    # each position by itself: interpolated ones would depend on the window that is read
+    # each position by itself: what GDAL interpolates depends on the window that is read, and misses what
+    # a spline does between two of its samples
     transformer = _one(root, './/Transformer')
     transformer.clear()
     transformer.append(steps)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..geoio.atomic import check_local
 from ..geoio.features import Features, check_suffix, new_features
+from ..geoio.places import advise_place, describe_lack
 from ..geoio.polygons.geometry import simplify_polygons, to_polygons
 from ..geoio.polygons.maps import ClassMap, areas_above, describe_map, read_strips
 from ..geoio.polygons.outlines import Outlines, join_outlines, trace_outlines
@@ -141,8 +142,11 @@ def _check_picture(
             )
         return None
     check_picture(Path(preview), overwrite=overwrite)
-    if scene is not None and read_header(scene).crs is None:
-        raise ValueError(f'{fspath(scene)} names no CRS, so that nobody knows what lies over it')
+    if scene is not None and (header := read_header(scene)).crs is None:
+        raise ValueError(
+            f'{fspath(scene)} {describe_lack(header)}, so that nobody knows what lies over it; '
+            f'{advise_place(header, has_option=False)}'
+        )
     return Path(preview)
 
 

@@ -277,7 +277,7 @@ def test_a_map_without_a_crs_is_one_line_and_exit_code_1(
     assert main(['polygons', str(source), '-o', str(tmp_path / 'a.gpkg')]) == 1
     error = capsys.readouterr().err
     assert error.count('\n') == 1
-    assert 'has no CRS' in error
+    assert 'names no CRS' in error
 
 
 def test_the_command_needs_no_torch(tmp_path: Path) -> None:

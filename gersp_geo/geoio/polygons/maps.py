@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from ...records import Window
 from ..ground import pixel_areas_m2
-from ..reading import RasterHeader, Reader, common_type, describe_reader, read_observed
+from ..observing import read_observed
+from ..places import advise_place, describe_lack
+from ..reading import RasterHeader, Reader, common_type, describe_reader
 from ..styles import Color, check_legend, class_color
 
 LARGEST_CLASS = 65535
@@ -91,8 +93,8 @@ def describe_map(src: Reader) -> ClassMap:
         )
     if header.crs is None:
         raise ValueError(
-            f'{src.name} has no CRS, so that nobody knows where its polygons lie; assign one, for '
-            'example with rio edit-info --crs EPSG:32632'
+            f'{src.name} {describe_lack(header)}, so that nobody knows where its polygons lie; '
+            f'{advise_place(header, has_option=False)}'
         )
     names = _read_names(src)
     colors = _read_colors(src)

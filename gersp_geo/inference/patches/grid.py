@@ -61,8 +61,9 @@ def coarse_header(header: RasterHeader, tiles: TilePlan) -> RasterHeader:
     stride, rim = tiles.size - tiles.overlap, tiles.overlap / 2
     transform = header.transform @ Affine.translation(rim, rim) @ Affine.scale(stride)
     return replace(
-        header, height=len(tiles.row_offs), width=len(tiles.col_offs), transform=transform
-    )
+        header, height=len(tiles.row_offs), width=len(tiles.col_offs), transform=transform,
+        georeference=header.georeference.scaled(offset=rim, stride=stride),
+    )  # fmt: skip
 
 
 def draw_patches(

@@ -102,7 +102,7 @@ def test_a_map_without_legend_has_numbers_and_colours_that_differ(
     [
         (np.zeros((2, 2), np.float32), {}, 'whole numbers, .* holds float32'),
         (np.zeros((3, 2, 2), np.uint8), {}, 'one band, .* has 3'),
-        (np.zeros((2, 2), np.uint8), {'crs': None}, 'has no CRS'),
+        (np.zeros((2, 2), np.uint8), {'crs': None}, 'names no CRS'),
         (np.zeros((2, 2), np.uint8), {'class_names': ['a\nb']}, 'printable'),
         (np.full((2, 2), 70000, np.int32), {}, r'\[0, 65535\], .* holds 70000'),
         (np.full((2, 2), -5, np.int16), {}, r'\[0, 65535\], .* holds -5'),
