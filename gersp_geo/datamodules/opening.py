@@ -19,6 +19,7 @@ from ..datasets.samples import check_numbered
 from ..datasets.streams import RemoteSensingStream
 from ..datasets.tiles import check_reals
 from ..samplers import PatchSampler
+from .scaling import tell_scaling
 from .streams import ChipStream, DatasetStream, GeoDatasetStream, PairStream, PatchStream
 
 type Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Dataset[Any]
@@ -70,7 +71,10 @@ def open_remote_sensing(
         raise ValueError(f"kind must be 'auto', 'geotiffs' or 'chips', got {options.kind!r}")
     if options.kind == 'chips' or (options.kind == 'auto' and holds_chips(source)):
         refuse(options, PLACES + tuple(set(GEOTIFF_ONLY) - {'bands'}), kind='a folder of chips')
-        return ChipStream(ImageChips(source, size=size, bands=options.bands))
+        chips = ImageChips(source, size=size, bands=options.bands)
+        if chips.is_tiff:
+            tell_scaling([str(chips.files[0])], [chips.header], chips.band_indexes)
+        return ChipStream(chips)
     geotiffs = GeoTIFFPatches(
         source,
         bands=options.bands,
@@ -81,6 +85,7 @@ def open_remote_sensing(
         on_error=options.on_error,
     )
     check_reals(geotiffs.files, geotiffs.tiles)
+    tell_scaling(geotiffs.files, geotiffs.tiles, geotiffs.chosen)
     sampler = make_sampler(geotiffs, size=size, seed=seed, options=options)
     if options.two_dates:
         return PairStream(geotiffs, sampler, seed=seed)

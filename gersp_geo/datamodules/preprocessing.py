@@ -10,6 +10,7 @@ from ..bands import are_colors
 from ..records import Preprocessing
 from .labelled import TrainingPatches
 from .normalization import imagenet_statistics, measure_bands
+from .scaling import tell_scaling
 
 # Training patches that mean and standard deviation are measured on: 64 of 256 x 256 pixels are
 # 4 million values per band, far more than the three digits that matter need.
@@ -37,6 +38,7 @@ def describe_patches(
     """
     images = train.tiles.images
     names = tuple(images.bands)
+    tell_scaling(images.files, images.tiles, images.chosen)
     photograph = images.tiles[0].dtype == 'uint8'
     factor = scale or (1 / 255 if photograph else 1.0)
     factors = tuple(factor) if isinstance(factor, Sequence) else (float(factor),) * len(names)

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from ..geoio.reading import read_header
 from ..records import ImageSample, LabelledSample
 from .decoding import decode_image
 from .hidden import is_hidden, list_visible
-from .tiles import band_names, check_reals, choose_bands
+from .named_bands import BandNames, band_names, choose_bands
+from .tiles import check_reals
 from .transparency import LOOKED_AT, left_out, warn_of_data
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
@@ -63,6 +65,8 @@ class ImageChips(Dataset[ImageSample]):
             check_reals([str(first)], [self.header])
             self.band_indexes = choose_bands(self.header, bands, file=str(first))
             self.bands = tuple(band_names(self.header)[band - 1] for band in self.band_indexes)
+            self.known_names: list[BandNames] = []
+            self._check_names(str(first), self.header.descriptions, self.header.interpretations)
             self.left_out = left_out([self.header], self.band_indexes)
             some = [str(file) for file in self.files[: LOOKED_AT if self.left_out else 0]]
             warn_of_data(some, [self.header] * len(some), self.band_indexes)
@@ -109,9 +113,20 @@ class ImageChips(Dataset[ImageSample]):
             image = decode_image(file, size=self.size)
             return image, np.ones((self.size, self.size), dtype=np.bool_)
         chip, valid = read_chip(
-            file, size=self.size, bands=self.band_indexes, dtype=self.header.dtype
+            file,
+            size=self.size,
+            bands=self.band_indexes,
+            dtype=self.header.dtype,
+            check=partial(self._check_names, str(file)),
         )
         return torch.from_numpy(chip), valid
+
+    def _check_names(
+        self, file: str, descriptions: Sequence[str | None], interpretations: Sequence[str]
+    ) -> None:
+        """Refuse a file that calls its bands otherwise than the ones before."""
+        bands = self.band_indexes
+        BandNames.of(descriptions, interpretations, bands, file=file).join(self.known_names, bands)
 
 
 class NaturalImages(Dataset[LabelledSample]):

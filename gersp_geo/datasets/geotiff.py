@@ -20,18 +20,19 @@ from torchgeo.datasets.utils import GeoSlice, Sample
 
 from ..geoio.alpha import open_on_grid
 from ..geoio.headers import WORTH_KEEPING
-from ..geoio.reading import crs_text, open_reader, read_unmasked, read_valid, read_window
+from ..geoio.observing import read_unmasked, read_valid
+from ..geoio.reading import open_reader, read_window
 from ..geoio.remembering import fingerprint, recall, remember
+from ..geoio.spelling import crs_text
 from ..records import Window
 from .handles import HandlePool
 from .index import IndexGrid, PatchSlice, build_index, read_index
+from .named_bands import band_names, choose_bands
 from .tiles import (
     ALIGNED,
     Paths,
-    band_names,
     check_reals,
     check_tiles,
-    choose_bands,
     fill_slice,
     find_rasters,
     ground_resolution,
@@ -44,6 +45,9 @@ from .transparency import left_out, warn_of_data
 
 # files that a process keeps open; 1024 is the usual limit of an operating system
 OPEN_FILES = 256
+
+# raised whenever other pixels are observations, so that older shares are measured anew
+_SHARES = 2
 
 # tiles; measuring nodata in this many takes seconds
 SHOW_PROGRESS_FROM = 20
@@ -86,8 +90,8 @@ class GeoTIFFPatches(RasterDataset):
             time_series: Stack the files of a query, as torchgeo does, instead of merging them.
             raw: Keep the data type of the files, complex ones too, instead of converting to float32.
                 Where a query has to be resampled, integers then take the nearest pixel.
-            nodata: Value that means "no observation" where all bands have it, beside what the
-                files themselves say.
+            nodata: Value that means "no observation", in all bands of 8 bits or in any band of other
+                types, beside what the files themselves say.
             filename_regex: Files whose name it does not match are left out; a group ``date`` (or
                 ``start`` and ``stop``) dates them, as in torchgeo. For example
                 ``.*_(?P<date>\d{8})\.tif``.
@@ -213,7 +217,7 @@ class GeoTIFFPatches(RasterDataset):
         src = self._readers.get(self._files[tile])
         hidden = ~read_unmasked(src, window, bands=self.chosen)
         # the same memory; torch does not fill all integers
-        image.numpy()[:, hidden] = 0 if src.nodata is None else src.nodata
+        image.numpy()[hidden] = 0 if src.nodata is None else src.nodata
         return image
 
     def read_valid(
@@ -224,8 +228,8 @@ class GeoTIFFPatches(RasterDataset):
         Args:
             tile: Index into :attr:`tiles`.
             window: As in :meth:`read_patch`.
-            nodata: Value that means "no observation" where all bands have it, beside what the
-                file itself says. Defaults to that of the data set.
+            nodata: Value that means "no observation", beside what the file itself says. Defaults to
+                that of the data set.
 
         Returns:
             Shape (window.height, window.width), True where there is an observation.
@@ -260,7 +264,7 @@ class GeoTIFFPatches(RasterDataset):
         if not missing:
             return shares
         marks = fingerprint([self._files[tile] for tile in missing])
-        key = json.dumps([marks, self.chosen, self.nodata])
+        key = json.dumps([_SHARES, marks, self.chosen, self.nodata])
         found = None if marks is None else recall('valid-shares', key)
         if found is None:
             begin = monotonic()

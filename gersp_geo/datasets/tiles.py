@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geoio.headers import read_headers
+from ..geoio.places import advise_place, describe_lack
 from ..geoio.reading import RasterHeader, UnreadableFileError
 from ..records import Window
 from .hidden import list_visible
+from .named_bands import BandNames, check_bands
 from .unreadable import Unreadable
 
 SUFFIXES = ('.tif', '.tiff', '.vrt')
@@ -62,44 +64,6 @@ def find_rasters(paths: Paths) -> list[str]:
     if not found:
         raise FileNotFoundError('no raster given; name at least one file or folder')
     return sorted(found)
-
-
-def band_names(header: RasterHeader) -> tuple[str, ...]:
-    """Name the bands by their descriptions, or band_1, band_2, ... where those do not tell."""
-    numbered = tuple(f'band_{band}' for band in range(1, header.count + 1))
-    names = tuple(
-        name or number for name, number in zip(header.descriptions, numbered, strict=True)
-    )
-    return names if len(set(names)) == len(names) else numbered
-
-
-def choose_bands(
-    header: RasterHeader, bands: Sequence[int | str] | None, *, file: str
-) -> list[int]:
-    """Turn band indices and names into 1-based indices.
-
-    Args:
-        header: Of the file that names the bands.
-        bands: 1-based indices or names; None means all but alpha.
-        file: Named in errors.
-
-    Raises:
-        ValueError: If a band does not exist, or none is left.
-    """
-    names = band_names(header)
-    if bands is None:
-        chosen = [band for band in range(1, header.count + 1) if band not in header.alpha]
-    else:
-        chosen = [names.index(band) + 1 if band in names else band for band in bands]  # type: ignore[misc]
-    missing = [
-        band for band in chosen if not isinstance(band, int) or not 1 <= band <= header.count
-    ]
-    if missing or not chosen:
-        raise ValueError(
-            f'bands must be in [1, {header.count}] or named {", ".join(names)}, '
-            f'got {missing or chosen} for {file}'
-        )
-    return chosen
 
 
 def match_names(files: Sequence[str], regex: str) -> list[str]:
@@ -169,9 +133,10 @@ def check_tiles(
     Raises:
         ValueError: Names the first such file.
     """
+    known: list[BandNames] = []
     for file, tile in zip(files, tiles, strict=True):
         check_tile(file, tile)
-        check_bands(file, tile, tiles[0], chosen)
+        check_bands(file, tile, chosen, known)
         if one_dtype and tile.dtype != tiles[0].dtype:
             raise ValueError(
                 f'raw=True needs one data type, got {tiles[0].dtype} and {tile.dtype} in {file}; '
@@ -187,9 +152,9 @@ def check_tile(file: str, header: RasterHeader) -> None:
             Earth.
     """
     if header.crs is None:
+        advice = advise_place(header, has_option=False)
         raise ValueError(
-            f'{file} has no CRS; assign one, for example with rio edit-info --crs, or read '
-            "GeoTIFFs as plain images (kind='chips')"
+            f"{file} {describe_lack(header)}; {advice}, or read GeoTIFFs as plain images (kind='chips')"
         )
     if header.transform.b != 0 or header.transform.d != 0:
         raise ValueError(f'{file} has a rotated grid; warp it first, for example with rio warp')
@@ -216,25 +181,6 @@ def check_reals(files: Sequence[str], tiles: Sequence[RasterHeader]) -> None:
             raise ValueError(
                 f'{file} holds complex numbers ({tile.dtype}); make bands of real ones first, such '
                 'as their magnitude'
-            )
-
-
-def check_bands(
-    file: str, header: RasterHeader, first: RasterHeader, chosen: Sequence[int]
-) -> None:
-    """Refuse tiles whose bands are not those of the first one.
-
-    Raises:
-        ValueError: If a chosen band is missing, or has another name than in the first tile.
-    """
-    if header.count < max(chosen):
-        raise ValueError(f'{file} has {header.count} bands, band {max(chosen)} is wanted')
-    for band in chosen:
-        here, there = header.descriptions[band - 1], first.descriptions[band - 1]
-        if here and there and here != there:
-            raise ValueError(
-                f'{file} calls band {band} {here!r}, the first file {there!r}; '
-                f'bring all files into one band order'
             )
 
 

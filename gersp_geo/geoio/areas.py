@@ -1,5 +1,6 @@
 """Areas of interest as pixels."""
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,6 +29,11 @@ class Area:
         """Left, bottom, right and top in the CRS of the raster."""
         left, bottom, right, top = self.geometry.bounds
         return left, bottom, right, top
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of the polygons, the same from whatever file, folder or archive they come."""
+        return hashlib.sha256(shapely.to_wkb(self.geometry)).hexdigest()
 
     def mask(self, transform: Affine, window: Window) -> NDArray[np.bool_]:
         """Say which pixels of a window belong to the area.
@@ -60,20 +66,41 @@ class Area:
         Returns:
             Whether they do.
         """
-        edges = _edges_between(self, transform, window.row_off, window.row_stop)
+        columns = np.array([window.col_off])
+        rows = (window.row_off, window.row_stop)
+        return bool(self.touched(transform, rows, columns, width=window.width)[0])
+
+    def touched(
+        self, transform: Affine, rows: tuple[int, int], columns: NDArray[np.int64], *, width: int
+    ) -> NDArray[np.bool_]:
+        """Say which windows beside each other share a point with the area, as :meth:`touches`.
+
+        Args:
+            transform: As in :meth:`mask`.
+            rows: First row of all windows, and one past the last.
+            columns: First column of each, increasing.
+            width: Columns of each.
+
+        Returns:
+            Shape (windows,).
+        """
+        row_off, row_stop = rows
+        edges = _edges_between(self, transform, row_off, row_stop)
         x0, y0, x1, y1 = edges
         # the part of each edge that lies between the first and the last row
         slope = np.divide(x1 - x0, y1 - y0, out=np.zeros_like(x0), where=y1 > y0)
-        start = np.where(y0 < window.row_off, x0 + (window.row_off - y0) * slope, x0)
-        stop = np.where(y1 > window.row_stop, x0 + (window.row_stop - y0) * slope, x1)
-        is_across = np.minimum(start, stop) <= window.col_stop
-        is_across &= np.maximum(start, stop) >= window.col_off
-        if is_across.any():
-            return True
-        # wholly inside or wholly outside, like any of its pixels
-        corner = Window(row_off=window.row_off, col_off=window.col_off, height=1, width=1)
-        _, cols = _crossings(edges, corner)
-        return bool(np.count_nonzero(cols == 0) % 2)
+        start = np.where(y0 < row_off, x0 + (row_off - y0) * slope, x0)
+        stop = np.where(y1 > row_stop, x0 + (row_stop - y0) * slope, x1)
+        # edges that do not begin to the right, without those that end to the left
+        begun = np.searchsorted(np.sort(np.minimum(start, stop)), columns + width, side='right')
+        ended = np.searchsorted(np.sort(np.maximum(start, stop)), columns, side='left')
+        # where none is across, wholly inside or wholly outside, like any of its pixels
+        first, last = int(columns[0]), int(columns[-1])
+        corners = Window(row_off=row_off, col_off=first, height=1, width=last - first + 1)
+        _, crossed = _crossings(edges, corners)
+        left = np.searchsorted(np.sort(crossed), columns - first, side='right')
+        found: NDArray[np.bool_] = (begun > ended) | (left % 2 == 1)
+        return found
 
 
 @lru_cache(maxsize=4)

@@ -1,22 +1,31 @@
 """The layer of a vector file that is read, and its values as the file types them."""
 
+import re
 import warnings
-from pathlib import Path
+from zipfile import ZipFile, is_zipfile
 
 import geopandas
 import pandas
 import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
+from shapely.errors import GEOSException
 
 # pyogrio: the layer is chosen here, and nobody can pass the option that it speaks of
 _OTHER_LAYERS = 'More than one layer found'
 
+# names in an archive that GDAL opens as vectors
+_VECTOR_FILES = re.compile(
+    r'(?:.*?\.gdb(?=/)|.*\.(?:shp|gpkg|geojson|geojsonl|json|kml|kmz|fgb|gml|tab|sqlite|csv))',
+    re.IGNORECASE,
+)
 
-def read_layer(source: Path, layer: str | None) -> geopandas.GeoDataFrame:
+
+def read_layer(source: str, layer: str | None) -> geopandas.GeoDataFrame:
     """Read one layer.
 
     Args:
-        source: An existing file or folder that GDAL reads as vectors, or GeoParquet.
+        source: An existing file or folder that GDAL reads as vectors, or GeoParquet; a zip archive of
+            one of them, or one in it: ``a.zip!b.shp``, ``zip://a.zip!b.shp`` or ``/vsizip/a.zip/b.shp``.
         layer: Its name. None takes the only one that holds a feature with a place.
 
     Returns:
@@ -26,20 +35,58 @@ def read_layer(source: Path, layer: str | None) -> geopandas.GeoDataFrame:
         ValueError: If it cannot be read, there is no such layer, several could be meant, or it is a
             table without geometries.
     """
-    if source.suffix.lower() in ('.parquet', '.geoparquet'):
+    if source.lower().endswith(('.parquet', '.geoparquet')):
         return _read_geoparquet(source, layer)
+    name = find_in_archive(source)
     try:
-        frame = _read_with_gdal(source, _choose_layer(source, layer))
+        frame = _read_with_gdal(name, _choose_layer(name, layer, source=source))
     except (DataSourceError, DataLayerError) as error:
         reason = ' '.join(str(error).split())
         raise ValueError(f'{source} is not a vector file that GDAL can read: {reason}') from error
+    except GEOSException as error:
+        # such as a surface of triangles
+        reason = ' '.join(str(error).split())
+        raise ValueError(
+            f'{source} holds geometries that are no plain points, lines or polygons ({reason}); convert '
+            'them, for example with ogr2ogr -nlt MULTIPOLYGON'
+        ) from error
     has_geometries = isinstance(frame, geopandas.GeoDataFrame)
     if not has_geometries:
         raise ValueError(f'{source} is a table without geometries')
     return frame
 
 
-def _read_geoparquet(source: Path, layer: str | None) -> geopandas.GeoDataFrame:
+def find_in_archive(source: str) -> str:
+    """Find the only vector file in a zip archive; GDAL looks into its top folder alone.
+
+    Args:
+        source: As in :func:`read_layer`.
+
+    Returns:
+        *source* itself, or the file in the archive as ``archive!file``.
+
+    Raises:
+        ValueError: If folders of the archive hold several.
+    """
+    file = source.removeprefix('zip://').removeprefix('/vsizip/')
+    if not file.lower().endswith('.zip') or not is_zipfile(file):
+        return source
+    with ZipFile(file) as archive:
+        # a file geodatabase is a folder
+        found = {
+            match[0]
+            for name in archive.namelist()
+            if (match := _VECTOR_FILES.match(name)) and not name.startswith('__MACOSX')
+        }
+    if any('/' not in name for name in found if not name.lower().endswith('.gdb')) or not found:
+        return source
+    if len(found) > 1:
+        choices = ', '.join(f'{file}!{name}' for name in sorted(found))
+        raise ValueError(f'{source} holds several vector files; name one: {choices}')
+    return f'{file}!{found.pop()}'
+
+
+def _read_geoparquet(source: str, layer: str | None) -> geopandas.GeoDataFrame:
     """Read GeoParquet, which few builds of GDAL do."""
     if layer is not None:
         raise ValueError(f'{source} has no layers, got layer={layer!r}; leave it out')
@@ -50,31 +97,31 @@ def _read_geoparquet(source: Path, layer: str | None) -> geopandas.GeoDataFrame:
         raise ValueError(f'{source} is no GeoParquet: {reason}') from error
 
 
-def _choose_layer(source: Path, layer: str | None) -> str | None:
+def _choose_layer(name: str, layer: str | None, *, source: str) -> str | None:
     """Name the layer to read; None leaves the choice to GDAL, where there is none."""
-    layers = {str(name): kind for name, kind in pyogrio.list_layers(source)}
+    layers = {str(name): kind for name, kind in pyogrio.list_layers(name)}
     if layer is not None:
         if layer not in layers:
             raise ValueError(f'{source} has no layer {layer!r}, only {", ".join(layers)}')
         return layer
     if len(layers) < 2:
         return None
-    placed = [name for name, kind in layers.items() if kind is not None]
-    filled = [name for name in placed if _count_features(source, name) != 0]
+    placed = [found for found, kind in layers.items() if kind is not None]
+    filled = [found for found in placed if _count_features(name, found) != 0]
     if len(filled) > 1:
         raise ValueError(
-            f'{source} has several layers with features: {", ".join(filled)}; write one to a file of '
-            f'its own, ogr2ogr ONE.gpkg {source} LAYER, or, for labels, name it (layer)'
+            f'{source} has several layers with features: {", ".join(filled)}; name one, with layer '
+            'for labels, and area_layer (--area-layer) for an area'
         )
     return (filled or placed or list(layers))[0]
 
 
-def _count_features(source: Path, layer: str) -> int:
+def _count_features(source: str, layer: str) -> int:
     """Count the features of a layer; -1 where that is not known."""
     return int(pyogrio.read_info(source, layer=layer, force_feature_count=True)['features'])
 
 
-def _read_with_gdal(source: Path, layer: str | None) -> geopandas.GeoDataFrame | pandas.DataFrame:
+def _read_with_gdal(source: str, layer: str | None) -> geopandas.GeoDataFrame | pandas.DataFrame:
     """Read a layer, and give back the type that pandas takes from columns with missing values."""
     options = {} if layer is None else {'layer': layer}
     with warnings.catch_warnings():

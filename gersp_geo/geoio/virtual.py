@@ -42,6 +42,8 @@ def virtual_raster(
         if meaning == ColorInterp.alpha and band in data:
             meaning = ColorInterp.undefined
         SubElement(described, 'ColorInterp').text = meaning.name.capitalize()
+        SubElement(described, 'Offset').text = repr(src.offsets[band - 1])
+        SubElement(described, 'Scale').text = repr(src.scales[band - 1])
         add_source(described, (name_for_gdal(src), str(band)))
     return root
 

@@ -90,7 +90,8 @@ def test_names_and_colours_come_from_the_mask(tmp_path: Path) -> None:
     with rasterio.open(mask, 'r+') as dst:
         dst.update_tags(1, CLASS_NAMES=json.dumps(['a', 'b', 'c']))
         dst.write_colormap(1, {0: (9, 9, 9), 1: (1, 1, 1), 2: (2, 2, 2)})
-    labels = ChosenValues(GeoTIFFPatches(mask), mask, values=[2, 0, 1])
+    image = write(tmp_path / 'i.tif', np.ones((2, 4), 'uint8'))
+    labels = ChosenValues(GeoTIFFPatches(image), mask, values=[2, 0, 1])
     assert labels.class_names == ('c', 'a', 'b')
     assert labels.class_colors == ((2, 2, 2), (9, 9, 9), (1, 1, 1))
 

@@ -42,7 +42,7 @@ def test_a_band_that_is_asked_for_is_learned_from_where_it_is_zero(
     fit_segmentation: Fit, put: Raster, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
     fitted = fit_segmentation({**coast(put), **FOUR})
-    assert fitted.record['bands'] == ['band_1', 'band_2', 'band_3', 'band_4']
+    assert fitted.record['bands'] == ['red', 'green', 'blue', 'band_4']
     assert told_of_alpha(recwarn) == []
     # both classes are there, and with all their pixels
     assert 'class_0' in fitted.record['class_names']
@@ -95,7 +95,7 @@ def test_left_out_as_alpha_it_is_named_once(
     if kind == 'chips':
         options['data.patches_per_pass'] = 'null'
     fitted = fit_pretraining(options)
-    assert fitted.record['bands'] == ['band_1', 'band_2', 'band_3']
+    assert fitted.record['bands'] == ['red', 'green', 'blue']
     (message,) = told_of_alpha(recwarn)
     assert message.startswith(
         'band 4 is tagged as alpha, so that it is left out and its zeros hide pixels, but its '
@@ -111,7 +111,7 @@ def test_transparency_is_no_reason_to_warn(
     pixels[3, :16], pixels[3, 16] = 0, 128
     put('images/a.tif', pixels)
     record = fit_pretraining({'data.remote_sensing': '../images'}).record
-    assert record['bands'] == ['band_1', 'band_2', 'band_3']
+    assert record['bands'] == ['red', 'green', 'blue']
     assert told_of_alpha(recwarn) == []
 
 
@@ -123,7 +123,7 @@ def test_channels_that_do_not_fit_end_in_one_line_in_fine_tuning(
     put('image.tif', np.where(np.arange(4)[:, None, None] == 3, 255, scene()).astype(np.uint8))
     refusal = fit_segmentation({**options, 'model.in_channels': in_channels}).refusal
     assert refusal.startswith(
-        'in_channels must be the number of bands of the data, 3 (band_1, band_2, band_3), '
+        'in_channels must be the number of bands of the data, 3 (red, green, blue), '
         f'got {in_channels}; band 4 is tagged as alpha and left out'
     )
     assert ('bands=[1, 2, 3, 4]' in refusal) == (in_channels == 4)
@@ -139,7 +139,7 @@ def test_channels_that_do_not_fit_end_in_one_line_in_pretraining(
     if kind == 'chips':
         options['data.patches_per_pass'] = 'null'
     refusal = fit_pretraining(options).refusal
-    assert 'the data, 3 (band_1, band_2, band_3), got 4; band 4 is tagged as alpha' in refusal
+    assert 'the data, 3 (red, green, blue), got 4; band 4 is tagged as alpha' in refusal
     assert refusal.endswith('set bands=[1, 2, 3, 4] to read it, or in_channels=3')
 
 

@@ -393,4 +393,4 @@ def test_a_checkpoint_of_weights_alone_carries_the_record(
         }
     )
     assert 'optimizer_states' not in run.checkpoint
-    assert run.record['bands'] == ['band_1', 'band_2', 'band_3']
+    assert run.record['bands'] == ['red', 'green', 'blue']

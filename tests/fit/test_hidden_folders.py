@@ -42,5 +42,5 @@ def test_hidden_and_empty_folders_are_no_classes(
         }
     )
     # a third class would be refused, as would a raster of one band or of no format
-    assert run.record['bands'] == ['band_1', 'band_2', 'band_3']
+    assert run.record['bands'] == ['red', 'green', 'blue']
     assert run.checkpoint['hyper_parameters']['num_classes'] == 2

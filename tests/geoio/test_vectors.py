@@ -253,8 +253,8 @@ def test_geoparquet_is_read_and_a_table_of_it_refused(tmp_path: Path, name: str)
     [
         ([Point(LEFT, TOP)], r'an area consists of polygons, got Point in '),
         (
-            [pixel_box(0, 0, 2, 2), shapely.LineString([(0, 0), (1, 1)])],
-            r'an area consists of polygons, got LineString in ',
+            [Point(LEFT, TOP), shapely.LineString([(0, 0), (1, 1)])],
+            r'an area consists of polygons, got LineString, Point in ',
         ),
         ([None, shapely.Polygon()], 'holds no polygon; an area needs at least one'),
         ([shapely.Polygon([(0, 0), (1, 1), (2, 2)])], 'holds no polygon'),

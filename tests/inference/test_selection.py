@@ -10,7 +10,9 @@ from gersp_geo.records import Preprocessing
 RGB = Preprocessing(bands=('red', 'green', 'blue'), scale=(1,) * 3, mean=(0,) * 3, std=(1,) * 3)
 
 
-def header_of(*names: str | None, alpha: tuple[int, ...] = ()) -> RasterHeader:
+def header_of(
+    *names: str | None, alpha: tuple[int, ...] = (), colors: tuple[str, ...] = ()
+) -> RasterHeader:
     return RasterHeader(
         height=10,
         width=10,
@@ -22,7 +24,13 @@ def header_of(*names: str | None, alpha: tuple[int, ...] = ()) -> RasterHeader:
         descriptions=names,
         alpha=alpha,
         block_shape=(10, 10),
+        interpretations=colors,
     )
+
+
+def record_of(*bands: str) -> Preprocessing:
+    ones = (1.0,) * len(bands)
+    return Preprocessing(bands=bands, scale=ones, mean=ones, std=ones)
 
 
 def test_named_bands_are_taken_in_the_order_of_the_model() -> None:
@@ -107,3 +115,78 @@ def test_all_bands_by_number_are_found_in_a_scene_that_tags_the_last_as_alpha() 
     assert select_bands(scene, records[0], bands=None, source='x.tif') == (1, 2, 3, 4)
     with pytest.raises(ValueError, match='it has 4 bands, the model needs 5'):
         select_bands(scene, records[1], bands=None, source='x.tif')
+
+
+BGR = ('blue', 'green', 'red')
+NONE = (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ('wanted', 'names', 'colors'),
+    [
+        (('red', 'green', 'blue'), NONE, BGR),
+        (('Red', 'Green', 'Blue'), NONE, BGR),
+        (('R', 'G', 'B'), NONE, BGR),
+        (('B04', 'B03', 'B02'), NONE, BGR),
+        (('red', 'green', 'blue'), ('Blue', 'Green', 'Red'), ()),
+        (('red', 'green', 'blue'), ('B', 'G', 'R'), ('red', 'green', 'blue')),
+        (('red', 'green', 'blue'), ('B02', 'B03', 'B04'), ()),
+        (('R', 'G', 'B'), BGR, ()),
+        (('red', 'green', 'blue'), ('Band 1', 'Layer_2', None), BGR),
+        (('red', 'green', 'blue'), (None, 'green', None), BGR),
+        # bands without a name by their number, as training names them
+        (('band_3', 'green', 'band_1'), NONE, ('undefined', 'green', 'gray')),
+    ],
+)
+def test_bands_are_matched_by_colour_interpretation_and_by_other_spellings(
+    wanted: tuple[str, ...], names: tuple[str | None, ...], colors: tuple[str, ...]
+) -> None:
+    scene = header_of(*names, colors=colors)
+    assert select_bands(scene, record_of(*wanted), bands=None, source='a.tif') == (3, 2, 1)
+
+
+def test_the_colours_of_sentinel_2_are_known_by_the_bands_beside_them() -> None:
+    scene = header_of('B2', 'B3', 'B4', 'B8A', 'B11')
+    assert select_bands(scene, RGB, bands=None, source='a.tif') == (3, 2, 1)
+    # without them, they may be those of Landsat 7
+    with pytest.raises(ValueError, match='the model wants the bands red'):
+        select_bands(header_of('B2', 'B3', 'B4', 'B5'), RGB, bands=None, source='a.tif')
+
+
+@pytest.mark.parametrize(
+    ('wanted', 'colors'),
+    [
+        (('B4', 'B3', 'B2'), BGR),
+        (('red', 'green', 'blue'), ('nir', 'red', 'green')),
+        (('red', 'green', 'blue'), ('undefined', 'undefined', 'red')),
+        (('red', 'green', 'blue'), ('red', 'green', 'red')),
+        (('nir', 'red', 'green'), ('red', 'green', 'blue')),
+        (('VV', 'nir', 'VH'), ('nir', 'undefined', 'undefined')),
+    ],
+)
+def test_bands_are_not_taken_in_order_where_colour_interpretation_speaks_against_it(
+    wanted: tuple[str, ...], colors: tuple[str, ...]
+) -> None:
+    scene = header_of(*NONE, colors=colors)
+    with pytest.raises(ValueError, match=r'\(by colour interpretation\).*pass bands'):
+        select_bands(scene, record_of(*wanted), bands=None, source='a.tif')
+
+
+@pytest.mark.parametrize(
+    'wanted',
+    [('band_1', 'band_2', 'band_3'), ('b0', 'b1', 'b2'), ('VV', 'VH', 'ratio'), ('B4', 'B3', 'B2')],
+)
+def test_names_that_colours_cannot_express_leave_the_order(wanted: tuple[str, ...]) -> None:
+    scene = header_of(*NONE, colors=('red', 'green', 'blue'))
+    assert select_bands(scene, record_of(*wanted), bands=None, source='a.tif') == (1, 2, 3)
+
+
+def test_a_record_of_older_versions_means_bands_by_number() -> None:
+    colors = ('red', 'green', 'blue', 'alpha')
+    scene = header_of(None, None, None, None, alpha=(4,), colors=colors)
+    numbered = [record_of(*(f'band_{i + 1}' for i in range(count))) for count in (3, 4)]
+    taken = [select_bands(scene, record, bands=None, source='a.tif') for record in numbered]
+    assert taken == [(1, 2, 3), (1, 2, 3, 4)]
+    # and what is trained on all four now is found again
+    record = record_of('red', 'green', 'blue', 'band_4')
+    assert select_bands(scene, record, bands=None, source='a.tif') == (1, 2, 3, 4)

@@ -1,0 +1,149 @@
+"""The bands of files: what they are called, which are read, and whether files agree on them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any, Self
+
+from ..bands import name_by_file, tell_meanings
+from ..geoio.reading import RasterHeader
+
+
+def band_names(header: RasterHeader) -> tuple[str, ...]:
+    """Name the bands as their file does, or band_1, band_2, ... where it does not tell."""
+    numbered = tuple(f'band_{band}' for band in range(1, header.count + 1))
+    names = tuple(name or number for name, number in zip(header.names, numbered, strict=True))
+    return names if len(set(names)) == len(names) else numbered
+
+
+def choose_bands(
+    header: RasterHeader, bands: Sequence[int | str] | None, *, file: str
+) -> list[int]:
+    """Turn band indices and names into 1-based indices.
+
+    Args:
+        header: Of the file that names the bands.
+        bands: 1-based indices or names, among them band_1, band_2, ...; None means all but alpha.
+        file: Named in errors.
+
+    Raises:
+        ValueError: If a band does not exist, none is left, or *bands* is None and one holds indices
+            into a table of colours.
+    """
+    names = band_names(header)
+    if bands is None:
+        chosen: list[Any] = [
+            band for band in range(1, header.count + 1) if band not in header.alpha
+        ]
+        _check_palette(header, chosen, file=file)
+    else:
+        known: dict[int | str, int] = {f'band_{b}': b for b in range(1, header.count + 1)}
+        known |= {name: band for band, name in enumerate(names, start=1)}
+        chosen = [known.get(band, band) for band in bands]
+    missing = [
+        band for band in chosen if not isinstance(band, int) or not 1 <= band <= header.count
+    ]
+    if missing or not chosen:
+        raise ValueError(
+            f'bands must be in [1, {header.count}] or named {", ".join(names)}, '
+            f'got {missing or chosen} for {file}'
+        )
+    return chosen
+
+
+def _check_palette(header: RasterHeader, bands: Sequence[int], *, file: str) -> None:
+    """Refuse to take indices into a table of colours for values, unless somebody asks for them.
+
+    Raises:
+        ValueError: If one of *bands* holds them.
+    """
+    for band in bands:
+        if header.interpretations[band - 1 : band] == ('palette',):
+            raise ValueError(
+                f'band {band} of {file} holds indices into a table of colours (a palette); expand it '
+                f'(gdal_translate -expand rgb), or pass bands={list(bands)} to take the indices for '
+                'values'
+            )
+
+
+def check_bands(
+    file: str, header: RasterHeader, chosen: Sequence[int], known: list['BandNames']
+) -> None:
+    """Refuse tiles whose bands are not those of the ones before.
+
+    Args:
+        file: Path.
+        header: Of this tile.
+        chosen: 1-based bands that all must have.
+        known: What tiles before call their bands; what this one adds is appended.
+
+    Raises:
+        ValueError: If a chosen band is missing, or is named otherwise than in a tile before.
+    """
+    if header.count < max(chosen):
+        raise ValueError(f'{file} has {header.count} bands, band {max(chosen)} is wanted')
+    here = BandNames.of(header.descriptions, header.interpretations, chosen, file=file)
+    here.join(known, chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class BandNames:
+    """What a file calls the bands that are read."""
+
+    file: str
+    """Path."""
+
+    pairs: tuple[tuple[str | None, str | None], ...]
+    """Per band: its description, and what it measures by description or colour interpretation."""
+
+    @classmethod
+    def of(
+        cls,
+        descriptions: Sequence[str | None],
+        interpretations: Sequence[str],
+        bands: Sequence[int],
+        *,
+        file: str,
+    ) -> Self:
+        """Take them from what it says of all its bands; *bands* are 1-based."""
+        told = zip_longest(
+            name_by_file(descriptions, ()),
+            tell_meanings(name_by_file(descriptions, interpretations)),
+            interpretations,
+        )
+        pairs = [
+            (text, 'palette' if color == 'palette' else meaning) for text, meaning, color in told
+        ]
+        return cls(file, tuple(pairs[band - 1] for band in bands))
+
+    def join(self, known: list[Self], bands: Sequence[int]) -> None:
+        """Compare with what other files call the same bands, and join them.
+
+        Args:
+            known: Of other files; what this one adds is appended.
+            bands: Their 1-based indices.
+
+        Raises:
+            ValueError: If another file calls one of them otherwise.
+        """
+        # most files call their bands alike
+        if any(self.pairs == other.pairs for other in known):
+            return
+        for other in known:
+            for band, here, there in zip(bands, self.pairs, other.pairs, strict=True):
+                if told := _differ(here, there):
+                    raise ValueError(
+                        f'{self.file} calls band {band} {told[0]!r}, {other.file} {told[1]!r}; bring '
+                        'all files into one band order'
+                    )
+        known.append(self)
+
+
+def _differ(
+    one: tuple[str | None, str | None], other: tuple[str | None, str | None]
+) -> tuple[str, str] | None:
+    """Find names of a band in two files that cannot both be right: descriptions, or else colours."""
+    pairs = zip(one, other, strict=True)
+    # the first way in which both name it
+    both = next(((here, there) for here, there in pairs if here and there), None)
+    return None if both is None or both[0] == both[1] else both
