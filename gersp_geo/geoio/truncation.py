@@ -1,7 +1,7 @@
 """Local files that end before their content does, such as those of an interrupted download."""
 
 from io import SEEK_CUR, SEEK_END
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +30,9 @@ _ENTRIES = 2**20
 def check_whole(path: str | PathLike[str]) -> None:
     """Refuse a raster of which a file was cut off: its own, its mask, or one that a VRT refers to.
 
+    So is a VRT that refers to a file that does not exist, of which GDAL says nothing before its pixels
+    are read.
+
     GDAL takes for absent what it cannot read of a TIFF's header: the CRS, masks, and blocks, as if
     they had never been stored. Of PNG and ENVI files, it makes up pixels that are missing. Headers
     and tables are read here, no pixels but one block where a table points beyond the end of a file.
@@ -41,10 +44,16 @@ def check_whole(path: str | PathLike[str]) -> None:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        UnreadableFileError: If a file is cut off, or GDAL cannot read it.
+        UnreadableFileError: If a file is cut off or missing, or GDAL cannot read it.
     """
     for file in list_files(path):
-        if is_local(file) and Path(file).is_file():
+        if not is_local(file):
+            continue
+        if not Path(file).exists():
+            raise UnreadableFileError(
+                file, f'{fspath(path)} refers to {file}, which does not exist; put it there again'
+            )
+        if Path(file).is_file():
             _check_file(file)
             # GDAL leaves out a mask that it cannot open
             if Path(f'{file}.msk').is_file():

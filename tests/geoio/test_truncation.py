@@ -108,6 +108,11 @@ def test_a_virtual_raster_names_the_part_that_is_cut_off(tmp_path: Path) -> None
     (tmp_path / 'part.tif').write_bytes((tmp_path / 'part.tif').read_bytes()[:1500])
     with pytest.raises(UnreadableFileError, match=r'part\.tif is cut off'):
         check_whole(tmp_path / 'outer.vrt')
+    (tmp_path / 'part.tif').unlink()
+    with pytest.raises(
+        UnreadableFileError, match=r'outer\.vrt refers to .*part\.tif, which does not'
+    ):
+        check_whole(tmp_path / 'outer.vrt')
 
 
 @pytest.mark.parametrize('share', [0.0, 0.05, 0.5, 0.99])
