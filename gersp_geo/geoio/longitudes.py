@@ -64,10 +64,9 @@ class Degrees:
                 return cls(known, Transformer.from_crs(known, 'OGC:CRS84', always_xy=True))
         except (CRSError, ProjError):
             pass
-        name = ' '.join(str(crs).split())
         raise ValueError(
-            f'GeoJSON is in longitude and latitude of the Earth, to which nothing leads from {name[:80]}; '
-            'write a .gpkg or .parquet file instead'
+            f'GeoJSON is in longitude and latitude of the Earth, to which nothing leads from the CRS '
+            f'{_name(crs)}; write a .gpkg or .parquet file instead'
         )
 
     def place(self, polygons: Geometries) -> tuple[Geometries, int]:
@@ -203,6 +202,15 @@ class Degrees:
         if len(surrounded) > 1 or not apart:
             return None
         return min(apart, key=lambda lat: apart[lat])
+
+
+def _name(crs: RasterCRS) -> str:
+    """Name a CRS in a few words."""
+    try:
+        name = CRS.from_wkt(crs_text(crs)).name
+    except CRSError:
+        name = 'unknown'
+    return str(crs)[:80] if name == 'unknown' else f'"{name}"'
 
 
 def _round(placed: Geometries) -> tuple[Geometries, int]:
