@@ -10,7 +10,8 @@ import re
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return train(words)
         parsed = build_parser().parse_args(words)
         command: Callable[[argparse.Namespace], int] = parsed.command
-        return command(parsed)
+        with plain_warnings():
+            return command(parsed)
     except KeyboardInterrupt:
         sys.stderr.write('gersp-geo: stopped\n')
         return 128 + signal.SIGINT
@@ -138,7 +140,7 @@ def add_cutting(parser: argparse.ArgumentParser) -> None:
         '--overlap',
         type=int,
         default=argparse.SUPPRESS,
-        help='shared by neighbours (64; 0 for classes or vectors of patches)',
+        help='shared by neighbours (64, or half of smaller patches; 0 for classes or vectors of patches)',
     )
     group.add_argument(
         '--blend', choices=('hann', 'crop'), default='hann',
@@ -166,7 +168,16 @@ def add_preparing(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument('--bands', type=numbers, help="1-based, in the model's order: 4,3,2")
     group.add_argument('--nodata', type=float, help='value without observation, beside the tag')
-    group.add_argument('--area', metavar='FILE', type=Path, help='polygons to predict, any CRS')
+    group.add_argument(
+        '--observed', choices=('auto', 'any', 'all'), default='auto',
+        help='a pixel counts where any of its bands is there, or where all are (auto: any for 8 bits, '
+        'else all)',
+    )  # fmt: skip
+    # no Path, which would change zip://a.zip
+    group.add_argument(
+        '--area', metavar='FILE', help='polygons to predict, any CRS; also a folder, or a.zip!b.shp'
+    )
+    group.add_argument('--area-layer', metavar='NAME', help='layer of --area, if it has several')
     group.add_argument('--crs', help="predict in this CRS (the scene's own)")
     group.add_argument('--res', type=float, help="predict at this pixel size (the scene's own)")
     group.add_argument('--preprocessing', type=Path, help='JSON, for a checkpoint without it')
@@ -351,6 +362,7 @@ def train(words: list[str]) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     """Predict scenes and print the summary."""
+    from .geoio.gdal_errors import gdal_messages
     from .inference.dispatch import find_kind
     from .inference.dispatch import predict as run
 
@@ -358,7 +370,8 @@ def predict(options: argparse.Namespace) -> int:
     kind = find_kind(options.model, given.pop('task'), options.task_class)
     # parts of a map are kept; all else is only known at the end
     end_on_signals('the same command goes on where it was' if kind == 'maps' else BEGINS_ANEW)
-    summary = run(kind, **given)
+    with gdal_messages(warn):
+        summary = run(kind, **given)
     sys.stdout.write(f'{summary}\n')
     return DATA_ERROR if summary.failures else 0
 
@@ -379,22 +392,27 @@ def end_on_signals(advice: str) -> None:
 
 def plan(options: argparse.Namespace) -> int:
     """Print what predict would do."""
+    from .geoio.gdal_errors import gdal_messages
     from .inference.dispatch import find_kind
     from .inference.dispatch import plan as run
 
     given = keywords(options)
     kind = find_kind(options.model, given.pop('task'), options.task_class)
-    text, is_complete = run(kind, **given)
+    with gdal_messages(warn):
+        text, is_complete = run(kind, **given)
     sys.stdout.write(f'{text}\n')
     return 0 if is_complete else DATA_ERROR
 
 
 def polygons(options: argparse.Namespace) -> int:
     """Write the polygons of a map and print what was written."""
+    from .geoio.gdal_errors import gdal_messages
     from .inference.vectorizing import vectorize_map
 
     end_on_signals(BEGINS_ANEW)
-    sys.stdout.write(f'{vectorize_map(**keywords(options))}\n')
+    with gdal_messages(warn):
+        summary = vectorize_map(**keywords(options))
+    sys.stdout.write(f'{summary}\n')
     return 0
 
 
@@ -439,6 +457,19 @@ def demo(options: argparse.Namespace) -> int:
 def keywords(options: argparse.Namespace) -> dict[str, Any]:
     """Name the options as the called function does."""
     return {name: value for name, value in vars(options).items() if name != 'command'}
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Show a warning in one line; the place in our own code that warns is of no use to a user."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: warn(str(message))
+        yield
+
+
+def warn(text: str) -> None:
+    """Write a warning in one line."""
+    sys.stderr.write(f'gersp-geo: warning: {" ".join(text.split())}\n')
 
 
 def quieten() -> None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ..datasets.geotiff import GeoTIFFPatches
 from ..datasets.tiles import Paths
-from ..geoio.reading import read_valid, read_window
+from ..geoio.observing import read_valid
+from ..geoio.reading import read_window
 from ..records import Window
 from .labels import IGNORE, Colors, LabelSource, MaskFiles, VectorLabels, read_colors
 

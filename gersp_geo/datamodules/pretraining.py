@@ -85,8 +85,8 @@ class GeRSPDataModule(BaseDataModule):
             kind: What *remote_sensing* holds; 'auto' judges by suffixes. 'chips' reads TIFF files
                 without georeference as plain images.
             bands: Bands to read, 1-based or by name. Defaults to all but alpha.
-            nodata: Value that means "no observation" where all bands have it, beside what the
-                GeoTIFFs themselves say.
+            nodata: Value that means "no observation", in all bands of 8 bits or in any band of other
+                types, beside what the GeoTIFFs themselves say.
             min_valid: Share of a patch's pixels that must be observations, in [0, 1]. Others get
                 the mean of their band.
             roi: Region of interest as left, bottom, right, top in the CRS of the first GeoTIFF.

@@ -39,7 +39,7 @@ QUANTILE = 0.999
 
 
 # Raised whenever what is remembered changes, so that older results are measured anew
-VERSION = 2
+VERSION = 3
 
 # 99.9 % of the values of a photograph go further than this: of bytes, beyond 31
 DARKEST = 32 / 255

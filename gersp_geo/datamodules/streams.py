@@ -15,7 +15,8 @@ from ..datasets.handles import HandlePool
 from ..datasets.pairs import choose_date, group_dates
 from ..datasets.samples import Observed, check_image, fill_missing, finite, fit, name_bands
 from ..geoio.alignment import on_one_grid, open_aligned
-from ..geoio.reading import read_valid, read_window
+from ..geoio.observing import read_valid
+from ..geoio.reading import read_window
 from ..records import ImageSample, Window
 from ..samplers import PatchSampler
 
@@ -112,7 +113,7 @@ class PairStream(PatchStream):
         self.seed = seed
         self.dates = group_dates(tiles.files, tiles.filename_regex)
         self._aligned: HandlePool[tuple[int, int], Any] = HandlePool(
-            partial(open_pair, tiles.files, tiles.tiles)
+            partial(open_pair, tiles)
         )
 
     def draw(self, *, turn: int, index: int) -> ImageSample:
@@ -209,7 +210,9 @@ class GeoDatasetStream:
         return finite(self.draw(turn=turn, index=index)['image'])
 
 
-def open_pair(files: Sequence[str], tiles: Sequence[Any], key: tuple[int, int]) -> Any:
+def open_pair(tiles: GeoTIFFPatches, key: tuple[int, int]) -> Any:
     """Open one tile on the grid of another one."""
     other, tile = key
-    return open_aligned(files[other], tiles[tile])
+    return open_aligned(
+        tiles.files[other], tiles.tiles[tile], nodata=tiles.nodata, bands=tiles.chosen
+    )

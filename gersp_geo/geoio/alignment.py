@@ -14,11 +14,11 @@ from rasterio.transform import from_origin
 
 from .georeference import read_georeference
 from .grids import SAME_PLACE, Grid, corner_offsets, same_crs
-from .observing import Rule
 from .places import advise_place
 from .reading import RasterHeader, Reader, describe_reader, open_reader
 from .rectified import choose_rectified_grid
 from .rectifying import POLYNOMIAL_CRS, Rectifier
+from .rules import Rule
 from .target_grids import choose_grid
 from .turns import turn_of
 from .warping import open_warped

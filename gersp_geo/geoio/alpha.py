@@ -20,8 +20,9 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import calculate_default_transform
 
 from ..records import Window
-from .observing import mask_flags, read_unmasked
+from .observing import read_unmasked
 from .reading import Reader, alpha_bands, hiding_bands, open_reader, read_window
+from .rules import mask_flags
 from .virtual import add_mask, name_for_gdal, virtual_raster
 
 # windows per side of a raster that are looked at, and their side in pixels

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import Window
-from .observing import Rule, Shown, read_observed
+from .gdal_errors import enter_gdal
+from .observing import Shown, read_observed
 from .padding import padded_window
 from .reading import RasterHeader, Reader
+from .rules import Rule
 
 # Smallest side of a cell in pixels: smaller blocks are read several at a time, since every read has
 # a cost of its own.
@@ -217,7 +219,9 @@ class CellReader:
         self.width = width
         self._thread = local()
         self._open = ExitStack()
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix='reader')
+        self._pool = ThreadPoolExecutor(
+            threads, thread_name_prefix='reader', initializer=enter_gdal
+        )
         self._cells: dict[tuple[int, int], Future[Cell]] = {}
 
     def __enter__(self) -> Self:

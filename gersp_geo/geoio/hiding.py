@@ -13,8 +13,8 @@ from xml.etree.ElementTree import SubElement
 import numpy as np
 from rasterio.enums import MaskFlags
 
-from .observing import Rule, find_rule, given_as_stored, mask_flags, tag_as_stored
 from .reading import Reader, alpha_bands, common_type, hiding_bands
+from .rules import Rule, find_rule, given_as_stored, mask_flags, tag_as_stored
 from .virtual import (
     Documents,
     Source,

@@ -1,7 +1,6 @@
-"""What is an observation: which pixels of a window, and which of their bands."""
+"""Which pixels of a window are observations, and which of their bands are there."""
 
 from collections.abc import Sequence
-from typing import Literal
 from weakref import WeakSet
 
 import numpy as np
@@ -14,37 +13,15 @@ from .padding import Pad, padded_window, take
 from .reading import (
     Reader,
     UnreadableFileError,
-    common_type,
     describe_damage,
     hiding_bands,
     rasterio_window,
     read_window,
 )
+from .rules import OWN, TAGGED, WIDE, BandFacts, Rule, given_as_stored, tag_as_stored
 
-type Observed = Literal['auto', 'any', 'all']
-"""What a user may ask for: a pixel is an observation where any of its bands is, or where all are.
-
-'auto' is 'any' for bands of 8 bits without masks of their own, and 'all' for all others.
-"""
-
-type Rule = Literal['picture', 'any', 'all']
-"""What follows for some bands of a file: where a pixel is an observation.
-
-'all': where every band is there. 'any': where any is; the others are missing there. 'picture': as
-'any', but the value of one band alone says nothing: a 0 in one band of a picture is data.
-"""
-
-type Flags = frozenset[MaskFlags]
 type Shown = NDArray[np.bool_] | None
 """Shape (rows, columns), or (bands, rows, columns); None means everywhere."""
-
-_EIGHT_BITS = frozenset({'uint8', 'int8'})
-
-# GDAL's flag of a band that has a mask of its own is none
-_OWN: Flags = frozenset()
-
-# rasterio gives values of tags as floats, which do not hold these
-_WIDE = frozenset({'int64', 'uint64'})
 
 # what :func:`mark_resampled` was given; a reader is forgotten with its last reference
 _RESAMPLED: WeakSet[Reader] = WeakSet()
@@ -63,59 +40,6 @@ def mark_resampled(src: Reader) -> Reader:
     """
     _RESAMPLED.add(src)
     return src
-
-
-def find_rule(src: Reader, bands: Sequence[int], observed: Observed = 'auto') -> Rule:
-    """Say where pixels of a file are observations.
-
-    Args:
-        src: An open raster, as it is stored.
-        bands: 1-based indices of the bands that are read.
-        observed: What is asked for.
-    """
-    dtypes = src.dtypes
-    is_picture = all(dtypes[band - 1] in _EIGHT_BITS for band in bands) and not any(
-        flags == _OWN for flags in mask_flags(src, bands).values()
-    )
-    if observed == 'all' or (observed == 'auto' and not is_picture):
-        return 'all'
-    return 'picture' if is_picture else 'any'
-
-
-def mask_flags(src: Reader, bands: Sequence[int]) -> dict[int, Flags]:
-    """Say, per band that is read, what GDAL's mask of it follows."""
-    every = src.mask_flag_enums
-    return {band: frozenset(every[band - 1]) for band in bands}
-
-
-def tag_as_stored(value: float | None, dtype: str) -> np.generic | None:
-    """Give a nodata value as pixels have it: GDAL compares in the type of the band.
-
-    Args:
-        value: Of the tag; None if there is none.
-        dtype: Of the band, as rasterio names it.
-
-    Returns:
-        A value of that type; None where no pixel equals it, as for NaN.
-    """
-    if value is None or np.isnan(value):
-        return None
-    kind = common_type([dtype])
-    if kind.kind in 'fc':
-        # -3.4e38 as text is not quite the smallest float; beyond the largest lies infinity
-        with np.errstate(over='ignore'):
-            stored: np.generic = kind.type(value)
-        return stored
-    limits = np.iinfo(kind)
-    fits = bool(np.isfinite(value)) and limits.min <= value <= limits.max
-    return kind.type(int(value)) if fits else None
-
-
-def given_as_stored(value: float | None, dtype: str) -> np.generic | None:
-    """Give a nodata value of a user as pixels have it: none equals 7.5 where all are whole."""
-    stored = tag_as_stored(value, dtype)
-    is_whole = stored is None or stored.dtype.kind in 'fc' or float(stored) == value
-    return stored if is_whole else None
 
 
 def read_observed(
@@ -186,11 +110,8 @@ def read_valid(
     if not all(1 <= band <= src.count for band in chosen):
         raise ValueError(f'bands must be in [1, {src.count}] for {src.name}, got {chosen}')
     rows, cols, inside = padded_window(window, height=src.height, width=src.width, pad=pad)
-    is_told = nodata is None and all(
-        src.nodatavals[band - 1] is None and common_type([src.dtypes[band - 1]]).kind not in 'fc'
-        for band in chosen
-    )
-    pixels = None if is_told else read_window(src, inside, bands=chosen)
+    is_masked = nodata is None and BandFacts.of(src, chosen).is_masked
+    pixels = None if is_masked else read_window(src, inside, bands=chosen)
     valid = _judge(src, inside, pixels, bands=chosen, nodata=nodata, rule=rule)
     if valid is None:
         valid = np.ones((inside.height, inside.width), dtype=np.bool_)
@@ -215,11 +136,11 @@ def read_unmasked(src: Reader, window: Window, *, bands: Sequence[int]) -> NDArr
     """
     rows, cols, inside = padded_window(window, height=src.height, width=src.width)
     found = np.ones((len(bands), inside.height, inside.width), dtype=np.bool_)
-    flags = mask_flags(src, bands)
+    told = BandFacts.of(src, bands)
     try:
-        shown = _shown(src, inside, bands=bands, flags=flags)
+        shown = _shown(src, inside, told)
         for place, band in enumerate(bands):
-            if flags[band] == _OWN:
+            if told.flags[place] == OWN:
                 found[place] = _read_mask(src, inside, band)
     except RasterioIOError as error:
         raise UnreadableFileError(src.name, describe_damage(src, window, error)) from error
@@ -242,7 +163,7 @@ def _judge(
     Args:
         src: An open raster.
         window: Inside it.
-        pixels: What it holds; None if values say nothing.
+        pixels: What it holds; None if values say nothing that GDAL's masks do not say.
         bands: 1-based indices of what was read.
         nodata: As in :func:`read_observed`.
         rule: As in :func:`read_observed`.
@@ -250,18 +171,15 @@ def _judge(
     Returns:
         As :func:`read_observed`.
     """
-    rule = rule or find_rule(src, bands)
+    told = BandFacts.of(src, bands)
+    rule = rule or told.rule('auto')
     if src in _RESAMPLED:
         # What is missing was left out where it was resampled: a value that comes about by blending is
         # none of them. With 'all', it was left out of all bands.
         nodata, rule = None, 'any' if rule == 'any' else 'picture'
-    flags = mask_flags(src, bands)
     try:
-        shown = _shown(src, window, bands=bands, flags=flags)
-        present = [
-            _present(src, window, None if pixels is None else pixels[place], band, flags, nodata)
-            for place, band in enumerate(bands)
-        ]
+        shown = _shown(src, window, told)
+        present = _each_present(src, window, pixels, told, nodata)
     except RasterioIOError as error:
         raise UnreadableFileError(src.name, describe_damage(src, window, error)) from error
     valid = _combine(present, shown, rule=rule)
@@ -281,19 +199,37 @@ def _combine(present: Sequence[Shown], shown: Shown, *, rule: Rule) -> Shown:
     return joined if shown is None else joined & shown
 
 
+def _each_present(
+    src: Reader,
+    window: Window,
+    pixels: NDArray[np.generic] | None,
+    told: BandFacts,
+    nodata: float | None,
+) -> list[Shown]:
+    """Say where each band is there."""
+    if pixels is None and set(told.flags) == {TAGGED}:
+        # one call takes less than several
+        return list(src.read_masks(list(told.bands), window=rasterio_window(window)) > 0)
+    return [
+        _present(src, window, None if pixels is None else pixels[place], told, place, nodata)
+        for place in range(len(told.bands))
+    ]
+
+
 def _present(
     src: Reader,
     window: Window,
     values: NDArray[np.generic] | None,
-    band: int,
-    flags: dict[int, Flags],
+    told: BandFacts,
+    place: int,
     nodata: float | None,
 ) -> Shown:
     """Say where one band is there."""
-    dtype, tag = src.dtypes[band - 1], src.nodatavals[band - 1]
+    dtype, tag, flags = told.dtypes[place], told.tags[place], told.flags[place]
     found: Shown = None
-    if flags[band] == _OWN or (tag is not None and dtype in _WIDE):
-        found = _read_mask(src, window, band)
+    is_tagged = tag is not None and flags == TAGGED
+    if flags == OWN or (is_tagged and (values is None or dtype in WIDE)):
+        found = _read_mask(src, window, told.bands[place])
     if values is None:
         return found
     if values.dtype.kind in 'fc':
@@ -307,17 +243,17 @@ def _present(
     return found
 
 
-def _shown(src: Reader, window: Window, *, bands: Sequence[int], flags: dict[int, Flags]) -> Shown:
+def _shown(src: Reader, window: Window, told: BandFacts) -> Shown:
     """Say which pixels what counts for all bands does not hide: a mask of the file, transparency."""
     found: Shown = None
     masked = [
-        band for band in bands
-        if MaskFlags.per_dataset in flags[band] and MaskFlags.alpha not in flags[band]
+        band for band, flags in zip(told.bands, told.flags, strict=True)
+        if MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
     ]  # fmt: skip
     if masked:
         found = _read_mask(src, window, masked[0])
     # GDAL's masks heed it only as the second of two bands or the fourth of four
-    for band in hiding_bands(src, bands):
+    for band in hiding_bands(src, told.bands):
         opaque = src.read(band, window=rasterio_window(window)) > 0
         found = opaque if found is None else found & opaque
     return found

@@ -12,11 +12,12 @@ from rasterio.warp import transform as to_crs
 from .gdal_errors import GDALError
 from .grids import Grid
 from .hiding import hide_unobserved
-from .observing import Rule, mark_resampled
+from .observing import mark_resampled
 from .reading import Reader, alpha_bands
 from .recentring import middle_of_turn, recentred
 from .rectified import rectified, rectified_scales
 from .rectifying import Rectifier
+from .rules import Rule
 from .turns import turn_of
 
 

@@ -12,11 +12,11 @@ from ..geoio.alignment import on_one_grid, open_aligned
 from ..geoio.blocks import stored_blocks
 from ..geoio.cells import CellSource
 from ..geoio.grids import Grid
-from ..geoio.observing import Rule, find_rule
 from ..geoio.overlap import measure_overlap
 from ..geoio.passages import Passage
 from ..geoio.places import advise_place, describe_lack, describe_means
 from ..geoio.reading import RasterHeader, Reader, describe_reader, open_reader
+from ..geoio.rules import Rule, find_rule
 from ..geoio.truncation import check_whole
 from ..records import Preprocessing
 from .loading import LoadedModel

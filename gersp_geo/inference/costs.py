@@ -13,6 +13,7 @@ from ..geoio.cog import MapLayout
 from ..geoio.reading import RasterHeader
 from ..records import Panel
 from ..tiling import TilePlan
+from .options import PredictionOptions
 
 # Bytes that GDAL may keep decoded blocks in: each is decoded once, so that few are enough.
 GDAL_CACHE = 64 * 2**20
@@ -69,14 +70,15 @@ class Rows:
         channels: int,
         blended: bool,
         on_host: bool,
+        per_band: bool = False,
     ) -> Self:
-        """Measure a prediction."""
+        """Measure a prediction; *per_band* says that validity is kept of each band."""
         made = sum(len(m.descriptions) * np.dtype(m.dtype).itemsize for m in maps)
         return cls(
             tiles=tiles,
             block_shape=header.block_shape,
             cell_height=plan_cells(header).cell_height,
-            pixel_bytes=bands * np.dtype(header.dtype).itemsize,
+            pixel_bytes=bands * (np.dtype(header.dtype).itemsize + per_band),
             map_bytes=made,
             bands=bands,
             channels=channels,
@@ -256,6 +258,24 @@ def count_costs(
         if rows.on_host
         else widest * rows.device_per_column + rows.scored_bytes(batch_size),
     )
+
+
+def reading_threads(header: RasterHeader, options: PredictionOptions, *, source: str) -> int:
+    """Say how many threads may read at a time: each holds a whole block, however large that is.
+
+    Raises:
+        ValueError: If not even one may.
+    """
+    height, width = header.block_shape
+    block = height * width * header.count * np.dtype(header.dtype).itemsize
+    limit = max(options.memory_bytes, GDAL_CACHE)
+    if block > limit:
+        raise ValueError(
+            f'{source} is stored in blocks of {height:,} x {width:,} px, of which each takes '
+            f'{readable(block)} to read, and memory_limit is {readable(limit)}; raise it (--memory-limit), '
+            'or copy the file with small blocks, for example with gdal_translate -co TILED=YES'
+        )
+    return min(options.thread_count, limit // block)
 
 
 def check_parts(count: int, *, source: str) -> None:

@@ -12,17 +12,19 @@ from ..geoio.alignment import open_scene
 from ..geoio.areas import Area
 from ..geoio.blocks import stored_blocks
 from ..geoio.cells import CellReader, plan_cells
-from ..geoio.reading import RasterHeader, Reader, describe_reader, read_header
+from ..geoio.places import describe_place
+from ..geoio.reading import RasterHeader, Reader, describe_reader, open_reader
+from ..geoio.rules import Observed, Rule, find_rule
 from ..geoio.truncation import check_whole
 from ..records import Panel, Preprocessing
 from ..stitching import Weighting
 from ..tiling import TilePlan, cut_panels
 from .ahead import work_ahead
-from .costs import Rows, readable
-from .options import PredictionOptions
+from .costs import Rows, readable, reading_threads
+from .options import PredictionOptions, describe_observed
 from .plan import SceneGrid
 from .preparing import AUTO_PIXELS, count_patches, panel_cuts, read_area_of, weigh_patches
-from .selection import check_type, describe_bands, nodata_beside, select_bands
+from .selection import check_blending, check_type, describe_bands, nodata_beside, select_bands
 from .supply import PatchBatch, RowEnd, Supply
 from .watching import SourceWatch
 
@@ -43,6 +45,9 @@ class CuttingPlan:
     header: RasterHeader
     """Header of the scene on that grid."""
 
+    place: str | None
+    """Where the results lie, in one line; None for a scene with a CRS and a transform alone."""
+
     tiles: TilePlan
     """How the scene is cut into patches."""
 
@@ -61,6 +66,12 @@ class CuttingPlan:
 
     nodata: float | None
     """Value that means "no observation" besides what the scene says itself."""
+
+    observed: Observed
+    """What was asked for: where a pixel is an observation."""
+
+    rule: Rule
+    """What that means for this scene."""
 
     stored: NDArray[np.bool_] | None = field(repr=False)
     """Per block of the scene: whether the file holds it; None means all, or that it is not known."""
@@ -88,7 +99,10 @@ class CuttingPlan:
 
     def open(self) -> AbstractContextManager[Reader]:
         """Open the scene on the grid of the plan; every thread needs its own."""
-        return open_scene(self.source, crs=self.grid.crs, res=self.grid.res, nodata=self.nodata)
+        return open_scene(
+            self.source, crs=self.grid.crs, res=self.grid.res, nodata=self.nodata, bands=self.bands,
+            rule=self.rule,
+        )  # fmt: skip
 
     def open_cells(self, panel: Panel) -> CellReader:
         """Prepare to read the columns of a panel."""
@@ -105,9 +119,15 @@ class CuttingPlan:
             dtype=np.dtype(self.header.dtype),
             width=self.tiles.width,
             nodata=self.nodata,
+            rule=self.rule,
             threads=self.threads,
             stored=self.stored,
         )
+
+    @property
+    def values(self) -> str | None:
+        """What the scene tags its values with, which is not applied; None where it tags nothing."""
+        return self.header.describe_scaling(self.bands)
 
     def __str__(self) -> str:
         """Lay the plan out for a terminal."""
@@ -115,6 +135,9 @@ class CuttingPlan:
         lines = {
             'scene': f'{self.source}: {tiles.height:,} x {tiles.width:,} px, {self.header.dtype}',
             'bands': describe_bands(self.bands, self.band_names, self.header),
+            **({} if self.place is None else {'place': self.place}),
+            **describe_observed(self.observed),
+            **({} if self.values is None else {'values': self.values}),
             'patches': f'{len(tiles):,} = {rows:,} rows x {cols:,} columns of {tiles.size} px, '
             f'overlap {tiles.overlap}; {self.patches:,} are forwarded at most',
             'panels': f'{len(self.panels)} of up to {max(p.width for p in self.panels):,} columns',
@@ -152,17 +175,23 @@ def plan_cutting(
     watch = SourceWatch.of([source])
     check_whole(source)
     # asked of the file itself: resampled, it says what it was opened with
-    nodata = nodata_beside(read_header(source), record, options.nodata)
-    with open_scene(source, crs=options.crs, res=options.res, nodata=nodata) as src:
+    with open_reader(source) as src:
+        own = describe_reader(src)
+        check_type(own, record, source=fspath(source))
+        bands = select_bands(own, record, bands=options.bands, source=fspath(source))
+        rule = find_rule(src, bands, options.observed)
+    nodata = nodata_beside(own, record, options.nodata)
+    with open_scene(
+        source, crs=options.crs, res=options.res, nodata=nodata, bands=bands, rule=rule
+    ) as src:
         header = describe_reader(src)
         blocks = stored_blocks(src, range(1, src.count + 1))
     blocks = None if blocks is None or blocks.all() else blocks
-    check_type(header, record, source=fspath(source))
-    bands = select_bands(header, record, bands=options.bands, source=fspath(source))
+    check_blending(own, header, bands, source=fspath(source))
     tiles = cut(header.height, header.width)
     rows = Rows.of(
         header, tiles, maps=(), bands=len(bands), channels=0, blended=False,
-        on_host=device == 'cpu',
+        on_host=device == 'cpu', per_band=rule == 'any',
     )  # fmt: skip
     # where patches cut each other, so that each belongs to one panel
     panels = cut_panels(
@@ -178,17 +207,20 @@ def plan_cutting(
         source=fspath(source),
         grid=SceneGrid(crs=options.crs, res=options.res),
         header=header,
+        place=describe_place(own, header),
         tiles=tiles,
         weighting=weigh_patches(tiles, blend='crop', margin=0),
         panels=panels,
         bands=bands,
         band_names=record.bands,
         nodata=nodata,
+        observed=options.observed,
+        rule=rule,
         stored=blocks,
         area=area,
         batch_size=fitting if options.batch_size == 'auto' else options.batch_size,
         device=device,
-        threads=options.thread_count,
+        threads=reading_threads(header, options, source=fspath(source)),
         patches=count_patches(tiles, panels, header, stored=blocks, area=area),
         panel_bytes=rows.host_per_column * (max(panel.width for panel in panels) + tiles.size),
         watch=watch,

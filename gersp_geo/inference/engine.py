@@ -1,5 +1,6 @@
 """Carry a plan out: parts, and the finished maps."""
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, closing
 from os import PathLike
@@ -15,6 +16,7 @@ from ..geoio.cog import OverviewResampling
 from ..geoio.ground import area_factor
 from ..geoio.mosaic import finish_map
 from ..geoio.reading import gdal_cache, read_tags
+from ..geoio.rules import Observed
 from ..geoio.styles import write_qml
 from ..records import Preprocessing
 from .costs import GDAL_CACHE
@@ -24,10 +26,20 @@ from .journal import Entry, Journal, is_begun, remove_leftover, work_folder
 from .loading import Forward, LoadedModel, evaluating
 from .options import Blend, PredictionOptions
 from .outputs import Output, PredictionSummary
-from .parts import PartWriter, PlannedPart, add_counts, list_parts, locate, runs_of
+from .parts import (
+    PartWriter,
+    PlannedPart,
+    add_counts,
+    damaged_files,
+    known_entries,
+    list_parts,
+    locate,
+    runs_of,
+)
 from .plan import PredictionPlan
 from .preparing import prepare
 from .progress import progress_bar, waiting
+from .room import advising, check_room
 from .streaming import make_scorer, stitch_panel, torch_threads
 
 
@@ -37,7 +49,7 @@ def predict_geotiff(
     destination: str | PathLike[str],
     *,
     size: int = 512,
-    overlap: int = 64,
+    overlap: int | None = None,
     blend: Blend = 'hann',
     margin: int = 0,
     batch_size: int | Literal['auto'] = 'auto',
@@ -45,7 +57,9 @@ def predict_geotiff(
     bands: tuple[int, ...] | None = None,
     preprocessing: Preprocessing | str | PathLike[str] | None = None,
     nodata: float | None = None,
+    observed: Observed = 'auto',
     area: str | PathLike[str] | None = None,
+    area_layer: str | None = None,
     crs: str | None = None,
     res: float | tuple[float, float] | None = None,
     output: Output | Literal['auto'] = 'auto',
@@ -86,7 +100,8 @@ def predict_geotiff(
             no observation, also those of zeros that ``SPARSE_OK`` left out.
         destination: GeoTIFF to write (.tif), on a local disk.
         size: Side of a patch in pixels.
-        overlap: Pixels that neighbouring patches share, in [0, size). Twice the receptive radius of
+        overlap: Pixels that neighbouring patches share, in [0, size). None means 64, or half of *size* if
+            that is less. Twice the receptive radius of
             the model makes the result independent of how the scene is cut.
         blend: 'hann' fades over what neighbours share, 'crop' cuts in the middle.
         margin: With 'hann', pixels at the sides of a patch that get no weight, in
@@ -102,10 +117,16 @@ def predict_geotiff(
             hold for both; names are looked up in each.
         preprocessing: Record of how input is prepared, or a JSON file of it; needed unless the
             checkpoint has one, which it replaces.
-        nodata: Value that means "no observation" if all bands have it, besides what the scene says
-            itself. None takes that of the record where the scene has none.
+        nodata: Value that means "no observation", besides what the scene says itself. None takes that of
+            the record where the scene has none.
+        observed: Where a pixel is an observation: 'any', where any of its bands is there; 'all', where all
+            are; 'auto' means 'any' for bands of 8 bits without masks of their own, else 'all'. A band that
+            is missing in an observation enters as its mean; with 8 bits, the value of one band alone says
+            nothing, and enters as it is.
         area: Vector file, in any CRS, of the polygons to predict; what lies outside is nodata, and
-            read only as far as patches reach over.
+            read only as far as patches reach over. Also a folder (a file geodatabase, shapefiles), or
+            a zip archive or a file in it, as ``a.zip!b.shp`` or ``/vsizip/a.zip/b.shp``.
+        area_layer: Layer of *area* to take, where several hold features.
         crs: Coordinate reference system to predict in; None means the scene's own. The scene is
             resampled bilinearly.
         res: Pixel size to predict at, in units of that system; None means the scene's own.
@@ -167,6 +188,7 @@ def run_plan(loaded: LoadedModel, plan: PredictionPlan, *, progress: bool) -> Pr
         OSError: If a file cannot be read or written.
     """
     started = perf_counter()
+    check_room(plan)
     planned, identity = list_parts(plan), identify(loaded, plan)
     if not plan.overwrite:
         _refuse_existing(plan, identity)
@@ -175,18 +197,17 @@ def run_plan(loaded: LoadedModel, plan: PredictionPlan, *, progress: bool) -> Pr
         raise ValueError(f'no shard of {plan.destination} has begun; nothing can be merged')
     # a merge forwards nothing: any device will do
     how = layout_of_parts(plan) if plan.merge else running(plan)
-    with Journal.open(
-        work_folder(plan.destination),
-        identity | how,
-        name=name,
-        overwrite=plan.overwrite and not plan.merge,
-    ) as journal:
-        before = journal.entries()
+    folder, begins_anew = work_folder(plan.destination), plan.overwrite and not plan.merge
+    with (
+        advising(plan),
+        Journal.open(folder, identity | how, name=name, overwrite=begins_anew) as journal,
+    ):
+        before = _sound_entries(plan, planned, journal)
         try:
             if not plan.merge:
                 _predict(loaded, plan, _share(planned, plan, before), journal, progress=progress)
         finally:
-            entries = journal.entries()
+            entries = known_entries(plan, planned, journal)
             if not entries and plan.shard is None and not plan.merge:
                 # nothing that another call could go on from; shards may still be at work
                 journal.remove()
@@ -229,7 +250,32 @@ def _summarize(
         class_areas_m2=counts.class_areas_m2 or None,
         area_factor=area_factor(plan.header),
         overlap=None if plan.after is None else plan.after.describe_overlap(plan.source),
+        place=plan.place,
+        values=plan.values,
     )
+
+
+def _sound_entries(
+    plan: PredictionPlan, planned: Sequence[PlannedPart], journal: Journal
+) -> dict[int, Entry]:
+    """Read what is done, without parts whose files are damaged: they are made anew, and that is said.
+
+    Raises:
+        ValueError: If parts are merged, and so are not made here.
+    """
+    entries = known_entries(plan, planned, journal)
+    damaged = damaged_files(_share(planned, plan, ()), entries, journal)
+    if not damaged:
+        return entries
+    number, name = next(iter(damaged.items()))
+    text = (
+        f'{len(damaged)} of {len(entries)} finished parts of {plan.destination} are damaged, the first is '
+        f'number {number}, {journal.folder / name}'
+    )
+    if plan.merge:
+        raise ValueError(f'{text}; run {journal.writer_of(number)} again, then merge')
+    warnings.warn(f'{text}; they are made anew', stacklevel=2)
+    return {number: entry for number, entry in entries.items() if number not in damaged}
 
 
 def _share(
@@ -350,6 +396,8 @@ def _provenance(
         'INPUT_BANDS': ','.join(map(str, plan.bands)),
         FINGERPRINT_TAG: fingerprint(identity),
     }
+    if plan.observed != 'auto':
+        tags['OBSERVED'] = plan.observed
     if plan.after is not None:
         tags['BEFORE'], tags['AFTER'] = Path(plan.source).name, Path(plan.after.path).name
         tags['AFTER_BANDS'] = ','.join(map(str, plan.after.bands))

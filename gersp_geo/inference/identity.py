@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from .. import __version__
+from ..geoio.georeference import to_record
 from ..geoio.reading import list_files
 from .loading import LoadedModel
 from .plan import PredictionPlan
@@ -30,6 +31,8 @@ def identify(loaded: LoadedModel, plan: PredictionPlan) -> dict[str, Any]:
         Plain values for JSON: the files of the scenes by size and time of change, the model by its
         checksum (a function by its name alone), its record, and every option that matters.
     """
+    # these may stand in files that are not looked at otherwise
+    place = {'georeference': to_record(plan.georeference)} if plan.georeference else {}
     return {
         'source': plan.source,
         'source_files': [_stamp(path) for path in list_files(plan.source)],
@@ -44,11 +47,14 @@ def identify(loaded: LoadedModel, plan: PredictionPlan) -> dict[str, Any]:
         'averaging': plan.averaging,
         'bands': list(plan.bands),
         'nodata': None if plan.nodata is None else repr(plan.nodata),
+        # only where it is given, so that what was made without it is known again
+        **({} if plan.observed == 'auto' else {'observed': plan.observed}),
         'crs': None if plan.grid.crs is None else str(plan.grid.crs),
         'res': plan.grid.res,
         'area_sha256': plan.area_sha256,
         'maps': [[made.output, made.layout.dtype, made.overviews] for made in plan.maps],
         'precision': plan.precision,
+        **place,
     }
 
 
@@ -86,7 +92,7 @@ def running(plan: PredictionPlan) -> dict[str, Any]:
 
 
 def layout_of_parts(plan: PredictionPlan) -> dict[str, Any]:
-    """Say how a scene is cut into parts.
+    """Say how a scene is cut into parts, and what of it they hold.
 
     Args:
         plan: The plan.
@@ -95,6 +101,8 @@ def layout_of_parts(plan: PredictionPlan) -> dict[str, Any]:
         Plain values for JSON.
     """
     return {
+        # also where it is not given: parts of older versions had another rule
+        'observed': plan.observed,
         'panels': [[panel.col_off, panel.col_stop] for panel in plan.panels],
         'rows_per_part': plan.rows_per_part,
     }

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from lightning.pytorch import LightningModule
 
 from ..geoio.cog import OverviewResampling
+from ..geoio.rules import Observed
 from ..records import Preprocessing
 from ..tiling import plan_tile
 from .forward import VIEWS, Averaging, Precision
@@ -25,13 +26,17 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     'precision': ('float32', 'bfloat16'),
     'averaging': tuple(VIEWS),
     'overviews': ('auto', 'nearest', 'mode', 'average'),
+    'observed': ('auto', 'any', 'all'),
 }
 
 CUTTING = frozenset({
-    'size', 'overlap', 'batch_size', 'bands', 'preprocessing', 'nodata', 'area', 'crs', 'res', 'device',
+    'size', 'overlap', 'batch_size', 'bands', 'preprocessing', 'nodata', 'observed', 'area', 'area_layer', 'crs', 'res', 'device',
     'memory_limit', 'threads', 'task_class', 'overwrite',
 })  # fmt: skip
 """Options of everything that cuts a scene into patches, whatever is made of these."""
+
+# pixels that neighbours share where nothing else is said, of patches that are at least twice as large
+_OVERLAP = 64
 
 # arguments of functions that are no options
 _CONTEXT = frozenset({'model', 'source', 'destination', 'preview', 'progress'})
@@ -45,7 +50,7 @@ class PredictionOptions:
     """The keyword arguments of :func:`gersp_geo.inference.predict_geotiff`, and *part_pixels*."""
 
     size: int = 512
-    overlap: int = 64
+    overlap: int | None = None
     blend: Blend = 'hann'
     margin: int = 0
     batch_size: int | Literal['auto'] = 'auto'
@@ -53,7 +58,9 @@ class PredictionOptions:
     bands: tuple[int, ...] | None = None
     preprocessing: Preprocessing | str | PathLike[str] | None = None
     nodata: float | None = None
+    observed: Observed = 'auto'
     area: str | PathLike[str] | None = None
+    area_layer: str | None = None
     crs: str | None = None
     res: float | tuple[float, float] | None = None
     output: Output | Literal['auto'] = 'auto'
@@ -121,10 +128,11 @@ class PredictionOptions:
             if value != 'auto' and value < 1:
                 raise ValueError(f"{name} must be >= 1 or 'auto', got {value}")
         # raises on its own for size and overlap
-        plan_tile(1, 1, size=self.size, overlap=self.overlap)
-        if not 0 <= 2 * self.margin <= self.overlap:
+        plan_tile(1, 1, size=self.size, overlap=self.shared)
+        if not 0 <= 2 * self.margin <= self.shared:
             raise ValueError(
-                f'margin must be in [0, overlap / 2={self.overlap / 2:g}], got {self.margin}'
+                f'margin must be in [0, overlap / 2={self.shared / 2:g}], got {self.margin}; raise '
+                'overlap (--overlap) or lower margin'
             )
         if self.margin and self.blend == 'crop':
             raise ValueError(
@@ -142,6 +150,11 @@ class PredictionOptions:
                     'shard goes with neither overwrite nor merge: shards share their parts; remove '
                     'the folder of an old prediction first, and merge when all shards are done'
                 )
+
+    @property
+    def shared(self) -> int:
+        """Pixels that neighbouring patches share: 64 unless given, half of smaller patches."""
+        return min(_OVERLAP, self.size // 2) if self.overlap is None else self.overlap
 
     @property
     def dates(self) -> int:
@@ -163,6 +176,12 @@ class PredictionOptions:
 
 # more readers than this wait for each other more than for the disk
 _MOST_THREADS = 8
+
+
+def describe_observed(observed: Observed) -> dict[str, str]:
+    """Say where a pixel is an observation, for a plan; nothing where that is left to the file."""
+    where = {'any': 'where any band is there', 'all': 'where all bands are there'}
+    return {'observed': where[observed]} if observed in where else {}
 
 
 def usable_cores() -> int:

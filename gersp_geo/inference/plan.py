@@ -10,14 +10,16 @@ from ..geoio.alignment import open_scene
 from ..geoio.areas import Area
 from ..geoio.cells import CellGrid, CellReader, CellSource, plan_cells
 from ..geoio.cog import MapLayout, OverviewResampling
+from ..geoio.georeference import Georeference
 from ..geoio.reading import RasterHeader, Reader
+from ..geoio.rules import Observed, Rule
 from ..records import Panel
 from ..stitching import Weighting
 from ..tiling import TilePlan
 from .after import AfterScene
 from .costs import Costs
 from .forward import Averaging, Precision
-from .options import Blend
+from .options import Blend, describe_observed
 from .outputs import Output
 from .selection import describe_bands
 from .watching import SourceWatch
@@ -64,6 +66,12 @@ class PredictionPlan:
     header: RasterHeader
     """Header of the scene on that grid."""
 
+    georeference: Georeference = field(repr=False)
+    """What the scene itself says about its place besides a CRS and a transform."""
+
+    place: str | None
+    """Where the map lies, in one line; None for a scene with a CRS and a transform alone."""
+
     tiles: TilePlan
     """How the scene is cut into patches."""
 
@@ -85,6 +93,12 @@ class PredictionPlan:
     nodata: float | None
     """Value that means "no observation" besides what the scene says itself."""
 
+    observed: Observed
+    """What was asked for: where a pixel is an observation."""
+
+    rule: Rule
+    """What that means for the scene."""
+
     stored: NDArray[np.bool_] | None = field(repr=False)
     """Per block of the scene: whether the file holds it; None means all, or that it is not known."""
 
@@ -95,7 +109,7 @@ class PredictionPlan:
     """What is of interest; None means all."""
 
     area_sha256: str | None
-    """Checksum of the file that says so."""
+    """Checksum of its polygons."""
 
     blend: Blend
     """How overlapping patches are joined."""
@@ -164,13 +178,27 @@ class PredictionPlan:
         return self.maps[0].layout
 
     @property
+    def values(self) -> str | None:
+        """What scenes tag their values with, which is not applied; None where they tag nothing."""
+        values = self.header.describe_scaling(self.bands)
+        if self.after is None:
+            return values
+        after = self.after.header.describe_scaling(self.after.bands)
+        return (
+            values if after == values else f'{values or "as stored"}; after: {after or "as stored"}'
+        )
+
+    @property
     def host_bytes(self) -> int:
         """Most memory that the process will occupy beyond what it does when planning."""
         return self.costs.host_bytes
 
     def open(self) -> AbstractContextManager[Reader]:
         """Open the scene on the grid of the plan; every thread needs its own."""
-        return open_scene(self.source, crs=self.grid.crs, res=self.grid.res, nodata=self.nodata)
+        return open_scene(
+            self.source, crs=self.grid.crs, res=self.grid.res, nodata=self.nodata, bands=self.bands,
+            rule=self.rule,
+        )  # fmt: skip
 
     def cells(self, panel: Panel) -> CellGrid:
         """Cut what a panel reads into cells."""
@@ -188,6 +216,7 @@ class PredictionPlan:
             opener=self.open,
             bands=self.bands,
             nodata=self.nodata,
+            rule=self.rule,
             block_shape=self.header.block_shape,
             stored=self.stored,
         )
@@ -202,6 +231,7 @@ class PredictionPlan:
             dtype=np.dtype(self.header.dtype),
             width=self.tiles.width,
             nodata=self.nodata,
+            rule=self.rule,
             threads=self.threads,
             stored=self.stored,
             others=self.sources[1:],
@@ -234,12 +264,16 @@ class PredictionPlan:
         tiles = self.tiles
         scene = f'{self.source}: {tiles.height:,} x {tiles.width:,} px, {self.header.dtype}'
         bands = describe_bands(self.bands, self.band_names, self.header)
+        values = {} if self.place is None else {'place': self.place}
+        values |= {} if self.values is None else {'values': self.values}
         if self.after is None:
-            return {'scene': scene, 'bands': bands}
+            return {'scene': scene, 'bands': bands, **describe_observed(self.observed), **values}
         after = describe_bands(self.after.bands, self.band_names, self.after.header)
         return {
             'before': scene,
             'after': self.after.describe(),
             'overlap': self.after.describe_overlap(self.source),
             'bands': bands if after == bands else f'{bands}; after: {after}',
+            **describe_observed(self.observed),
+            **values,
         }

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike, fspath
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -14,19 +13,20 @@ from torch import nn
 from ..geoio.alignment import open_scene
 from ..geoio.areas import Area
 from ..geoio.blocks import stored_blocks
-from ..geoio.cells import plan_cells
 from ..geoio.cog import OverviewResampling
+from ..geoio.grids import Grid
 from ..geoio.padding import padded_window
+from ..geoio.places import advise_place, describe_lack, describe_place
 from ..geoio.reading import RasterHeader, describe_reader, open_reader
+from ..geoio.rules import Rule, find_rule
 from ..geoio.truncation import check_whole
 from ..geoio.vectors import read_area
-from ..models.containers import sha256_of
 from ..records import Panel, Window
-from ..stitching import Axis, Weighting, axis_weights, crop_weights
-from ..tiling import TilePlan, cut_panels, plan_tile
+from ..stitching import Weighting, axis_weights, crop_weights, weigh_axis
+from ..tiling import TilePlan, cut_panels, keep_ranges, plan_tile
 from .after import AfterScene, check_dates, find_after
 from .calibration import measure_costs
-from .costs import Rows, count_costs
+from .costs import Rows, check_parts, count_costs, reading_threads
 from .destinations import check_apart, check_destination
 from .journal import is_begun, read_header, work_folder
 from .loading import Forward, LoadedModel, evaluating, load_model
@@ -34,7 +34,7 @@ from .onnx import OnnxGraph
 from .options import PredictionOptions, parse_shard
 from .outputs import OVERVIEW_RESAMPLING, Output, layout_map
 from .plan import MapPlan, PredictionPlan, SceneGrid
-from .selection import check_type, name_change, nodata_beside, select_bands
+from .selection import check_blending, check_type, name_change, nodata_beside, select_bands
 from .watching import SourceWatch
 
 # Pixels per batch for batch_size='auto': 16 patches of 512 px keep an accelerator busy; on a CPU,
@@ -127,21 +127,26 @@ def prepare(
     check_dates(loaded, options)
     # asked of the file itself: resampled, it says what it was opened with
     with open_reader(source) as src:
-        nodata = nodata_beside(describe_reader(src), loaded.preprocessing, options.nodata)
-    with open_scene(source, crs=options.crs, res=options.res, nodata=nodata) as src:
+        own = describe_reader(src)
+        check_type(own, loaded.preprocessing, source=fspath(source))
+        bands = select_bands(own, loaded.preprocessing, bands=options.bands, source=fspath(source))
+        rule = find_rule(src, bands, options.observed)
+    nodata = nodata_beside(own, loaded.preprocessing, options.nodata)
+    with open_scene(
+        source, crs=options.crs, res=options.res, nodata=nodata, bands=bands, rule=rule
+    ) as src:
         header = describe_reader(src)
         blocks = stored_blocks(src, range(1, src.count + 1))
         blocks = None if blocks is None or blocks.all() else blocks
-    check_type(header, loaded.preprocessing, source=fspath(source))
-    bands = select_bands(header, loaded.preprocessing, bands=options.bands, source=fspath(source))
-    after = find_after(source, header, loaded.preprocessing, options)
+    check_blending(own, header, bands, source=fspath(source))
+    after = find_after(source, header, loaded.preprocessing, options, dtype=own.dtype)
     loaded = place_model(loaded, device=device, options=options)
     channels = _count_channels(loaded, size=options.size, device=device)
     if after is not None and loaded.scores == 'classes' and options.output != 'values':
         loaded = replace(loaded, preprocessing=name_change(loaded.preprocessing, channels=channels))
     return loaded, _plan(
         source, destination, options, loaded=loaded, header=header, blocks=blocks, bands=bands,
-        nodata=nodata, channels=channels, device=device, after=after, watch=watch,
+        nodata=nodata, rule=rule, channels=channels, device=device, after=after, watch=watch, own=own,
     )  # fmt: skip
 
 
@@ -155,20 +160,22 @@ def _plan(
     blocks: NDArray[np.bool_] | None,
     bands: tuple[int, ...],
     nodata: float | None,
+    rule: Rule,
     channels: int,
     device: str,
     after: AfterScene | None,
     watch: SourceWatch,
+    own: RasterHeader,
 ) -> PredictionPlan:
     """Put the plan together."""
     record = loaded.preprocessing
-    tiles = plan_tile(header.height, header.width, size=options.size, overlap=options.overlap)
+    tiles = plan_tile(header.height, header.width, size=options.size, overlap=options.shared)
     weighting = weigh_patches(tiles, blend=options.blend, margin=options.margin)
     maps = _plan_maps(loaded, header, fspath(destination), options, channels=channels)
     area = read_area_of(options, header, source=fspath(source))
     rows = Rows.of(
         header, tiles, maps=[made.layout for made in maps], bands=loaded.in_channels, channels=channels,
-        blended=options.blend == 'hann', on_host=device == 'cpu',
+        blended=options.blend == 'hann', on_host=device == 'cpu', per_band=rule == 'any',
     )  # fmt: skip
     panels = cut_panels(
         weighting.cols.spans,
@@ -180,10 +187,13 @@ def _plan(
     part_rows = options.part_pixels // (
         max(panel.width for panel in panels) * (tiles.size - tiles.overlap)
     )
+    check_parts(-(-len(tiles.row_offs) // max(1, part_rows)) * len(panels), source=fspath(source))
     return PredictionPlan(
         source=fspath(source),
         grid=SceneGrid(crs=options.crs, res=options.res),
         header=header,
+        georeference=own.georeference,
+        place=describe_place(own, header),
         tiles=tiles,
         weighting=weighting,
         panels=panels,
@@ -191,10 +201,12 @@ def _plan(
         bands=bands,
         band_names=record.bands,
         nodata=nodata,
+        observed=options.observed,
+        rule=rule,
         stored=blocks,
         area=area,
         after=after,
-        area_sha256=None if options.area is None else sha256_of(Path(options.area)),
+        area_sha256=None if area is None else area.sha256,
         blend=options.blend,
         margin=options.margin,
         batch_size=batch_size,
@@ -203,7 +215,7 @@ def _plan(
         averaging=options.averaging,
         channels_last=options.channels_last,
         compiled=options.compile,
-        threads=options.thread_count,
+        threads=reading_threads(header, options, source=fspath(source)),
         torch_threads=torch_threads,
         maps=maps,
         channels=channels,
@@ -232,17 +244,17 @@ def weigh_patches(plan: TilePlan, *, blend: str, margin: int) -> Weighting:
     Returns:
         The weights.
     """
-    axes = []
-    for offsets, keeps, length in (
-        (plan.row_offs, plan.keep_rows, plan.height),
-        (plan.col_offs, plan.keep_cols, plan.width),
-    ):
-        weights = (
-            crop_weights(offsets, keeps, size=plan.size)
-            if blend == 'crop'
-            else axis_weights(offsets, size=plan.size, length=length, margin=margin)
-        )
-        axes.append(Axis(offsets, weights, length))
+
+    def weigh(offsets: Sequence[int], length: int) -> NDArray[np.float64]:
+        if blend == 'crop':
+            keeps = keep_ranges(offsets, size=plan.size, length=length)
+            return crop_weights(offsets, keeps, size=plan.size)
+        return axis_weights(offsets, size=plan.size, length=length, margin=margin)
+
+    axes = [
+        weigh_axis(offsets, size=plan.size, length=length, weigh=weigh)
+        for offsets, length in ((plan.row_offs, plan.height), (plan.col_offs, plan.width))
+    ]
     return Weighting(rows=axes[0], cols=axes[1], exclusive=blend == 'crop')
 
 
@@ -255,7 +267,13 @@ def find_device(device: str) -> str:
         except (RuntimeError, AssertionError) as error:
             reason = str(error).partition('\n')[0]
             raise ValueError(f'device {device!r} cannot be used: {reason}') from error
-        return device
+        kind = torch.device(device).type
+        if kind == 'meta':
+            raise ValueError(
+                "device 'meta' holds no numbers; pass cpu, cuda, or another one that computes"
+            )
+        # of the one processor, whatever number it is given
+        return 'cpu' if kind == 'cpu' else device
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     return 'cpu' if accelerator is None else accelerator.type
 
@@ -297,9 +315,18 @@ def _recall(
     begun = {} if options.overwrite or not is_begun(folder) else read_header(folder)
     # to fill a budget of pixels
     budget = AUTO_PIXELS['cpu' if device == 'cpu' else 'accelerator']
-    size = begun.get('batch_size') or max(1, budget // options.size**2)
-    threads = begun.get('torch_threads') or torch.get_num_threads()
+    size = _sensible(begun.get('batch_size')) or max(1, budget // options.size**2)
+    threads = _sensible(begun.get('torch_threads')) or torch.get_num_threads()
     return (size if options.batch_size == 'auto' else options.batch_size), threads
+
+
+def _sensible(count: object) -> int | None:
+    """Take a number of patches or threads; what is none is refused when the journal is opened."""
+    is_whole = isinstance(count, int) and not isinstance(count, bool)
+    return count if is_whole and 1 <= count <= _MOST_RECALLED else None
+
+
+_MOST_RECALLED = 2**16
 
 
 def _plan_maps(
@@ -369,31 +396,60 @@ def count_patches(
     area: Area | None,
 ) -> int:
     """Count the patches that may hold something of interest; those of two panels count twice."""
-    grid = plan_cells(header)
     times = np.zeros(len(tiles.col_offs), dtype=np.int64)
     for panel in panels:
         times[panel.patches.start : panel.patches.stop] += 1
     if stored is None and area is None:
         return len(tiles.row_offs) * int(times.sum())
+    col_offs = np.asarray(tiles.col_offs)
+    height, width = header.block_shape
+    # columns of blocks that each column of patches reads, mirrored at the sides
+    firsts, stops = _touched(tiles.col_offs, size=tiles.size, length=tiles.width, block=width)
+    tops, bottoms = _touched(tiles.row_offs, size=tiles.size, length=tiles.height, block=height)
     total = 0
-    for row_off in tiles.row_offs:
-        for col_off, count in zip(tiles.col_offs, times.tolist(), strict=True):
-            window = tiles.window(row_off, col_off)
-            _, _, inside = padded_window(window, height=header.height, width=header.width)
-            if stored is not None and not stored[grid.blocks(inside)].any():
-                continue
-            if area is None or area.touches(header.transform, window):
-                total += count
+    for row_off, top, bottom in zip(tiles.row_offs, tops, bottoms, strict=True):
+        wanted = np.ones(len(col_offs), dtype=np.bool_)
+        if stored is not None:
+            until = np.concatenate([[0], np.cumsum(stored[top:bottom].any(axis=0))])
+            wanted = until[stops] > until[firsts]
+        if area is not None and wanted.any():
+            rows = (row_off, row_off + tiles.size)
+            wanted &= area.touched(header.transform, rows, col_offs, width=tiles.size)
+        total += int(times[wanted].sum())
     return total
+
+
+def _touched(
+    offsets: Sequence[int], *, size: int, length: int, block: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """List the first block that each patch along an axis touches, and one past the last."""
+    firsts, stops = np.empty((2, len(offsets)), dtype=np.int64)
+    for place, offset in enumerate(offsets):
+        start, stop = offset, offset + size
+        if start < 0 or stop > length:
+            window = Window(row_off=0, col_off=offset, height=1, width=size)
+            _, _, inside = padded_window(window, height=1, width=length)
+            start, stop = inside.col_off, inside.col_stop
+        firsts[place], stops[place] = start // block, -(-stop // block)
+    return firsts, stops
 
 
 def read_area_of(options: PredictionOptions, header: RasterHeader, *, source: str) -> Area | None:
     """Read the area of interest in the coordinates of the scene."""
+    if options.area is None and options.area_layer is not None:
+        raise ValueError(
+            f'area_layer (--area-layer) names a layer of area, got {options.area_layer!r} without area '
+            '(--area)'
+        )
     if options.area is None:
         return None
     if header.crs is None:
-        raise ValueError(f'{source} has no CRS, so that no area can be found in it')
-    area = read_area(options.area, crs=header.crs)
+        raise ValueError(
+            f'{source} {describe_lack(header)}, so that no area can be found in it; {advise_place(header)}'
+        )
+    area = read_area(
+        options.area, crs=header.crs, layer=options.area_layer, x_range=Grid.of(header).x_range()
+    )
     whole = Window(row_off=0, col_off=0, height=header.height, width=header.width)
     if not area.touches(header.transform, whole):
         raise ValueError(

@@ -94,7 +94,7 @@ def stitch_panel(
         with closing(work_ahead(supply.rows(needed), depth=_DEPTH)) as events:
             for event in events:
                 if isinstance(event, PatchBatch):
-                    scores = scorer(event.pixels, event.valid)
+                    scores = scorer(event.pixels, event.known)
                     for col, patch in zip(event.cols, scores, strict=True):
                         stitcher.add(col, patch)
                 else:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..geoio.areas import Area
 from ..geoio.cells import CellReader
+from ..geoio.observing import Shown
 from ..records import Panel, Window
 from ..stitching import Weighting
 from ..tiling import TilePlan
@@ -29,6 +30,14 @@ class PatchBatch:
 
     valid: Tensor | None
     """Where there is an observation, shape (B, size, size); None means everywhere."""
+
+    present: Tensor | None = None
+    """Which bands are there, shape (B, bands, size, size); None means all of those of observations."""
+
+    @property
+    def known(self) -> Tensor | None:
+        """What of the pixels is known, shape (B, size, size) or (B, bands, size, size)."""
+        return self.valid if self.present is None else self.present
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +126,21 @@ class Supply:
 
     def _request(self, row: int) -> list[int]:
         """Choose the columns of patches where there may be something, and begin to read them."""
-        windows = {col: self._window(row, col) for col in self.panel.patches}
-        wanted = [col for col, window in windows.items() if self._is_wanted(window)]
+        offsets = np.asarray(
+            self.tiles.col_offs[self.panel.patches.start : self.panel.patches.stop]
+        )
+        top, size = self.tiles.row_offs[row], self.tiles.size
+        width = int(offsets[-1] - offsets[0]) + size
+        together = Window(row_off=top, col_off=int(offsets[0]), height=size, width=width)
+        if not self.reader.may_hold(together):
+            # in a sparse scene, most rows
+            return []
+        touched = np.ones(len(offsets), dtype=np.bool_)
+        if self.area is not None:
+            touched = self.area.touched(self.transform, (top, top + size), offsets, width=size)
+        near = [col for col, near in zip(self.panel.patches, touched.tolist(), strict=True) if near]
+        windows = {col: self._window(row, col) for col in near}
+        wanted = [col for col, window in windows.items() if self.reader.may_hold(window)]
         for col in wanted:
             self.reader.request(windows[col])
         return wanted
@@ -127,17 +149,11 @@ class Supply:
         """Place a patch."""
         return self.tiles.window(self.tiles.row_offs[row], self.tiles.col_offs[col])
 
-    def _is_wanted(self, window: Window) -> bool:
-        """Say whether a patch may hold an observation of interest, without reading it."""
-        if not self.reader.may_hold(window):
-            return False
-        return self.area is None or self.area.touches(self.transform, window)
-
     def _batch(self, row: int, cols: Sequence[int]) -> PatchBatch | None:
         """Cut patches out of what was read, without those that hold no observation."""
         size, reader = self.tiles.size, self.reader
         pixels = np.empty((len(cols), len(reader.bands), size, size), dtype=reader.dtype)
-        masks: list[NDArray[np.bool_] | None] = []
+        masks: list[Shown] = []
         kept: list[int] = []
         for col in cols:
             valid = reader.take(self._window(row, col), pixels[len(kept)])
@@ -146,17 +162,26 @@ class Supply:
                 masks.append(valid)
         if not kept:
             return None
-        stacked = None
-        if any(mask is not None for mask in masks):
-            stacked = torch.ones((len(kept), size, size), dtype=torch.bool)
-            for place, mask in enumerate(masks):
-                if mask is not None:
-                    stacked[place] = torch.from_numpy(mask)
+        stacked = self._stack(masks)
+        is_per_band = stacked is not None and reader.per_band
         return PatchBatch(
             cols=tuple(kept),
             pixels=self._pin(torch.from_numpy(pixels[: len(kept)])),
-            valid=None if stacked is None else self._pin(stacked),
+            valid=stacked.any(dim=1) if stacked is not None and is_per_band else stacked,
+            present=stacked if is_per_band else None,
         )
+
+    def _stack(self, masks: Sequence[Shown]) -> Tensor | None:
+        """Put what is said of patches together; None where all is there."""
+        if all(mask is None for mask in masks):
+            return None
+        size, reader = self.tiles.size, self.reader
+        layers = (len(reader.bands),) if reader.per_band else ()
+        stacked = torch.ones((len(masks), *layers, size, size), dtype=torch.bool)
+        for place, mask in enumerate(masks):
+            if mask is not None:
+                stacked[place] = torch.from_numpy(mask)
+        return self._pin(stacked)
 
     def _pin(self, tensor: Tensor) -> Tensor:
         """Put a tensor where copies need not wait."""

@@ -10,14 +10,10 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 from rasterio.transform import Affine, from_origin
 
-from gersp_geo.geoio.alignment import on_one_grid, open_aligned, open_scene, read_reduced
-from gersp_geo.geoio.reading import (
-    describe_reader,
-    open_reader,
-    read_header,
-    read_valid,
-    read_window,
-)
+from gersp_geo.geoio.alignment import on_one_grid, open_aligned, open_scene
+from gersp_geo.geoio.observing import read_valid
+from gersp_geo.geoio.reading import describe_reader, open_reader, read_header, read_window
+from gersp_geo.geoio.reduced import read_reduced
 from gersp_geo.records import Window
 
 WHOLE = Window(row_off=0, col_off=0, height=20, width=20)

@@ -17,17 +17,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.windows import Window as RasterioWindow
 
-from gersp_geo.geoio.alignment import read_reduced
 from gersp_geo.geoio.cells import CellReader, CellSource, plan_cells
+from gersp_geo.geoio.observing import read_observed, read_valid
 from gersp_geo.geoio.padding import padded_window
-from gersp_geo.geoio.reading import (
-    UnreadableFileError,
-    open_reader,
-    read_header,
-    read_observed,
-    read_valid,
-    read_window,
-)
+from gersp_geo.geoio.reading import UnreadableFileError, open_reader, read_header, read_window
+from gersp_geo.geoio.reduced import read_reduced
 from gersp_geo.records import Window
 
 # blocks as (rows, columns); None is strips

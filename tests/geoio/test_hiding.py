@@ -11,8 +11,8 @@ from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 
 from gersp_geo.geoio.hiding import hide_unobserved
-from gersp_geo.geoio.observing import Rule
 from gersp_geo.geoio.reading import open_reader
+from gersp_geo.geoio.rules import Rule
 
 
 def write(

@@ -15,8 +15,9 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
 from gersp_geo.geoio.alignment import open_aligned
-from gersp_geo.geoio.observing import Observed, find_rule, read_observed, read_unmasked, read_valid
+from gersp_geo.geoio.observing import read_observed, read_unmasked, read_valid
 from gersp_geo.geoio.reading import open_reader, read_header, read_window
+from gersp_geo.geoio.rules import Observed, find_rule
 from gersp_geo.records import Window
 
 UTM = CRS.from_epsg(32632)

@@ -26,7 +26,8 @@ from torchgeo import tasks
 from gersp_geo import predict_geotiff
 from gersp_geo.callbacks import PreprocessingRecord
 from gersp_geo.geoio.alignment import open_aligned
-from gersp_geo.geoio.reading import read_header, read_valid, read_window
+from gersp_geo.geoio.observing import read_valid
+from gersp_geo.geoio.reading import read_header, read_window
 from gersp_geo.inference import plan_prediction
 from gersp_geo.inference.engine import run_plan
 from gersp_geo.inference.journal import Entry, Journal

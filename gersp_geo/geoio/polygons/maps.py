@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...records import Window
+from ..categories import read_categories
 from ..ground import pixel_areas_m2
 from ..observing import read_observed
 from ..places import advise_place, describe_lack
@@ -33,14 +34,20 @@ class ClassMap:
     """Its size and georeference."""
 
     names: tuple[str, ...]
-    """Names of the values 0, 1, ... that have one."""
+    """Names of the values 0, 1, ..., empty where there is none."""
 
     colors: tuple[Color, ...]
     """Red, green and blue of the values 0, 1, ... that have one."""
 
     def name(self, value: int) -> str:
         """Name a class."""
-        return self.names[value] if value < len(self.names) else f'class {value}'
+        known = self.names[value] if value < len(self.names) else ''
+        return known or f'class {value}'
+
+    @property
+    def named(self) -> list[int]:
+        """List the classes that have a name."""
+        return [value for value, name in enumerate(self.names) if name]
 
     def color(self, value: int) -> Color:
         """Choose the colour of a class: that of the map if it has one."""
@@ -58,14 +65,15 @@ class ClassMap:
         Raises:
             ValueError: If one is neither a name nor a number of a class.
         """
-        found = set()
+        found: set[int] = set()
         for wanted in classes:
-            if wanted in self.names:
-                found.add(self.names.index(str(wanted)))
+            if wanted and wanted in self.names:
+                # in maps of others, several may be called alike
+                found.update(value for value in self.named if self.names[value] == wanted)
             elif str(wanted).isdecimal() and int(wanted) <= LARGEST_CLASS:
                 found.add(int(wanted))
             else:
-                known = ', '.join(self.names) or f'numbers up to {LARGEST_CLASS}, as it names none'
+                known = ', '.join(self.names[value] for value in self.named) or f'numbers up to {LARGEST_CLASS}, as it names none'
                 raise ValueError(f'the map has no class {wanted!r}; its classes are {known}')
         return tuple(sorted(found))
 
@@ -191,7 +199,12 @@ def _encode(
 
 
 def _read_names(src: Reader) -> tuple[str, ...]:
-    """Read the names of classes."""
+    """Read the names of classes: those of this package, or else those that GDAL knows."""
+    return _read_tag(src) or read_categories(src, largest=LARGEST_CLASS)
+
+
+def _read_tag(src: Reader) -> tuple[str, ...]:
+    """Read the names that this package writes."""
     try:
         names = json.loads(src.tags(1).get('CLASS_NAMES', '[]'))
     except ValueError:

@@ -12,6 +12,7 @@ import numpy as np
 from lightning.pytorch import LightningModule
 
 from ...geoio.features import Features, check_geojson, new_features
+from ...geoio.rules import Observed
 from ...records import Preprocessing
 from ...suppression import Detections, Match
 from ..loading import Forward
@@ -34,7 +35,7 @@ def detect_objects(
     destination: str | PathLike[str],
     *,
     size: int = 512,
-    overlap: int = 64,
+    overlap: int | None = None,
     score_threshold: float = 0.5,
     iou_threshold: float = 0.5,
     match: Match = 'iou',
@@ -42,7 +43,9 @@ def detect_objects(
     bands: tuple[int, ...] | None = None,
     preprocessing: Preprocessing | str | PathLike[str] | None = None,
     nodata: float | None = None,
+    observed: Observed = 'auto',
     area: str | PathLike[str] | None = None,
+    area_layer: str | None = None,
     crs: str | None = None,
     res: float | tuple[float, float] | None = None,
     device: str = 'auto',
@@ -72,7 +75,8 @@ def detect_objects(
         source: Any raster with a CRS that GDAL reads.
         destination: File to write: .gpkg, .parquet or .geojson.
         size: Side of a patch in pixels.
-        overlap: Pixels that neighbouring patches share, in [0, size); more than the largest object.
+        overlap: Pixels that neighbouring patches share, in [0, size); more than the largest object. None
+            means 64, or half of *size* if that is less.
         score_threshold: Lowest score of an object, in [0, 1].
         iou_threshold: Overlap of two boxes of a class above which they show one object, in [0, 1].
         match: Overlap is the shared area over that of both boxes together ('iou'), or over that of
@@ -82,7 +86,10 @@ def detect_objects(
         preprocessing: As in ``predict_geotiff``. Its class names are those of labels; with a detector
             of torchvision, whose label 0 is the background, they may begin at label 1.
         nodata: As in ``predict_geotiff``. An object whose centre has no observation is dropped.
-        area: Vector file, in any CRS, of polygons; an object whose centre lies outside is dropped.
+        observed: As in ``predict_geotiff``.
+        area: Vector file, in any CRS, of polygons; an object whose centre lies outside is dropped. Also
+            a folder or an archive, as in :func:`~gersp_geo.inference.predict_geotiff`.
+        area_layer: Layer of *area* to take, where several hold features.
         crs: As in ``predict_geotiff``.
         res: As in ``predict_geotiff``.
         device: As in ``predict_geotiff``.
@@ -163,6 +170,8 @@ def run_detection(
         patches=plan.patches,
         forwarded=tally.forwarded,
         seconds=perf_counter() - started,
+        values=plan.values,
+        place=plan.place,
     )
 
 

@@ -90,7 +90,7 @@ def _run_panel(
     with closing(read_patches(plan, panel)) as events:
         for event in events:
             if isinstance(event, PatchBatch):
-                images = normalise(event.pixels, event.valid)
+                images = normalise(event.pixels, event.known)
                 tally.parts += _detect(detection, event, images, row, tally)
                 continue
             found = Detections.join(tally.parts)

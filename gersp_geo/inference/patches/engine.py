@@ -8,6 +8,7 @@ from typing import Literal
 
 from lightning.pytorch import LightningModule
 
+from ...geoio.rules import Observed
 from ...models.sources import PublishedWeights
 from ...records import Preprocessing
 from ..forward import Precision
@@ -31,7 +32,9 @@ def embed_scene(
     bands: tuple[int, ...] | None = None,
     preprocessing: Preprocessing | str | PathLike[str] | None = None,
     nodata: float | None = None,
+    observed: Observed = 'auto',
     area: str | PathLike[str] | None = None,
+    area_layer: str | None = None,
     crs: str | None = None,
     res: float | tuple[float, float] | None = None,
     precision: Precision = 'float32',
@@ -66,7 +69,10 @@ def embed_scene(
         preprocessing: Record of how input is prepared, or a JSON file of it; needed unless the
             weights have one, which it replaces.
         nodata: As in ``predict_geotiff``.
-        area: Vector file, in any CRS, of polygons; patches that touch none of them are left out.
+        observed: As in ``predict_geotiff``.
+        area: Vector file, in any CRS, of polygons; patches that touch none of them are left out. Also
+            a folder or an archive, as in :func:`~gersp_geo.inference.predict_geotiff`.
+        area_layer: Layer of *area* to take, where several hold features.
         crs: As in ``predict_geotiff``.
         res: As in ``predict_geotiff``.
         precision: As in ``predict_geotiff``.
@@ -104,7 +110,9 @@ def classify_scene(
     bands: tuple[int, ...] | None = None,
     preprocessing: Preprocessing | str | PathLike[str] | None = None,
     nodata: float | None = None,
+    observed: Observed = 'auto',
     area: str | PathLike[str] | None = None,
+    area_layer: str | None = None,
     crs: str | None = None,
     res: float | tuple[float, float] | None = None,
     precision: Precision = 'float32',
@@ -136,7 +144,9 @@ def classify_scene(
         bands: As in :func:`embed_scene`.
         preprocessing: As in :func:`embed_scene`.
         nodata: As in :func:`embed_scene`.
+        observed: As in :func:`embed_scene`.
         area: As in :func:`embed_scene`.
+        area_layer: As there.
         crs: As in :func:`embed_scene`.
         res: As in :func:`embed_scene`.
         precision: As in :func:`embed_scene`.
@@ -200,4 +210,6 @@ def run_patches(job: PatchJob, *, progress: bool) -> PatchSummary:
         pixels=tiles.height * tiles.width,
         seconds=perf_counter() - started,
         class_patches={job.class_names[index]: counts[index] for index in sorted(counts)},
+        values=job.plan.values,
+        place=job.plan.place,
     )

@@ -13,7 +13,7 @@ from ... import __version__
 from ...geoio.atomic import new_file
 from ...geoio.geoparquet import new_geoparquet
 from ...geoio.patch_maps import new_patch_map
-from ...geoio.reading import crs_text
+from ...geoio.spelling import crs_text
 from .grid import draw_patches
 from .preparing import PatchJob
 from .streaming import PatchRow
@@ -172,6 +172,7 @@ def _tags(job: PatchJob) -> dict[str, str]:
         'PATCH_SIZE': str(tiles.size),
         'PATCH_OVERLAP': str(tiles.overlap),
         'INPUT_BANDS': ','.join(map(str, plan.bands)),
+        **({} if plan.observed == 'auto' else {'OBSERVED': plan.observed}),
     }
 
 

@@ -79,7 +79,7 @@ def _run_panel(job: PatchJob, panel: Panel) -> Generator[PatchRow | None]:
     with closing(read_patches(plan, panel)) as events:
         for event in events:
             if isinstance(event, PatchBatch):
-                images = normalise(event.pixels, event.valid)
+                images = normalise(event.pixels, event.known)
                 parts.append(_describe(job, event, images, row))
                 continue
             yield _join(parts) if parts else None

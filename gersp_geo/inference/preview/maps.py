@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...geoio.alignment import read_reduced
 from ...geoio.atomic import new_file
 from ...geoio.reading import Reader, describe_reader, open_reader
+from ...geoio.reduced import read_reduced
 from ...geoio.styles import Color
 from .picture import (
     COLOR_MAP,

@@ -8,8 +8,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ...geoio.alignment import on_one_grid, open_aligned, read_reduced
+from ...geoio.alignment import on_one_grid, open_aligned
 from ...geoio.reading import Reader, open_reader, read_header
+from ...geoio.reduced import read_reduced
 from .sheet import Sheet
 
 type Limits = tuple[float, float]
@@ -57,8 +58,7 @@ class Scenery:
             scene: A raster.
             sheet: How it is shown.
             bands: 1-based, at least one.
-            nodata: Value that means "no observation" if all bands have it, besides what the scene
-                says itself.
+            nodata: Value that means "no observation", besides what the scene says itself.
             places: Which of *bands* to take; None takes those that are red, green and blue by name
                 or meaning, else the first three, or the first.
 
@@ -66,14 +66,20 @@ class Scenery:
             What is to be seen.
         """
         is_same = on_one_grid(read_header(scene), sheet.header)
-        opened = open_reader(scene) if is_same else open_aligned(scene, sheet.header, nodata=nodata)
+        opened = (
+            open_reader(scene)
+            if is_same
+            else open_aligned(scene, sheet.header, nodata=nodata, bands=bands)
+        )
         with opened as src:
             taken = tuple(_color_places(src, bands) if places is None else places)
             chosen = [bands[place] for place in taken]
-            pixels, valid = read_reduced(src, bands=chosen, shape=sheet.shape, resampling='average')
+            pixels, valid = read_reduced(
+                src, bands=chosen, shape=sheet.shape, resampling='average', data=bands,
+                # where it is resampled, it was heeded before
+                nodata=nodata if is_same else None,
+            )  # fmt: skip
             names = tuple(_name(src, band) for band in chosen)
-        if nodata is not None:
-            valid &= ~(pixels == nodata).all(axis=0)
         return cls(pixels=pixels, valid=valid, names=names, places=taken)
 
     def find_limits(self, of_interest: NDArray[np.bool_] | None = None) -> tuple[Limits, ...]:
