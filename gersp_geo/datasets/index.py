@@ -13,6 +13,7 @@ from pyproj import CRS
 
 from ..geoio.reading import RasterHeader
 from ..geoio.spelling import crs_text
+from ..geoio.turns import find_turn
 from ..records import Window
 from .tiles import is_upright
 
@@ -81,6 +82,9 @@ def build_index(
 
     Returns:
         'filepath' and 'geometry' (the bounding box in *crs*), indexed by 'datetime'.
+
+    Raises:
+        ValueError: If a tile of another CRS lies across or beyond 180 degrees, where it would be torn.
     """
     left, bottom, right, top = np.array([tile_bounds(tile) for tile in tiles]).T
     boxes = shapely.box(left, bottom, right, top)
@@ -88,9 +92,33 @@ def build_index(
         if source != crs:
             steps = np.maximum(right - left, top - bottom)[rows] / OUTLINE_POINTS
             outlines = GeoSeries(shapely.segmentize(boxes[rows], steps), crs=source)
-            boxes[rows] = outlines.to_crs(crs).envelope.to_numpy()
+            moved = outlines.to_crs(crs)
+            _check_turns(outlines, moved, [files[row] for row in rows])
+            boxes[rows] = moved.envelope.to_numpy()
     times = pd.IntervalIndex.from_tuples(list(spans), closed='both', name='datetime')
     return GeoDataFrame({'filepath': list(files)}, index=times, geometry=boxes, crs=crs)
+
+
+def _check_turns(outlines: GeoSeries, moved: GeoSeries, files: Sequence[str]) -> None:
+    """Refuse tiles whose ground torchgeo would not find again after they are reprojected."""
+    turn = find_turn(outlines.crs)
+    beyond = np.zeros(len(files), dtype=np.bool_)
+    if turn is not None:
+        half = turn.length / 2 * (1 + 1e-9)
+        beyond = (
+            np.abs(outlines.bounds[['minx', 'maxx']] - turn.middle).max(axis=1).to_numpy() > half
+        )
+    turn = find_turn(moved.crs)
+    if turn is not None:
+        points, place = shapely.get_coordinates(moved.to_numpy(), return_index=True)
+        is_torn = (np.abs(np.diff(points[:, 0])) > turn.length / 2) & (place[1:] == place[:-1])
+        beyond[place[1:][is_torn]] = True
+    if beyond.any():
+        raise ValueError(
+            f'{files[int(beyond.argmax())]} lies across or beyond 180 degrees, and cannot be resampled '
+            f'from {outlines.crs.name} to {moved.crs.name} while it is read; pass tiles '
+            'of one CRS and leave crs out, or resample it first, for example with gdalwarp -t_srs'
+        )
 
 
 def read_index(

@@ -11,6 +11,8 @@ from pyproj.exceptions import ProjError
 
 from .curves import repair, reproject
 from .reading import RasterHeader
+from .turns import find_turn
+from .unrolling import turn_onto, unroll
 
 type Bounds = tuple[float, float, float, float]
 """Left, bottom, right and top."""
@@ -40,11 +42,14 @@ def place_around(
         One geometry per feature, in two dimensions; None where there is none, or it lies elsewhere.
     """
     flat = np.array(shapely.force_2d(geometries.to_numpy()), dtype=np.object_)
+    turn, (west, _, east, _) = find_turn(crs), rasters_bounds(headers)
     if geometries.crs == crs:
-        return flat
+        return flat if turn is None else turn_onto(flat, turn, (west, east))
     boxes = surrounding_boxes(rasters_bounds(headers), crs, geometries.crs)
     near = flat if boxes is None else _cut(flat, boxes)
     placed = reproject(GeoSeries(near, crs=geometries.crs), crs).to_numpy()
+    if turn is not None:
+        placed = turn_onto(unroll(placed, turn), turn, (west, east))
     # beyond the reach of the CRS there are no numbers
     known = np.isfinite(shapely.bounds(placed)).all(axis=1)
     placed[~known] = None

@@ -27,8 +27,9 @@ from .turns import Turn, turn_of
 # map loses its polar caps in Mercator's projection, 6 % of its rows.
 _SUGGESTED_SHARE, _OWN_SHARE = 0.99, 0.9
 
-# Pixels may become shorter or longer by this factor in any direction, in the middle of all.
-_DETAIL = 4.0
+# Pixels may become longer and shorter by these factors in any direction, in the middle of all. Detail
+# is lost by the first only; square pixels in degrees are short ones at high latitudes.
+_LONGER, _SHORTER = 4.0, 16.0
 
 # Where a CRS enlarges the ground more often than this, compared to the middle of all, it is out of its
 # reach: for world maps, that of Mercator's projection ends at 86 degrees.
@@ -157,9 +158,9 @@ def _describe_misfit(passage: Passage, grid: Grid) -> str | None:
         reached.steps / [[grid.transform.a], [grid.transform.e]], compute_uv=False
     )
     most, least = np.median(per_pixel, axis=0).tolist()
-    if least < 1 / _DETAIL:
+    if least < 1 / _LONGER:
         return f'pixels would be {1 / least:.3g} times as long on the ground, in a map of {sizes}'
-    if most > _DETAIL:
+    if most > _SHORTER:
         return f'pixels would be {most:.3g} times as short on the ground, in a map of {sizes}'
     return None
 
@@ -241,8 +242,7 @@ def _reach(passage: Passage, points: NDArray[np.float64]) -> _Reached | None:
     ground_steps = _steps(passage.find_ground, points, turn=Turn(length=2 * np.pi, middle=0.0))
     with np.errstate(invalid='ignore'):
         areas = np.abs(np.linalg.det(steps))
-    ground_areas = np.abs(np.linalg.det(ground_steps)) * np.cos(ground[:, 1])
-    with np.errstate(invalid='ignore', divide='ignore'):
+        ground_areas = np.abs(np.linalg.det(ground_steps)) * np.cos(ground[:, 1])
         stretch = np.sqrt(areas / np.where(ground_areas > 0, ground_areas, 1))
     is_there = np.isfinite(middles).all(axis=1) & np.isfinite(stretch) & (areas > 0)
     if not is_there.any():

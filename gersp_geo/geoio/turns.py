@@ -71,9 +71,11 @@ def turn_of(crs: CRS | None) -> Turn | None:
     Returns:
         None where it does not: on cones, planes and in local systems.
     """
-    if crs is None:
-        return None
-    known = PyprojCRS.from_wkt(crs_text(crs))
+    return None if crs is None else find_turn(PyprojCRS.from_wkt(crs_text(crs)))
+
+
+def find_turn(known: PyprojCRS) -> Turn | None:
+    """As :func:`turn_of`, for a CRS of pyproj."""
     if known.is_compound:
         known = known.sub_crs_list[0]
     if known.is_geographic:

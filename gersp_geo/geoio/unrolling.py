@@ -12,7 +12,8 @@ def unroll(polygons: NDArray[np.object_], turn: Turn) -> NDArray[np.object_]:
     """Put polygons together again whose vertices were torn apart where a turn ends.
 
     Args:
-        polygons: Reprojected, with vertices less than half a turn apart on the ground.
+        polygons: Reprojected, with vertices less than half a turn apart on the ground. Other geometries
+            stay as they are.
         turn: Of their CRS.
 
     Returns:
@@ -22,7 +23,10 @@ def unroll(polygons: NDArray[np.object_], turn: Turn) -> NDArray[np.object_]:
     is_torn = (np.abs(np.diff(points[:, 0])) > turn.length / 2) & (place[1:] == place[:-1])
     whole = polygons.copy()
     for number in np.unique(place[1:][is_torn]):
-        whole[number] = _unroll_one(polygons[number], turn)
+        if polygons[number].geom_type in ('Polygon', 'MultiPolygon'):
+            parts = shapely.get_parts(polygons[number])
+            pieces = [_unroll_one(part, turn) for part in parts]
+            whole[number] = pieces[0] if len(pieces) == 1 else shapely.MultiPolygon(pieces)
     return whole
 
 
@@ -46,6 +50,33 @@ def repeat(
         for move in turn.repeats(left, right, within=within)
     ]
     return np.array(moved, dtype=np.object_) if moved else polygons
+
+
+def turn_onto(
+    geometries: NDArray[np.object_], turn: Turn, within: tuple[float, float]
+) -> NDArray[np.object_]:
+    """Move geometries by whole turns to wherever they reach into an interval; others stay.
+
+    Args:
+        geometries: Of any kind; some may be missing or empty.
+        turn: Of their CRS.
+        within: Lowest and highest x of rasters.
+
+    Returns:
+        As many geometries: one that reaches into it more than once is the union of both.
+    """
+    left, _, right, _ = shapely.bounds(geometries).T
+    half = turn.length / 2
+    is_far = (left < turn.middle - half) | (right > turn.middle + half)
+    if not is_far.any() and turn.middle - half <= within[0] <= within[1] <= turn.middle + half:
+        return geometries
+    turned = geometries.copy()
+    for number in np.flatnonzero(np.isfinite(left)):
+        moves = turn.repeats(float(left[number]), float(right[number]), within=within)
+        if moves and moves != [0]:
+            copies = [affinity.translate(geometries[number], move * turn.length) for move in moves]
+            turned[number] = copies[0] if len(copies) == 1 else shapely.union_all(copies)
+    return turned
 
 
 def bring_near(
