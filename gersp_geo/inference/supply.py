@@ -156,8 +156,9 @@ class Supply:
         masks: list[Shown] = []
         kept: list[int] = []
         for col in cols:
-            valid = reader.take(self._window(row, col), pixels[len(kept)])
-            if valid is None or valid.any():
+            window = self._window(row, col)
+            valid = reader.take(window, pixels[len(kept)])
+            if valid is None or self._in_scene(valid, window).any():
                 kept.append(col)
                 masks.append(valid)
         if not kept:
@@ -170,6 +171,12 @@ class Supply:
             valid=stacked.any(dim=1) if stacked is not None and is_per_band else stacked,
             present=stacked if is_per_band else None,
         )
+
+    def _in_scene(self, valid: NDArray[np.bool_], window: Window) -> NDArray[np.bool_]:
+        """Leave out what is reflected: it observes nothing that is in the scene."""
+        top, left = max(-window.row_off, 0), max(-window.col_off, 0)
+        bottom, right = self.tiles.height - window.row_off, self.tiles.width - window.col_off
+        return valid[..., top:bottom, left:right]
 
     def _stack(self, masks: Sequence[Shown]) -> Tensor | None:
         """Put what is said of patches together; None where all is there."""

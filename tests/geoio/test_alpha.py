@@ -1,6 +1,7 @@
 """What GDAL tags as alpha may hold data."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from scipy.ndimage import rotate, uniform_filter
 from gersp_geo.geoio.alpha import look_like_data, open_on_grid, sample_band
 from gersp_geo.geoio.chips import read_chip
 from gersp_geo.geoio.reading import open_reader
+from gersp_geo.geoio.reduced import read_reduced
 
 
 def write(
@@ -116,3 +118,33 @@ def test_on_another_grid_no_pixel_is_lost(
     middle = np.s_[:3, found.height // 4 : -found.height // 4, found.width // 4 : -found.width // 4]
     assert (found.read()[middle] == 100).all()
     found.close()
+
+
+def test_bands_are_data_by_what_is_read_and_not_by_what_was_read_before(tmp_path: Path) -> None:
+    pixels = np.full((4, 64, 64), 100, dtype='uint8')
+    pixels[3, :, :32] = 0
+    path = write(tmp_path / 'a.tif', pixels)
+    grid = {'crs': 'EPSG:32633', 'res': (7.0, 7.0), 'resampling': Resampling.bilinear}
+    for bands in ([4], [1, 2, 3], [1, 2, 3, 4], [3, 4]):
+        found = open_on_grid(path, bands=bands, **grid)
+        assert (found is None) == (4 not in bands)
+        if found is not None:
+            assert found.colorinterp[3] != ColorInterp.alpha
+            assert (found.read(1)[1:-1, 1:-1] == 100).all()
+            found.close()
+
+
+@pytest.mark.parametrize('size', [16, 64, 100])
+def test_a_picture_shows_a_band_that_is_read_as_data(size: int, tmp_path: Path) -> None:
+    pixels = np.full((4, 64, 64), 100, dtype='uint8')
+    pixels[3, :, :32] = 0
+    with open_reader(write(tmp_path / 'a.tif', pixels)) as src:
+        told: dict[str, Any] = {'bands': [1, 2, 3], 'shape': (size, size), 'resampling': 'average'}
+        hidden = read_reduced(src, **told)[1]
+        shown, valid = read_reduced(src, **told, data=[1, 2, 3, 4])
+        # one that is shown
+        nir = read_reduced(src, **told | {'bands': [4]})[0]
+    assert valid.all()
+    assert (shown == 100).all()
+    assert hidden.mean() == 0.5
+    assert nir.mean() == pytest.approx(50, abs=1)

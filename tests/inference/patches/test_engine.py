@@ -205,6 +205,17 @@ def test_patches_without_observations_are_left_out_and_are_nodata_in_the_map(
     assert np.argwhere(missing).tolist() == [[0, 1]]
 
 
+def test_a_patch_of_reflected_observations_alone_is_left_out(tmp_path: Path) -> None:
+    pixels = np.zeros((2, 16, 20), dtype=np.uint8)
+    # the second patch begins at column 16, and sees this in the scene that is reflected at its side
+    pixels[:, 4:12, 10:15] = 200
+    source = write_scene(tmp_path / 'scene.tif', pixels, nodata=0)
+    made = tmp_path / 'vectors.parquet'
+    summary = embed_scene(Corners(), source, made, preprocessing=RECORD, size=16, **QUIET)
+    assert summary.forwarded == 1
+    assert geopandas.read_parquet(made)['col'].tolist() == [0]
+
+
 def test_only_patches_that_touch_the_area_are_described(tmp_path: Path) -> None:
     source = write_scene(tmp_path / 'scene.tif', noise(64, 64))
     left, top = GRID @ (20, 20)
