@@ -91,6 +91,12 @@ class PredictionSummary:
     overlap: str | None = None
     """Of two dates: how they lie on each other, in one line."""
 
+    values: str | None = None
+    """What the scene tags its values with, which is not applied, in one line; None without a tag."""
+
+    place: str | None = None
+    """Where the map lies, in one line; None for a scene with a CRS and a transform alone."""
+
     def __str__(self) -> str:
         """Lay the summary out for a terminal."""
         speed = self.pixels_now / 1e6 / max(self.seconds, 1e-9)
@@ -106,6 +112,10 @@ class PredictionSummary:
             lines.insert(1, f'parts    {self.parts} now, {self.parts_before} done before')
         if self.overlap is not None:
             lines.insert(1, f'overlap  {self.overlap}')
+        if self.place is not None:
+            lines.insert(1, f'place    {self.place}')
+        if self.values is not None:
+            lines.insert(1, f'values   {self.values}')
         areas = self.class_areas_m2 or (None,) * len(self.class_pixels)
         width = max((len(name) for name in self.class_names), default=0)
         for name, count, area in zip(self.class_names, self.class_pixels, areas, strict=True):
@@ -162,6 +172,7 @@ def layout_map(
         descriptions=('class',),
         class_names=names,
         class_colors=colors,
+        georeference=header.georeference.carried(),
     )
     if is_classes:
         return layout

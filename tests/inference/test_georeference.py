@@ -193,6 +193,19 @@ def test_shards_and_a_second_map_have_the_points_too(classes: Path, tmp_path: Pa
                 assert carried(made) == carried(src)
 
 
+def test_shards_of_a_scene_whose_points_have_moved_are_refused(
+    classes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = as_png(put(tmp_path / 's.tif', gcps=points(plain), crs='EPSG:4326'))
+    words = ['predict', classes, scene, '-o', tmp_path / 'map.tif', '--size', 32, '--overlap', 8]
+    words += ['--bands', '1,2', '--no-progress']
+    assert run(*words, '--shard', '0/2') == 0
+    with rasterio.open(scene, 'r+') as dst:
+        dst.gcps = points(across), rasterio.crs.CRS.from_epsg(4326)
+    assert run(*words, '--shard', '1/2') == 1
+    assert 'georeference' in capsys.readouterr().err
+
+
 def write_rpb(scene: Path, rpc: RPC) -> None:
     lines = ['satId = "QB02";', 'bandId = "P";', 'SpecId = "RPC00B";', 'BEGIN_GROUP = IMAGE']
     lines += ['\terrBias = 0;', '\terrRand = 0;']

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from ...geoio.features import FEATURE_SUFFIXES, check_format
+from ...geoio.places import advise_place, describe_lack
 from ...tiling import plan_tile
 from ..cutting import CuttingPlan, plan_cutting
 from ..destinations import check_destination
@@ -75,12 +76,12 @@ def prepare_detection(
         loaded.preprocessing,
         cutting,
         device=device,
-        cut=partial(plan_tile, size=cutting.size, overlap=cutting.overlap),
+        cut=partial(plan_tile, size=cutting.size, overlap=cutting.shared),
     )
     if plan.header.crs is None:
         raise ValueError(
-            f'{fspath(source)} names no CRS, and objects without one lie nowhere; assign one, for '
-            'example with gdal_edit.py -a_srs'
+            f'{fspath(source)} {describe_lack(plan.header)}, and objects without a CRS lie nowhere; '
+            f'{advise_place(plan.header)}'
         )
     check_format(final, crs=plan.header.crs)
     loaded = place_model(loaded, device=device, options=cutting)

@@ -55,6 +55,12 @@ class DetectionSummary:
     left_out: int = 0
     """Objects that the file cannot express: of GeoJSON, those without longitude and latitude."""
 
+    values: str | None = None
+    """What the scene tags its values with, which is not applied, in one line; None without a tag."""
+
+    place: str | None = None
+    """Where the objects lie, in one line; None for a scene with a CRS and a transform alone."""
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What is to be known about the result, one sentence each."""
@@ -81,7 +87,9 @@ class DetectionSummary:
         lines = [
             f'objects  {self.destination}: {self.objects:,}, of {self.boxes:,} boxes',
             *([f'preview  {self.picture}'] if self.picture else []),
+            *([f'place    {self.place}'] if self.place else []),
             *(f'  {name}  {count:,}' for name, count in self.class_objects.items()),
+            *([] if self.values is None else [f'values   {self.values}']),
             f'pixels   {self.pixels:,} ({self.valid_pixels:,} with an observation)',
             f'patches  {self.patches:,} ({self.forwarded:,} forwarded)',
             f'time     {self.seconds:.1f} s ({speed:.2f} Mpx/s)',

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...geoio.cog import MapLayout
 from ...geoio.geoparquet import Attribute
+from ...geoio.places import advise_place, describe_lack
 from ..cutting import CuttingPlan, plan_cutting
 from ..outputs import layout_map
 from ..preparing import find_device
@@ -117,12 +118,12 @@ def prepare_patches(
     device = find_device(cutting.device)
     plan = plan_cutting(
         source, model.preprocessing, cutting, device=device,
-        cut=partial(plan_grid, size=cutting.size, overlap=cutting.overlap),
+        cut=partial(plan_grid, size=cutting.size, overlap=cutting.shared),
     )  # fmt: skip
     if plan.header.crs is None and files.table is not None:
         raise ValueError(
-            f'{fspath(source)} names no CRS, and polygons without one lie nowhere; assign one, for '
-            'example with gdal_edit.py -a_srs, or write a map of patches (.tif) only'
+            f'{fspath(source)} {describe_lack(plan.header)}, and polygons without a CRS lie nowhere; '
+            f'{advise_place(plan.header)}; or write a map of patches (.tif) only'
         )
     probed = model.probed(size=cutting.size, device=device, channels_last=cutting.channels_last)
     layout = _lay_out(probed, plan)
@@ -149,6 +150,7 @@ def _lay_out(model: PatchModel, plan: CuttingPlan) -> MapLayout:
         height=header.height, width=header.width, crs=header.crs, transform=header.transform,
         dtype='float32', nodata=float('nan'),
         descriptions=tuple(f'feature {index}' for index in range(model.length)),
+        georeference=header.georeference.carried(),
     )  # fmt: skip
 
 

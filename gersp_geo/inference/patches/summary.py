@@ -32,6 +32,12 @@ class PatchSummary:
     class_patches: Mapping[str, int] = field(default_factory=dict)
     """Per class that was found: number of patches; empty without classes."""
 
+    values: str | None = None
+    """What the scene tags its values with, which is not applied, in one line; None without a tag."""
+
+    place: str | None = None
+    """Where they lie, in one line; None for a scene with a CRS and a transform alone."""
+
     def __str__(self) -> str:
         """Lay the summary out for a terminal."""
         speed = self.pixels / 1e6 / max(self.seconds, 1e-9)
@@ -39,9 +45,12 @@ class PatchSummary:
         grid = f'{self.rows * self.cols:,} = {self.rows:,} rows x {self.cols:,} columns'
         lines = [
             f'written  {" and ".join(self.destinations)}',
+            *([] if self.place is None else [f'place    {self.place}']),
             f'patches  {grid}, {self.forwarded:,} with an observation{vectors}',
             f'time     {self.seconds:.1f} s ({speed:.2f} Mpx/s)',
         ]
+        if self.values is not None:
+            lines.insert(1, f'values   {self.values}')
         width = max(map(len, self.class_patches), default=0)
         for name, count in self.class_patches.items():
             share = 100 * count / max(self.forwarded, 1)
