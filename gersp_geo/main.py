@@ -464,6 +464,8 @@ def plain_warnings() -> Iterator[None]:
     """Show a warning in one line; the place in our own code that warns is of no use to a user."""
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: warn(str(message))
+        # plan and summary say where a map lies
+        warnings.filterwarnings('ignore', message='Dataset has no geotransform')
         yield
 
 

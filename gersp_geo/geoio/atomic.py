@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from uuid import uuid4
@@ -35,6 +35,71 @@ def check_local(path: str | PathLike[str]) -> None:
             f'{shown} is not on a local disk, and nothing is written elsewhere; pass a local path, and '
             'copy what was made there'
         )
+
+
+# what is added to the name of an output: .NAME.parts, NAME.aux.xml, NAME-journal
+_LONGEST_ENDING = 8
+
+# bytes of a name, where a file system does not say
+_LONGEST_NAME = 255
+
+
+class DiskFullError(OSError):
+    """A file that could not be written completely, as a rule for want of room."""
+
+
+def check_place(path: str | PathLike[str]) -> None:
+    """Refuse an output that could not be made where it is asked for, before any work.
+
+    Args:
+        path: The file to make.
+
+    Raises:
+        OSError: If its folder is none, or cannot be written to, or a name on the way is too long.
+        ValueError: If it is not on a local disk.
+    """
+    check_local(path)
+    final = Path(path).absolute()
+    try:
+        folder = _existing(final)
+        longest = os.pathconf(folder, 'PC_NAME_MAX') if hasattr(os, 'pathconf') else _LONGEST_NAME
+    except OSError as error:
+        raise OSError(f'{final} cannot be made: {error.strerror}; pass another path') from error
+    if not folder.is_dir():
+        raise NotADirectoryError(
+            f'{folder} is a file, and {final} would lie in it; pass another path'
+        )
+    length = len(os.fsencode(final.name)) + _LONGEST_ENDING
+    if length > longest:
+        raise OSError(
+            f'{final.name} is too long a name: what is made beside it needs up to {length} bytes, and '
+            f'{folder} takes {longest}; pass a shorter one'
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(
+            f'{folder} cannot be written to, and {final} would lie in it; pass another path'
+        )
+
+
+def free_bytes(path: str | PathLike[str]) -> int:
+    """Say how many bytes are free where a file is, or would be."""
+    return shutil.disk_usage(_existing(Path(path).absolute())).free
+
+
+def describe_room(path: str | PathLike[str]) -> str:
+    """Ask whether a disk is full, for the message about a file that could not be written."""
+    folder = Path(path).absolute().parent
+    return f'is the disk full? {free_bytes(path) / 2**20:,.1f} MiB are free in {folder}'
+
+
+def _existing(path: Path) -> Path:
+    """Find the first folder on the way up that exists, or the file that is in its place."""
+    # other than Path.exists, this tells a name that is too long from one that is not there
+    for folder in path.parents:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            folder.stat()
+            return folder
+    return path
 
 
 @contextmanager
@@ -121,7 +186,9 @@ def sync_folder(folder: str | PathLike[str]) -> None:
 
 def _hidden(final: Path) -> Path:
     """Name a temporary neighbour that no other process uses."""
-    return final.with_name(f'.{final.stem}.{uuid4().hex[:8]}.partial{final.suffix}')
+    ending = f'.{uuid4().hex[:8]}.partial{final.suffix}'
+    stem = os.fsencode(final.stem)[: _LONGEST_NAME - _LONGEST_ENDING - len(os.fsencode(ending)) - 1]
+    return final.with_name(f'.{stem.decode(errors="ignore")}{ending}')
 
 
 def _family(path: Path) -> list[Path]:

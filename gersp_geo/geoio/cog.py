@@ -10,6 +10,7 @@ import rasterio.shutil
 from affine import Affine
 from rasterio.crs import CRS
 
+from .atomic import DiskFullError, describe_room
 from .gdal_errors import GDALError
 from .georeference import NOTHING, Georeference
 from .writing import new_raster
@@ -105,6 +106,7 @@ def finish_cog(
             # rasterio raises SystemError where GDAL's threads keep the reason to themselves
             known = isinstance(error, GDALError)
             reason = ' '.join(str(error).split()) if known else 'GDAL gives no reason'
-            raise OSError(
-                f'{source} cannot be copied to {destination}: {reason}; is the disk full?'
+            raise DiskFullError(
+                f'{source} cannot be copied to {destination}: {reason}; '
+                f'{describe_room(destination)}'
             ) from error

@@ -15,7 +15,7 @@ from pyogrio.errors import DataLayerError, DataSourceError, FieldError
 from pyproj import CRS
 from rasterio.crs import CRS as RasterCRS
 
-from .atomic import new_file
+from .atomic import DiskFullError, describe_room, new_file
 from .geoparquet import Attribute, new_geoparquet
 from .longitudes import DECIMALS, Degrees
 from .spelling import crs_text
@@ -121,7 +121,9 @@ def new_features(
                 yield write
         except (DataSourceError, DataLayerError, FieldError) as error:
             reason = ' '.join(str(error).split())
-            raise OSError(f'{final} cannot be written: {reason}; is the disk full?') from error
+            raise DiskFullError(
+                f'{final} cannot be written: {reason}; {describe_room(final)}'
+            ) from error
 
 
 def check_suffix(destination: str | PathLike[str]) -> None:

@@ -15,6 +15,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from ..records import Window
 from .cog import MapLayout, OverviewResampling
+from .gdal_errors import enter_gdal
 from .parts import BLOCK_SIZE, Part, part_profile, read_parts
 from .writing import new_raster, write_window
 
@@ -204,6 +205,6 @@ def _halves(
         return band, RasterioWindow(*place), halved
 
     jobs = ((row, col, band) for row, col in sorted(step.sources) for band in bands)
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads, initializer=enter_gdal) as pool:
         for some in batched(jobs, threads):
             yield from pool.map(make, some)

@@ -16,7 +16,7 @@ from rasterio.features import rasterize
 from shapely import GeometryType
 
 from .areas import Area
-from .atomic import new_file
+from .atomic import DiskFullError, describe_room, new_file
 from .attributes import attribute_texts
 from .beside import is_local
 from .curves import reproject, valid_parts
@@ -85,7 +85,9 @@ def write_vectors(
             located.to_file(temporary, driver=driver, layer=final.stem, engine='pyogrio')
         except (DataSourceError, DataLayerError) as error:
             reason = ' '.join(str(error).split())
-            raise OSError(f'{final} cannot be written: {reason}; is the disk full?') from error
+            raise DiskFullError(
+                f'{final} cannot be written: {reason}; {describe_room(final)}'
+            ) from error
     return final
 
 

@@ -14,7 +14,8 @@ from rasterio.errors import RasterioIOError
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
-from .atomic import new_file
+from .atomic import DiskFullError, describe_room, new_file
+from .categories import write_categories
 from .styles import check_legend, class_tag, write_qml
 
 __all__ = ('new_file', 'new_raster', 'write_raster', 'write_window')
@@ -37,7 +38,7 @@ def write_raster(
 
     The file appears only when it is complete. Given classes, it carries their names in the tag
     ``CLASS_NAMES`` of its band (a JSON list) and their colours as its colour table, and a style
-    for QGIS is written beside it.
+    for QGIS and the names for GDAL are written beside it.
 
     Args:
         destination: The file to make.
@@ -75,6 +76,7 @@ def write_raster(
             for index, name in enumerate(bands, start=1):
                 dst.set_band_description(index, name)
             write_window(dst, layers)
+        write_categories(temporary, class_names)
         if class_colors:
             # before the raster gets its name: colours that make no style make no raster either
             write_qml(destination, class_names, class_colors)
@@ -102,7 +104,9 @@ def new_raster(destination: str | PathLike[str], *, overwrite: bool = False) -> 
     with new_file(destination, overwrite=overwrite) as temporary:
         yield temporary
         if temporary.exists() and not _is_complete(temporary):
-            raise OSError(f'{destination} could not be written completely; is the disk full?')
+            raise DiskFullError(
+                f'{destination} could not be written completely; {describe_room(destination)}'
+            )
 
 
 def write_window(
@@ -127,7 +131,9 @@ def write_window(
         dst.write(pixels, indexes=band, window=window)
     except RasterioIOError as error:
         reason = ' '.join(str(error.__cause__ or error).split())
-        raise OSError(f'{dst.name} cannot be written: {reason}; is the disk full?') from error
+        raise DiskFullError(
+            f'{dst.name} cannot be written: {reason}; {describe_room(dst.name)}'
+        ) from error
 
 
 def _is_complete(path: Path) -> bool:

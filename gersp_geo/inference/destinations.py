@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
-from ..geoio.atomic import STALE_SIDECARS, check_local
+from ..geoio.atomic import STALE_SIDECARS, check_place
 from ..geoio.reading import list_files
 
 
@@ -30,10 +30,11 @@ def check_destination(
 
     Raises:
         FileExistsError: If it is a folder, or exists and may not be replaced.
+        OSError: If its folder cannot be written to, or its name is too long.
         ValueError: If it is not on a local disk, its ending names no format, or it is a scene itself, or a file that a scene is
             made of.
     """
-    check_local(path)
+    check_place(path)
     final = Path(path)
     if final.is_dir():
         raise FileExistsError(f'{final} is a folder; pass the path of a file')

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from lightning.pytorch import LightningModule
 from torchgeo import tasks
 
+from ..geoio.atomic import check_place
 from ..models.containers import PREPROCESSING_KEY, load_pickle
 from .command import MapWork
 from .destinations import refuse_inputs
@@ -150,7 +151,14 @@ def plan(
 
 
 def _keep_inputs(jobs: Jobs, options: dict[str, Any]) -> None:
-    """Refuse to replace a file that any of the scenes is made of, or another one that is read."""
+    """Refuse outputs that cannot be made, or that would replace a file that is read."""
+    for job in jobs.scenes:
+        for path in (job.final, job.picture):
+            if path is not None:
+                check_place(path)
+    for path in (options.get('probabilities'), options.get('raster')):
+        if path is not None:
+            check_place(path)
     if not options.get('overwrite'):
         # whatever exists is refused
         return

@@ -4,12 +4,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 from uuid import uuid4
+from zlib import crc32
 
 from ..geoio.atomic import sync_folder
 
@@ -63,6 +65,9 @@ class PartFile:
     width: int
     """Columns."""
 
+    crc32: int | None = None
+    """Checksum of the file; None where that is not known."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -83,7 +88,7 @@ class Journal:
 
     ``prediction.json`` says what is predicted, how and by which model. Every process appends to a
     file of its own: one line per part, written once the files of the part have their names. A line
-    that a kill has cut off is no line. Several processes may share a folder, each with its own
+    that a kill has cut off, or that is not as it was written, is no line. Several processes may share a folder, each with its own
     shard.
     """
 
@@ -162,19 +167,28 @@ class Journal:
         Raises:
             OSError: If there is no room.
         """
-        self._stream.write(json.dumps(asdict(entry)).encode() + b'\n')
+        content = asdict(entry)
+        line = json.dumps({'entry': content, 'crc32': _checksum(content)})
+        self._stream.write(line.encode() + b'\n')
         self._stream.flush()
         os.fsync(self._stream.fileno())
 
     def entries(self) -> dict[int, Entry]:
-        """Read what all processes have finished, by number of the part."""
+        """Read what all processes have finished, by number of the part; other lines say nothing."""
         found: dict[int, Entry] = {}
         for path in sorted(self.folder.glob('*.jsonl')):
-            for record in _lines(path):
-                entry = _to_entry(record)
+            for entry in _lines(path):
                 if all((self.folder / file.name).is_file() for file in entry.files):
                     found[entry.part] = entry
         return dict(sorted(found.items()))
+
+    def writer_of(self, part: int) -> str:
+        """Name the call that has finished a part, for messages."""
+        for path in sorted(self.folder.glob('*.jsonl'), reverse=True):
+            if any(entry.part == part for entry in _lines(path)):
+                index, _, count = path.stem.removeprefix('shard-').partition('-of-')
+                return f'the shard --shard {index}/{count}' if count else 'the command that made it'
+        return 'the command that made it'
 
     def clear_fragments(self) -> None:
         """Remove files that a killed process did not finish, while nobody else is at work."""
@@ -257,32 +271,39 @@ def read_header(folder: Path) -> dict[str, Any]:
     """
     path = folder / _HEADER
     try:
-        return dict(json.loads(path.read_text(encoding='utf-8')))
-    # TypeError is what a number or null gives
-    except (TypeError, ValueError) as error:
+        header = json.loads(path.read_text(encoding='utf-8'))
+        # a list of pairs would make a mapping too
+        header = dict(**header)
+    # TypeError: anything but an object; RecursionError: brackets within brackets
+    except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(
-            f'{path} is no record of a prediction: {error}; remove {folder} to begin anew'
+            f'{path} is no record of a prediction: {error}; begin anew (--overwrite), or remove {folder}'
         ) from error
+    return header
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Read the whole lines of a journal."""
+def _lines(path: Path) -> Iterator[Entry]:
+    """Read the entries of a journal; a line that is none is left out, so that its part is made anew."""
     for line in path.read_bytes().split(b'\n')[:-1]:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            # written by a process that was killed on a system that writes out of order
-            continue
-        if isinstance(record, dict):
-            yield record
+        # a process may have been killed on a system that writes out of order
+        with suppress(LookupError, TypeError, ValueError, RecursionError):
+            yield _to_entry(json.loads(line))
 
 
 def _to_entry(record: Mapping[str, Any]) -> Entry:
-    """Read an entry."""
-    counts = record['counts']
+    """Read an entry.
+
+    Raises:
+        LookupError: If something is missing.
+        TypeError: If something has another name, or is of another type.
+        ValueError: If it is not as it was written.
+    """
+    content, counts = record['entry'], record['entry']['counts']
+    if record['crc32'] != _checksum(content):
+        raise ValueError('the line has changed')
     return Entry(
-        part=record['part'],
-        files=tuple(PartFile(**file) for file in record['files']),
+        part=content['part'],
+        files=tuple(PartFile(**file) for file in content['files']),
         counts=Counts(
             valid_pixels=counts['valid_pixels'],
             forwarded=counts['forwarded'],
@@ -290,6 +311,11 @@ def _to_entry(record: Mapping[str, Any]) -> Entry:
             class_areas_m2=tuple(counts['class_areas_m2']),
         ),
     )
+
+
+def _checksum(content: Any) -> int:
+    """Compute a checksum of plain JSON, however it is laid out."""
+    return crc32(json.dumps(content, sort_keys=True).encode())
 
 
 def _refuse_other(found: Mapping[str, Any], wanted: Mapping[str, Any], *, folder: Path) -> None:

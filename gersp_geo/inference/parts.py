@@ -1,6 +1,6 @@
 """The parts of a prediction: which there are, and how they reach the disk."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..geoio.gdal_errors import enter_gdal
 from ..geoio.ground import pixel_areas_m2
 from ..geoio.mosaic import Part, write_part
+from ..geoio.parts import checksum, is_sound
 from ..records import Panel
 from .journal import Counts, Entry, Journal, PartFile
 from .plan import MapPlan, PredictionPlan
@@ -92,7 +94,7 @@ class PartWriter:
         self.plan = plan
         self.journal = journal
         self._rows: list[FinishedRows] = []
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix='writer')
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix='writer', initializer=enter_gdal)
         self._pending: Future[None] | None = None
 
     def __enter__(self) -> Self:
@@ -133,11 +135,64 @@ class PartWriter:
                     nodata=made.layout.nodata,
                     threads=self.plan.threads,
                 )
-                files.append(PartFile(name=name, map=number, col_off=left, width=right - left))
+                place = PartFile(
+                    name=name, map=number, col_off=left, width=right - left,
+                    crc32=checksum(self.journal.folder / name),
+                )  # fmt: skip
+                files.append(place)
         counts = count_pixels(self.plan, collected)
         # its pixels were read before: what is said to be done is of one content
         self.plan.watch.check()
         self.journal.append(Entry(part=part.number, files=tuple(files), counts=counts))
+
+
+def known_entries(
+    plan: PredictionPlan, planned: Sequence[PlannedPart], journal: Journal
+) -> dict[int, Entry]:
+    """Read what a journal says of the parts of a plan; what says something else is no entry."""
+    return {
+        number: entry
+        for number, entry in journal.entries().items()
+        if number < len(planned) and _fits(plan, planned[number], entry)
+    }
+
+
+def _fits(plan: PredictionPlan, part: PlannedPart, entry: Entry) -> bool:
+    """Say whether an entry is one of a part."""
+    classes = len(plan.layout.class_names) if plan.output == 'classes' else 0
+    counts = entry.counts
+    return (
+        len(counts.class_pixels) == classes
+        and len(counts.class_areas_m2) in (0, classes)
+        and all(
+            file.map < len(plan.maps)
+            and part.panel.col_off <= file.col_off
+            and 0 < file.width <= part.panel.col_stop - file.col_off
+            for file in entry.files
+        )
+    )
+
+
+def damaged_files(
+    parts: Sequence[PlannedPart], entries: Mapping[int, Entry], journal: Journal
+) -> dict[int, str]:
+    """Read the files of finished parts, and find those that are not as they were written.
+
+    Args:
+        parts: Those to look at.
+        entries: What the journal says.
+        journal: The journal.
+
+    Returns:
+        Number of the part to the first of its files that is damaged.
+    """
+    found: dict[int, str] = {}
+    for part in parts:
+        entry = entries.get(part.number)
+        for file in () if entry is None else entry.files:
+            if not is_sound(_place(part, file, journal), crc=file.crc32):
+                found.setdefault(part.number, file.name)
+    return found
 
 
 def locate(
@@ -155,17 +210,22 @@ def locate(
         Its files.
     """
     return [
-        Part(
-            path=str(journal.folder / file.name),
-            row_off=part.row_off,
-            col_off=file.col_off,
-            height=part.row_stop - part.row_off,
-            width=file.width,
-        )
+        _place(part, file, journal)
         for part in planned
         for file in entries[part.number].files
         if file.map == number
     ]
+
+
+def _place(part: PlannedPart, file: PartFile, journal: Journal) -> Part:
+    """Say where a file of a part lies in its map."""
+    return Part(
+        path=str(journal.folder / file.name),
+        row_off=part.row_off,
+        col_off=file.col_off,
+        height=part.row_stop - part.row_off,
+        width=file.width,
+    )
 
 
 def count_pixels(plan: PredictionPlan, collected: Sequence[FinishedRows]) -> Counts:
