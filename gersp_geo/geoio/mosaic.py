@@ -11,6 +11,7 @@ import numpy as np
 from rasterio.dtypes import dtype_rev, typename_fwd
 
 from .atomic import new_file
+from .categories import describe_categories
 from .cog import MapLayout, OverviewResampling, Threads, finish_cog
 from .georeference import add_to_vrt
 from .overviews import Progress, build_overviews
@@ -142,6 +143,7 @@ def _add_band(root: Element, layout: MapLayout, *, index: int, description: str)
     )
     if layout.class_names:
         _add_tags(band, class_tag(layout.class_names))
+        band.append(describe_categories(layout.class_names))
     SubElement(band, 'Description').text = description
     SubElement(band, 'NoDataValue').text = repr(float(layout.nodata))
     if layout.scale is not None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
+from .categories import write_categories
 from .cog import MapLayout, OverviewResampling, finish_cog
 from .georeference import RPC_DOMAIN
 from .styles import class_tag, write_qml
@@ -73,6 +74,7 @@ def new_patch_map(
                 write_window(dst, pixels[:, np.newaxis], place)
 
             yield write
+        write_categories(rows, layout.class_names)
         finish_cog(
             rows,
             final,

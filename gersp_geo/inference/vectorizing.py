@@ -114,7 +114,7 @@ def vectorize_map(
                     transform = header.transform
                     keep(outlines, simplify_polygons(outlines, transform, tolerance=simplify))
             watch.check()
-            named = range(len(described.names)) if wanted is None else wanted
+            named = described.named if wanted is None else wanted
             _write_style(final, described, sorted({*named, *tally.counts}))
         if sketch is not None and picture is not None:
             with waiting('the picture', shown=progress):

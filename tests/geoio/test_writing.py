@@ -120,7 +120,7 @@ def test_classes_travel_with_the_raster(tmp_path: Path) -> None:
         assert tuple(table[i][:3] for i in range(2)) == colors
         assert src.nodata == 255
         assert src.read_masks(1).tolist() == [[255, 255], [0, 255]]
-    assert content(tmp_path) == ['mask.qml', 'mask.tif']
+    assert content(tmp_path) == ['mask.qml', 'mask.tif', 'mask.tif.aux.xml']
 
 
 def test_bands_are_described(tmp_path: Path) -> None:

@@ -77,7 +77,11 @@ def uninterrupted(scene: Path, tmp_path_factory: pytest.TempPathFactory) -> byte
     path = tmp_path_factory.mktemp('map') / 'map.tif'
     summary = predict(scene, path)
     assert summary.parts > 30
-    assert sorted(other.name for other in path.parent.iterdir()) == ['map.qml', 'map.tif']
+    assert sorted(other.name for other in path.parent.iterdir()) == [
+        'map.qml',
+        'map.tif',
+        'map.tif.aux.xml',
+    ]
     return path.read_bytes()
 
 
@@ -162,7 +166,12 @@ def test_two_kills_change_no_byte_and_no_part_is_done_twice(
     found, finished = run_through_kills(server, scene, tmp_path, kills)
     assert found == uninterrupted
     assert set(Counter(finished).values()) == {1}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ['log.txt', 'map.qml', 'map.tif']
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        'log.txt',
+        'map.qml',
+        'map.tif',
+        'map.tif.aux.xml',
+    ]
 
 
 @pytest.mark.slow
@@ -349,7 +358,11 @@ def test_shards_and_their_merge_are_the_whole(
     assert merged.parts == 0
     assert merged.parts_before == sum(summary.parts for summary in summaries)
     assert path.read_bytes() == uninterrupted
-    assert sorted(other.name for other in tmp_path.iterdir()) == ['map.qml', 'map.tif']
+    assert sorted(other.name for other in tmp_path.iterdir()) == [
+        'map.qml',
+        'map.tif',
+        'map.tif.aux.xml',
+    ]
 
 
 def test_a_share_without_parts_leaves_those_of_others_alone(scene: Path, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_polygons_painted_back_are_the_map(
     assert frame.is_valid.all()
     np.testing.assert_array_equal(paint(frame, pixels.shape), pixels)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-        ['map.tif', 'map.qml', f'objects{suffix}', 'objects.qml']
+        ['map.tif', 'map.tif.aux.xml', 'map.qml', f'objects{suffix}', 'objects.qml']
     )
     # the summary is what the file holds
     assert summary.names == NAMES
@@ -230,7 +230,11 @@ def test_wrong_options_leave_no_file(
     source = write_map(tmp_path / 'map.tif', landscape(20, 20))
     with pytest.raises(ValueError, match=message):
         vectorize_map(source, tmp_path / 'a.gpkg', progress=False, **options)  # type: ignore[arg-type]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ['map.qml', 'map.tif']
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        'map.qml',
+        'map.tif',
+        'map.tif.aux.xml',
+    ]
 
 
 def test_an_existing_file_is_left_alone(tmp_path: Path) -> None:
@@ -249,7 +253,11 @@ def test_a_map_that_breaks_off_leaves_no_file(tmp_path: Path) -> None:
     source.write_bytes(data[: len(data) // 2])
     with pytest.raises(OSError, match='cannot be read at rows'):
         vectorize_map(source, tmp_path / 'a.gpkg', progress=False)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ['map.qml', 'map.tif']
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        'map.qml',
+        'map.tif',
+        'map.tif.aux.xml',
+    ]
 
 
 def test_the_command_says_what_was_written(
