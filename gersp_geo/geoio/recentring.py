@@ -38,7 +38,14 @@ def middle_of_turn(source: Grid, grid: Grid) -> float | None:
     is_beyond = not -half <= left <= right <= half
     is_moved = is_beyond and grid.crs is not None and source.crs != grid.crs
     if not is_moved and grid.crs is not None and grid.crs.is_geographic:
-        is_moved = any(turn.repeats(left, right, within=grid.x_range()))
+        begin, end = grid.x_range()
+        # a world that is widened to whole pixels reaches into itself by less than one of them
+        is_moved = any(
+            min(right + move * turn.length, end) - max(left + move * turn.length, begin)
+            > (end - begin) / grid.width
+            for move in turn.repeats(left, right, within=(begin, end))
+            if move
+        )
     return (left + right) / 2 if is_moved else None
 
 
