@@ -39,7 +39,11 @@ SAID = {
 
 def put_unplaced(path: Path, place: dict[str, Any], count: int = 3) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(0).integers(0, 200 if count > 1 else 2, (count, 128, 128)).astype('u1')
+    pixels = (
+        np.random.default_rng(0)
+        .integers(0, 200 if count > 1 else 2, (count, 128, 128))
+        .astype('u1')
+    )
     shape = {'driver': 'GTiff', 'count': count, 'height': 128, 'width': 128, 'dtype': 'uint8'}
     with rasterio.open(path, 'w', **shape, **place) as dst:
         dst.write(pixels)
@@ -60,7 +64,11 @@ def test_they_are_plain_images_where_that_is_asked_for(
 ) -> None:
     for number in range(4):
         put_unplaced(tmp_path / f'images/{number}.tif', PLACES['points'])
-    options = {'data.remote_sensing': '../images', 'data.kind': 'chips', 'data.patches_per_pass': 'null'}
+    options = {
+        'data.remote_sensing': '../images',
+        'data.kind': 'chips',
+        'data.patches_per_pass': 'null',
+    }
     run = fit_pretraining(options)
     assert run.code == 0, run.err
 
