@@ -1,3 +1,4 @@
+import zipfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -285,3 +286,83 @@ def test_an_area_needs_a_raster_with_a_crs(tmp_path: Path) -> None:
         read_area(tmp_path / 'a.gpkg', crs=None)
     with pytest.raises(FileNotFoundError, match=r'gone\.gpkg does not exist'):
         read_area(tmp_path / 'gone.gpkg', crs=UTM)
+
+
+def test_lines_points_and_missing_geometries_beside_polygons_add_nothing(tmp_path: Path) -> None:
+    square = pixel_box(2, 3, 8, 10)
+    line = shapely.LineString([(LEFT, TOP), (LEFT + 60, TOP - 40)])
+    collection = shapely.GeometryCollection(
+        [Point(LEFT, TOP), shapely.GeometryCollection([pixel_box(15, 20, 2, 2)])]
+    )
+    frame = frame_of(shapely.force_3d(square), line, Point(LEFT, TOP), None, collection)
+    frame.to_file(tmp_path / 'a.gpkg')
+    expected = np.zeros((20, 30), dtype=bool)
+    expected[2:10, 3:13] = expected[15:17, 20:22] = True
+    np.testing.assert_array_equal(area_mask(tmp_path / 'a.gpkg'), expected)
+
+
+def write_text(path: Path, *shapes: str) -> Path:
+    """Write a table of geometries as text, as a virtual file with a CRS."""
+    rows = ''.join(f'{number},"{text}"\n' for number, text in enumerate(shapes))
+    path.with_suffix('.csv').write_text(f'id,WKT\n{rows}')
+    path.write_text(
+        f'<OGRVRTDataSource><OGRVRTLayer name="{path.stem}"><LayerSRS>EPSG:32633</LayerSRS>'
+        f'<SrcDataSource>{path.with_suffix(".csv")}</SrcDataSource></OGRVRTLayer></OGRVRTDataSource>'
+    )
+    return path
+
+
+def test_curves_and_measures_are_understood(tmp_path: Path) -> None:
+    x, y = LEFT + 20, TOP - 20
+    circle = f'CURVEPOLYGON(CIRCULARSTRING({x - 10} {y},{x} {y + 10},{x + 10} {y},{x} {y - 10},{x - 10} {y}))'
+    square = f'POLYGON ZM(({LEFT} {TOP} 1 2,{LEFT + 4} {TOP} 1 2,{LEFT + 4} {TOP - 4} 1 2,{LEFT} {TOP} 1 2))'
+    area = read_area(write_text(tmp_path / 'a.vrt', circle, square), crs=UTM)
+    assert area.geometry.area == pytest.approx(np.pi * 100 + 8, rel=1e-3)
+
+
+def test_surfaces_of_triangles_and_text_without_a_crs_are_refused_in_one_line(
+    tmp_path: Path,
+) -> None:
+    surface = write_text(tmp_path / 'a.vrt', 'TIN(((0 0 0,0 1 0,1 1 0,0 0 0)))')
+    for path, message in (
+        (surface, 'holds geometries that are no plain points, lines or polygons'),
+        (
+            write_text(tmp_path / 'b.vrt', 'POLYGON((0 0,0 1,1 1,0 0))').with_suffix('.csv'),
+            'names no CRS',
+        ),
+    ):
+        with pytest.raises(ValueError, match=message) as info:
+            read_area(path, crs=UTM)
+        assert '\n' not in str(info.value)
+        assert path.name in str(info.value)
+
+
+@pytest.mark.parametrize('name', ['a.geojsonl', 'a.kmz'])
+def test_sequences_and_packed_files_are_areas(tmp_path: Path, name: str) -> None:
+    driver = {'.geojsonl': 'GeoJSONSeq', '.kmz': 'LIBKML'}[name[1:]]
+    frame_of(pixel_box(2, 3, 8, 10)).to_crs(4326).to_file(tmp_path / name, driver=driver)
+    assert area_mask(tmp_path / name).sum() == 80
+
+
+def test_of_several_files_in_folders_of_an_archive_one_must_be_named(tmp_path: Path) -> None:
+    frame_of(pixel_box(2, 3, 8, 10)).to_file(tmp_path / 'a.gpkg')
+    with zipfile.ZipFile(tmp_path / 'a.zip', 'w') as archive:
+        archive.write(tmp_path / 'a.gpkg', 'one/a.gpkg')
+        archive.write(tmp_path / 'a.gpkg', 'two/b.gpkg')
+    with pytest.raises(ValueError, match=r'name one: .*a\.zip!one/a\.gpkg, .*a\.zip!two/b\.gpkg'):
+        read_area(tmp_path / 'a.zip', crs=UTM)
+    area = read_area(f'{tmp_path / "a.zip"}!two/b.gpkg', crs=UTM)
+    assert area.geometry.area == pytest.approx(8 * 10 * 4)
+    with pytest.raises(FileNotFoundError, match=r'gone\.zip!a\.shp does not exist'):
+        read_area(f'{tmp_path / "gone.zip"}!a.shp', crs=UTM)
+
+
+def test_the_checksum_of_an_area_is_that_of_its_polygons(tmp_path: Path) -> None:
+    frame = frame_of(pixel_box(2, 3, 8, 10))
+    frame.to_file(tmp_path / 'a.gpkg')
+    frame.to_parquet(tmp_path / 'a.parquet')
+    frame_of(pixel_box(2, 3, 8, 11)).to_file(tmp_path / 'b.gpkg')
+    first, same, other = (
+        read_area(tmp_path / name, crs=UTM).sha256 for name in ('a.gpkg', 'a.parquet', 'b.gpkg')
+    )
+    assert first == same != other
