@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import zip_longest
 from typing import Any, Self
 
@@ -106,14 +107,7 @@ class BandNames:
         file: str,
     ) -> Self:
         """Take them from what it says of all its bands; *bands* are 1-based."""
-        told = zip_longest(
-            name_by_file(descriptions, ()),
-            tell_meanings(name_by_file(descriptions, interpretations)),
-            interpretations,
-        )
-        pairs = [
-            (text, 'palette' if color == 'palette' else meaning) for text, meaning, color in told
-        ]
+        pairs = _tell(tuple(descriptions), tuple(interpretations))
         return cls(file, tuple(pairs[band - 1] for band in bands))
 
     def join(self, known: list[Self], bands: Sequence[int]) -> None:
@@ -137,6 +131,22 @@ class BandNames:
                         'all files into one band order'
                     )
         known.append(self)
+
+
+# the files of an archive say it in a few ways
+@lru_cache(maxsize=64)
+def _tell(
+    descriptions: tuple[str | None, ...], interpretations: tuple[str, ...]
+) -> tuple[tuple[str | None, str | None], ...]:
+    """Say what bands are called and what they measure, as :attr:`BandNames.pairs` has it."""
+    told = zip_longest(
+        name_by_file(descriptions, ()),
+        tell_meanings(name_by_file(descriptions, interpretations)),
+        interpretations,
+    )
+    return tuple(
+        (text, 'palette' if color == 'palette' else meaning) for text, meaning, color in told
+    )
 
 
 def _differ(
