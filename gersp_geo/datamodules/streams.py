@@ -112,9 +112,7 @@ class PairStream(PatchStream):
         super().__init__(tiles, sampler)
         self.seed = seed
         self.dates = group_dates(tiles.files, tiles.filename_regex)
-        self._aligned: HandlePool[tuple[int, int], Any] = HandlePool(
-            partial(open_pair, tiles)
-        )
+        self._aligned: HandlePool[tuple[int, int], Any] = HandlePool(partial(open_pair, tiles))
 
     def draw(self, *, turn: int, index: int) -> ImageSample:
         """Read patch *index* of pass *turn* at its date and at another one.

@@ -44,7 +44,8 @@ def put_scene(put: Raster, name: str, how: str) -> dict[str, Any]:
 
 def means(record: dict[str, Any]) -> NDArray[np.float64]:
     """Means of the bands in file values."""
-    return np.array(record['mean']) / np.array(record['scale'])
+    found: NDArray[np.float64] = np.array(record['mean']) / np.array(record['scale'])
+    return found
 
 
 @pytest.mark.parametrize('how', ['tag', 'given', 'nan', 'mask'])

@@ -58,7 +58,8 @@ class Case:
                 found &= self.pixels.astype('float64') != np.float64(self.pixels.dtype.type(value))
         if self.mask == 'per band':
             found &= self.shown
-        return found[np.array(self.bands) - 1]
+        present: NDArray[np.bool_] = found[np.array(self.bands) - 1]
+        return present
 
     def valid(self) -> NDArray[np.bool_]:
         """Where there is an observation."""

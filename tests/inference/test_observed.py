@@ -37,12 +37,12 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
             bands=names, scale=(1.0,) * count, mean=(MEAN,) * count, std=(1.0,) * count
         )
         path = folder / f'{"-".join(names)}-{blurs}.onnx'
-        shape = ['batch', count, 'height', 'width']
+        shape: list[str | int | None] = ['batch', count, 'height', 'width']
         image, scores = (
             onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
             for name in ('image', 'scores')
         )
-        options = {'kernel_shape': [15, 15], 'pads': [7] * 4} if blurs else {}
+        options: dict[str, Any] = {'kernel_shape': [15, 15], 'pads': [7] * 4} if blurs else {}
         node = onnx.helper.make_node(
             'AveragePool' if blurs else 'Identity', ['image'], ['scores'], **options
         )
