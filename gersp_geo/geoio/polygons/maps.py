@@ -73,7 +73,10 @@ class ClassMap:
             elif str(wanted).isdecimal() and int(wanted) <= LARGEST_CLASS:
                 found.add(int(wanted))
             else:
-                known = ', '.join(self.names[value] for value in self.named) or f'numbers up to {LARGEST_CLASS}, as it names none'
+                known = (
+                    ', '.join(self.names[value] for value in self.named)
+                    or f'numbers up to {LARGEST_CLASS}, as it names none'
+                )
                 raise ValueError(f'the map has no class {wanted!r}; its classes are {known}')
         return tuple(sorted(found))
 
