@@ -4,7 +4,7 @@ import math
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 if TYPE_CHECKING:
@@ -170,7 +170,8 @@ class Preprocessing:
 
 def _is_number(value: object) -> bool:
     """Say whether a value is a finite number that a float can hold."""
-    if not isinstance(value, Real) or isinstance(value, bool):
+    # a truth is a number to Python
+    if isinstance(value, bool) or not isinstance(value, Real):
         return False
     try:
         return math.isfinite(value)
@@ -185,15 +186,14 @@ def _is_text(value: object) -> bool:
     )
 
 
+def _is_byte(value: object) -> bool:
+    """Say whether a value is a whole number in [0, 255]."""
+    return _is_number(value) and value in range(256)
+
+
 def _is_color(value: object) -> bool:
     """Say whether a value is red, green and blue."""
-    return (
-        isinstance(value, list | tuple)
-        and len(value) == 3
-        and all(
-            isinstance(v, Integral) and not isinstance(v, bool) and 0 <= v <= 255 for v in value
-        )
-    )
+    return isinstance(value, list | tuple) and len(value) == 3 and all(map(_is_byte, value))
 
 
 def _is_list(value: object, kind: Callable[[object], bool]) -> bool:

@@ -11,6 +11,7 @@ from PIL import Image
 from torchgeo.tasks import SemanticSegmentation
 
 from gersp_geo.geoio.writing import write_raster
+from gersp_geo.inference.options import PredictionOptions
 from gersp_geo.main import main
 from gersp_geo.records import Preprocessing
 
@@ -29,6 +30,16 @@ RECORD = Preprocessing(
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp('model') / 'model.ckpt'
     task = SemanticSegmentation('unet', 'resnet18', num_classes=2)
+    saved = {'state_dict': task.state_dict(), 'hyper_parameters': dict(task.hparams)}
+    torch.save(saved | {'gersp_geo': RECORD.to_dict(), 'pytorch-lightning_version': '2.6.0'}, path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a network that takes no time."""
+    path = tmp_path_factory.mktemp('small') / 'model.ckpt'
+    task = SemanticSegmentation('fcn', num_classes=2, num_filters=2)
     saved = {'state_dict': task.state_dict(), 'hyper_parameters': dict(task.hparams)}
     torch.save(saved | {'gersp_geo': RECORD.to_dict(), 'pytorch-lightning_version': '2.6.0'}, path)
     return path
@@ -131,6 +142,7 @@ def test_a_checkpoint_that_would_run_code(
         (['--bands', '1,2'], r'bands'),
         (['--memory-limit', 'much'], r'memory_limit must be'),
         (['--device', 'abacus'], r'abacus'),
+        (['--device', 'meta'], r"device 'meta' holds no numbers"),
     ],
 )
 def test_an_option_outside_its_range(
@@ -143,6 +155,54 @@ def test_an_option_outside_its_range(
 ) -> None:
     words: list[str | Path] = ['predict', checkpoint, scene, '-o', tmp_path / 'map.tif', *options]
     assert re.search(message, refusal(capsys, tmp_path, *words))
+
+
+@pytest.mark.parametrize('dtype', ['complex_int16', 'complex64', 'complex128'])
+@pytest.mark.parametrize('command', ['plan', 'predict'])
+def test_complex_numbers(
+    command: str, dtype: str, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    profile = {'width': 40, 'height': 40, 'count': 3, 'dtype': dtype, 'crs': 'EPSG:32633'}
+    with rasterio.open(
+        tmp_path / 'a.tif', 'w', driver='GTiff', transform=TRANSFORM, **profile
+    ) as dst:
+        dst.write(np.ones((3, 40, 40), np.complex64 if dtype == 'complex_int16' else dtype))
+    for words in ([], ['--crs', 'EPSG:4326'], ['--task', 'embed']):
+        final = tmp_path / ('vectors.parquet' if '--task' in words else 'map.tif')
+        error = refusal(
+            capsys, tmp_path, command, checkpoint, tmp_path / 'a.tif', '-o', final, *words
+        )
+        assert 'a.tif holds complex numbers' in error
+
+
+@pytest.mark.parametrize('size', [8, 32, 64, 100, 512])
+def test_smaller_patches_share_fewer_pixels(
+    size: int, small: Path, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ['plan', small, scene, '-o', tmp_path / 'map.tif', '--size', size]
+    assert main([str(word) for word in words]) == 0
+    assert f'of {size} px, overlap {min(64, size // 2)},' in capsys.readouterr().out
+
+
+def test_what_is_not_given_does_not_collide() -> None:
+    for size in range(2, 600):
+        options = PredictionOptions(size=size)
+        assert 0 <= options.shared <= size // 2
+        assert options.shared == 64 or size < 128
+    with pytest.raises(ValueError, match=r'margin must be in \[0, overlap / 2=16\], got 20'):
+        PredictionOptions(size=64, margin=20)
+    assert PredictionOptions(size=64, overlap=60).shared == 60
+
+
+@pytest.mark.parametrize('device', ['cpu', 'cpu:0'])
+def test_a_processor_is_one_under_any_number(
+    device: str, small: Path, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ['plan', small, scene, '-o', tmp_path / 'map.tif', '--device', device]
+    assert main([str(word) for word in words]) == 0
+    output = capsys.readouterr().out
+    assert 'up to 4 patches on cpu, ' in output
+    assert 'of the device' not in output
 
 
 def test_sample_data_into_a_folder_with_files(

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -15,11 +15,13 @@ import torch
 from rasterio.transform import from_origin
 from torchgeo.tasks import SemanticSegmentation
 
-from gersp_geo.geoio import atomic
 from gersp_geo.geoio.atomic import check_place, new_file
 from gersp_geo.geoio.writing import write_raster
 from gersp_geo.inference.options import PredictionOptions
 from gersp_geo.main import main
+
+# of the options, those of how a map is cut into parts
+DEFAULTS: dict[str, Any] = PredictionOptions.__init__.__kwdefaults__ or {}
 
 
 @pytest.fixture(scope='module')
@@ -50,7 +52,7 @@ def ask(command: str, folder: Path, destination: str | Path, *words: str | Path)
         contextlib.redirect_stderr(io.StringIO()) as error,
         contextlib.redirect_stdout(io.StringIO()),
     ):
-        patch.setitem(PredictionOptions.__init__.__kwdefaults__, 'part_pixels', 1)
+        patch.setitem(DEFAULTS, 'part_pixels', 1)
         code = main([str(word) for word in line])
     return code, error.getvalue()
 
@@ -86,9 +88,7 @@ def test_a_place_where_nothing_can_be_written(
     (tmp_path / 'locked').mkdir()
     access = os.access
     # the rights of files do not bind an administrator, so that the system's answer is made up
-    monkeypatch.setattr(
-        atomic.os, 'access', lambda p, mode: p != tmp_path / 'locked' and access(p, mode)
-    )
+    monkeypatch.setattr(os, 'access', lambda p, mode: p != tmp_path / 'locked' and access(p, mode))
     name, message = BAD[case]
     code, error = ask(command, folder, f'{tmp_path}/{name}')
     assert (code, error.count('\n')) == (1, 1)

@@ -31,6 +31,10 @@ JSON = st.recursive(
 PARTS = 3
 
 
+# of the options, those of how a map is cut into parts
+DEFAULTS: dict[str, Any] = PredictionOptions.__init__.__kwdefaults__ or {}
+
+
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model, a scene, its map, and what a stop left of it: all parts, but no map."""
@@ -68,8 +72,7 @@ def predict(folder: Path, destination: Path, *words: str) -> tuple[int, str]:
         contextlib.redirect_stderr(io.StringIO()) as error,
         contextlib.redirect_stdout(io.StringIO()),
     ):
-        defaults = PredictionOptions.__init__.__kwdefaults__
-        patch.setitem(defaults, 'part_pixels', 1)
+        patch.setitem(DEFAULTS, 'part_pixels', 1)
         # threads of a test are not the main one, where alone signals can be caught
         patch.setattr('gersp_geo.main.end_on_signals', lambda advice: None)
         code = main([str(word) for word in line])

@@ -26,7 +26,7 @@ RECORD: dict[str, Any] = {
 }  # fmt: skip
 
 # words, lists and nested lists where numbers are meant, and what JSON says beside numbers
-JSON = st.recursive(
+JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
@@ -40,7 +40,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small checkpoint, a graph, weights and a scene."""
     folder = tmp_path_factory.mktemp('models')
     task = SemanticSegmentation('fcn', num_classes=2, num_filters=2)
-    saved = {'state_dict': task.state_dict(), 'hyper_parameters': dict(task.hparams)}
+    saved: dict[str, Any] = {
+        'state_dict': task.state_dict(),
+        'hyper_parameters': dict(task.hparams),
+    }
     saved |= {'gersp_geo': RECORD, 'pytorch-lightning_version': '2.6.0'}
     torch.save(saved, folder / 'model.ckpt')
     torch.save(task.state_dict(), folder / 'model.pth')
@@ -97,7 +100,7 @@ def test_a_model_that_is_damaged(
     bad = tmp_path / name
     bad.write_bytes(damage(source.read_bytes(), place))
     for task, final in (('auto', 'map.tif'), ('embed', 'vectors.parquet')):
-        words = ['predict', bad, folder / 'scene.tif', '-o', tmp_path / final]
+        words: list[str | Path] = ['predict', bad, folder / 'scene.tif', '-o', tmp_path / final]
         words += ['--task', task, '--size', '32', '--device', 'cpu', '--no-progress']
         assert name in refusal(*words)
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -119,7 +122,13 @@ def test_words_for_numbers_in_a_record(
     place: str, name: str, value: object, folder: Path, tmp_path: Path
 ) -> None:
     record = RECORD | {name: value}
-    words = ['plan', folder / 'model.ckpt', folder / 'scene.tif', '-o', tmp_path / 'map.tif']
+    words: list[str | Path] = [
+        'plan',
+        folder / 'model.ckpt',
+        folder / 'scene.tif',
+        '-o',
+        tmp_path / 'map.tif',
+    ]
     if place == 'file':
         (tmp_path / 'record.json').write_text(json.dumps(record))
         words += ['--preprocessing', tmp_path / 'record.json']
@@ -147,7 +156,13 @@ def test_a_record_is_read_or_refused_in_one_line(name: str, value: object) -> No
 )
 def test_a_file_that_is_no_record(text: str, folder: Path, tmp_path: Path) -> None:
     (tmp_path / 'record.json').write_text(text)
-    words = ['plan', folder / 'model.ckpt', folder / 'scene.tif', '-o', tmp_path / 'map.tif']
+    words: list[str | Path] = [
+        'plan',
+        folder / 'model.ckpt',
+        folder / 'scene.tif',
+        '-o',
+        tmp_path / 'map.tif',
+    ]
     assert 'record.json' in refusal(*words, '--preprocessing', tmp_path / 'record.json')
 
 
@@ -166,6 +181,12 @@ def test_a_checkpoint_with_other_content(
     saved = torch.load(folder / 'model.ckpt', weights_only=True)
     saved[key] = value if whole else dict(saved[key]) | {name: value}
     torch.save(saved, tmp_path / 'bad.ckpt')
-    words = ['plan', tmp_path / 'bad.ckpt', folder / 'scene.tif', '-o', tmp_path / 'map.tif']
+    words: list[str | Path] = [
+        'plan',
+        tmp_path / 'bad.ckpt',
+        folder / 'scene.tif',
+        '-o',
+        tmp_path / 'map.tif',
+    ]
     code, error = ask(*words, '--size', '32', '--device', 'cpu')
     assert code == 0 or (error.startswith('gersp-geo: error: ') and error.count('\n') == 1)
