@@ -17,6 +17,12 @@ from .recentring import middle_of_turn
 from .spelling import crs_text
 from .turns import Turn, turn_of
 
+BEYOND = (
+    'its x goes on beyond 180 degrees, which only longitudes in degrees may: cut it there in two, and move '
+    'the part beyond by a turn around the Earth (gdal_translate -projwin, then -a_ullr)'
+)
+"""Why pixels of a raster are not found, and the way out."""
+
 # Points per side of a raster that are sent to another CRS and back.
 _PROBES = 33
 

@@ -18,9 +18,10 @@ from rasterio.vrt import WarpedVRT
 
 from .gdal_errors import GDALError
 from .grids import Grid, name_crs
-from .passages import Passage, probe
+from .passages import BEYOND, Passage, probe
 from .placing import place_points
 from .reading import Reader
+from .recentring import middle_of_turn
 from .turns import Turn, turn_of
 
 # Share of the pixels that have to arrive on a grid that GDAL suggests, and on one of our own: a world
@@ -86,9 +87,13 @@ def choose_grid(src: Reader, crs: CRS) -> Grid:
     grid = _check_grid(Grid.of(src), crs, suggested)
     if isinstance(grid, Grid):
         return grid
+    advice = (
+        'choose a CRS that reaches there, or cut the scene to what it shows, for example with '
+        'gdal_translate -projwin'
+    )
     raise ValueError(
-        f'{src.name} cannot be expressed in {name_crs(crs)}: {reason or grid}; choose a CRS that '
-        'reaches there, or cut the scene to what it shows, for example with gdal_translate -projwin'
+        f'{src.name} cannot be expressed in {name_crs(crs)}: {reason or grid}; '
+        f'{BEYOND if _is_beyond(Grid.of(src), crs) else advice}'
     )
 
 
@@ -113,20 +118,17 @@ def _check_grid(source: Grid, crs: CRS, suggested: Grid | None) -> Grid | str:
     if suggested is not None and share >= max(_OWN_SHARE, own_share - 0.01):
         return suggested
     if own_share < _OWN_SHARE:
-        return _describe_loss(source, own_share)
+        return f'only {100 * own_share:.0f} % of its pixels arrive there'
     return _describe_misfit(passage, own) or own
 
 
-def _describe_loss(source: Grid, share: float) -> str:
-    """Say that pixels of a raster do not arrive."""
+def _is_beyond(source: Grid, crs: CRS) -> bool:
+    """Say whether x of a raster goes on beyond 180 degrees, where GDAL does not look for it."""
     turn = turn_of(source.crs)
-    lost = f'only {100 * share:.0f} % of its pixels arrive there'
-    if turn is None:
-        return lost
+    if turn is None or middle_of_turn(source, replace(source, crs=crs)) is not None:
+        return False
     left, right = source.x_range()
-    if abs((left + right) / 2 - turn.middle) + (right - left) / 2 <= turn.length / 2:
-        return lost
-    return f'{lost}, as its x goes on beyond 180 degrees, which only longitudes in degrees may'
+    return max(turn.middle - left, right - turn.middle) > turn.length / 2 * (1 + 1e-9)
 
 
 def _same_crs_grid(src: Reader) -> Grid:

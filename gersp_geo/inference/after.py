@@ -13,7 +13,7 @@ from ..geoio.blocks import stored_blocks
 from ..geoio.cells import CellSource
 from ..geoio.grids import Grid
 from ..geoio.overlap import measure_overlap
-from ..geoio.passages import Passage
+from ..geoio.passages import BEYOND, Passage
 from ..geoio.places import advise_place, describe_lack, describe_means
 from ..geoio.reading import RasterHeader, Reader, describe_reader, open_reader
 from ..geoio.rules import Rule, find_rule
@@ -217,8 +217,7 @@ def _cover(
         if lost:
             raise ValueError(
                 f'{after} cannot be put on the grid of {before}: {100 * lost:.0f} % of what they have in '
-                'common would be lost, as x of the former goes on beyond 180 degrees, which only longitudes '
-                'in degrees may; resample it first, for example with gdalwarp -t_srs'
+                f'common would be lost; {BEYOND}'
             )
     return overlap.of_first, overlap.of_second
 

@@ -243,6 +243,21 @@ def test_two_dates_meet_on_the_same_ground_whatever_turn_they_are_in(
     assert summary.valid_pixels == shown.sum()
 
 
+def test_a_later_scene_of_which_half_would_be_lost_is_refused(tmp_path: Path) -> None:
+    before = write(tmp_path / 'a.tif', *SCENES['zone 60'])
+    mercator = 'EPSG:3857', Affine(1500, 0, 20_000_000, 0, -1500, 5.62e6)
+    after = write(tmp_path / 'b.tif', *mercator)
+    with pytest.raises(ValueError, match=r'b\.tif cannot be put on the grid of \S+a\.tif: \d\d %'):
+        run(before, tmp_path, after=after)
+    # it can give the grid
+    options: dict[str, Any] = {'size': 32, 'overlap': 8, 'device': 'cpu', 'output': 'values'}
+    plan = plan_prediction(
+        subtract, after, tmp_path / 'c.tif', after=before, preprocessing=RECORD, **options
+    )
+    assert plan.after is not None
+    assert plan.after.covers > 0.5
+
+
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp('model') / 'model.ckpt'
@@ -289,7 +304,7 @@ def test_the_command_makes_such_maps_and_what_follows_from_them(
         ((DEGREES, Affine(4.5, 0, -180, 0, -3, 90)), 'EPSG:3413', r'only \d\d % of its pixels'),
         (
             ('EPSG:3857', Affine(1000, 0, 20_000_000, 0, -1000, 5e6)), DEGREES,
-            r'x goes on beyond 180 degrees, which only longitudes in degrees may',
+            r'x goes on beyond 180 degrees, which only longitudes in degrees may: cut',
         ),
     ],
 )  # fmt: skip
