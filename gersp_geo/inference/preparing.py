@@ -322,8 +322,9 @@ def _recall(
 
 def _sensible(count: object) -> int | None:
     """Take a number of patches or threads; what is none is refused when the journal is opened."""
-    is_whole = isinstance(count, int) and not isinstance(count, bool)
-    return count if is_whole and 1 <= count <= _MOST_RECALLED else None
+    if isinstance(count, bool) or not isinstance(count, int):
+        return None
+    return count if 1 <= count <= _MOST_RECALLED else None
 
 
 _MOST_RECALLED = 2**16
