@@ -125,7 +125,7 @@ def test_an_observation_is_what_was_written_as_one(
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=600, suppress_health_check=QUIET)
+@settings(deadline=None, max_examples=200, suppress_health_check=QUIET)
 @given(scenes())
 def test_an_observation_is_what_was_written_as_one_in_many_scenes(
     command: Command, models: Models, chosen: dict[str, Any]
@@ -134,7 +134,7 @@ def test_an_observation_is_what_was_written_as_one_in_many_scenes(
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=100, suppress_health_check=QUIET)
+@settings(deadline=None, max_examples=60, suppress_health_check=QUIET)
 @given(scenes())
 def test_so_it_is_in_patches(command: Command, models: Models, chosen: dict[str, Any]) -> None:
     with TemporaryDirectory(dir=command.folder) as name:
