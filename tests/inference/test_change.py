@@ -421,7 +421,7 @@ def write_bad(folder: Path, kind: str) -> Path:
         ),
         ('placeless', r'placeless\.tif names no CRS and lies on another grid than .*before\.tif'),
         ('deeper', r'deeper\.tif holds uint16, the model was trained on uint8'),
-        ('wider', r'the model wants the bands red, nir, but .*wider\.tif has 1 \(unnamed\), 2'),
+        ('wider', r'the model wants the bands red, nir, but .*wider\.tif has red \('),
         ('text', r'text\.tif is not a raster that GDAL can read'),
         ('missing', r'missing\.tif does not exist'),
     ],
