@@ -147,6 +147,9 @@ def _same_crs_grid(src: Reader) -> Grid:
 def _describe_misfit(passage: Passage, grid: Grid) -> str | None:
     """Say what is wrong with the size of a grid or its pixels; None if nothing is."""
     source = passage.source
+    if not 0 < abs(grid.transform.a * grid.transform.e) < math.inf:
+        # around a pole, GDAL suggests pixels without a width
+        return 'its pixels would have no area'
     sizes = f'{grid.height:,} x {grid.width:,} px for {source.height:,} x {source.width:,}'
     if grid.width * grid.height > _LARGEST * (source.width + source.height) ** 2:
         return f'the map would have {sizes}'

@@ -38,7 +38,7 @@ class OnnxGraph:
         Raises:
             FileNotFoundError: If there is no such file.
             ValueError: If the extra ``onnx`` is not installed, the file is no graph, or it is not
-                one from one image to scores per pixel.
+                one from one image to scores per pixel or to a vector.
         """
         self.path = path
         self._runtime = _import_runtime(path)
@@ -157,7 +157,7 @@ def _errors() -> tuple[type[Exception], ...]:
 
 
 def _check_signature(session: Any, *, path: Path) -> tuple[Any, Any]:
-    """Refuse graphs that are not from one image to scores per pixel.
+    """Refuse graphs that are not from one image to scores per pixel, or to one vector per patch.
 
     Returns:
         Its input and its first output.
@@ -170,10 +170,10 @@ def _check_signature(session: Any, *, path: Path) -> tuple[Any, Any]:
             f'shape (B, 2, C, H, W), got {found}'
         )
     # an output of unknown rank has an empty shape; its values tell
-    if len(outputs[0].shape) not in (0, 4):
+    if len(outputs[0].shape) not in (0, 2, 4):
         raise ValueError(
-            f'{path} must return scores of shape (B, K, H, W), got {outputs[0].name} of shape '
-            f'{tuple(outputs[0].shape)}; export the whole segmentation model, not its backbone'
+            f'{path} must return scores of shape (B, K, H, W), or vectors of shape (B, D) for --task '
+            f'embed or classify, got {outputs[0].name} of shape {tuple(outputs[0].shape)}'
         )
     return inputs[0], outputs[0]
 

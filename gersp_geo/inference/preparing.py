@@ -300,6 +300,7 @@ def _count_channels(loaded: LoadedModel, *, size: int, device: str) -> int:
         raise ValueError(
             f'the model must return scores of shape (1, K, {size}, {size}) for images of shape '
             f'{shape}, got {found}'
+            + ('; pass the whole segmentation model, or --task embed' if len(found) == 2 else '')
         )
     return int(found[1])
 

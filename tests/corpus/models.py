@@ -58,17 +58,12 @@ def save_graph(path: Path, count: int, kind: Kind) -> Path:
     if kind == 'vectors':
         nodes = [
             helper.make_node('GlobalAveragePool', ['images'], ['means']),
-            # a shape that nobody knows before the graph runs
-            helper.make_node('Shape', ['images'], ['sides'], end=2),
-            helper.make_node('Cast', ['sides'], ['kept'], to=TensorProto.BOOL),
-            helper.make_node('Compress', ['wanted', 'kept'], ['shape'], axis=0),
-            helper.make_node('Reshape', ['means', 'shape'], ['vectors']),
+            helper.make_node('Flatten', ['means'], ['vectors']),
         ]
-        weights = [numpy_helper.from_array(np.array([0, -1]), 'wanted')]
     if kind == 'plain':
         nodes = []
     nodes.append(helper.make_node('Identity', [result[kind]], ['scores']))
-    shape: Any = None if kind == 'vectors' else ['batch', 'channels', 'rows', 'columns']
+    shape = ['batch', 'channels', 'rows', 'columns'][: 2 if kind == 'vectors' else 4]
     images: Any = ['batch', count, 'height', 'width']
     graph = helper.make_graph(
         nodes,

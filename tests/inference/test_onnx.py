@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import rasterio
 import torch
 from segmentation_models_pytorch import Unet
 from torch import Tensor, nn
 from torch.export import Dim
 from torchgeo.tasks import PixelwiseRegression
 
+from gersp_geo import plan_prediction
+from gersp_geo.geoio.writing import write_raster
 from gersp_geo.inference.loading import load_model
 from gersp_geo.inference.onnx import OnnxGraph
 from gersp_geo.records import Preprocessing
@@ -271,10 +274,17 @@ def test_a_graph_that_fails_says_so_in_one_line(tmp_path: Path) -> None:
 
 def test_features_are_no_scores(tmp_path: Path) -> None:
     path = export(Pooled(), tmp_path / 'features.onnx')
+    pixels = np.ones((3, 64, 64), dtype=np.float32)
+    scene = write_raster(
+        tmp_path / 'scene.tif',
+        pixels,
+        crs='EPSG:32633',
+        transform=rasterio.transform.from_origin(4e5, 5e6, 10, 10),
+    )
     with pytest.raises(
-        ValueError, match=r'must return scores of shape .* export the whole'
+        ValueError, match=r'must return scores of shape .* got \(1, \d+\); .* --task embed'
     ) as info:
-        load_model(path)
+        plan_prediction(path, scene, tmp_path / 'map.tif', size=64)
     assert '\n' not in str(info.value)
 
 
