@@ -44,5 +44,7 @@ def test_colours_are_found_in_any_order_and_case() -> None:
         ((), (0, 1, 2)),
     ],
 )
-def test_the_order_of_three_colours_follows_from_their_names(bands: tuple[str, ...], order: tuple[int, ...]) -> None:
+def test_the_order_of_three_colours_follows_from_their_names(
+    bands: tuple[str, ...], order: tuple[int, ...]
+) -> None:
     assert color_order(bands) == order

@@ -14,7 +14,7 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.enums import MaskFlags, Resampling
+from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import calculate_default_transform
@@ -22,7 +22,7 @@ from rasterio.warp import calculate_default_transform
 from ..records import Window
 from .observing import read_unmasked
 from .reading import Reader, alpha_bands, hiding_bands, open_reader, read_window
-from .rules import mask_flags
+from .rules import is_of_all, mask_flags
 from .virtual import add_mask, name_for_gdal, virtual_raster
 
 # windows per side of a raster that are looked at, and their side in pixels
@@ -120,7 +120,7 @@ def _as_data(src: Reader, bands: Sequence[int]) -> bytes:
     for band, described in zip(src.indexes, root.findall('VRTRasterBand'), strict=True):
         if not flags[band]:
             add_mask(described, [(name, f'mask,{band}')])
-    if any(MaskFlags.per_dataset in of and MaskFlags.alpha not in of for of in flags.values()):
+    if any(map(is_of_all, flags.values())):
         add_mask(root, [(name, 'mask,1')])
     return tostring(root)
 

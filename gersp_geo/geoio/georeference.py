@@ -4,7 +4,7 @@ Radar images come with ground control points (GCPs), images of satellites before
 with rational polynomial coefficients (RPCs), swaths with arrays of longitudes and latitudes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 from xml.etree.ElementTree import Element, SubElement
@@ -148,21 +148,30 @@ def add_to_vrt(
     # no axis mapping: x comes before y, as in every transform of GDAL and rasterio
     if georeference.is_place and georeference.points:
         known = georeference.points_crs
-        listed = SubElement(root, 'GCPList', Projection=_wkt(known))
-        # repr tells every float from its neighbours
-        for number, p in enumerate(georeference.points, start=1):
-            SubElement(
-                listed, 'GCP', Id=str(number), Pixel=repr(p.col), Line=repr(p.row), X=repr(p.x),
-                Y=repr(p.y), Z=repr(p.z),
-            )  # fmt: skip
+        add_points(SubElement(root, 'GCPList', Projection=_wkt(known)), georeference.points)
     else:
         if crs is not None:
             SubElement(root, 'SRS').text = _wkt(crs)
         SubElement(root, 'GeoTransform').text = ', '.join(map(repr, transform.to_gdal()))
     if georeference.polynomials:
         metadata = SubElement(root, 'Metadata', domain=RPC_DOMAIN)
-        for key, value in georeference.polynomials:
-            SubElement(metadata, 'MDI', key=key).text = value
+        add_polynomials(metadata, georeference.polynomials)
+
+
+def add_points(listed: Element, points: Iterable[Point]) -> None:
+    """List ground control points in a virtual raster."""
+    # repr tells every float from its neighbours
+    for number, p in enumerate(points, start=1):
+        SubElement(
+            listed, 'GCP', Id=str(number), Pixel=repr(p.col), Line=repr(p.row), X=repr(p.x),
+            Y=repr(p.y), Z=repr(p.z),
+        )  # fmt: skip
+
+
+def add_polynomials(metadata: Element, polynomials: Iterable[tuple[str, str]]) -> None:
+    """List rational polynomial coefficients in a virtual raster."""
+    for key, value in polynomials:
+        SubElement(metadata, 'MDI', key=key).text = value
 
 
 def to_record(georeference: Georeference) -> list[Any] | None:

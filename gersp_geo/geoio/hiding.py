@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import SubElement
 
 import numpy as np
-from rasterio.enums import MaskFlags
 
-from .reading import Reader, alpha_bands, common_type, hiding_bands
-from .rules import Rule, find_rule, given_as_stored, mask_flags, tag_as_stored
+from .reading import Reader, alpha_bands, hiding_bands
+from .rules import Rule, find_rule, given_as_stored, is_float, is_of_all, mask_flags, tag_as_stored
 from .virtual import (
     Documents,
     Source,
@@ -113,7 +112,7 @@ def _find_masks(
     """Collect what says where bands are there, as :mod:`.observing` does for pixels."""
     name, flags = name_for_gdal(src), mask_flags(src, bands)
     of_bands: dict[int, list[Source]] = {band: [] for band in bands}
-    of_all = [(name, f'mask,{band}') for band in bands if _is_of_all(flags[band])][:1]
+    of_all = [(name, f'mask,{band}') for band in bands if is_of_all(flags[band])][:1]
     tags, given = _tags(src, bands), _given(src, nodata, bands)
     if alpha := hiding_bands(src, bands):
         shown = documents.values(src, dict.fromkeys(alpha, 0.0))
@@ -123,7 +122,7 @@ def _find_masks(
             told = documents.values(src, values)
             for band in values:
                 of_bands[band].append((told, f'mask,{band}'))
-    floats = [band for band in bands if _is_float(src, band)]
+    floats = [band for band in bands if is_float(src.dtypes[band - 1])]
     if floats:
         finite = documents.finite(src)
         for band in floats:
@@ -163,10 +162,10 @@ def _heeded_value(
     src: Reader, nodata: float | None, bands: Sequence[int], rule: Rule
 ) -> float | None:
     """Find the one value that alone says what is missing, if GDAL's warper heeds it rightly."""
-    is_more = any(map(_is_of_all, mask_flags(src, bands).values())) or hiding_bands(src, bands)
+    is_more = any(map(is_of_all, mask_flags(src, bands).values())) or hiding_bands(src, bands)
     if is_more or not all(mask_flags(src, bands).values()):
         return None
-    if any(_is_float(src, band) for band in bands):
+    if any(is_float(src.dtypes[band - 1]) for band in bands):
         # NaN says it too
         return None
     found = [_tags(src, bands), _given(src, nodata, bands)]
@@ -182,7 +181,7 @@ def _heeded_value(
 def _is_heeded(src: Reader, nodata: float | None, bands: Sequence[int]) -> bool:
     """Say whether GDAL's warper heeds all that hides pixels: nothing, one mask or one alpha band."""
     flags = mask_flags(src, bands)
-    if any(_is_float(src, band) for band in bands) or not all(flags.values()):
+    if any(is_float(src.dtypes[band - 1]) for band in bands) or not all(flags.values()):
         return False
     if _tags(src, bands) or _given(src, nodata, bands):
         return False
@@ -190,7 +189,7 @@ def _is_heeded(src: Reader, nodata: float | None, bands: Sequence[int]) -> bool:
     alpha = alpha_bands(src)
     if set(alpha) & set(bands):
         return False
-    is_masked = any(map(_is_of_all, flags.values()))
+    is_masked = any(map(is_of_all, flags.values()))
     # of wider types, 255 would be taken for a small share
     is_share = len(alpha) == 1 and src.dtypes[alpha[0] - 1] == 'uint8'
     return not alpha or (is_share and not is_masked)
@@ -202,7 +201,7 @@ def _standing_value(src: Reader, nodata: float | None, bands: Sequence[int]) -> 
     Raises:
         ValueError: If there is none.
     """
-    if all(_is_float(src, band) for band in bands):
+    if all(is_float(src.dtypes[band - 1]) for band in bands):
         return float('nan')
     for values in (_given(src, nodata, bands), _tags(src, bands)):
         if set(values) == set(bands) and len(set(values.values())) == 1:
@@ -214,29 +213,20 @@ def _standing_value(src: Reader, nodata: float | None, bands: Sequence[int]) -> 
     )
 
 
-def _is_of_all(flags: frozenset[MaskFlags]) -> bool:
-    """Whether a mask counts for all bands, and is no transparency."""
-    return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
-
-
-def _is_float(src: Reader, band: int) -> bool:
-    """Whether a band may hold NaN."""
-    return common_type([src.dtypes[band - 1]]).kind in 'fc'
-
-
 def _tags(src: Reader, bands: Sequence[int]) -> dict[int, float]:
     """List the tagged values that pixels can have, by band."""
-    stored = {band: tag_as_stored(src.nodatavals[band - 1], src.dtypes[band - 1]) for band in bands}
-    return {
-        band: float(value)
-        for band, value in stored.items()
-        if value is not None and np.isfinite(value)
-    }
+    return _values(
+        {band: tag_as_stored(src.nodatavals[band - 1], src.dtypes[band - 1]) for band in bands}
+    )
 
 
 def _given(src: Reader, nodata: float | None, bands: Sequence[int]) -> dict[int, float]:
     """List the value of a user where pixels can have it, by band."""
-    stored = {band: given_as_stored(nodata, src.dtypes[band - 1]) for band in bands}
+    return _values({band: given_as_stored(nodata, src.dtypes[band - 1]) for band in bands})
+
+
+def _values(stored: Mapping[int, np.generic | None]) -> dict[int, float]:
+    """Leave out bands without a value; NaN and infinities are looked for by themselves."""
     return {
         band: float(value)
         for band, value in stored.items()

@@ -5,7 +5,6 @@ from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioIOError
 
 from ..records import Window
@@ -18,7 +17,7 @@ from .reading import (
     rasterio_window,
     read_window,
 )
-from .rules import OWN, TAGGED, WIDE, BandFacts, Rule, given_as_stored, tag_as_stored
+from .rules import OWN, TAGGED, WIDE, BandFacts, Rule, given_as_stored, is_of_all, tag_as_stored
 
 type Shown = NDArray[np.bool_] | None
 """Shape (rows, columns), or (bands, rows, columns); None means everywhere."""
@@ -246,10 +245,8 @@ def _present(
 def _shown(src: Reader, window: Window, told: BandFacts) -> Shown:
     """Say which pixels what counts for all bands does not hide: a mask of the file, transparency."""
     found: Shown = None
-    masked = [
-        band for band, flags in zip(told.bands, told.flags, strict=True)
-        if MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
-    ]  # fmt: skip
+    pairs = zip(told.bands, told.flags, strict=True)
+    masked = [band for band, flags in pairs if is_of_all(flags)]
     if masked:
         found = _read_mask(src, window, masked[0])
     # GDAL's masks heed it only as the second of two bands or the fourth of four

@@ -1,18 +1,17 @@
 """A warped raster whose source has longitudes around another meridian than Greenwich's."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from xml.etree.ElementTree import Element, SubElement, fromstring, tostring
+from contextlib import contextmanager
+from xml.etree.ElementTree import SubElement
 
 from rasterio.crs import CRS
-from rasterio.io import MemoryFile
-from rasterio.shutil import copy
 from rasterio.vrt import WarpedVRT
 
 from .grids import Grid
 from .reading import Reader
 from .spelling import crs_text
 from .turns import turn_of
+from .virtual import describe_warp, find_one, open_described
 
 # Degrees of a full turn.
 _CIRCLE = 360.0
@@ -50,25 +49,25 @@ def middle_of_turn(source: Grid, grid: Grid) -> float | None:
 
 
 @contextmanager
-def recentred(warped: WarpedVRT, middle: float, *, source_crs: CRS) -> Iterator[Reader]:
+def recentred(
+    warped: WarpedVRT, seen: Reader, middle: float, *, source_crs: CRS
+) -> Iterator[Reader]:
     """Look longitudes of the source up around a meridian, and not between -180 and 180 degrees.
 
     GDAL can, but rasterio gives it no chance where the grid is given; so its description of the warp
     is completed: https://gdal.org/en/stable/drivers/raster/vrt.html (Warped VRT).
 
     Args:
-        warped: On a grid that was given.
+        warped: A view on a grid that was given.
+        seen: What it shows.
         middle: Longitude of the meridian in degrees.
         source_crs: What the longitudes are of.
 
     Yields:
         The same raster.
     """
-    with MemoryFile(ext='.vrt') as file:
-        copy(warped, file.name, driver='VRT')
-        root = fromstring(file.read())
-    pixels = root.find('.//GenImgProjTransformer')
-    assert pixels is not None  # GDAL wrote it
+    root = describe_warp(warped, seen)
+    pixels = find_one(root, './/GenImgProjTransformer')
     step = pixels.find('.//ReprojectionTransformer')
     if step is None:
         # of one CRS: GDAL would leave longitudes as they are
@@ -78,13 +77,5 @@ def recentred(warped: WarpedVRT, middle: float, *, source_crs: CRS) -> Iterator[
     options = step.find('Options')
     options = SubElement(step, 'Options') if options is None else options
     SubElement(options, 'Option', key='CENTER_LONG').text = repr(middle)
-    _name_fully(root, warped.crs)
-    with MemoryFile(tostring(root), ext='.vrt') as file, closing(file.open()) as raster:
-        yield raster
-
-
-def _name_fully(root: Element, crs: CRS) -> None:
-    """Write the CRS as WKT 2, which keeps more of it than what GDAL wrote."""
-    named = root.find('SRS')
-    if named is not None:
-        named.text = crs_text(crs)
+    with open_described(root) as view:
+        yield view

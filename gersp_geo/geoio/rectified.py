@@ -2,20 +2,18 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from xml.etree import ElementTree
-from xml.etree.ElementTree import Element
+from contextlib import contextmanager
 
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.enums import WktVersion
-from rasterio.io import DatasetReader, MemoryFile
+from rasterio.io import DatasetReader
 from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
 
 from .placing import place_points
 from .rectifying import Rectifier
+from .virtual import describe_warp, find_one, open_described
 
 # lines of samples along each side of an image, by which a grid is chosen and checked
 _SAMPLES = 33
@@ -110,32 +108,18 @@ def rectified(
     Yields:
         The same view, of the right pixels.
     """
-    root = ElementTree.fromstring(next(iter(warped.tags(ns='xml:VRT').values())))
-    named = _one(root, 'SRS')
-    # WKT 2 keeps more of it than what GDAL wrote
-    named.text = warped.crs.to_wkt(version=WktVersion.WKT2_2019)
-    source = _one(root, './/SourceDataset')
-    source.set('relativeToVRT', '0')
-    # GDAL does not know the schemes of rasterio
-    source.text = seen.files[0] if '://' in seen.name else seen.name
-    steps = _one(root, './/GenImgProjTransformer')
+    root = describe_warp(warped, seen)
+    steps = find_one(root, './/GenImgProjTransformer')
     for name in ('SrcGeoTransform', 'SrcInvGeoTransform'):
-        steps.remove(_one(steps, name))
+        steps.remove(find_one(steps, name))
     steps.insert(0, rectifier.to_xml())
     # each position by itself: what GDAL interpolates depends on the window that is read, and misses what
     # a spline does between two of its samples
-    transformer = _one(root, './/Transformer')
+    transformer = find_one(root, './/Transformer')
     transformer.clear()
     transformer.append(steps)
-    with MemoryFile(ElementTree.tostring(root), ext='.vrt') as file, closing(file.open()) as view:
+    with open_described(root) as view:
         yield view
-
-
-def _one(parent: Element, path: str) -> Element:
-    """Find an element that GDAL always writes."""
-    found = parent.find(path)
-    assert found is not None, path
-    return found
 
 
 def _pixel_side(

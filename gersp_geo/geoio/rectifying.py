@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
-from rasterio.enums import WktVersion
 from rasterio.errors import RasterioError, TransformError
 from rasterio.io import DatasetReader
 from rasterio.rpc import RPC
 from rasterio.transform import GCPTransformer, RPCTransformer
 
 from .gdal_errors import GDALError
-from .georeference import Georeference, Point, read_georeference
+from .georeference import Georeference, Point, add_points, add_polynomials, read_georeference
+from .spelling import crs_text
 
 POLYNOMIAL_CRS = CRS.from_epsg(4326)
 """Of the longitudes and latitudes of rational polynomials, always."""
@@ -139,16 +139,10 @@ class Rectifier:
         inner = SubElement(outer, f'{kind}Transformer')
         SubElement(inner, 'Reversed').text = '0'
         if self.points:
-            listed = SubElement(inner, 'GCPList')
-            for number, p in enumerate(self.points, start=1):
-                place = {'Pixel': p.col, 'Line': p.row, 'X': p.x, 'Y': p.y, 'Z': p.z}
-                texts = {name: repr(value) for name, value in place.items()}
-                SubElement(listed, 'GCP', {'Id': str(number), **texts})
+            add_points(SubElement(inner, 'GCPList'), self.points)
             return outer
         SubElement(inner, 'HeightOffset').text = repr(self.height)
-        metadata = SubElement(inner, 'Metadata')
-        for key, value in self.polynomials.items():
-            SubElement(metadata, 'MDI', key=key).text = value
+        add_polynomials(SubElement(inner, 'Metadata'), self.polynomials.items())
         return outer
 
     def _move(self, georeference: Georeference) -> tuple[Point, ...]:
@@ -209,9 +203,9 @@ class Rectifier:
         """Express places in another CRS; infinite where it does not reach them."""
         if one == other:
             return xs, ys
-        here, there = (crs.to_wkt(version=WktVersion.WKT2_2019) for crs in (one, other))
         try:
-            x, y = Transformer.from_crs(here, there, always_xy=True).transform(xs, ys)
+            to_other = Transformer.from_crs(crs_text(one), crs_text(other), always_xy=True)
+            x, y = to_other.transform(xs, ys)
         except ProjError as error:
             reason = ' '.join(str(error).split())
             raise ValueError(

@@ -85,6 +85,16 @@ def find_rule(src: Reader, bands: Sequence[int], observed: Observed = 'auto') ->
     return BandFacts.of(src, bands).rule(observed)
 
 
+def is_of_all(flags: Flags) -> bool:
+    """Whether a mask counts for all bands of a file, and is no transparency."""
+    return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+
+
+def is_float(dtype: str) -> bool:
+    """Whether pixels of a type, as rasterio names it, may be NaN."""
+    return dtype in _FLOATS
+
+
 def mask_flags(src: Reader, bands: Sequence[int]) -> dict[int, Flags]:
     """Say, per band that is read, what GDAL's mask of it follows."""
     every = src.mask_flag_enums

@@ -3,17 +3,19 @@
 https://gdal.org/en/stable/drivers/raster/vrt.html
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from xml.etree.ElementTree import Element, SubElement, tostring
+from xml.etree.ElementTree import Element, SubElement, fromstring, tostring
 
 from rasterio.dtypes import dtype_rev, typename_fwd
 from rasterio.enums import ColorInterp
-from rasterio.io import MemoryFile
+from rasterio.io import DatasetReader, MemoryFile
+from rasterio.vrt import WarpedVRT
 
 from .georeference import add_to_vrt, read_georeference
 from .reading import Reader
+from .spelling import crs_text
 
 type Source = tuple[str, str]
 """A raster, and the number of its band, or 'mask,' and that of the band whose mask is meant."""
@@ -52,6 +54,39 @@ def name_for_gdal(src: Reader) -> str:
     """Name a raster so that GDAL finds it: it does not know the schemes of rasterio."""
     name: str = src.files[0] if '://' in src.name else src.name
     return name
+
+
+def describe_warp(warped: WarpedVRT, seen: Reader) -> Element:
+    """Write a warped view down, so that it can be told what rasterio has no argument for.
+
+    Args:
+        warped: A view on a grid that was given.
+        seen: What it shows.
+
+    Returns:
+        A VRT of the same pixels, to complete and to open with :func:`open_described`.
+    """
+    root = fromstring(next(iter(warped.tags(ns='xml:VRT').values())))
+    # WKT 2 keeps more of it than what GDAL wrote
+    find_one(root, 'SRS').text = crs_text(warped.crs)
+    source = find_one(root, './/SourceDataset')
+    source.set('relativeToVRT', '0')
+    source.text = name_for_gdal(seen)
+    return root
+
+
+@contextmanager
+def open_described(root: Element) -> Iterator[DatasetReader]:
+    """Open a VRT that is no file."""
+    with MemoryFile(tostring(root), ext='.vrt') as file, closing(file.open()) as view:
+        yield view
+
+
+def find_one(parent: Element, path: str) -> Element:
+    """Find an element that GDAL always writes."""
+    found = parent.find(path)
+    assert found is not None, path
+    return found
 
 
 def add_band(

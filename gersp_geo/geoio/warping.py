@@ -81,7 +81,7 @@ def open_warped(
             if middle is None or src.crs is None:
                 yield mark_resampled(warped)
                 return
-            with recentred(warped, middle, source_crs=src.crs) as around:
+            with recentred(warped, seen.reader, middle, source_crs=src.crs) as around:
                 yield mark_resampled(around)
 
 

@@ -303,9 +303,10 @@ def find_class(
         raise ValueError(f'{path} does not say which task it is; pass task_class (--task-class)')
     if isinstance(named, type):
         return named
-    if not isinstance(named, str):
+    # the file may hold anything
+    module, _, name = named.rpartition('.') if isinstance(named, str) else ('', '', '')
+    if not name:
         raise ValueError(f'{path} must name its task by an import path, got {named!r}')
-    module, _, name = named.rpartition('.')
     if not trusted and module.split('.')[0] not in _TASK_PACKAGES:
         raise ValueError(
             f'{path} names the task {named}, outside {" and ".join(_TASK_PACKAGES)}; '

@@ -144,7 +144,9 @@ def load_pickle(path: Path) -> Mapping[str, Any]:
         AttributeError, TypeError, AssertionError, SafetensorError,
     ) as error:  # fmt: skip
         # torch hands a file over that ends in .safetensors
-        is_known = archive or _first_byte(path) == _PICKLE_START or isinstance(error, SafetensorError)
+        is_known = (
+            archive or _first_byte(path) == _PICKLE_START or isinstance(error, SafetensorError)
+        )
         reason = (
             _reason(error) if is_known else 'torch.save writes archives and pickles, it is none'
         )
