@@ -10,21 +10,22 @@ from numpy.typing import NDArray
 
 from ..geoio.alignment import open_scene
 from ..geoio.areas import Area
-from ..geoio.blocks import stored_blocks
 from ..geoio.cells import CellReader, plan_cells
 from ..geoio.places import describe_place
-from ..geoio.reading import RasterHeader, Reader, describe_reader, open_reader
-from ..geoio.rules import Observed, Rule, find_rule
+from ..geoio.reading import RasterHeader, Reader
+from ..geoio.rules import Observed, Rule
 from ..geoio.truncation import check_whole
 from ..records import Panel, Preprocessing
 from ..stitching import Weighting
 from ..tiling import TilePlan, cut_panels
 from .ahead import work_ahead
 from .costs import Rows, readable, reading_threads
+from .devices import fitting_batch
 from .options import PredictionOptions, describe_observed
+from .patch_plans import count_patches, panel_cuts, weigh_patches
 from .plan import SceneGrid
-from .preparing import AUTO_PIXELS, count_patches, panel_cuts, read_area_of, weigh_patches
-from .selection import check_blending, check_type, describe_bands, nodata_beside, select_bands
+from .scene_headers import read_area_of, read_scene
+from .selection import describe_bands
 from .supply import PatchBatch, RowEnd, Supply
 from .watching import SourceWatch
 
@@ -174,24 +175,12 @@ def plan_cutting(
     """
     watch = SourceWatch.of([source])
     check_whole(source)
-    # asked of the file itself: resampled, it says what it was opened with
-    with open_reader(source) as src:
-        own = describe_reader(src)
-        check_type(own, record, source=fspath(source))
-        bands = select_bands(own, record, bands=options.bands, source=fspath(source))
-        rule = find_rule(src, bands, options.observed)
-    nodata = nodata_beside(own, record, options.nodata)
-    with open_scene(
-        source, crs=options.crs, res=options.res, nodata=nodata, bands=bands, rule=rule
-    ) as src:
-        header = describe_reader(src)
-        blocks = stored_blocks(src, range(1, src.count + 1))
-    blocks = None if blocks is None or blocks.all() else blocks
-    check_blending(own, header, bands, source=fspath(source))
+    scene = read_scene(source, record, options)
+    header = scene.header
     tiles = cut(header.height, header.width)
     rows = Rows.of(
-        header, tiles, maps=(), bands=len(bands), channels=0, blended=False,
-        on_host=device == 'cpu', per_band=rule == 'any',
+        header, tiles, maps=(), bands=len(scene.bands), channels=0, blended=False,
+        on_host=device == 'cpu', per_band=scene.rule == 'any',
     )  # fmt: skip
     # where patches cut each other, so that each belongs to one panel
     panels = cut_panels(
@@ -201,27 +190,26 @@ def plan_cutting(
         max_width=rows.widest_panel(options.memory_bytes),
     )
     area = read_area_of(options, header, source=fspath(source))
-    budget = AUTO_PIXELS['cpu' if device == 'cpu' else 'accelerator']
-    fitting = max(1, budget // options.size**2)
+    fitting = fitting_batch(options.size, device=device)
     return CuttingPlan(
         source=fspath(source),
         grid=SceneGrid(crs=options.crs, res=options.res),
         header=header,
-        place=describe_place(own, header),
+        place=describe_place(scene.own, header),
         tiles=tiles,
         weighting=weigh_patches(tiles, blend='crop', margin=0),
         panels=panels,
-        bands=bands,
+        bands=scene.bands,
         band_names=record.bands,
-        nodata=nodata,
+        nodata=scene.nodata,
         observed=options.observed,
-        rule=rule,
-        stored=blocks,
+        rule=scene.rule,
+        stored=scene.stored,
         area=area,
         batch_size=fitting if options.batch_size == 'auto' else options.batch_size,
         device=device,
         threads=reading_threads(header, options, source=fspath(source)),
-        patches=count_patches(tiles, panels, header, stored=blocks, area=area),
+        patches=count_patches(tiles, panels, header, stored=scene.stored, area=area),
         panel_bytes=rows.host_per_column * (max(panel.width for panel in panels) + tiles.size),
         watch=watch,
     )

@@ -20,6 +20,7 @@ from ..geoio.rules import Observed
 from ..geoio.styles import write_qml
 from ..records import Preprocessing
 from .costs import GDAL_CACHE
+from .counting import add_counts
 from .forward import Averaging, Precision
 from .identity import FINGERPRINT_TAG, fingerprint, identify, layout_of_parts, running
 from .journal import Entry, Journal, is_begun, remove_leftover, work_folder
@@ -29,7 +30,6 @@ from .outputs import Output, PredictionSummary
 from .parts import (
     PartWriter,
     PlannedPart,
-    add_counts,
     damaged_files,
     known_entries,
     list_parts,

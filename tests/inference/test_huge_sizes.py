@@ -18,7 +18,7 @@ from torchgeo.tasks import SemanticSegmentation
 from gersp_geo.geoio.areas import Area
 from gersp_geo.geoio.blocks import stored_blocks
 from gersp_geo.geoio.reading import RasterHeader
-from gersp_geo.inference.preparing import count_patches, weigh_patches
+from gersp_geo.inference.patch_plans import count_patches, weigh_patches
 from gersp_geo.main import main
 from gersp_geo.records import Panel
 from gersp_geo.stitching import axis_weights, crop_weights

@@ -21,7 +21,7 @@ from torchgeo.tasks import SemanticSegmentation
 from gersp_geo.geoio.reading import describe_reader
 from gersp_geo.inference import plan_prediction, predict_geotiff
 from gersp_geo.inference.options import PredictionOptions
-from gersp_geo.inference.preparing import read_area_of
+from gersp_geo.inference.scene_headers import read_area_of
 from gersp_geo.main import main
 from gersp_geo.records import Preprocessing, Window
 

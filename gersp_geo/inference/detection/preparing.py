@@ -12,8 +12,8 @@ from ...geoio.places import advise_place, describe_lack
 from ...tiling import plan_tile
 from ..cutting import CuttingPlan, plan_cutting
 from ..destinations import check_destination
+from ..devices import find_device, place_model
 from ..loading import Forward, LoadedModel, evaluating, load_model
-from ..preparing import find_device, place_model
 from .models import Detector
 from .options import DetectionOptions
 

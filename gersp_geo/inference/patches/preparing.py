@@ -9,8 +9,8 @@ from ...geoio.cog import MapLayout
 from ...geoio.geoparquet import Attribute
 from ...geoio.places import advise_place, describe_lack
 from ..cutting import CuttingPlan, plan_cutting
+from ..devices import find_device
 from ..outputs import layout_map
-from ..preparing import find_device
 from .grid import coarse_header, plan_grid
 from .models import PatchModel, load_classifier, load_embedder
 from .options import PatchFiles, PatchOptions, PatchTask
