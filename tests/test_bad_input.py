@@ -187,8 +187,7 @@ def test_smaller_patches_share_fewer_pixels(
 def test_what_is_not_given_does_not_collide() -> None:
     for size in range(2, 600):
         options = PredictionOptions(size=size)
-        assert 0 <= options.shared <= size // 2
-        assert options.shared == 64 or size < 128
+        assert options.shared == min(64, size // 2)
     with pytest.raises(ValueError, match=r'margin must be in \[0, overlap / 2=16\], got 20'):
         PredictionOptions(size=64, margin=20)
     assert PredictionOptions(size=64, overlap=60).shared == 60

@@ -15,7 +15,7 @@ import torch
 from rasterio.transform import from_origin
 from torchgeo.tasks import SemanticSegmentation
 
-from gersp_geo.geoio.atomic import check_place, new_file
+from gersp_geo.geoio.atomic import check_writable, new_file
 from gersp_geo.geoio.writing import write_raster
 from gersp_geo.inference.options import PredictionOptions
 from gersp_geo.main import main
@@ -110,13 +110,13 @@ def test_so_it_is_with_what_is_made_beside_a_map(option: str, folder: Path, tmp_
 def test_the_longest_name_that_is_taken_can_be_made(folder: Path, tmp_path: Path) -> None:
     longest = os.pathconf(tmp_path, 'PC_NAME_MAX') - len('.aux.xml')
     final = tmp_path / ('m' * (longest - 4) + '.tif')
-    check_place(final)
+    check_writable(final)
     with new_file(final) as temporary:
         temporary.with_name(f'{temporary.name}.aux.xml').touch()
         temporary.touch()
     assert final.exists()
     with pytest.raises(OSError, match='is too long a name'):
-        check_place(tmp_path / f'm{final.name}')
+        check_writable(tmp_path / f'm{final.name}')
     assert ask('predict', folder, final, '--overwrite') == (0, '')
 
 

@@ -18,6 +18,12 @@ STALE_SIDECARS = ('.aux.xml', '.ovr', '.msk')
 # two slashes
 _ELSEWHERE = re.compile(r'/vsi[a-z0-9_]+(?:/|$)|[A-Za-z][A-Za-z0-9+.-]+:/')
 
+# what is added to the name of an output: .NAME.parts, NAME.aux.xml, NAME-journal
+_LONGEST_ENDING = 8
+
+# bytes of a name, where a file system does not say
+_LONGEST_NAME = 255
+
 
 def check_local(path: str | PathLike[str]) -> None:
     """Refuse an output in an object store, or elsewhere than on a disk that this machine has.
@@ -37,18 +43,11 @@ def check_local(path: str | PathLike[str]) -> None:
         )
 
 
-# what is added to the name of an output: .NAME.parts, NAME.aux.xml, NAME-journal
-_LONGEST_ENDING = 8
-
-# bytes of a name, where a file system does not say
-_LONGEST_NAME = 255
-
-
 class DiskFullError(OSError):
     """A file that could not be written completely, as a rule for want of room."""
 
 
-def check_place(path: str | PathLike[str]) -> None:
+def check_writable(path: str | PathLike[str]) -> None:
     """Refuse an output that could not be made where it is asked for, before any work.
 
     Args:

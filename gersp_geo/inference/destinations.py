@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
-from ..geoio.atomic import STALE_SIDECARS, check_place
+from ..geoio.atomic import STALE_SIDECARS, check_writable
 from ..geoio.reading import list_files
 
 
@@ -34,7 +34,7 @@ def check_destination(
         ValueError: If it is not on a local disk, its ending names no format, or it is a scene itself, or a file that a scene is
             made of.
     """
-    check_place(path)
+    check_writable(path)
     final = Path(path)
     if final.is_dir():
         raise FileExistsError(f'{final} is a folder; pass the path of a file')

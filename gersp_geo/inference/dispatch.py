@@ -9,7 +9,7 @@ from typing import Any, Literal
 from lightning.pytorch import LightningModule
 from torchgeo import tasks
 
-from ..geoio.atomic import check_place
+from ..geoio.atomic import check_writable
 from ..models.containers import PREPROCESSING_KEY, load_pickle
 from .command import MapWork
 from .destinations import refuse_inputs
@@ -155,10 +155,10 @@ def _keep_inputs(jobs: Jobs, options: dict[str, Any]) -> None:
     for job in jobs.scenes:
         for path in (job.final, job.picture):
             if path is not None:
-                check_place(path)
+                check_writable(path)
     for path in (options.get('probabilities'), options.get('raster')):
         if path is not None:
-            check_place(path)
+            check_writable(path)
     if not options.get('overwrite'):
         # whatever exists is refused
         return
