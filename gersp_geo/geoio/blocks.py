@@ -12,8 +12,10 @@ from .reading import Reader, read_window
 from .tiff import COUNTS, TruncatedTableError, read_directories
 
 
-def stored_blocks(src: Reader, bands: Sequence[int]) -> NDArray[np.bool_] | None:
-    """Say which blocks of a GeoTIFF are stored in any of some bands.
+def stored_blocks(
+    src: Reader, bands: Sequence[int], *, in_all: bool = False
+) -> NDArray[np.bool_] | None:
+    """Say which blocks of a GeoTIFF are stored in any of some bands, or in all of them.
 
     GDAL's ``SPARSE_OK`` leaves out blocks that were never written, and those that were written
     with nothing but the nodata value, or 0 where there is none; this was found for every
@@ -27,6 +29,7 @@ def stored_blocks(src: Reader, bands: Sequence[int]) -> NDArray[np.bool_] | None
     Args:
         src: An open raster.
         bands: 1-based indices of the bands that count.
+        in_all: Whether a block has to be stored in each of them, rather than in any.
 
     Returns:
         Shape (rows, columns) of blocks, True where one is stored; the blocks have the size
@@ -47,30 +50,32 @@ def stored_blocks(src: Reader, bands: Sequence[int]) -> NDArray[np.bool_] | None
     shares_blocks = src.profile.get('interleave') == 'pixel'
     chosen = [*dict.fromkeys(bands[:1] if shares_blocks else bands)]
     listed = _read_table(src, shape, images=1 if shares_blocks else src.count)
-    stored = np.zeros(shape, dtype=np.bool_)
-    if listed is None and len(chosen) * stored.size > MOST_ASKED:
+    total, found = shape[0] * shape[1], []
+    if listed is None and len(chosen) * total > MOST_ASKED:
         raise ValueError(
-            f'{src.name} has {stored.size:,} blocks of {height} x {width} px, and at most {MOST_ASKED:,} '
+            f'{src.name} has {total:,} blocks of {height} x {width} px, and at most {MOST_ASKED:,} '
             'can be looked up; copy it with larger blocks, for example with gdal_translate -co TILED=YES'
         )
     for band in chosen:
-        if listed is not None:
-            stored |= listed[0 if shares_blocks else band - 1]
-        else:
-            _ask(src, stored, band)
+        place = 0 if shares_blocks else band - 1
+        stored = _ask(src, shape, band) if listed is None else listed[place]
         _check_unstored(src, stored, band)
-    return stored
+        found.append(stored)
+    joined: NDArray[np.bool_] = (np.logical_and if in_all else np.logical_or).reduce(found)
+    return joined
 
 
 MOST_ASKED = 2**21
 """Blocks that GDAL is asked about, at most: some seconds."""
 
 
-def _ask(src: Reader, stored: NDArray[np.bool_], band: int) -> None:
-    """Ask GDAL for each block that no band has so far."""
-    for row, col in np.argwhere(~stored):
+def _ask(src: Reader, shape: tuple[int, int], band: int) -> NDArray[np.bool_]:
+    """Ask GDAL for each block."""
+    stored = np.zeros(shape, dtype=np.bool_)
+    for row, col in np.ndindex(shape):
         offset = src.get_tag_item(f'BLOCK_OFFSET_{col}_{row}', 'TIFF', bidx=band)
         stored[row, col] = offset is not None
+    return stored
 
 
 def _read_table(src: Reader, shape: tuple[int, int], *, images: int) -> NDArray[np.bool_] | None:

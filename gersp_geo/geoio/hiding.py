@@ -163,7 +163,9 @@ def _heeded_value(
 ) -> float | None:
     """Find the one value that alone says what is missing, if GDAL's warper heeds it rightly."""
     is_more = any(map(is_of_all, mask_flags(src, bands).values())) or hiding_bands(src, bands)
-    if is_more or not all(mask_flags(src, bands).values()):
+    # it would take a band that is read for transparency as well
+    is_data = set(alpha_bands(src)) & set(bands)
+    if is_more or is_data or not all(mask_flags(src, bands).values()):
         return None
     if any(is_float(src.dtypes[band - 1]) for band in bands):
         # NaN says it too

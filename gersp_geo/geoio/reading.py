@@ -291,12 +291,22 @@ def read_window(
         if is_inside:
             # the usual case, which training repeats thousands of times per second
             part = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
-            return src.read(list(bands), window=part, out_dtype=dtype)  # type: ignore[no-any-return]
+            return _read(src, part, bands, dtype)
         rows, cols, inside = padded_window(window, height=src.height, width=src.width, pad=pad)
-        pixels = src.read(list(bands), window=rasterio_window(inside), out_dtype=dtype)
+        pixels = _read(src, rasterio_window(inside), bands, dtype)
     except RasterioIOError as error:
         raise UnreadableFileError(src.name, describe_damage(src, window, error)) from error
     return take(pixels, rows, cols)
+
+
+def _read(
+    src: Reader, part: RasterioWindow, bands: Sequence[int], dtype: np.dtype[Any] | None
+) -> NDArray[np.generic]:
+    """Read pixels inside a raster; *dtype* is given where bands differ in theirs."""
+    if dtype is None:
+        return src.read(list(bands), window=part)  # type: ignore[no-any-return]
+    # rasterio reads bands of several types only one by one
+    return np.stack([src.read(band, window=part).astype(dtype) for band in bands])
 
 
 def alpha_bands(src: Reader) -> tuple[int, ...]:

@@ -156,10 +156,10 @@ def find_after(
     check_whole(path)
     with open_reader(path) as src:
         header = describe_reader(src)
-        blocks = stored_blocks(src, range(1, src.count + 1))
         check_type(header, record, source=path)
         bands = select_bands(header, record, bands=options.bands, source=path)
         rule = find_rule(src, bands, options.observed)
+        blocks = stored_blocks(src, bands, in_all=rule == 'all')
     dtype = dtype or grid.dtype
     if header.dtype != dtype:
         raise ValueError(

@@ -72,7 +72,8 @@ def read_scene(
         source, crs=options.crs, res=options.res, nodata=nodata, bands=bands, rule=rule
     ) as src:
         header = describe_reader(src)
-        blocks = stored_blocks(src, range(1, src.count + 1))
+        # a number that no file holds is no observation of its band
+        blocks = stored_blocks(src, bands, in_all=rule == 'all')
     check_blending(own, header, bands, source=name)
     stored = None if blocks is None or blocks.all() else blocks
     return Scene(own=own, header=header, bands=bands, nodata=nodata, rule=rule, stored=stored)
