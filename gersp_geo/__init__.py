@@ -12,13 +12,25 @@ The data flow, which the sub-packages follow:
 8. ``main``: the ``gersp-geo`` command.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from .lazy import public_names
 
 if TYPE_CHECKING:
     from .datamodules import GeRSPDataModule
-    from .inference import plan_prediction, predict_geotiff
+    from .inference import (
+        classify_scene,
+        detect_objects,
+        embed_scene,
+        plan_prediction,
+        polygonize,
+        predict_geotiff,
+        write_objects_preview,
+        write_preview,
+    )
     from .models import GeRSP_Weights, export_backbone, gersp_resnet50, load_backbone
+    from .records import Preprocessing
+    from .sample_data import write_sample_data
     from .tasks import GeRSPTask
 
 __version__ = '0.1.0'
@@ -27,33 +39,43 @@ __all__ = (
     'GeRSPDataModule',
     'GeRSPTask',
     'GeRSP_Weights',
+    'Preprocessing',
     '__version__',
+    'classify_scene',
+    'detect_objects',
+    'embed_scene',
     'export_backbone',
     'gersp_resnet50',
     'load_backbone',
     'plan_prediction',
+    'polygonize',
     'predict_geotiff',
+    'write_objects_preview',
+    'write_preview',
+    'write_sample_data',
 )
 
-# torch and torchgeo take seconds to import: a name is imported when it is first used, so that
-# `gersp-geo --help` answers at once.
-_HOMES = {
-    'GeRSPDataModule': 'datamodules',
-    'GeRSPTask': 'tasks',
-    'GeRSP_Weights': 'models',
-    'export_backbone': 'models',
-    'gersp_resnet50': 'models',
-    'load_backbone': 'models',
-    'plan_prediction': 'inference',
-    'predict_geotiff': 'inference',
-}
-
-
-def __getattr__(name: str) -> object:
-    """Import a public name on its first use (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(import_module(f'.{_HOMES[name]}', __name__), name)
+__getattr__, _ = public_names(
+    __name__,
+    {
+        'GeRSPDataModule': 'datamodules',
+        'GeRSPTask': 'tasks',
+        'GeRSP_Weights': 'models',
+        'Preprocessing': 'records',
+        'classify_scene': 'inference',
+        'detect_objects': 'inference',
+        'embed_scene': 'inference',
+        'export_backbone': 'models',
+        'gersp_resnet50': 'models',
+        'load_backbone': 'models',
+        'plan_prediction': 'inference',
+        'polygonize': 'inference',
+        'predict_geotiff': 'inference',
+        'write_objects_preview': 'inference',
+        'write_preview': 'inference',
+        'write_sample_data': 'sample_data',
+    },
+)
 
 
 def __dir__() -> list[str]:

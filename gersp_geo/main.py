@@ -407,11 +407,11 @@ def plan(options: argparse.Namespace) -> int:
 def polygons(options: argparse.Namespace) -> int:
     """Write the polygons of a map and print what was written."""
     from .geoio.gdal_errors import gdal_messages
-    from .inference.vectorizing import vectorize_map
+    from .inference.vectorizing import polygonize
 
     end_on_signals(BEGINS_ANEW)
     with gdal_messages(warn):
-        summary = vectorize_map(**keywords(options))
+        summary = polygonize(**keywords(options))
     sys.stdout.write(f'{summary}\n')
     return 0
 
@@ -434,7 +434,7 @@ def weights(options: argparse.Namespace) -> int:
 
 def sample_data(options: argparse.Namespace) -> int:
     """Write the sample landscape and print where it is."""
-    from .datasets.landscape import write_sample_data
+    from .sample_data import write_sample_data
 
     files = write_sample_data(**keywords(options))
     sys.stdout.write(

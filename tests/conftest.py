@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gersp_geo.datasets.landscape import write_sample_data
+from gersp_geo.sample_data import write_sample_data
 
 # What tests remember is theirs alone, also in the processes that they start
 os.environ['GERSP_GEO_CACHE'] = tempfile.mkdtemp(prefix='gersp-geo-cache-')

@@ -10,15 +10,16 @@ import gersp_geo
 
 ROOT = Path(gersp_geo.__file__).parent
 FLOORS = {
-    'records': 0, 'bands': 0, 'provenance': 0, 'stopping': 0,
+    'records': 0, 'bands': 0, 'lazy': 0, 'provenance': 0, 'stopping': 0,
     'losses': 1, 'momentum': 1, 'distributed': 1, 'evaluation': 1, 'tiling': 1, 'stitching': 1,
     'suppression': 1,
     'geoio': 2, 'transforms': 2,
-    'datasets': 3, 'models': 3,
-    'samplers': 4,
-    'datamodules': 5, 'callbacks': 6, 'tasks': 7,
-    'inference': 8,
-    'demo': 9, 'training': 9, 'main': 10,
+    'sample_data': 3, 'models': 3,
+    'datasets': 4,
+    'samplers': 5,
+    'datamodules': 6, 'callbacks': 7, 'tasks': 8,
+    'inference': 9,
+    'demo': 10, 'training': 10, 'main': 11,
 }  # fmt: skip
 # package -> parts of gersp_geo that may import it directly
 HOMES = {
@@ -34,9 +35,9 @@ LOWEST = {
     'torchgeo.datasets': 3,
     'torchgeo.samplers': 3,
     'torchgeo.models': 3,
-    'torchgeo.tasks': 4,
-    'torchgeo.datamodules': 4,
-    'lightning': 4,
+    'torchgeo.tasks': 5,
+    'torchgeo.datamodules': 5,
+    'lightning': 5,
 }
 MODULES = sorted(path for path in ROOT.rglob('*.py') if path != ROOT / '__init__.py')
 

@@ -1,7 +1,8 @@
-"""Data sets: GeoTIFF patches, folders of images, two joined streams, a sample landscape."""
+"""Data sets: GeoTIFF patches, folders of images, two joined streams."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from ..lazy import public_names
 
 if TYPE_CHECKING:
     from .folders import ImageChips, NaturalImages
@@ -9,17 +10,6 @@ if TYPE_CHECKING:
 
 __all__ = ('GeoTIFFPatches', 'ImageChips', 'NaturalImages')
 
-# torchgeo takes seconds to import, and the sample landscape in here needs none of it
-_HOMES = {'GeoTIFFPatches': 'geotiff', 'ImageChips': 'folders', 'NaturalImages': 'folders'}
-
-
-def __getattr__(name: str) -> object:
-    """Import a public name on its first use (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(import_module(f'.{_HOMES[name]}', __name__), name)
-
-
-def __dir__() -> list[str]:
-    """List the public names, imported or not."""
-    return sorted(__all__)
+__getattr__, __dir__ = public_names(
+    __name__, {'GeoTIFFPatches': 'geotiff', 'ImageChips': 'folders', 'NaturalImages': 'folders'}
+)

@@ -39,15 +39,16 @@ class ImageChips(Dataset[ImageSample]):
         """Initialize a new ImageChips instance.
 
         Args:
-            paths: Folders, searched as by :func:`find_images`, or files: JPEG, PNG and the like, or TIFF files of
-                any bands and data type, whose georeference, if any, is not used.
+            paths: Folders, searched as by :func:`find_images`, or files: JPEG, PNG and the like, or
+                TIFF files of any bands and data type, whose georeference, if any, is not used.
             size: Side of the images returned: the largest square in the middle is resized to it.
             bands: Bands of TIFF files, 1-based or by name. Defaults to all but alpha.
 
         Raises:
             FileNotFoundError: If a path does not exist or holds no image.
             UnreadableFileError: If the first TIFF file cannot be read.
-            ValueError: If there are both kinds, or *bands* do not exist or are given for photographs.
+            ValueError: If there are both kinds, or *bands* do not exist or are given for
+                photographs.
         """
         self.files = find_images(paths, suffixes=SUFFIXES + TIFF_SUFFIXES)
         self.size = size
@@ -136,8 +137,8 @@ class NaturalImages(Dataset[LabelledSample]):
         """Initialize a new NaturalImages instance.
 
         Args:
-            folder: Holds one folder per class. Hidden folders are no classes, nor are empty ones, which
-                are named in a warning.
+            folder: Holds one folder per class. Hidden folders are no classes, nor are empty ones,
+                which are named in a warning.
             size: Side of the images returned, see :func:`decode_image`.
 
         Raises:

@@ -88,10 +88,10 @@ class GeoTIFFPatches(RasterDataset):
             transforms: Applied to each sample.
             cache: Keep files open between queries.
             time_series: Stack the files of a query, as torchgeo does, instead of merging them.
-            raw: Keep the data type of the files, complex ones too, instead of converting to float32.
-                Where a query has to be resampled, integers then take the nearest pixel.
-            nodata: Value that means "no observation", in all bands of 8 bits or in any band of other
-                types, beside what the files themselves say.
+            raw: Keep the data type of the files, complex ones too, instead of converting to
+                float32. Where a query has to be resampled, integers then take the nearest pixel.
+            nodata: Value that means "no observation", in all bands of 8 bits or in any band of
+                other types, beside what the files themselves say.
             filename_regex: Files whose name it does not match are left out; a group ``date`` (or
                 ``start`` and ``stop``) dates them, as in torchgeo. For example
                 ``.*_(?P<date>\d{8})\.tif``.

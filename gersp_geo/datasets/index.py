@@ -84,7 +84,8 @@ def build_index(
         'filepath' and 'geometry' (the bounding box in *crs*), indexed by 'datetime'.
 
     Raises:
-        ValueError: If a tile of another CRS lies across or beyond 180 degrees, where it would be torn.
+        ValueError: If a tile of another CRS lies across or beyond 180 degrees, where it would be
+            torn.
     """
     left, bottom, right, top = np.array([tile_bounds(tile) for tile in tiles]).T
     boxes = shapely.box(left, bottom, right, top)
@@ -115,8 +116,8 @@ def _check_turns(outlines: GeoSeries, moved: GeoSeries, files: Sequence[str]) ->
         beyond[place[1:][is_torn]] = True
     if beyond.any():
         raise ValueError(
-            f'{files[int(beyond.argmax())]} lies across or beyond 180 degrees, and cannot be resampled '
-            f'from {outlines.crs.name} to {moved.crs.name} while it is read; pass tiles '
+            f'{files[int(beyond.argmax())]} lies across or beyond 180 degrees, and cannot be '
+            f'resampled from {outlines.crs.name} to {moved.crs.name} while it is read; pass tiles '
             'of one CRS and leave crs out, or resample it first, for example with gdalwarp -t_srs'
         )
 

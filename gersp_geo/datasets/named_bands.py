@@ -61,9 +61,9 @@ def _check_palette(header: RasterHeader, bands: Sequence[int], *, file: str) -> 
     for band in bands:
         if header.interpretations[band - 1 : band] == ('palette',):
             raise ValueError(
-                f'band {band} of {file} holds indices into a table of colours (a palette); expand it '
-                f'(gdal_translate -expand rgb), or pass bands={list(bands)} to take the indices for '
-                'values'
+                f'band {band} of {file} holds indices into a table of colours (a palette); expand '
+                f'it (gdal_translate -expand rgb), or pass bands={list(bands)} to take the indices '
+                'for values'
             )
 
 
@@ -127,8 +127,8 @@ class BandNames:
             for band, here, there in zip(bands, self.pairs, other.pairs, strict=True):
                 if told := _differ(here, there):
                     raise ValueError(
-                        f'{self.file} calls band {band} {told[0]!r}, {other.file} {told[1]!r}; bring '
-                        'all files into one band order'
+                        f'{self.file} calls band {band} {told[0]!r}, {other.file} {told[1]!r}; '
+                        'bring all files into one band order'
                     )
         known.append(self)
 

@@ -154,7 +154,8 @@ def check_tile(file: str, header: RasterHeader) -> None:
     if header.crs is None:
         advice = advise_place(header, has_option=False)
         raise ValueError(
-            f"{file} {describe_lack(header)}; {advice}, or read GeoTIFFs as plain images (kind='chips')"
+            f'{file} {describe_lack(header)}; {advice}, or read GeoTIFFs as plain images '
+            "(kind='chips')"
         )
     if header.transform.b != 0 or header.transform.d != 0:
         raise ValueError(f'{file} has a rotated grid; warp it first, for example with rio warp')
@@ -196,8 +197,8 @@ def ground_resolution(header: RasterHeader) -> float:
         header: Of a tile with a CRS.
 
     Returns:
-        Metres per pixel: the geometric mean of both sides, for degrees at the tile's centre. A local
-        CRS, which nothing ties to the Earth, counts in its own unit.
+        Metres per pixel: the geometric mean of both sides, for degrees at the tile's centre. A
+        local CRS, which nothing ties to the Earth, counts in its own unit.
     """
     width, height = abs(header.transform.a), abs(header.transform.e)
     # metres, or radians; a local CRS has a unit too

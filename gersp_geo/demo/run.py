@@ -23,10 +23,10 @@ from torchmetrics.functional.classification import multiclass_jaccard_index
 from ..callbacks import PreprocessingRecord
 from ..callbacks.saving import AtomicCheckpointIO
 from ..datamodules import GeoTIFFSegmentationDataModule, GeRSPDataModule
-from ..datasets.landscape import CLASS_COLORS, CLASS_NAMES, write_sample_data
 from ..geoio.reading import open_reader
 from ..inference import predict_geotiff
 from ..models import export_backbone
+from ..sample_data import CLASS_COLORS, CLASS_NAMES, write_sample_data
 from ..tasks import GeRSPTask
 from .figure import draw_report
 

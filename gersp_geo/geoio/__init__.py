@@ -1,1 +1,12 @@
 """The only place that opens a raster or a vector file."""
+
+from typing import TYPE_CHECKING
+
+from ..lazy import public_names
+
+if TYPE_CHECKING:
+    from .reading import RasterHeader, read_header
+
+__all__ = ('RasterHeader', 'read_header')
+
+__getattr__, __dir__ = public_names(__name__, {'RasterHeader': 'reading', 'read_header': 'reading'})

@@ -7,26 +7,39 @@ model and how its input is prepared; ``supply`` reads, ``forward`` scores and ``
 for maps.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from ..lazy import public_names
+
 if TYPE_CHECKING:
+    from .detection import detect_objects
     from .engine import predict_geotiff
+    from .patches import classify_scene, embed_scene
     from .preparing import plan_prediction
+    from .preview import write_objects_preview, write_preview
+    from .vectorizing import polygonize
 
-__all__ = ('plan_prediction', 'predict_geotiff')
+__all__ = (
+    'classify_scene',
+    'detect_objects',
+    'embed_scene',
+    'plan_prediction',
+    'polygonize',
+    'predict_geotiff',
+    'write_objects_preview',
+    'write_preview',
+)
 
-# models need torch, which takes seconds to import; polygons and pictures do without
-_HOMES = {'plan_prediction': 'preparing', 'predict_geotiff': 'engine'}
-
-
-def __getattr__(name: str) -> object:
-    """Import a public name on its first use (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(import_module(f'.{_HOMES[name]}', __name__), name)
-
-
-def __dir__() -> list[str]:
-    """List the public names, imported or not."""
-    return sorted(__all__)
+__getattr__, __dir__ = public_names(
+    __name__,
+    {
+        'classify_scene': 'patches',
+        'detect_objects': 'detection',
+        'embed_scene': 'patches',
+        'plan_prediction': 'preparing',
+        'polygonize': 'vectorizing',
+        'predict_geotiff': 'engine',
+        'write_objects_preview': 'preview',
+        'write_preview': 'preview',
+    },
+)

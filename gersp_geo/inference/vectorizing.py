@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from time import perf_counter
+from warnings import warn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ _BATCH_SEGMENTS = 500_000
 _CACHE_BYTES = 64 * 1024**2
 
 
-def vectorize_map(
+def polygonize(
     source: str | PathLike[str],
     destination: str | PathLike[str],
     *,
@@ -276,3 +277,16 @@ def _write_style(destination: Path, described: ClassMap, values: Sequence[int]) 
     """Write the style of some classes."""
     names = [described.name(value) for value in values]
     write_symbols(destination, 'class', values, names, [described.color(value) for value in values])
+
+
+def __getattr__(name: str) -> object:
+    """Find what is public under its former name, for one release."""
+    if name == 'vectorize_map':
+        warn(
+            f'{__name__}.vectorize_map is gersp_geo.polygonize now; the former name ends with the next '
+            'release',
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return polygonize
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

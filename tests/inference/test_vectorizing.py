@@ -21,7 +21,7 @@ from gersp_geo.geoio.polygons import maps
 from gersp_geo.geoio.vectors import rasterize_classes
 from gersp_geo.geoio.writing import write_raster
 from gersp_geo.inference import vectorizing
-from gersp_geo.inference.vectorizing import vectorize_map
+from gersp_geo.inference.vectorizing import polygonize
 from gersp_geo.main import main
 
 NAMES = ('field', 'forest', 'water')
@@ -91,7 +91,7 @@ def test_polygons_painted_back_are_the_map(
     monkeypatch.setattr(vectorizing, '_BATCH_POLYGONS', 5)
     pixels = landscape(70, 90)
     source = write_map(tmp_path / 'map.tif', pixels)
-    summary = vectorize_map(source, tmp_path / f'objects{suffix}', progress=False)
+    summary = polygonize(source, tmp_path / f'objects{suffix}', progress=False)
     frame = read(tmp_path / f'objects{suffix}')
     assert frame.is_valid.all()
     np.testing.assert_array_equal(paint(frame, pixels.shape), pixels)
@@ -121,7 +121,7 @@ def test_the_file_does_not_depend_on_how_the_map_is_read(
     for traced in (rows * 17, 33 * 17):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(maps, '_PIXELS_TRACED', traced)
-            vectorize_map(source, folder / 'map.gpkg', overwrite=True, progress=False)
+            polygonize(source, folder / 'map.gpkg', overwrite=True, progress=False)
         frame = geopandas.read_file(folder / 'map.gpkg')
         texts = shapely.to_wkt(shapely.normalize(frame.geometry.to_numpy()))
         found.append(sorted(zip(frame['class'], frame['area_m2'], texts, strict=True)))
@@ -132,7 +132,7 @@ def test_small_polygons_are_dropped_and_counted(tmp_path: Path) -> None:
     pixels = np.zeros((20, 20), np.uint8)
     pixels[2, 2] = pixels[5:7, 5:7] = 1
     source = write_map(tmp_path / 'map.tif', pixels)
-    summary = vectorize_map(source, tmp_path / 'map.gpkg', min_area=400, progress=False)
+    summary = polygonize(source, tmp_path / 'map.gpkg', min_area=400, progress=False)
     frame = read(tmp_path / 'map.gpkg')
     assert sorted(frame['area_m2']) == [400, 39_500]
     assert (summary.dropped, summary.dropped_m2) == (1, 100)
@@ -144,7 +144,7 @@ def test_small_polygons_are_dropped_and_counted(tmp_path: Path) -> None:
 def test_only_classes_that_are_wanted(tmp_path: Path) -> None:
     pixels = landscape(40, 40)
     source = write_map(tmp_path / 'map.tif', pixels)
-    summary = vectorize_map(source, tmp_path / 'some.gpkg', classes=['water', '0'], progress=False)
+    summary = polygonize(source, tmp_path / 'some.gpkg', classes=['water', '0'], progress=False)
     assert summary.names == ('field', 'water')
     expected = np.where(pixels == 1, 255, pixels)
     np.testing.assert_array_equal(paint(read(tmp_path / 'some.gpkg'), pixels.shape), expected)
@@ -154,7 +154,7 @@ def test_only_classes_that_are_wanted(tmp_path: Path) -> None:
 def test_areas_in_degrees_are_those_on_the_ellipsoid(tmp_path: Path) -> None:
     pixels = landscape(40, 40)
     source = write_map(tmp_path / 'map.tif', pixels, crs='EPSG:4326', transform=DEGREES)
-    vectorize_map(source, tmp_path / 'map.gpkg', progress=False)
+    polygonize(source, tmp_path / 'map.gpkg', progress=False)
     frame = read(tmp_path / 'map.gpkg')
     geod = Geod(ellps='WGS84')
     # short sides, since those of Geod are geodesics and not parallels
@@ -166,18 +166,18 @@ def test_areas_in_degrees_are_those_on_the_ellipsoid(tmp_path: Path) -> None:
 def test_without_a_crs_that_tells_areas_there_are_none(tmp_path: Path) -> None:
     turned = DEGREES @ Affine.rotation(10)
     source = write_map(tmp_path / 'map.tif', landscape(20, 20), crs='EPSG:4326', transform=turned)
-    summary = vectorize_map(source, tmp_path / 'map.gpkg', progress=False)
+    summary = polygonize(source, tmp_path / 'map.gpkg', progress=False)
     assert summary.areas_m2 is None
     assert 'm2' not in str(summary)
     assert read(tmp_path / 'map.gpkg')['area_m2'].isna().all()
     with pytest.raises(ValueError, match='min_area needs a CRS that tells areas'):
-        vectorize_map(source, tmp_path / 'b.gpkg', min_area=1, progress=False)
+        polygonize(source, tmp_path / 'b.gpkg', min_area=1, progress=False)
 
 
 def test_simplified_polygons_share_their_borders(tmp_path: Path) -> None:
     source = write_map(tmp_path / 'map.tif', landscape(70, 90))
-    exact = vectorize_map(source, tmp_path / 'exact.gpkg', progress=False)
-    simple = vectorize_map(source, tmp_path / 'simple.gpkg', simplify=15, progress=False)
+    exact = polygonize(source, tmp_path / 'exact.gpkg', progress=False)
+    simple = polygonize(source, tmp_path / 'simple.gpkg', simplify=15, progress=False)
     before, after = read(tmp_path / 'exact.gpkg'), read(tmp_path / 'simple.gpkg')
     assert simple.counts == exact.counts
     assert after.is_valid.all()
@@ -194,7 +194,7 @@ def test_too_many_polygons_are_not_simplified(
     monkeypatch.setattr(vectorizing, limit, 10)
     source = write_map(tmp_path / 'map.tif', landscape(70, 90))
     with pytest.raises(ValueError, match=r'the map has more: \d+ and [\d,]+ so far; leave small'):
-        vectorize_map(source, tmp_path / 'simple.gpkg', simplify=15, progress=False)
+        polygonize(source, tmp_path / 'simple.gpkg', simplify=15, progress=False)
     assert not (tmp_path / 'simple.gpkg').exists()
 
 
@@ -205,7 +205,7 @@ def test_a_map_of_nothing_makes_a_valid_file(
 ) -> None:
     source = write_map(tmp_path / 'map.tif', np.full((5, 7), 255, np.uint8))
     path = tmp_path / f'none{suffix}'
-    summary = vectorize_map(source, path, simplify=simplify, progress=False)
+    summary = polygonize(source, path, simplify=simplify, progress=False)
     frame = read(path)
     assert len(frame) == 0
     if suffix != '.geojson':
@@ -229,7 +229,7 @@ def test_wrong_options_leave_no_file(
 ) -> None:
     source = write_map(tmp_path / 'map.tif', landscape(20, 20))
     with pytest.raises(ValueError, match=message):
-        vectorize_map(source, tmp_path / 'a.gpkg', progress=False, **options)  # type: ignore[arg-type]
+        polygonize(source, tmp_path / 'a.gpkg', progress=False, **options)  # type: ignore[arg-type]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         'map.qml',
         'map.tif',
@@ -241,7 +241,7 @@ def test_an_existing_file_is_left_alone(tmp_path: Path) -> None:
     source = write_map(tmp_path / 'map.tif', landscape(20, 20))
     (tmp_path / 'a.gpkg').write_text('mine')
     with pytest.raises(FileExistsError, match='--overwrite'):
-        vectorize_map(source, tmp_path / 'a.gpkg', progress=False)
+        polygonize(source, tmp_path / 'a.gpkg', progress=False)
     assert (tmp_path / 'a.gpkg').read_text() == 'mine'
 
 
@@ -252,7 +252,7 @@ def test_a_map_that_breaks_off_leaves_no_file(tmp_path: Path) -> None:
     data = source.read_bytes()
     source.write_bytes(data[: len(data) // 2])
     with pytest.raises(OSError, match='cannot be read at rows'):
-        vectorize_map(source, tmp_path / 'a.gpkg', progress=False)
+        polygonize(source, tmp_path / 'a.gpkg', progress=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         'map.qml',
         'map.tif',
@@ -319,14 +319,14 @@ def test_a_signal_ends_the_command_and_leaves_no_file(tmp_path: Path) -> None:
 
 MEASURE = """
 import resource, sys
-from gersp_geo.inference.vectorizing import vectorize_map
+from gersp_geo.inference.vectorizing import polygonize
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
-vectorize_map(sys.argv[1], sys.argv[2], progress=False)
+polygonize(sys.argv[1], sys.argv[2], progress=False)
 before = peak()
-print(vectorize_map(sys.argv[3], sys.argv[4], progress=False))
+print(polygonize(sys.argv[3], sys.argv[4], progress=False))
 print(peak() - before)
 """
 

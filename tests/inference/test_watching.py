@@ -21,7 +21,7 @@ from gersp_geo.geoio.reading import UnreadableFileError
 from gersp_geo.inference import parts, plan_prediction, predict_geotiff, vectorizing
 from gersp_geo.inference.cutting import plan_cutting, read_patches
 from gersp_geo.inference.options import PredictionOptions
-from gersp_geo.inference.vectorizing import vectorize_map
+from gersp_geo.inference.vectorizing import polygonize
 from gersp_geo.inference.watching import SourceWatch
 from gersp_geo.main import main
 from gersp_geo.records import Preprocessing
@@ -129,7 +129,7 @@ def test_a_map_that_changes_becomes_no_polygons(
 
     monkeypatch.setattr(vectorizing, 'read_strips', read_and_change)
     with pytest.raises(UnreadableFileError, match=r'classes\.tif changed while it was read'):
-        vectorize_map(source, tmp_path / 'a.gpkg', progress=False)
+        polygonize(source, tmp_path / 'a.gpkg', progress=False)
     assert not (tmp_path / 'a.gpkg').exists()
 
 

@@ -11,7 +11,7 @@ from gersp_geo.geoio.reading import read_header
 from gersp_geo.geoio.writing import write_raster
 from gersp_geo.inference.preview.polygons import PolygonClass, Sketch
 from gersp_geo.inference.preview.shapes import place_polygons
-from gersp_geo.inference.vectorizing import vectorize_map
+from gersp_geo.inference.vectorizing import polygonize
 from gersp_geo.main import main
 from tests.inference.preview.pictures import (
     ENLARGED,
@@ -52,7 +52,7 @@ def mixed(color: tuple[int, int, int]) -> tuple[int, int, int]:
 def test_fills_cover_their_pixels_and_holes_stay_holes(tmp_path: Path, suffix: str) -> None:
     source = write_map(tmp_path / 'map.tif', ring())
     picture = tmp_path / 'a.png'
-    summary = vectorize_map(source, tmp_path / f'a{suffix}', preview=picture, progress=False)
+    summary = polygonize(source, tmp_path / f'a{suffix}', preview=picture, progress=False)
     assert summary.picture == str(picture)
     assert f'preview  {picture}' in str(summary)
     panel = read_panel(picture)
@@ -71,7 +71,7 @@ def test_south_up_maps_are_drawn_north_up(tmp_path: Path) -> None:
     for name, pixels, transform in (('up', classes, NORTH_UP), ('down', classes[::-1], down)):
         source = write_map(tmp_path / f'{name}.tif', pixels, transform)
         picture = tmp_path / f'{name}.png'
-        vectorize_map(source, tmp_path / f'{name}.gpkg', preview=picture, progress=False)
+        polygonize(source, tmp_path / f'{name}.gpkg', preview=picture, progress=False)
     panels = [read_panel(tmp_path / f'{name}.png').astype(int) for name in ('up', 'down')]
     assert (np.abs(panels[0] - panels[1]).max(axis=-1) > 40).mean() < 0.002
 
@@ -131,7 +131,7 @@ def test_placing_keeps_what_is_seen_and_no_more(tmp_path: Path) -> None:
 
 def test_a_map_of_nothing_makes_a_picture_of_paper(tmp_path: Path) -> None:
     source = write_map(tmp_path / 'map.tif', np.full((20, 30), 255))
-    vectorize_map(source, tmp_path / 'a.gpkg', preview=tmp_path / 'a.png', progress=False)
+    polygonize(source, tmp_path / 'a.gpkg', preview=tmp_path / 'a.png', progress=False)
     assert is_color(read_panel(tmp_path / 'a.png'), PAPER).all()
 
 
@@ -148,5 +148,5 @@ def test_a_picture_that_cannot_be_is_refused_before_the_map_is_read(tmp_path: Pa
         ({'preview': tmp_path / 'a.png', 'scene': 'no.tif'}, FileNotFoundError, 'does not exist'),
     ):
         with pytest.raises(error, match=message):
-            vectorize_map(source, tmp_path / 'a.gpkg', progress=False, **options)
+            polygonize(source, tmp_path / 'a.gpkg', progress=False, **options)
     assert sorted(tmp_path.iterdir()) == before

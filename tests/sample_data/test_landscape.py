@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gersp_geo.datasets.landscape import CLASS_COLORS, CLASS_NAMES, write_sample_data
-from gersp_geo.datasets.landscape.natural import NATURAL_CLASSES, draw_natural_image
-from gersp_geo.datasets.landscape.noise import fractal_noise, nearest_line, nearest_point
-from gersp_geo.datasets.landscape.places import (
+from gersp_geo.sample_data import CLASS_COLORS, CLASS_NAMES, write_sample_data
+from gersp_geo.sample_data.natural import NATURAL_CLASSES, draw_natural_image
+from gersp_geo.sample_data.noise import fractal_noise, nearest_line, nearest_point
+from gersp_geo.sample_data.places import (
     CHANGE,
     MULTISPECTRAL,
     SCENES,
@@ -23,8 +23,8 @@ from gersp_geo.datasets.landscape.places import (
     make_scene,
     make_two_dates,
 )
-from gersp_geo.datasets.landscape.rendering import Look, render
-from gersp_geo.datasets.landscape.terrain import building_index, class_map, make_terrain
+from gersp_geo.sample_data.rendering import Look, render
+from gersp_geo.sample_data.terrain import building_index, class_map, make_terrain
 
 SHAPES = st.tuples(st.integers(2, 90), st.integers(2, 90))
 SEEDS = st.integers(0, 10_000)
@@ -224,7 +224,7 @@ def test_existing_data_and_bad_numbers_are_refused(small_data: Path, tmp_path: P
 
 def test_the_landscape_needs_neither_torch_nor_torchgeo() -> None:
     code = (
-        'import sys, gersp_geo.datasets.landscape\n'
+        'import sys, gersp_geo.sample_data\n'
         'print([name for name in ("torch", "torchgeo") if name in sys.modules])'
     )
     answer = subprocess.run(

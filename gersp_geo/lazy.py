@@ -1,0 +1,34 @@
+"""Public names of a package, imported when they are first used (PEP 562).
+
+torch and torchgeo take seconds to import; the command line, polygons and pictures do without.
+"""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+type Getter = Callable[[str], object]
+"""``__getattr__`` of a module."""
+
+
+def public_names(package: str, homes: Mapping[str, str]) -> tuple[Getter, Callable[[], list[str]]]:
+    """Make ``__getattr__`` and ``__dir__`` of a package.
+
+    Args:
+        package: Its ``__name__``.
+        homes: Public name to the module that defines it, relative to the package.
+
+    Returns:
+        Both functions.
+    """
+
+    def get(name: str) -> object:
+        if name not in homes:
+            raise AttributeError(f'module {package!r} has no attribute {name!r}')
+        try:
+            module = import_module(f'.{homes[name]}', package)
+        except AttributeError as error:
+            # Python would take it for a name that is missing here, and guess another one
+            raise ImportError(f'{package}.{homes[name]} cannot be imported: {error}') from error
+        return getattr(module, name)
+
+    return get, lambda: sorted(homes)
