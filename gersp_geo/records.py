@@ -80,9 +80,9 @@ CHANGE_NAMES = ('no change', 'change')
 class Preprocessing:
     """How the values of a file become the input of a model, and what its output means.
 
-    For band *b*, the model sees ``(value * scale[b] - mean[b]) / std[b]``; of two dates, in both. The
-    record travels inside checkpoints as plain dictionaries and lists, so that ``weights_only=True``
-    reads it.
+    For band *b*, the model sees ``(value * scale[b] - mean[b]) / std[b]``; of two dates, in both.
+    The record travels inside checkpoints as plain dictionaries and lists, so that
+    ``weights_only=True`` reads it.
     """
 
     bands: tuple[str, ...]
@@ -122,7 +122,8 @@ class Preprocessing:
         """Check that every per-band field has one value per band.
 
         Raises:
-            ValueError: If lengths differ, or a value is not finite, or a standard deviation not positive.
+            ValueError: If lengths differ, or a value is not finite, or a standard deviation not
+                positive.
         """
         for name in ('scale', 'mean', 'std'):
             values = getattr(self, name)
@@ -151,7 +152,8 @@ class Preprocessing:
         """Read what :meth:`to_dict` wrote.
 
         Raises:
-            ValueError: If a required field is missing, a field is unknown, or a value is of another kind.
+            ValueError: If a required field is missing, a field is unknown, or a value is of another
+                kind.
         """
         known = {field.name for field in fields(cls)}
         if unknown := set(record) - known:

@@ -93,8 +93,8 @@ class Axis:
     """First pixel of each patch."""
 
     kinds: NDArray[np.float64]
-    """Weights of :func:`axis_weights` or :func:`crop_weights`, shape (kinds, size): of every patch, but
-    of those in the middle of a long axis, which are all alike, only once."""
+    """Weights of :func:`axis_weights` or :func:`crop_weights`, shape (kinds, size): of every patch,
+    but of those in the middle of a long axis, which are all alike, only once."""
 
     length: int
     """Pixels of the axis."""
@@ -114,7 +114,7 @@ class Axis:
 
     @cached_property
     def spans(self) -> tuple[tuple[int, int], ...]:
-        """Per patch: first pixel with a weight, and one past the last; there are no holes between."""
+        """Per patch: first pixel with a weight, and one past the last; without holes between."""
         positive = self.kinds > 0
         first = positive.argmax(axis=1).tolist()
         stop = (positive.shape[1] - positive[:, ::-1].argmax(axis=1)).tolist()
@@ -136,12 +136,12 @@ class Axis:
 def weigh_axis(offsets: Sequence[int], *, size: int, length: int, weigh: Weigh) -> Axis:
     """Weigh the patches of one axis, in time and memory for those that differ.
 
-    Away from both ends, weights repeat from patch to patch: they are those of an axis that is shorter by
-    some of these patches.
+    Away from both ends, weights repeat from patch to patch: they are those of an axis that is
+    shorter by some of these patches.
 
     Args:
-        offsets: First pixel of each patch, the last one flush with the end or a stride after the one
-            before it.
+        offsets: First pixel of each patch, the last one flush with the end or a stride after the
+            one before it.
         size: Pixels per patch.
         length: Pixels of the axis.
         weigh: From the offsets and the length of an axis to the weights of its patches.
@@ -223,7 +223,8 @@ class RowStitcher:
 
         Args:
             col: Its column of patches in the plan.
-            scores: Class probabilities or values, shape (C, size, size), float32, on any one device.
+            scores: Class probabilities or values, shape (C, size, size), float32, on any one
+                device.
         """
         top, bottom = self.row_spans[self._row]
         left, right = self.col_spans[col]

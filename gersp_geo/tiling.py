@@ -87,7 +87,8 @@ def plan_tile(height: int, width: int, *, size: int, overlap: int) -> TilePlan:
         The plan.
 
     Raises:
-        ValueError: If an argument is out of its range, or there are more patches than can be planned.
+        ValueError: If an argument is out of its range, or there are more patches than can be
+            planned.
     """
     for name, value in (('height', height), ('width', width), ('size', size)):
         if value < 1:
@@ -115,10 +116,10 @@ def check_count(height: int, width: int, *, size: int, overlap: int) -> None:
         count = -(-length // (size - overlap))
         if count > MOST_PATCHES:
             raise ValueError(
-                f'{length:,} {side} of pixels are {count:,} {side} of patches of {size} px that start '
-                f'every {size - overlap} px, and at most {MOST_PATCHES:,} can be planned; pass larger '
-                'patches (--size), a smaller overlap, or a part of the scene, for example of '
-                'gdal_translate -srcwin'
+                f'{length:,} {side} of pixels are {count:,} {side} of patches of {size} px that '
+                f'start every {size - overlap} px, and at most {MOST_PATCHES:,} can be planned; '
+                'pass larger patches (--size), a smaller overlap, or a part of the scene, for '
+                'example of gdal_translate -srcwin'
             )
 
 

@@ -132,7 +132,8 @@ class WithBackground:
             )
         if len(labels.class_names) >= IGNORE - 1:
             raise ValueError(
-                f'background needs at most {IGNORE - 1} other classes, got {len(labels.class_names)}'
+                f'background needs at most {IGNORE - 1} other classes, got '
+                f'{len(labels.class_names)}'
             )
         self.labels = labels
         self.class_names = (name, *labels.class_names)

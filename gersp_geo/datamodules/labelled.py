@@ -43,8 +43,8 @@ class LabelledTiles:
         Args:
             images: The images.
             labels: Their classes.
-            nodata: Value that means "no observation", in all bands of 8 bits or in any band of other
-                types, beside what the files themselves say.
+            nodata: Value that means "no observation", in all bands of 8 bits or in any band of
+                other types, beside what the files themselves say.
         """
         self.images, self.labels, self.nodata = images, labels, nodata
 

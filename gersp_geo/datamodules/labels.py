@@ -125,13 +125,14 @@ class VectorLabels:
             labels: Vector file in any CRS.
             attribute: Column with the class; features without a value label nothing.
             layer: Layer of *labels*; None takes the only one that holds features with a place.
-            class_names: Defaults to the values of *attribute*, sorted. Else these values in an order
-                of one's own, or, if all are whole numbers, one name per number in ascending order.
+            class_names: Defaults to the values of *attribute*, sorted. Else these values in an
+                order of one's own, or, if all are whole numbers, one name per number in ascending
+                order.
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If it cannot be read, lacks the layer, the attribute or a CRS, meets no image,
-                or has other values than *class_names*, or too many.
+            ValueError: If it cannot be read, lacks the layer, the attribute or a CRS, meets no
+                image, or has other values than *class_names*, or too many.
 
         Warns:
             UserWarning: If features have no value, values look alike, or images have no feature.
@@ -236,8 +237,8 @@ def check_mask(file: str, header: RasterHeader, *, image: str, expected: RasterH
     """Refuse masks that are not class rasters on the grid of their image.
 
     Raises:
-        ValueError: If sizes or CRS differ, a corner lies more than 0.01 pixels off, or it is not one
-            band of integers.
+        ValueError: If sizes or CRS differ, a corner lies more than 0.01 pixels off, or it is not
+            one band of integers.
     """
     if header.count != 1 or np.dtype(header.dtype).kind not in 'iu':
         raise ValueError(

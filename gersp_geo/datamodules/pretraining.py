@@ -85,8 +85,8 @@ class GeRSPDataModule(BaseDataModule):
             kind: What *remote_sensing* holds; 'auto' judges by suffixes. 'chips' reads TIFF files
                 without georeference as plain images.
             bands: Bands to read, 1-based or by name. Defaults to all but alpha.
-            nodata: Value that means "no observation", in all bands of 8 bits or in any band of other
-                types, beside what the GeoTIFFs themselves say.
+            nodata: Value that means "no observation", in all bands of 8 bits or in any band of
+                other types, beside what the GeoTIFFs themselves say.
             min_valid: Share of a patch's pixels that must be observations, in [0, 1]. Others get
                 the mean of their band.
             roi: Region of interest as left, bottom, right, top in the CRS of the first GeoTIFF.
@@ -106,9 +106,9 @@ class GeRSPDataModule(BaseDataModule):
             on_error: A file that cannot be read stops the run; with 'skip' another sample is taken
                 in its place, up to 1 % of all files, and its name is reported.
             scale: Per band, factor from the values of integers wider than uint8, or of floating
-                point, to the unit of *mean*. Defaults to what brings 99.9 % of 256 seeded patches to
-                at most 1 for integers, and to 1 for floating point. The task always divides uint8
-                by 255.
+                point, to the unit of *mean*. Defaults to what brings 99.9 % of 256 seeded patches
+                to at most 1 for integers, and to 1 for floating point. The task always divides
+                uint8 by 255.
             mean: Per band, after scaling. Defaults to ImageNet's for three uint8 bands, else
                 to what 256 seeded patches show.
             std: Per band, after scaling. Defaults like *mean*.

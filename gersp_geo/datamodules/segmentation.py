@@ -89,8 +89,9 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
             class_colors: Red, green and blue per class, in [0, 255]. Defaults to the colour table
                 of the masks.
             bands: 1-based band indices or names. Defaults to all but alpha.
-            nodata: Value that means "no observation", in all bands of 8 bits or in any band of other
-                types, for files that do not say so themselves. Such pixels are not learned from.
+            nodata: Value that means "no observation", in all bands of 8 bits or in any band of
+                other types, for files that do not say so themselves. Such pixels are not learned
+                from.
             size: Side of the patches in pixels.
             batch_size: Patches per step.
             length: Training patches per epoch. Defaults to about the number that covers the

@@ -24,8 +24,8 @@ from ..geoio.remembering import fingerprint, recall, remember
 from ..records import Preprocessing
 from .normalization import imagenet_statistics, measure_bands
 
-# 256 patches of 64 x 64 pixels are a million values per band, enough for three digits. Large patches
-# bring more: then fewer do, though enough to be of many places.
+# 256 patches of 64 x 64 pixels are a million values per band, enough for three digits. Large
+# patches bring more: then fewer do, though enough to be of many places.
 MEASURED_PATCHES = 256
 FEWEST_PATCHES = 32
 ENOUGH_PIXELS = 2**22
@@ -187,8 +187,8 @@ def explain_recipe(bands: Sequence[str], found: Statistics, *, may_be_colors: bo
     """Say why three bands are not augmented as photographs."""
     if may_be_colors:
         reason = (
-            f'values from {min(found.low):.4g} to {max(found.high):.4g} do not fill [0, 1] as colours do; '
-            'if they are colours, pass scale'
+            f'values from {min(found.low):.4g} to {max(found.high):.4g} do not fill [0, 1] as '
+            'colours do; if they are colours, pass scale'
         )
     else:
         reason = 'their names are not those of red, green and blue'
@@ -237,8 +237,8 @@ def stream_statistics(
         observe(stream, count=measured_patches(size), seed=seed, skip_unreadable=skip), scale=scale
     )
     rank_zero_info(
-        f'statistics of {measured_patches(size)} patches of {size} px, in {monotonic() - begin:.1f} s: '
-        f'{report(measured)}'
+        f'statistics of {measured_patches(size)} patches of {size} px, in '
+        f'{monotonic() - begin:.1f} s: {report(measured)}'
     )
     if marks is not None and monotonic() - begin > WORTH_KEEPING:
         remember('statistics', key, measured)

@@ -152,7 +152,7 @@ def _tell(
 def _differ(
     one: tuple[str | None, str | None], other: tuple[str | None, str | None]
 ) -> tuple[str, str] | None:
-    """Find names of a band in two files that cannot both be right: descriptions, or else colours."""
+    """Find names of a band in two files that cannot both be right: descriptions, else colours."""
     pairs = zip(one, other, strict=True)
     # the first way in which both name it
     both = next(((here, there) for here, there in pairs if here and there), None)

@@ -95,22 +95,22 @@ def open_scene(
         res: Size of a pixel in units of the CRS wanted: of a square one, or (x, y). Borders lie on
             multiples of it, so that scenes of one resolution share a grid. None takes what keeps
             the detail of the file.
-        nodata: Value that means "no observation", besides what the file says itself; where pixels are
-            resampled, what is missing is not blended with its neighbours.
+        nodata: Value that means "no observation", besides what the file says itself; where pixels
+            are resampled, what is missing is not blended with its neighbours.
         bands: 1-based indices of the bands that are read; None means all but alpha bands.
-        rule: Where a pixel is an observation, see :func:`~gersp_geo.geoio.observing.find_rule`; None means
-            what the file says.
+        rule: Where a pixel is an observation, see :func:`~gersp_geo.geoio.rules.find_rule`;
+            None means what the file says.
 
     Yields:
-        A reader, north-up if resampled. What lies outside the file has no observation: it has a nodata
-        value, or an alpha band, which is added as the last one where there is none.
+        A reader, north-up if resampled. What lies outside the file has no observation: it has a
+        nodata value, or an alpha band, which is added as the last one where there is none.
 
     Raises:
         FileNotFoundError: If there is no such file.
         UnreadableFileError: If GDAL cannot read it.
         ValueError: If the file names no CRS, *crs* is unknown or the scene lies beyond its reach,
-            or *res* is not positive, larger than the scene, or far finer than its pixels; or if single
-            bands are to be left out, and no value can stand for what is missing.
+            or *res* is not positive, larger than the scene, or far finer than its pixels; or if
+            single bands are to be left out, and no value can stand for what is missing.
     """
     with open_reader(path) as src:
         own = describe_reader(src).crs

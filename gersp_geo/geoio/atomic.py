@@ -14,8 +14,8 @@ from uuid import uuid4
 STALE_SIDECARS = ('.aux.xml', '.ovr', '.msk')
 
 
-# GDAL's virtual file systems, and URLs; a single letter is a drive of Windows. pathlib leaves one of
-# two slashes
+# GDAL's virtual file systems, and URLs; a single letter is a drive of Windows. pathlib leaves one
+# of two slashes
 _ELSEWHERE = re.compile(r'/vsi[a-z0-9_]+(?:/|$)|[A-Za-z][A-Za-z0-9+.-]+:/')
 
 # what is added to the name of an output: .NAME.parts, NAME.aux.xml, NAME-journal
@@ -38,8 +38,8 @@ def check_local(path: str | PathLike[str]) -> None:
     if _ELSEWHERE.match(name):
         shown = name if '://' in name else name.replace(':/', '://', 1)
         raise ValueError(
-            f'{shown} is not on a local disk, and nothing is written elsewhere; pass a local path, and '
-            'copy what was made there'
+            f'{shown} is not on a local disk, and nothing is written elsewhere; pass a local path, '
+            'and copy what was made there'
         )
 
 
@@ -71,8 +71,8 @@ def check_writable(path: str | PathLike[str]) -> None:
     length = len(os.fsencode(final.name)) + _LONGEST_ENDING
     if length > longest:
         raise OSError(
-            f'{final.name} is too long a name: what is made beside it needs up to {length} bytes, and '
-            f'{folder} takes {longest}; pass a shorter one'
+            f'{final.name} is too long a name: what is made beside it needs up to {length} bytes, '
+            f'and {folder} takes {longest}; pass a shorter one'
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(

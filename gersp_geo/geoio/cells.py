@@ -96,8 +96,8 @@ class CellSource:
     """Rows and columns of a block."""
 
     stored: NDArray[np.bool_] | None = field(default=None, repr=False)
-    """Per block: whether the file holds it, shape (rows of blocks, columns of blocks); others are not
-    read, and hold no observation. None means all."""
+    """Per block: whether the file holds it, shape (rows of blocks, columns of blocks); others are
+    not read, and hold no observation. None means all."""
 
     def may_hold(self, window: Window) -> bool:
         """Say whether any block of a window inside the raster is stored."""
@@ -169,9 +169,10 @@ class CellReader:
     """Reads a raster cell by cell in threads, and hands out windows of what it has read.
 
     Cells are read when they are first asked for and kept until they are released, so that
-    overlapping windows do not decode a block twice. Of several rasters, bands follow each other, and
-    a pixel is an observation where it is one in all of them. Where single bands of one may be missing
-    (rule 'any'), validity is that of each band, and all are missing where there is no observation.
+    overlapping windows do not decode a block twice. Of several rasters, bands follow each other,
+    and a pixel is an observation where it is one in all of them. Where single bands of one may be
+    missing (rule 'any'), validity is that of each band, and all are missing where there is no
+    observation.
     """
 
     def __init__(
@@ -261,8 +262,9 @@ class CellReader:
             out: Shape (bands, window.height, window.width); filled.
 
         Returns:
-            Where there is an observation, shape (window.height, window.width), or where single bands may
-            be missing, (bands, window.height, window.width); None if there is one everywhere.
+            Where there is an observation, shape (window.height, window.width), or where single
+            bands may be missing, (bands, window.height, window.width); None if there is one
+            everywhere.
 
         Raises:
             OSError: If the file is damaged there.

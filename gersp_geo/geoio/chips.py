@@ -34,10 +34,10 @@ def read_chip(
         check: Refuses descriptions and colour interpretations of all bands that do not fit.
 
     Returns:
-        Pixels, shape (bands, *size*, *size*): averaged where it gets smaller, interpolated bilinearly
-        where it gets larger, and as stored otherwise; a band tagged as alpha that is asked for is
-        data. And which of them are observations, shape (*size*, *size*): those under which at least
-        one pixel of the file is, since GDAL leaves the others out.
+        Pixels, shape (bands, *size*, *size*): averaged where it gets smaller, interpolated
+        bilinearly where it gets larger, and as stored otherwise; a band tagged as alpha that is
+        asked for is data. And which of them are observations, shape (*size*, *size*): those under
+        which at least one pixel of the file is, since GDAL leaves the others out.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -58,8 +58,8 @@ def read_chip(
         side = min(src.height, src.width)
         if side != size and any(src.colorinterp[band - 1] == ColorInterp.palette for band in bands):
             raise ValueError(
-                f'{name} holds indices into a table of colours (a palette), which resizing from {side} '
-                f'to {size} px would blend; expand it first (gdal_translate -expand rgb)'
+                f'{name} holds indices into a table of colours (a palette), which resizing from '
+                f'{side} to {size} px would blend; expand it first (gdal_translate -expand rgb)'
             )
         row, col = (src.height - side) // 2, (src.width - side) // 2
         middle = Window(row_off=row, col_off=col, height=side, width=side)

@@ -71,8 +71,8 @@ def finish_cog(
 ) -> None:
     """Copy a raster to a Cloud Optimized GeoTIFF, with overviews, that appears when complete.
 
-    Size, type, CRS, transform, ground control points, nodata value, colour table, band names and tags
-    are kept exactly.
+    Size, type, CRS, transform, ground control points, nodata value, colour table, band names and
+    tags are kept exactly.
     Blocks of nothing but nodata take no room.
 
     Args:

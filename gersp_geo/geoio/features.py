@@ -140,8 +140,8 @@ def check_format(destination: str | PathLike[str], *, crs: RasterCRS) -> None:
     """Refuse files of unknown formats, and those that cannot express a CRS, before any work.
 
     Raises:
-        ValueError: If the suffix is unknown, or nothing leads from *crs* to the longitude and latitude
-            of GeoJSON.
+        ValueError: If the suffix is unknown, or nothing leads from *crs* to the longitude and
+            latitude of GeoJSON.
     """
     check_suffix(destination)
     if Path(destination).suffix.lower() == '.geojson':

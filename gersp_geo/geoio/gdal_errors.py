@@ -21,7 +21,7 @@ _MOST_KINDS, _OTHERS = 20, ''
 
 
 def enter_gdal() -> None:
-    """Take what GDAL says in this thread to rasterio; otherwise GDAL writes it to the terminal itself.
+    """Take what GDAL says in this thread to rasterio; else GDAL writes it to the terminal itself.
 
     For the beginning of a thread: what is set here ends with it.
     """

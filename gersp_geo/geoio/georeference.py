@@ -70,7 +70,7 @@ class Georeference:
         return bool(self.points or self.polynomials or self.has_arrays)
 
     def carried(self) -> Self:
-        """Leave out what a GeoTIFF cannot hold: arrays, too many points, points beside a transform."""
+        """Leave out what a GeoTIFF cannot hold: arrays, many points, points beside a transform."""
         fits = self.is_place and len(self.points) <= MOST_POINTS
         return replace(
             self,

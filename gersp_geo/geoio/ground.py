@@ -136,7 +136,7 @@ def longest_edge(crs: CRS) -> float:
 
 
 def area_factor(header: RasterHeader) -> float | None:
-    """Compare the area of the pixel in the middle, as :func:`pixel_areas_m2` has it, with the ground.
+    """Compare the area of the middle pixel, as :func:`pixel_areas_m2` has it, with the ground.
 
     Args:
         header: Of a raster.

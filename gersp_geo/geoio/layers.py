@@ -24,8 +24,9 @@ def read_layer(source: str, layer: str | None) -> geopandas.GeoDataFrame:
     """Read one layer.
 
     Args:
-        source: An existing file or folder that GDAL reads as vectors, or GeoParquet; a zip archive of
-            one of them, or one in it: ``a.zip!b.shp``, ``zip://a.zip!b.shp`` or ``/vsizip/a.zip/b.shp``.
+        source: An existing file or folder that GDAL reads as vectors, or GeoParquet; a zip archive
+            of one of them, or one in it: ``a.zip!b.shp``, ``zip://a.zip!b.shp`` or
+            ``/vsizip/a.zip/b.shp``.
         layer: Its name. None takes the only one that holds a feature with a place.
 
     Returns:
@@ -47,8 +48,8 @@ def read_layer(source: str, layer: str | None) -> geopandas.GeoDataFrame:
         # such as a surface of triangles
         reason = ' '.join(str(error).split())
         raise ValueError(
-            f'{source} holds geometries that are no plain points, lines or polygons ({reason}); convert '
-            'them, for example with ogr2ogr -nlt MULTIPOLYGON'
+            f'{source} holds geometries that are no plain points, lines or polygons ({reason}); '
+            'convert them, for example with ogr2ogr -nlt MULTIPOLYGON'
         ) from error
     has_geometries = isinstance(frame, geopandas.GeoDataFrame)
     if not has_geometries:

@@ -1,4 +1,7 @@
-"""Polygons in longitude and latitude, as GeoJSON wants them: https://www.rfc-editor.org/rfc/rfc7946."""
+"""Polygons in longitude and latitude, as GeoJSON wants them.
+
+https://www.rfc-editor.org/rfc/rfc7946
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -65,8 +68,8 @@ class Degrees:
         except (CRSError, ProjError):
             pass
         raise ValueError(
-            f'GeoJSON is in longitude and latitude of the Earth, to which nothing leads from the CRS '
-            f'{_name(crs)}; write a .gpkg or .parquet file instead'
+            'GeoJSON is in longitude and latitude of the Earth, to which nothing leads from the '
+            f'CRS {_name(crs)}; write a .gpkg or .parquet file instead'
         )
 
     def place(self, polygons: Geometries) -> tuple[Geometries, int]:

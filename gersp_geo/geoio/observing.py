@@ -83,9 +83,10 @@ def read_valid(
 ) -> NDArray[np.bool_]:
     """Say which pixels of a window are observations.
 
-    A band is missing where it has its nodata value, or the value *nodata*, where it is NaN or infinite,
-    or where a mask of its own says so; *rule* says what that means for a pixel. A mask of the whole file
-    hides the pixel, and so does an alpha band, unless it is among *bands*: then it is data.
+    A band is missing where it has its nodata value, or the value *nodata*, where it is NaN or
+    infinite, or where a mask of its own says so; *rule* says what that means for a pixel. A mask of
+    the whole file hides the pixel, and so does an alpha band, unless it is among *bands*: then it
+    is data.
 
     Args:
         src: An open raster.
@@ -122,8 +123,8 @@ def read_unmasked(src: Reader, window: Window, *, bands: Sequence[int]) -> NDArr
 
     Args:
         src: An open raster.
-        window: As in :func:`~gersp_geo.geoio.reading.read_window`; outside the raster, the answer is
-            padded like pixels.
+        window: As in :func:`~gersp_geo.geoio.reading.read_window`; outside the raster, the answer
+            is padded like pixels.
         bands: 1-based indices of the bands that are read; an alpha band among them is data.
 
     Returns:
@@ -173,8 +174,8 @@ def _judge(
     told = BandFacts.of(src, bands)
     rule = rule or told.rule('auto')
     if src in _RESAMPLED:
-        # What is missing was left out where it was resampled: a value that comes about by blending is
-        # none of them. With 'all', it was left out of all bands.
+        # What is missing was left out where it was resampled: a value that comes about by blending
+        # is none of them. With 'all', it was left out of all bands.
         nodata, rule = None, 'any' if rule == 'any' else 'picture'
     try:
         shown = _shown(src, window, told)
@@ -243,7 +244,7 @@ def _present(
 
 
 def _shown(src: Reader, window: Window, told: BandFacts) -> Shown:
-    """Say which pixels what counts for all bands does not hide: a mask of the file, transparency."""
+    """Say which pixels are hidden neither by a mask of the file nor by transparency."""
     found: Shown = None
     pairs = zip(told.bands, told.flags, strict=True)
     masked = [band for band, flags in pairs if is_of_all(flags)]

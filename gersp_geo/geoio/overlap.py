@@ -43,12 +43,12 @@ class Overlap:
 def measure_overlap(first: RasterHeader, second: RasterHeader) -> Overlap:
     """Compare the ground of two rasters by their outlines.
 
-    Areas are those in the plane of one of their CRSs, a projected one first: degrees of longitude are
-    shorter near the poles. Longitudes of 190 and of -170 degrees are the same ground.
+    Areas are those in the plane of one of their CRSs, a projected one first: degrees of longitude
+    are shorter near the poles. Longitudes of 190 and of -170 degrees are the same ground.
 
     Args:
-        first: Header of a raster with a CRS, or of an image that lies by ground control points or the
-            like; not both without a CRS.
+        first: Header of a raster with a CRS, or of an image that lies by ground control points or
+            the like; not both without a CRS.
         second: Header of another.
 
     Returns:
@@ -75,8 +75,8 @@ def measure_overlap(first: RasterHeader, second: RasterHeader) -> Overlap:
             crs=crs,
         )
     raise ValueError(
-        f'rasters in {first.crs} and {second.crs} cannot be compared, as neither CRS reaches the ground '
-        'of the other; resample one of them first, for example with gdalwarp -t_srs'
+        f'rasters in {first.crs} and {second.crs} cannot be compared, as neither CRS reaches the '
+        'ground of the other; resample one of them first, for example with gdalwarp -t_srs'
     )
 
 

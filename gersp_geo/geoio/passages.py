@@ -18,8 +18,8 @@ from .spelling import crs_text
 from .turns import Turn, turn_of
 
 BEYOND = (
-    'its x goes on beyond 180 degrees, which only longitudes in degrees may: cut it there in two, and move '
-    'the part beyond by a turn around the Earth (gdal_translate -projwin, then -a_ullr)'
+    'its x goes on beyond 180 degrees, which only longitudes in degrees may: cut it there in two, '
+    'and move the part beyond by a turn around the Earth (gdal_translate -projwin, then -a_ullr)'
 )
 """Why pixels of a raster are not found, and the way out."""
 
@@ -95,8 +95,8 @@ class Passage:
             points: Columns and rows, shape (n, 2).
 
         Returns:
-            In radians, shape (n, 2); not finite where there is no ground, as in the corners of an image
-            of the full disk.
+            In radians, shape (n, 2); not finite where there is no ground, as in the corners of an
+            image of the full disk.
         """
         assert self.source.crs is not None  # checked by the caller
         crs = PyprojCRS.from_wkt(crs_text(self.source.crs))
@@ -119,8 +119,8 @@ class Passage:
             slack: Pixels of the grid by which a pixel of the raster may lie outside.
 
         Returns:
-            Share of the pixels on the ground that lie on the grid, and are found again from there to
-            within half a pixel, by a sample; 0 where none is on the ground.
+            Share of the pixels on the ground that lie on the grid, and are found again from there
+            to within half a pixel, by a sample; 0 where none is on the ground.
         """
         points = probe(self.source.height, self.source.width)
         points = points[np.isfinite(self.find_ground(points)).all(axis=1)]
@@ -131,7 +131,9 @@ class Passage:
         return float(is_found.mean())
 
     def share_lost(self, grid: Grid) -> float:
-        """Measure which share of what a raster has of a grid is looked for a turn away, and not found.
+        """Measure which share of what a raster and a grid have in common is not found.
+
+        It is looked for a turn away, as :meth:`come_back` does.
 
         Args:
             grid: In the other CRS; it may show a part of the raster only.

@@ -17,7 +17,7 @@ _ARRAYS = 'arrays of longitudes and latitudes'
 
 
 def describe_place(own: RasterHeader, grid: RasterHeader) -> str | None:
-    """Say in one line where a map lies, where that is more than the CRS and the transform of its scene.
+    """Say in one line where a map lies, if by more than the CRS and the transform of its scene.
 
     Args:
         own: Header of the scene as it is stored.
@@ -101,8 +101,8 @@ def describe_means(georeference: Georeference, crs: CRS) -> str:
     rectifier = Rectifier(georeference, crs, name='the scene')
     if not rectifier.points:
         return (
-            f'rational polynomials (RPCs), with all ground at a height of {rectifier.height:,.0f} m '
-            '(their HEIGHT_OFF)'
+            f'rational polynomials (RPCs), with all ground at a height of {rectifier.height:,.0f} '
+            'm (their HEIGHT_OFF)'
         )
     how = 'a thin plate spline through' if rectifier.is_spline else 'a polynomial that meets'
     return f'{how} {_name(georeference)}'
@@ -120,8 +120,8 @@ def _describe_own(found: Georeference) -> str:
         return f'{_name(carried)}, carried to the map'
     if not found.points:
         return (
-            f'none: the scene lies by {_ARRAYS}, which a map does not carry; make a grid of it first: '
-            'gdalwarp -geoloc -t_srs EPSG:4326 IN OUT.tif'
+            f'none: the scene lies by {_ARRAYS}, which a map does not carry; make a grid of it '
+            'first: gdalwarp -geoloc -t_srs EPSG:4326 IN OUT.tif'
         )
     return (
         f'none: the scene has {len(found.points):,} ground control points, and a GeoTIFF holds '

@@ -54,8 +54,8 @@ def recentred(
 ) -> Iterator[Reader]:
     """Look longitudes of the source up around a meridian, and not between -180 and 180 degrees.
 
-    GDAL can, but rasterio gives it no chance where the grid is given; so its description of the warp
-    is completed: https://gdal.org/en/stable/drivers/raster/vrt.html (Warped VRT).
+    GDAL can, but rasterio gives it no chance where the grid is given; so its description of the
+    warp is completed: https://gdal.org/en/stable/drivers/raster/vrt.html (Warped VRT).
 
     Args:
         warped: A view on a grid that was given.

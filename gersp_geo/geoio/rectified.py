@@ -52,8 +52,8 @@ def choose_rectified_grid(
             _contradicted(rectifier)
             if rectifier.points
             else ValueError(
-                f'{rectifier.name} cannot be expressed in {rectifier.crs}, which does not reach all of it; '
-                'choose a CRS that does'
+                f'{rectifier.name} cannot be expressed in {rectifier.crs}, which does not reach '
+                'all of it; choose a CRS that does'
             )
         )
     side = _pixel_side(rectifier, places, height=height, width=width)
@@ -98,7 +98,8 @@ def rectified(
     """Let a warped view find its pixels by points or polynomials.
 
     rasterio's WarpedVRT heeds these only on a grid of GDAL's choice, and has no splines; so its
-    description of the warp is completed: https://gdal.org/en/stable/drivers/raster/vrt.html (Warped VRT).
+    description of the warp is completed: https://gdal.org/en/stable/drivers/raster/vrt.html (Warped
+    VRT).
 
     Args:
         warped: A view on a grid in the CRS of *rectifier*.
@@ -113,8 +114,8 @@ def rectified(
     for name in ('SrcGeoTransform', 'SrcInvGeoTransform'):
         steps.remove(find_one(steps, name))
     steps.insert(0, rectifier.to_xml())
-    # each position by itself: what GDAL interpolates depends on the window that is read, and misses what
-    # a spline does between two of its samples
+    # each position by itself: what GDAL interpolates depends on the window that is read, and misses
+    # what a spline does between two of its samples
     transformer = find_one(root, './/Transformer')
     transformer.clear()
     transformer.append(steps)
@@ -150,8 +151,9 @@ def _check_return(
     lost = float((~(missed <= max(1.0, _CLOSE * side))).mean())
     if lost > _ODD:
         raise ValueError(
-            f'{rectifier.name} has ground control points or polynomials by which {100 * lost:.0f} % of '
-            'its pixels lie in two places; correct them, or make a grid of it first with gdalwarp'
+            f'{rectifier.name} has ground control points or polynomials by which {100 * lost:.0f} '
+            '% of its pixels lie in two places; correct them, or make a grid of it first with '
+            'gdalwarp'
         )
 
 

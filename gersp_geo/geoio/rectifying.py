@@ -1,10 +1,10 @@
 """Where pixels lie of images that come with ground control points or rational polynomials.
 
-Ground control points are taken at their word: where the polynomial of ``gdalwarp`` meets them all, it
-says where pixels lie; else a thin plate spline does, which passes through each of them (``gdalwarp
--tps``) and takes longer. Both are fitted in the coordinates wanted, where neither the 180th meridian nor
-a pole is a border. Rational polynomials need heights: all ground is taken to lie at the height in their
-middle (``HEIGHT_OFF``).
+Ground control points are taken at their word: where the polynomial of ``gdalwarp`` meets them all,
+it says where pixels lie; else a thin plate spline does, which passes through each of them
+(``gdalwarp -tps``) and takes longer. Both are fitted in the coordinates wanted, where neither the
+180th meridian nor a pole is a border. Rational polynomials need heights: all ground is taken to lie
+at the height in their middle (``HEIGHT_OFF``).
 """
 
 from xml.etree.ElementTree import Element, SubElement
@@ -43,7 +43,7 @@ type Floats = NDArray[np.float64]
 
 
 class Rectifier:
-    """Tells where pixels of an image lie in a coordinate reference system, and the other way round."""
+    """Tells where pixels of an image lie in a CRS, and the other way round."""
 
     def __init__(self, georeference: Georeference, crs: CRS, *, name: str) -> None:
         """Initialize a new Rectifier instance.
@@ -66,8 +66,8 @@ class Rectifier:
             self.is_spline = not self._are_met()
         elif not self.polynomials:
             raise ValueError(
-                f'{name} lies by arrays of longitudes and latitudes, by which nothing is warped here; '
-                'make a grid of it first: gdalwarp -geoloc -t_srs EPSG:4326 IN OUT.tif'
+                f'{name} lies by arrays of longitudes and latitudes, by which nothing is warped '
+                'here; make a grid of it first: gdalwarp -geoloc -t_srs EPSG:4326 IN OUT.tif'
             )
 
     @classmethod
@@ -105,8 +105,8 @@ class Rectifier:
             rows: Rows from the upper side, shape (N,).
 
         Returns:
-            x and y, shape (N,) each; not finite where there is no such place. Longitudes on both sides
-            of the 180th meridian go on beyond it.
+            x and y, shape (N,) each; not finite where there is no such place. Longitudes on both
+            sides of the 180th meridian go on beyond it.
 
         Raises:
             ValueError: If points contradict each other.
@@ -122,7 +122,11 @@ class Rectifier:
         return (_unwrap(xs) if self.crs.is_geographic else xs), ys
 
     def to_image(self, xs: Floats, ys: Floats) -> tuple[Floats, Floats]:
-        """Say where places on the ground lie in the image: columns and rows, as in :meth:`to_ground`."""
+        """Say where places on the ground lie in the image: the reverse of :meth:`to_ground`.
+
+        Raises:
+            ValueError: If points contradict each other.
+        """
         if not self.points:
             xs, ys = self._to_crs(self.crs, POLYNOMIAL_CRS, xs, ys)
         try:
@@ -150,20 +154,21 @@ class Rectifier:
         points = georeference.points
         if georeference.points_crs is None:
             raise ValueError(
-                f'{self.name} has {len(points):,} ground control points in a CRS that it does not name; '
-                'assign one to them, for example with gdal_edit.py -a_srs'
+                f'{self.name} has {len(points):,} ground control points in a CRS that it does not '
+                'name; assign one to them, for example with gdal_edit.py -a_srs'
             )
         if len(points) < _FEWEST:
             raise ValueError(
-                f'{self.name} has {len(points):,} ground control point(s), and at least {_FEWEST} are '
-                'needed to know where its pixels lie; add some, for example with gdal_translate -gcp'
+                f'{self.name} has {len(points):,} ground control point(s), and at least {_FEWEST} '
+                'are needed to know where its pixels lie; add some, for example with '
+                'gdal_translate -gcp'
             )
         xs, ys = (np.array([getattr(p, name) for p in points]) for name in ('x', 'y'))
         xs, ys = self._to_crs(georeference.points_crs, self.crs, xs, ys)
         if not (np.isfinite(xs).all() and np.isfinite(ys).all()):
             raise ValueError(
-                f'{self.name} has ground control points beyond the reach of {self.crs}; choose a CRS '
-                'that reaches there'
+                f'{self.name} has ground control points beyond the reach of {self.crs}; choose a '
+                'CRS that reaches there'
             )
         if self.crs.is_geographic:
             xs = _unwrap(xs)
@@ -173,7 +178,7 @@ class Rectifier:
         )
 
     def _are_met(self) -> bool:
-        """Say whether a polynomial meets all points, in both directions, so that no spline is needed."""
+        """Say whether a polynomial meets all points, both ways, so that no spline is needed."""
         cols, rows, xs, ys = (
             np.array([getattr(p, name) for p in self.points]) for name in ('col', 'row', 'x', 'y')
         )
@@ -187,8 +192,9 @@ class Rectifier:
             is_met = bool(np.max(np.abs(missed)) <= MET)
         if not is_met and len(self.points) > MOST_SPLINED:
             raise ValueError(
-                f'{self.name} has {len(self.points):,} ground control points that no polynomial meets, '
-                f'and a spline takes {MOST_SPLINED:,} at most; make a grid of it first, with gdalwarp'
+                f'{self.name} has {len(self.points):,} ground control points that no polynomial '
+                f'meets, and a spline takes {MOST_SPLINED:,} at most; make a grid of it first, '
+                'with gdalwarp'
             )
         return is_met
 

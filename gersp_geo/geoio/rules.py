@@ -40,7 +40,7 @@ WIDE = frozenset({'int64', 'uint64'})
 
 @dataclass(frozen=True, slots=True)
 class BandFacts:
-    """What a raster says of the bands that are read; asking GDAL for it takes as long as reading."""
+    """What a raster says of the bands that are read; to ask GDAL takes as long as reading."""
 
     bands: tuple[int, ...]
     dtypes: tuple[str, ...]
@@ -67,7 +67,7 @@ class BandFacts:
 
     @property
     def is_masked(self) -> bool:
-        """Whether GDAL's masks say all that is to be said: of whole numbers, also where tags are."""
+        """Whether GDAL's masks say it all: of whole numbers, also where tags are."""
         return all(
             dtype not in _FLOATS and (tag is None or flags == TAGGED)
             for dtype, tag, flags in zip(self.dtypes, self.tags, self.flags, strict=True)

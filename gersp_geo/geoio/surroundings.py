@@ -20,8 +20,8 @@ type Bounds = tuple[float, float, float, float]
 # Points per side of bounds that are reprojected, as GDAL takes.
 _POINTS = 21
 
-# Share of their width and height by which rasters' bounds are widened: an edge that is cut there, and
-# whatever reprojection does to it, lies outside.
+# Share of their width and height by which rasters' bounds are widened: an edge that is cut there,
+# and whatever reprojection does to it, lies outside.
 _MARGIN = 0.1
 
 

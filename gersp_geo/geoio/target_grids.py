@@ -1,7 +1,7 @@
-"""The grid on which a raster is seen in another CRS: what GDAL suggests where that is right, else our own.
+"""The grid of a raster in another CRS: what GDAL suggests where that is right, else our own.
 
-GDAL looks at 21 points per side. What lies across 180 degrees, at a pole or beyond the reach of a CRS
-makes it suggest grids of a row, of millions of columns, or of half of the raster.
+GDAL looks at 21 points per side. What lies across 180 degrees, at a pole or beyond the reach of a
+CRS makes it suggest grids of a row, of millions of columns, or of half of the raster.
 """
 
 import math
@@ -24,16 +24,16 @@ from .reading import Reader
 from .recentring import middle_of_turn
 from .turns import Turn, turn_of
 
-# Share of the pixels that have to arrive on a grid that GDAL suggests, and on one of our own: a world
-# map loses its polar caps in Mercator's projection, 6 % of its rows.
+# Share of the pixels that have to arrive on a grid that GDAL suggests, and on one of our own: a
+# world map loses its polar caps in Mercator's projection, 6 % of its rows.
 _SUGGESTED_SHARE, _OWN_SHARE = 0.99, 0.9
 
-# Pixels may become longer and shorter by these factors in any direction, in the middle of all. Detail
-# is lost by the first only; square pixels in degrees are short ones at high latitudes.
+# Pixels may become longer and shorter by these factors in any direction, in the middle of all.
+# Detail is lost by the first only; square pixels in degrees are short ones at high latitudes.
 _LONGER, _SHORTER = 4.0, 16.0
 
-# Where a CRS enlarges the ground more often than this, compared to the middle of all, it is out of its
-# reach: for world maps, that of Mercator's projection ends at 86 degrees.
+# Where a CRS enlarges the ground more often than this, compared to the middle of all, it is out of
+# its reach: for world maps, that of Mercator's projection ends at 86 degrees.
 _STRETCH = 10.0
 
 # Pixels of a grid, in squares as wide as the raster is with its height: a narrow one that is turned
@@ -158,7 +158,8 @@ def _describe_misfit(passage: Passage, grid: Grid) -> str | None:
         return 'no pixel arrives there'
     if _is_torn(passage, grid, reached):
         return 'the map would fall into two pieces'
-    # pixels of the grid per pixel of the raster, the way they lie closest and the way they lie farthest
+    # pixels of the grid per pixel of the raster, the way they lie closest and the way they lie
+    # farthest
     per_pixel = np.linalg.svd(
         reached.steps / [[grid.transform.a], [grid.transform.e]], compute_uv=False
     )
@@ -171,7 +172,7 @@ def _describe_misfit(passage: Passage, grid: Grid) -> str | None:
 
 
 def _is_torn(passage: Passage, grid: Grid, reached: _Reached) -> bool:
-    """Say whether a grid shows ground twice, or goes around the Earth for a raster that does not."""
+    """Say whether a grid shows ground twice, or goes around the Earth needlessly."""
     turn = passage.turn
     if turn is None:
         return False
@@ -294,7 +295,7 @@ def _is_around(source: Grid) -> bool:
 
 
 def _poles_inside(passage: Passage) -> tuple[bool, bool]:
-    """Say whether the south pole and the north pole lie inside a raster, and not along its border."""
+    """Say whether the south pole and the north pole lie inside a raster, not along its border."""
     source = passage.source
     if turn_of(source.crs) is not None or not passage.crs.is_geographic or passage.turn is None:
         return False, False

@@ -30,8 +30,8 @@ _ENTRIES = 2**20
 def check_whole(path: str | PathLike[str]) -> None:
     """Refuse a raster of which a file was cut off: its own, its mask, or one that a VRT refers to.
 
-    So is a VRT that refers to a file that does not exist, of which GDAL says nothing before its pixels
-    are read.
+    So is a VRT that refers to a file that does not exist, of which GDAL says nothing before its
+    pixels are read.
 
     GDAL takes for absent what it cannot read of a TIFF's header: the CRS, masks, and blocks, as if
     they had never been stored. Of PNG and ENVI files, it makes up pixels that are missing. Headers

@@ -40,7 +40,7 @@ class Turn:
         return self.into(steps, 0.0)
 
     def unroll(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Move coordinates along a line by whole turns, so that none is half a turn from the next."""
+        """Move coordinates of a line by whole turns, so that none is half a turn from the next."""
         return np.asarray(np.unwrap(x, period=self.length))
 
     def repeats(self, left: float, right: float, *, within: tuple[float, float]) -> list[int]:

@@ -12,8 +12,8 @@ def unroll(polygons: NDArray[np.object_], turn: Turn) -> NDArray[np.object_]:
     """Put polygons together again whose vertices were torn apart where a turn ends.
 
     Args:
-        polygons: Reprojected, with vertices less than half a turn apart on the ground. Other geometries
-            stay as they are.
+        polygons: Reprojected, with vertices less than half a turn apart on the ground. Other
+            geometries stay as they are.
         turn: Of their CRS.
 
     Returns:

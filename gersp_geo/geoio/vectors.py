@@ -97,8 +97,8 @@ def read_vectors(
     """Read the features of a vector file.
 
     Args:
-        path: Any file or folder that GDAL reads as vectors, also in a zip archive (``a.zip!b.shp``), or
-            GeoParquet.
+        path: Any file or folder that GDAL reads as vectors, also in a zip archive
+            (``a.zip!b.shp``), or GeoParquet.
         crs: Reproject the features to it.
         layer: Name of the layer to read. None takes the only one that holds features with a place.
 
@@ -136,16 +136,16 @@ def read_area(
             pixel, and add nothing.
         crs: That of the raster.
         layer: As in :func:`read_vectors`.
-        x_range: Lowest and highest x of the raster: polygons are moved there by whole turns around the
-            Earth. None leaves them between -180 and 180 degrees, or where they are drawn.
+        x_range: Lowest and highest x of the raster: polygons are moved there by whole turns around
+            the Earth. None leaves them between -180 and 180 degrees, or where they are drawn.
 
     Returns:
         The union of the polygons.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read, has no such layer or several that could be meant, names no CRS,
-            holds no polygon, lies beyond the reach of *crs*, or there is no *crs*.
+        ValueError: If it cannot be read, has no such layer or several that could be meant, names no
+            CRS, holds no polygon, lies beyond the reach of *crs*, or there is no *crs*.
     """
     if crs is None:
         raise ValueError(f'the area {path} needs a raster with a CRS, got one without')
@@ -172,7 +172,7 @@ def read_area(
 
 
 def _polygons(geometries: NDArray[np.object_]) -> tuple[NDArray[np.object_], list[str]]:
-    """Take the polygons out of geometries, those of collections too, and name the kinds of others."""
+    """Take the polygons out of geometries and collections, and name the kinds of others."""
     parts = shapely.force_2d(geometries)
     while (shapely.get_type_id(parts) == GeometryType.GEOMETRYCOLLECTION).any():
         parts = shapely.get_parts(parts[~shapely.is_missing(parts)])
@@ -277,7 +277,7 @@ def burn(
 
 
 def _surround(polygons: NDArray[np.object_], inner: NDArray[np.object_], turn: Turn | None) -> bool:
-    """Say whether points still lie in one of the polygons that they were inside of, whole turns aside.
+    """Say whether points still lie in the polygons that they were inside of, whole turns aside.
 
     A polygon that reaches around the world is turned inside out, or flat.
     """

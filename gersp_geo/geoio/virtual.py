@@ -156,7 +156,7 @@ class Documents:
         return str(self.keep(root).name)
 
     def values(self, src: Reader, nodata: Mapping[int, float]) -> str:
-        """Make the bands of a raster with other tags, whose masks say where they have these values."""
+        """Make the bands of a raster with other tags: masks say where they have these values."""
         return self.name(virtual_raster(src, data=src.indexes, nodata=nodata))
 
     def finite(self, src: Reader) -> str:
@@ -173,7 +173,7 @@ class Documents:
         return self.name(root)
 
     def join(self, src: Reader, function: str, masks: Mapping[int, Sequence[Source]]) -> str:
-        """Make, per band, one of bytes out of what some masks say of it, in the order of *masks*."""
+        """Join, per band, what some masks say of it to a band of bytes, in the order of *masks*."""
         root = Element('VRTDataset', rasterXSize=str(src.width), rasterYSize=str(src.height))
         for number, sources in enumerate(masks.values(), 1):
             add_joined(root, function, sources, number=number)

@@ -35,8 +35,8 @@ def open_warped(
     Args:
         src: An open raster.
         grid: Where its pixels are wanted.
-        nodata: Value that means "no observation", besides what the raster says itself; what is missing is
-            not blended with its neighbours.
+        nodata: Value that means "no observation", besides what the raster says itself; what is
+            missing is not blended with its neighbours.
         bands: 1-based indices of the bands that are read; None means all but alpha bands.
         rule: Where a pixel is an observation; None means what the raster says.
 
@@ -46,8 +46,9 @@ def open_warped(
         the last one.
 
     Raises:
-        ValueError: If single bands are to be left out, and no value can stand for what is missing; or
-            if *src* lies by ground control points or the like, which do not say where in this CRS.
+        ValueError: If single bands are to be left out, and no value can stand for what is missing;
+            or if *src* lies by ground control points or the like, which do not say where in this
+            CRS.
     """
     rectifier = Rectifier.of(src, grid.crs)
     scales = (
@@ -114,8 +115,9 @@ def _scales(src: Reader, grid: Grid) -> tuple[float, float]:
         grid: It may be turned against the raster.
 
     Returns:
-        Along the rows of *src* and along its columns, in the middle of the grid, or in that of *src*
-        where the former lies beyond the reach of its CRS; 1 where both do: they do not meet then.
+        Along the rows of *src* and along its columns, in the middle of the grid, or in that of
+        *src* where the former lies beyond the reach of its CRS; 1 where both do: they do not meet
+        then.
     """
     steps_in_file = _steps(grid, src)
     steps_in_grid = _steps(src, grid) if steps_in_file is None else np.linalg.inv(steps_in_file)
@@ -129,8 +131,8 @@ def _steps(one: Reader | Grid, other: Reader | Grid) -> NDArray[np.float64] | No
     """Measure the steps to the next column and row in the middle of a grid, in another's pixels.
 
     Returns:
-        Shape (2, 2), one step per column: pixels of *other* along its rows and along its columns. None
-        where that is not known.
+        Shape (2, 2), one step per column: pixels of *other* along its rows and along its columns.
+        None where that is not known.
     """
     col, row = one.width / 2, one.height / 2
     places = [one.transform @ place for place in ((col, row), (col + 1, row), (col, row + 1))]

@@ -272,8 +272,9 @@ def reading_threads(header: RasterHeader, options: PredictionOptions, *, source:
     if block > limit:
         raise ValueError(
             f'{source} is stored in blocks of {height:,} x {width:,} px, of which each takes '
-            f'{readable(block)} to read, and memory_limit is {readable(limit)}; raise it (--memory-limit), '
-            'or copy the file with small blocks, for example with gdal_translate -co TILED=YES'
+            f'{readable(block)} to read, and memory_limit is {readable(limit)}; raise it '
+            '(--memory-limit), or copy the file with small blocks, for example with gdal_translate '
+            '-co TILED=YES'
         )
     return min(options.thread_count, limit // block)
 
@@ -286,9 +287,9 @@ def check_parts(count: int, *, source: str) -> None:
     """
     if count > MOST_PARTS:
         raise ValueError(
-            f'the map of {source} would be made of {count:,} parts, and at most {MOST_PARTS:,} can be; '
-            'raise memory_limit (--memory-limit), or predict a part of the scene, for example of '
-            'gdal_translate -srcwin'
+            f'the map of {source} would be made of {count:,} parts, and at most {MOST_PARTS:,} can '
+            'be; raise memory_limit (--memory-limit), or predict a part of the scene, for example '
+            'of gdal_translate -srcwin'
         )
 
 

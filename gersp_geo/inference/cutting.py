@@ -75,7 +75,7 @@ class CuttingPlan:
     """What that means for this scene."""
 
     stored: NDArray[np.bool_] | None = field(repr=False)
-    """Per block of the scene: whether the file holds it; None means all, or that it is not known."""
+    """Per block of the scene: whether the file holds it; None means all, or not known."""
 
     area: Area | None = field(repr=False)
     """What is of interest; None means all."""

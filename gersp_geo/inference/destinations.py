@@ -31,8 +31,8 @@ def check_destination(
     Raises:
         FileExistsError: If it is a folder, or exists and may not be replaced.
         OSError: If its folder cannot be written to, or its name is too long.
-        ValueError: If it is not on a local disk, its ending names no format, or it is a scene itself, or a file that a scene is
-            made of.
+        ValueError: If it is not on a local disk, its ending names no format, or it is a scene
+            itself, or a file that a scene is made of.
     """
     check_writable(path)
     final = Path(path)
@@ -56,8 +56,8 @@ def refuse_inputs(
 
     Args:
         outputs: Files to make; None stands for none. What GDAL reads beside them is removed too.
-        inputs: Scenes and other files that are read; None stands for none. Of a virtual raster, and of
-            what it refers to, all files count.
+        inputs: Scenes and other files that are read; None stands for none. Of a virtual raster, and
+            of what it refers to, all files count.
         role: What they are, for messages.
 
     Raises:
@@ -74,7 +74,8 @@ def refuse_inputs(
         for file in _files_of(source):
             if (found := _find(known, file)) is not None:
                 raise ValueError(
-                    f'{found} would replace {file}, which {source} refers to; pass another destination'
+                    f'{found} would replace {file}, which {source} refers to; pass another '
+                    'destination'
                 )
 
 

@@ -15,7 +15,11 @@ _AUTO_PIXELS = {'accelerator': 2**22, 'cpu': 2**20}
 
 
 def find_device(device: str) -> str:
-    """Choose an accelerator if there is one; refuse a device that is not there."""
+    """Choose an accelerator if there is one; refuse a device that is not there.
+
+    Raises:
+        ValueError: If *device* cannot be used.
+    """
     if device != 'auto':
         try:
             torch.empty(0, device=device)

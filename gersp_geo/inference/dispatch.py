@@ -123,7 +123,8 @@ def plan(
         model: As there.
         source: As there.
         destination: As there.
-        calibrate: As in :func:`.preparing.plan_prediction`; for maps alone, as nothing else tells time.
+        calibrate: As in :func:`.preparing.plan_prediction`; for maps alone, as nothing else tells
+            time.
         progress: Accepted so that one set of arguments serves both.
         **options: As there.
 

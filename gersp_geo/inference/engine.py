@@ -89,8 +89,8 @@ def predict_geotiff(
     carries names and colours, and a style for QGIS beside it.
 
     Finished parts lie in a hidden folder beside the map until it is complete. After a stop, even by
-    a power cut, the same call goes on where it was, and the map is the same to the byte. A call that
-    differs is refused.
+    a power cut, the same call goes on where it was, and the map is the same to the byte. A call
+    that differs is refused.
 
     Args:
         model: Lightning checkpoint of a task, ONNX graph, or a module or function from images
@@ -100,32 +100,32 @@ def predict_geotiff(
             no observation, also those of zeros that ``SPARSE_OK`` left out.
         destination: GeoTIFF to write (.tif), on a local disk.
         size: Side of a patch in pixels.
-        overlap: Pixels that neighbouring patches share, in [0, size). None means 64, or half of *size* if
-            that is less. Twice the receptive radius of
-            the model makes the result independent of how the scene is cut.
+        overlap: Pixels that neighbouring patches share, in [0, size). None means 64, or half of
+            *size* if that is less. Twice the receptive radius of the model makes the result
+            independent of how the scene is cut.
         blend: 'hann' fades over what neighbours share, 'crop' cuts in the middle.
         margin: With 'hann', pixels at the sides of a patch that get no weight, in
             [0, overlap / 2].
         batch_size: Patches per forward pass. 'auto' takes as many as make 4 megapixels on an
             accelerator, 1 on a CPU (2**22 and 2**20), at least one.
-        after: The scene of a later date, for a model that compares two: *source* is the earlier one and
-            gives the grid, onto which this one is resampled bilinearly where it lies on another. What
-            either lacks is nodata. A module or function gets images (B, 2, C, H, W), the earlier date
-            first.
+        after: The scene of a later date, for a model that compares two: *source* is the earlier one
+            and gives the grid, onto which this one is resampled bilinearly where it lies on
+            another. What either lacks is nodata. A module or function gets images (B, 2, C, H, W),
+            the earlier date first.
         bands: 1-based bands of the scene in the model's order. None selects them by the names in
-            the scene; without names there, all in order if their number is right. Of two scenes, they
-            hold for both; names are looked up in each.
+            the scene; without names there, all in order if their number is right. Of two scenes,
+            they hold for both; names are looked up in each.
         preprocessing: Record of how input is prepared, or a JSON file of it; needed unless the
             checkpoint has one, which it replaces.
-        nodata: Value that means "no observation", besides what the scene says itself. None takes that of
-            the record where the scene has none.
-        observed: Where a pixel is an observation: 'any', where any of its bands is there; 'all', where all
-            are; 'auto' means 'any' for bands of 8 bits without masks of their own, else 'all'. A band that
-            is missing in an observation enters as its mean; with 8 bits, the value of one band alone says
-            nothing, and enters as it is.
+        nodata: Value that means "no observation", besides what the scene says itself. None takes
+            that of the record where the scene has none.
+        observed: Where a pixel is an observation: 'any', where any of its bands is there; 'all',
+            where all are; 'auto' means 'any' for bands of 8 bits without masks of their own, else
+            'all'. A band that is missing in an observation enters as its mean; with 8 bits, the
+            value of one band alone says nothing, and enters as it is.
         area: Vector file, in any CRS, of the polygons to predict; what lies outside is nodata, and
-            read only as far as patches reach over. Also a folder (a file geodatabase, shapefiles), or
-            a zip archive or a file in it, as ``a.zip!b.shp`` or ``/vsizip/a.zip/b.shp``.
+            read only as far as patches reach over. Also a folder (a file geodatabase, shapefiles),
+            or a zip archive or a file in it, as ``a.zip!b.shp`` or ``/vsizip/a.zip/b.shp``.
         area_layer: Layer of *area* to take, where several hold features.
         crs: Coordinate reference system to predict in; None means the scene's own. The scene is
             resampled bilinearly.
@@ -258,7 +258,7 @@ def _summarize(
 def _sound_entries(
     plan: PredictionPlan, planned: Sequence[PlannedPart], journal: Journal
 ) -> dict[int, Entry]:
-    """Read what is done, without parts whose files are damaged: they are made anew, and that is said.
+    """Read what is done, without parts whose files are damaged: these are made anew.
 
     Raises:
         ValueError: If parts are merged, and so are not made here.
@@ -269,8 +269,8 @@ def _sound_entries(
         return entries
     number, name = next(iter(damaged.items()))
     text = (
-        f'{len(damaged)} of {len(entries)} finished parts of {plan.destination} are damaged, the first is '
-        f'number {number}, {journal.folder / name}'
+        f'{len(damaged)} of {len(entries)} finished parts of {plan.destination} are damaged, the '
+        f'first is number {number}, {journal.folder / name}'
     )
     if plan.merge:
         raise ValueError(f'{text}; run {journal.writer_of(number)} again, then merge')

@@ -31,8 +31,9 @@ VIEWS: dict[Averaging, tuple[View, ...]] = {
 class Scorer:
     """Turns batches of patches as stored into scores per pixel, on one device.
 
-    Values are scaled and standardised per band; pixels without an observation, and bands that are missing
-    in one, become the mean of their band, so that a nodata value does not spread into its surroundings.
+    Values are scaled and standardised per band; pixels without an observation, and bands that are
+    missing in one, become the mean of their band, so that a nodata value does not spread into its
+    surroundings.
     """
 
     def __init__(
@@ -51,8 +52,8 @@ class Scorer:
         """Set up.
 
         Args:
-            forward: From images (B, C, H, W) to logits or values (B, K, H, W), on *device*; of several
-                dates, bands lie side by side.
+            forward: From images (B, C, H, W) to logits or values (B, K, H, W), on *device*; of
+                several dates, bands lie side by side.
             preprocessing: Per band of one date: scale, mean and deviation.
             scores: What *forward* returns.
             device: Where it runs.
@@ -79,8 +80,8 @@ class Scorer:
 
         Args:
             pixels: As stored, shape (B, C, H, W), on any device.
-            valid: Where there is an observation, shape (B, H, W), or of each band, shape (B, C, H, W);
-                None means everywhere.
+            valid: Where there is an observation, shape (B, H, W), or of each band, shape (B, C, H,
+                W); None means everywhere.
 
         Returns:
             Shape (B, K, H, W), float32, on the device; may be overwritten by the next call.
@@ -115,8 +116,8 @@ class Scorer:
             part.copy_(stored).mul_(self.scale).sub_(self.mean).div_(self.std)
         if valid is not None:
             missing = ~valid.to(self.device, non_blocking=True)
-            # Nodata may be NaN or as large as floats go, and would spoil every pixel that sees it. Of
-            # two dates, what one lacks is left out of both, as it would look like a change.
+            # Nodata may be NaN or as large as floats go, and would spoil every pixel that sees it.
+            # Of two dates, what one lacks is left out of both, as it would look like a change.
             images.masked_fill_(missing if missing.ndim == 4 else missing[:, None], 0)
         return images
 

@@ -88,8 +88,8 @@ class Journal:
 
     ``prediction.json`` says what is predicted, how and by which model. Every process appends to a
     file of its own: one line per part, written once the files of the part have their names. A line
-    that a kill has cut off, or that is not as it was written, is no line. Several processes may share a folder, each with its own
-    shard.
+    that a kill has cut off, or that is not as it was written, is no line. Several processes may
+    share a folder, each with its own shard.
     """
 
     def __init__(self, folder: Path, *, name: str) -> None:
@@ -277,13 +277,14 @@ def read_header(folder: Path) -> dict[str, Any]:
     # TypeError: anything but an object; RecursionError: brackets within brackets
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(
-            f'{path} is no record of a prediction: {error}; begin anew (--overwrite), or remove {folder}'
+            f'{path} is no record of a prediction: {error}; begin anew (--overwrite), or remove '
+            f'{folder}'
         ) from error
     return header
 
 
 def _lines(path: Path) -> Iterator[Entry]:
-    """Read the entries of a journal; a line that is none is left out, so that its part is made anew."""
+    """Read the entries of a journal; a line that is none is left out, and its part made anew."""
     for line in path.read_bytes().split(b'\n')[:-1]:
         # a process may have been killed on a system that writes out of order
         with suppress(LookupError, TypeError, ValueError, RecursionError):

@@ -99,7 +99,8 @@ def load_model(
         preprocessing: Record, or JSON file of one; goes before that of the file.
         task_class: Class of the checkpoint's task, or its import path; goes before that of the
             record. Of a graph, it says what scores mean.
-        dates: Dates of a place that there are, 1 or 2, for models that do not tell how many they take.
+        dates: Dates of a place that there are, 1 or 2, for models that do not tell how many they
+            take.
 
     Returns:
         The model, on the device where it was or on the CPU.
@@ -298,7 +299,11 @@ def _load_graph(
 def find_class(
     named: str | type[LightningModule] | None, *, trusted: bool, path: Path
 ) -> type[LightningModule]:
-    """Import the class of a task; one that only the file names, from known packages only."""
+    """Import the class of a task; one that only the file names, from known packages only.
+
+    Raises:
+        ValueError: If none is named, or it cannot be imported, or is none of a task.
+    """
     if named is None:
         raise ValueError(f'{path} does not say which task it is; pass task_class (--task-class)')
     if isinstance(named, type):

@@ -172,8 +172,8 @@ def _check_signature(session: Any, *, path: Path) -> tuple[Any, Any]:
     # an output of unknown rank has an empty shape; its values tell
     if len(outputs[0].shape) not in (0, 2, 4):
         raise ValueError(
-            f'{path} must return scores of shape (B, K, H, W), or vectors of shape (B, D) for --task '
-            f'embed or classify, got {outputs[0].name} of shape {tuple(outputs[0].shape)}'
+            f'{path} must return scores of shape (B, K, H, W), or vectors of shape (B, D) for '
+            f'--task embed or classify, got {outputs[0].name} of shape {tuple(outputs[0].shape)}'
         )
     return inputs[0], outputs[0]
 

@@ -35,7 +35,8 @@ CUTTING = frozenset({
 })  # fmt: skip
 """Options of everything that cuts a scene into patches, whatever is made of these."""
 
-# pixels that neighbours share where nothing else is said, of patches that are at least twice as large
+# pixels that neighbours share where nothing else is said, of patches that are at least twice as
+# large
 _OVERLAP = 64
 
 # arguments of functions that are no options
@@ -136,11 +137,13 @@ class PredictionOptions:
             )
         if self.margin and self.blend == 'crop':
             raise ValueError(
-                f"margin goes with blend='hann', got {self.margin} with 'crop', which cuts in the middle"
+                f"margin goes with blend='hann', got {self.margin} with 'crop', which cuts in the "
+                'middle'
             )
         if self.probabilities is not None and self.output not in ('auto', 'classes'):
             raise ValueError(
-                f'probabilities names a second map beside one of classes, got output={self.output!r}'
+                'probabilities names a second map beside one of classes, got '
+                f'output={self.output!r}'
             )
         parse_bytes(self.memory_limit)
         if self.shard is not None:

@@ -86,13 +86,14 @@ class PredictionSummary:
 
     area_factor: float | None = None
     """How many times as large a pixel in the middle of the scene is in these areas as it is on the
-    ground: 1 but for projections that distort areas, such as Mercator's. None if that is not known."""
+    ground: 1 but for projections that distort areas, such as Mercator's. None if that is not
+    known."""
 
     overlap: str | None = None
     """Of two dates: how they lie on each other, in one line."""
 
     values: str | None = None
-    """What the scene tags its values with, which is not applied, in one line; None without a tag."""
+    """What the scene tags its values with, and nobody applies, in one line; None without a tag."""
 
     place: str | None = None
     """Where the map lies, in one line; None for a scene with a CRS and a transform alone."""
@@ -124,8 +125,8 @@ class PredictionSummary:
             lines.append(f'  {name:<{width}}  {count:>13,} px  {share:5.1f} %{extent}')
         if self.class_areas_m2 and abs((self.area_factor or 1) - 1) > _TOLD_DISTORTION:
             lines.append(
-                f'areas are those of the projection, about {self.area_factor:.2f} times those on the '
-                'ground; an equal-area CRS (--crs) has true ones'
+                f'areas are those of the projection, about {self.area_factor:.2f} times those on '
+                'the ground; an equal-area CRS (--crs) has true ones'
             )
         return '\n'.join(lines)
 

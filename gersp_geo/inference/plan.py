@@ -100,7 +100,7 @@ class PredictionPlan:
     """What that means for the scene."""
 
     stored: NDArray[np.bool_] | None = field(repr=False)
-    """Per block of the scene: whether the file holds it; None means all, or that it is not known."""
+    """Per block of the scene: whether the file holds it; None means all, or not known."""
 
     after: AfterScene | None
     """The scene after, which is compared with this one; None means one date."""

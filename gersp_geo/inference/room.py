@@ -35,13 +35,14 @@ def check_room(plan: PredictionPlan) -> None:
     least = len(plan.maps) * max(blocks * _BYTES_PER_BLOCK, _SMALLEST)
     if free < least:
         raise DiskFullError(
-            f'{plan.destination} takes at least {readable(least, up=True)}, and {readable(free)} are '
-            f'free in {folder}; make room, or pass another path'
+            f'{plan.destination} takes at least {readable(least, up=True)}, and {readable(free)} '
+            f'are free in {folder}; make room, or pass another path'
         )
     if free < needed:
         warnings.warn(
-            f'the parts of {plan.destination} take up to {readable(needed)} before compression, and '
-            f'{readable(free)} are free in {folder}; if they fill the disk, the prediction stops, and the '
+            f'the parts of {plan.destination} take up to {readable(needed)} before compression, '
+            f'and {readable(free)} are free in {folder}; if they fill the disk, the prediction '
+            'stops, and the '
             'same command goes on when there is room',
             stacklevel=2,
         )
@@ -67,6 +68,6 @@ def advising(plan: PredictionPlan) -> Iterator[None]:
             raise
         asked = '' if isinstance(error, DiskFullError) else f'; {describe_room(plan.destination)}'
         raise DiskFullError(
-            f'{plan.destination} is not complete: {error}{asked}; make room, and the same command goes on '
-            'where it was'
+            f'{plan.destination} is not complete: {error}{asked}; make room, and the same command '
+            'goes on where it was'
         ) from error

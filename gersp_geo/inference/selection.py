@@ -25,10 +25,10 @@ def select_bands(
         preprocessing: Names the bands that the model was trained on.
         bands: 1-based indices in the model's order. None selects by name where the scene names
             its bands, by description or else by colour interpretation, each with a name of its own;
-            other spellings of colours count. It takes them in order where names do not tell and their
-            number is right, unless colour interpretation speaks against it. A record that numbers its
-            bands (band_1, band_2, ...) takes all bands of a scene that describes none and has as many,
-            alpha too.
+            other spellings of colours count. It takes them in order where names do not tell and
+            their number is right, unless colour interpretation speaks against it. A record that
+            numbers its bands (band_1, band_2, ...) takes all bands of a scene that describes none
+            and has as many, alpha too.
         source: Name of the scene, for messages.
 
     Returns:
@@ -65,7 +65,8 @@ def select_bands(
         else f'it has {header.count} bands, the model needs {len(wanted)}'
     )
     raise ValueError(
-        f'the model wants the bands {", ".join(wanted)}, but {source} has {_present(header)}; {advice}'
+        f'the model wants the bands {", ".join(wanted)}, but {source} has {_present(header)}; '
+        f'{advice}'
     )
 
 
@@ -162,9 +163,9 @@ def check_blending(
     blended = sorted(set(palettes(own)) & set(bands))
     if blended and not on_one_grid(own, seen):
         raise ValueError(
-            f'band {blended[0]} of {source} holds indices into a table of colours (a palette), which '
-            'resampling would blend; expand it first (gdal_translate -expand rgb), or resample it '
-            'with gdalwarp -r near'
+            f'band {blended[0]} of {source} holds indices into a table of colours (a palette), '
+            'which resampling would blend; expand it first (gdal_translate -expand rgb), or '
+            'resample it with gdalwarp -r near'
         )
 
 
@@ -177,8 +178,8 @@ def describe_bands(bands: tuple[int, ...], names: tuple[str, ...], header: Raste
         header: Header of the scene.
 
     Returns:
-        Such as ``3 red, 2 green``; with a note where not a description but something else says so, and
-        where colour interpretation says otherwise.
+        Such as ``3 red, 2 green``; with a note where not a description but something else says so,
+        and where colour interpretation says otherwise.
     """
     pairs = ', '.join(f'{band} {name}' for band, name in zip(bands, names, strict=True))
     note = _how(bands, names, header)
@@ -228,7 +229,11 @@ def name_change(preprocessing: Preprocessing, *, channels: int) -> Preprocessing
 
 
 def check_type(header: RasterHeader, record: Preprocessing, *, source: str) -> None:
-    """Refuse pixels of a type that the record does not describe."""
+    """Refuse pixels of a type that the record does not describe.
+
+    Raises:
+        ValueError: If they are complex, or of another type than in training.
+    """
     if np.dtype(header.dtype).kind == 'c':
         # torch would drop the imaginary part
         raise ValueError(f'{source} holds complex numbers ({header.dtype}); make real ones first')

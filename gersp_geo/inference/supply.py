@@ -32,7 +32,7 @@ class PatchBatch:
     """Where there is an observation, shape (B, size, size); None means everywhere."""
 
     present: Tensor | None = None
-    """Which bands are there, shape (B, bands, size, size); None means all of those of observations."""
+    """Which bands are there, shape (B, bands, size, size); None means all, of observations."""
 
     @property
     def known(self) -> Tensor | None:

@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-# A file system may keep a small file without data of its own; from this size on, a hole costs memory
-# that the file does not have. A training checkpoint of a ResNet-50 is about as large.
+# A file system may keep a small file without data of its own; from this size on, a hole costs
+# memory that the file does not have. A training checkpoint of a ResNet-50 is about as large.
 LARGE_FILE = 256 * 2**20
 
 # Records are a few hundred bytes, or a few thousand with hundreds of bands and classes.

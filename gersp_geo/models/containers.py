@@ -36,8 +36,8 @@ _LIGHTNING_KEY = 'pytorch-lightning_version'
 # How torch names what it refuses to import.
 _GLOBAL = re.compile(r'GLOBAL ([\w.]+)')
 
-# Arguments of a program, which DINO, MAE and others save beside their weights. Making one runs nothing,
-# and sets attributes to what else the file may hold.
+# Arguments of a program, which DINO, MAE and others save beside their weights. Making one runs
+# nothing, and sets attributes to what else the file may hold.
 _PLAIN: list[Any] = [argparse.Namespace]
 
 # the protocol, which comes first
@@ -286,8 +286,8 @@ def _reason(error: BaseException) -> str:
     if needed := _GLOBAL.search(str(error)):
         if needed[1].startswith('numpy.'):
             return (
-                f'it holds arrays or numbers of NumPy ({needed[1]}), which torch takes from trusted '
-                'files alone; save tensors (torch.from_numpy) and plain numbers'
+                f'it holds arrays or numbers of NumPy ({needed[1]}), which torch takes from '
+                'trusted files alone; save tensors (torch.from_numpy) and plain numbers'
             )
         return f'it needs {needed[1]}, which is not data; save the state_dict() alone'
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -21,7 +21,8 @@ BANDS = {
     4: ('red', 'green', 'blue', 'nir'),
 }
 CLASSES = ('field', 'forest', 'water')
-# side of a patch and what neighbours share; outer pixels whose surroundings lie outside count nothing
+# side of a patch and what neighbours share; outer pixels whose surroundings lie outside count
+# nothing
 SIZE, OVERLAP, MARGIN = 32, 8, 1
 
 

@@ -58,12 +58,12 @@ def detect_objects(
 ) -> DetectionSummary:
     """Find the objects in a scene of any size, each once, as features with coordinates.
 
-    The scene is cut into overlapping patches and read as by :func:`gersp_geo.predict_geotiff`. Boxes
-    are placed in the scene and suppressed across patches: the result is that of greedy suppression
-    of all boxes of the scene at once, without all of them in memory: objects are kept, and boxes that a
-    later patch may still change. A box that reaches a side of its patch may show a part of an object; it goes behind every
-    whole one, and is dropped if most of it lies in a better box. An object whose box is less than
-    *overlap* high and wide is whole in some patch.
+    The scene is cut into overlapping patches and read as by :func:`gersp_geo.predict_geotiff`.
+    Boxes are placed in the scene and suppressed across patches: the result is that of greedy
+    suppression of all boxes of the scene at once, without all of them in memory: objects are kept,
+    and boxes that a later patch may still change. A box that reaches a side of its patch may show a
+    part of an object; it goes behind every whole one, and is dropped if most of it lies in a better
+    box. An object whose box is less than *overlap* high and wide is whole in some patch.
 
     Args:
         model: Lightning checkpoint of a detection task, a detector of torchvision, or a module or
@@ -75,20 +75,20 @@ def detect_objects(
         source: Any raster with a CRS that GDAL reads.
         destination: File to write: .gpkg, .parquet or .geojson.
         size: Side of a patch in pixels.
-        overlap: Pixels that neighbouring patches share, in [0, size); more than the largest object. None
-            means 64, or half of *size* if that is less.
+        overlap: Pixels that neighbouring patches share, in [0, size); more than the largest object.
+            None means 64, or half of *size* if that is less.
         score_threshold: Lowest score of an object, in [0, 1].
         iou_threshold: Overlap of two boxes of a class above which they show one object, in [0, 1].
         match: Overlap is the shared area over that of both boxes together ('iou'), or over that of
             the smaller one ('ios'). Oriented boxes are measured as such, masks by their boxes.
         batch_size: As in ``predict_geotiff``.
         bands: As in ``predict_geotiff``.
-        preprocessing: As in ``predict_geotiff``. Its class names are those of labels; with a detector
-            of torchvision, whose label 0 is the background, they may begin at label 1.
+        preprocessing: As in ``predict_geotiff``. Its class names are those of labels; with a
+            detector of torchvision, whose label 0 is the background, they may begin at label 1.
         nodata: As in ``predict_geotiff``. An object whose centre has no observation is dropped.
         observed: As in ``predict_geotiff``.
-        area: Vector file, in any CRS, of polygons; an object whose centre lies outside is dropped. Also
-            a folder or an archive, as in :func:`~gersp_geo.inference.predict_geotiff`.
+        area: Vector file, in any CRS, of polygons; an object whose centre lies outside is dropped.
+            Also a folder or an archive, as in :func:`~gersp_geo.inference.predict_geotiff`.
         area_layer: Layer of *area* to take, where several hold features.
         crs: As in ``predict_geotiff``.
         res: As in ``predict_geotiff``.

@@ -80,8 +80,8 @@ def prepare_detection(
     )
     if plan.header.crs is None:
         raise ValueError(
-            f'{fspath(source)} {describe_lack(plan.header)}, and objects without a CRS lie nowhere; '
-            f'{advise_place(plan.header)}'
+            f'{fspath(source)} {describe_lack(plan.header)}, and objects without a CRS lie '
+            f'nowhere; {advise_place(plan.header)}'
         )
     check_format(final, crs=plan.header.crs)
     loaded = place_model(loaded, device=device, options=cutting)

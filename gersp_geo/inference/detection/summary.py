@@ -56,7 +56,7 @@ class DetectionSummary:
     """Objects that the file cannot express: of GeoJSON, those without longitude and latitude."""
 
     values: str | None = None
-    """What the scene tags its values with, which is not applied, in one line; None without a tag."""
+    """What the scene tags its values with, and nobody applies, in one line; None without a tag."""
 
     place: str | None = None
     """Where the objects lie, in one line; None for a scene with a CRS and a transform alone."""

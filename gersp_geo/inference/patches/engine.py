@@ -47,31 +47,31 @@ def embed_scene(
 ) -> PatchSummary:
     """Give every patch of a scene of any size a vector, the output of a backbone.
 
-    Patches start every ``size - overlap`` pixels from the first pixel of the scene; the last row and
-    column may hang over, where the scene is reflected. Scenes are read as by
-    :func:`gersp_geo.predict_geotiff`, in bounded memory. Patches without any observation of interest
-    are left out; else pixels without one enter as the mean of their band.
+    Patches start every ``size - overlap`` pixels from the first pixel of the scene; the last row
+    and column may hang over, where the scene is reflected. Scenes are read as by
+    :func:`gersp_geo.predict_geotiff`, in bounded memory. Patches without any observation of
+    interest are left out; else pixels without one enter as the mean of their band.
 
     Args:
         model: Weights of a backbone: a file of any known format or a folder of timm, an enum member
             or its name; or an ONNX graph, or a module or function from images (B, C, H, W) to
             vectors (B, D). A module is moved to *device*.
         source: Any raster that GDAL reads.
-        destination: Table to write, GeoParquet (.parquet): per patch its polygon, ``row`` and ``col``
-            in the grid, ``observed``, the share of its pixels that are observations, and
+        destination: Table to write, GeoParquet (.parquet): per patch its polygon, ``row`` and
+            ``col`` in the grid, ``observed``, the share of its pixels that are observations, and
             ``embedding``. Or a map of one pixel per patch (.tif), with D bands.
         raster: Map to write beside a table.
         size: Side of a patch in pixels.
-        overlap: Pixels that neighbouring patches share, in [0, size). A pixel of the map covers what
-            is not shared, in the middle of its patch.
+        overlap: Pixels that neighbouring patches share, in [0, size). A pixel of the map covers
+            what is not shared, in the middle of its patch.
         batch_size: As in ``predict_geotiff``.
         bands: As in ``predict_geotiff``.
         preprocessing: Record of how input is prepared, or a JSON file of it; needed unless the
             weights have one, which it replaces.
         nodata: As in ``predict_geotiff``.
         observed: As in ``predict_geotiff``.
-        area: Vector file, in any CRS, of polygons; patches that touch none of them are left out. Also
-            a folder or an archive, as in :func:`~gersp_geo.inference.predict_geotiff`.
+        area: Vector file, in any CRS, of polygons; patches that touch none of them are left out.
+            Also a folder or an archive, as in :func:`~gersp_geo.inference.predict_geotiff`.
         area_layer: Layer of *area* to take, where several hold features.
         crs: As in ``predict_geotiff``.
         res: As in ``predict_geotiff``.
@@ -134,9 +134,9 @@ def classify_scene(
         source: As in :func:`embed_scene`.
         destination: Table to write, as in :func:`embed_scene`, with ``class``, ``class_name``,
             ``score`` (the probability of the class), ``probabilities`` of all, and ``embedding`` if
-            the network is one of timm. Labels that do not exclude each other have probabilities only.
-            Or a map of one pixel per patch (.tif): classes with colours and names, or one band of
-            probabilities per label.
+            the network is one of timm. Labels that do not exclude each other have probabilities
+            only. Or a map of one pixel per patch (.tif): classes with colours and names, or one
+            band of probabilities per label.
         raster: Map to write beside a table.
         size: As in :func:`embed_scene`.
         overlap: As in :func:`embed_scene`.

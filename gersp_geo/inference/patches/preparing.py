@@ -122,8 +122,8 @@ def prepare_patches(
     )  # fmt: skip
     if plan.header.crs is None and files.table is not None:
         raise ValueError(
-            f'{fspath(source)} {describe_lack(plan.header)}, and polygons without a CRS lie nowhere; '
-            f'{advise_place(plan.header)}; or write a map of patches (.tif) only'
+            f'{fspath(source)} {describe_lack(plan.header)}, and polygons without a CRS lie '
+            f'nowhere; {advise_place(plan.header)}; or write a map of patches (.tif) only'
         )
     probed = model.probed(size=cutting.size, device=device, channels_last=cutting.channels_last)
     layout = _lay_out(probed, plan)

@@ -33,7 +33,7 @@ class PatchSummary:
     """Per class that was found: number of patches; empty without classes."""
 
     values: str | None = None
-    """What the scene tags its values with, which is not applied, in one line; None without a tag."""
+    """What the scene tags its values with, and nobody applies, in one line; None without a tag."""
 
     place: str | None = None
     """Where they lie, in one line; None for a scene with a CRS and a transform alone."""
