@@ -23,7 +23,7 @@ from ..geoio.headers import WORTH_KEEPING
 from ..geoio.observing import read_unmasked, read_valid
 from ..geoio.reading import open_reader, read_window
 from ..geoio.remembering import fingerprint, recall, remember
-from ..geoio.spelling import crs_text
+from ..geoio.wkt import crs_text
 from ..records import Window
 from .handles import HandlePool
 from .index import IndexGrid, PatchSlice, build_index, read_index

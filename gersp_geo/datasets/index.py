@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from ..geoio.reading import RasterHeader
-from ..geoio.spelling import crs_text
 from ..geoio.turns import find_turn
+from ..geoio.wkt import crs_text
 from ..records import Window
 from .tiles import is_upright
 

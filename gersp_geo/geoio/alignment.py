@@ -17,7 +17,7 @@ from .grids import SAME_PLACE, Grid, corner_offsets, same_crs
 from .places import advise_place
 from .reading import RasterHeader, Reader, describe_reader, open_reader
 from .rectified import choose_rectified_grid
-from .rectifying import POLYNOMIAL_CRS, Rectifier
+from .rectifier import POLYNOMIAL_CRS, Rectifier
 from .rules import Rule
 from .target_grids import choose_grid
 from .turns import turn_of

@@ -23,7 +23,7 @@ from ..records import Window
 from .observing import read_unmasked
 from .reading import Reader, alpha_bands, hiding_bands, open_reader, read_window
 from .rules import is_of_all, mask_flags
-from .virtual import add_mask, name_for_gdal, virtual_raster
+from .vrt import add_mask, name_for_gdal, virtual_raster
 
 # windows per side of a raster that are looked at, and their side in pixels
 PROBES, SIDE = 3, 64

@@ -16,9 +16,9 @@ from pyproj import CRS
 from rasterio.crs import CRS as RasterCRS
 
 from .atomic import DiskFullError, describe_room, new_file
+from .geojson import DECIMALS, Degrees
 from .geoparquet import Attribute, new_geoparquet
-from .longitudes import DECIMALS, Degrees
-from .spelling import crs_text
+from .wkt import crs_text
 
 MAX_GEOJSON_FEATURES = 500_000
 """GeoJSON is one text, which programs read as a whole."""

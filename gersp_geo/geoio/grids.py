@@ -11,7 +11,7 @@ from pyproj import CRS as PyprojCRS
 from rasterio.crs import CRS
 
 from .reading import RasterHeader, Reader
-from .spelling import crs_text
+from .wkt import crs_text
 
 # Pixels by which two grids may differ and still be one: nobody locates a pixel better.
 SAME_PLACE = 0.01

@@ -11,7 +11,7 @@ from rasterio.crs import CRS as RasterCRS
 
 from .placing import place_points
 from .reading import RasterHeader
-from .spelling import crs_text
+from .wkt import crs_text
 
 # An edge is straight in the CRS of its file and curved in another: over 500 m, the arc of a
 # parallel leaves its chord by length**2 * tan(latitude) / (8 * earth radius), 5 mm at 45 degrees.

@@ -15,7 +15,7 @@ from . import georeference
 from .beside import ways_of_looking
 from .reading import RasterHeader, UnreadableFileError, read_header
 from .remembering import file_stamps, recall, remember
-from .spelling import crs_text
+from .wkt import crs_text
 
 KIND = 'headers'
 

@@ -14,15 +14,7 @@ import numpy as np
 
 from .reading import Reader, alpha_bands, hiding_bands
 from .rules import Rule, find_rule, given_as_stored, is_float, is_of_all, mask_flags, tag_as_stored
-from .virtual import (
-    Documents,
-    Source,
-    add_joined,
-    add_mask,
-    add_source,
-    name_for_gdal,
-    virtual_raster,
-)
+from .vrt import Documents, Source, add_joined, add_mask, add_source, name_for_gdal, virtual_raster
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,9 @@ from shapely import affinity
 
 from .placing import place_points
 from .reading import RasterHeader
-from .rectifying import Rectifier
-from .spelling import crs_text
+from .rectifier import Rectifier
 from .turns import Turn, turn_of
+from .wkt import crs_text
 
 # Points per side of an outline: sides that are straight in one CRS are curved in another.
 _POINTS_PER_SIDE = 64

@@ -7,8 +7,8 @@ from rasterio.crs import CRS
 from .georeference import MOST_POINTS, Georeference
 from .grids import name_crs
 from .reading import RasterHeader
-from .rectifying import POLYNOMIAL_CRS, Rectifier
-from .spelling import crs_text
+from .rectifier import POLYNOMIAL_CRS, Rectifier
+from .wkt import crs_text
 
 # latitudes beyond which UTM has no zones, and what is usual there
 _POLAR = ((84.0, 'EPSG:3995'), (-80.0, 'EPSG:3031'))

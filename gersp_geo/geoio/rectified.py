@@ -12,8 +12,8 @@ from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
 
 from .placing import place_points
-from .rectifying import Rectifier
-from .virtual import describe_warp, find_one, open_described
+from .rectifier import Rectifier
+from .vrt import describe_warp, find_one, open_described
 
 # lines of samples along each side of an image, by which a grid is chosen and checked
 _SAMPLES = 33

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
+from .antimeridian import turn_onto, unroll
 from .curves import repair, reproject
 from .reading import RasterHeader
 from .turns import find_turn
-from .unrolling import turn_onto, unroll
 
 type Bounds = tuple[float, float, float, float]
 """Left, bottom, right and top."""

@@ -16,12 +16,12 @@ from rasterio.crs import CRS
 from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
 
+from .central_meridian import middle_of_turn
 from .gdal_errors import GDALError
 from .grids import Grid, name_crs
-from .passages import BEYOND, Passage, probe
 from .placing import place_points
 from .reading import Reader
-from .recentring import middle_of_turn
+from .reprojection import BEYOND, Reprojection, probe
 from .turns import Turn, turn_of
 
 # Share of the pixels that have to arrive on a grid that GDAL suggests, and on one of our own: a
@@ -102,24 +102,24 @@ def choose_grid(src: Reader, crs: CRS) -> Grid:
 def _check_grid(source: Grid, crs: CRS, suggested: Grid | None) -> Grid | str:
     """Check the grid that GDAL suggests, or choose another one; or say why there is none."""
     try:
-        passage = Passage.of(source, crs)
+        reprojection = Reprojection.of(source, crs)
     except ValueError as error:
         return str(error)
-    if suggested is not None and _describe_misfit(passage, suggested) is not None:
+    if suggested is not None and _describe_misfit(reprojection, suggested) is not None:
         suggested = None
-    share = 0.0 if suggested is None else passage.share_found_again(suggested)
+    share = 0.0 if suggested is None else reprojection.share_found_again(suggested)
     if suggested is not None and share >= _SUGGESTED_SHARE:
         return suggested
-    own = _make_grid(passage)
+    own = _make_grid(reprojection)
     if own is None:
         return 'no pixel arrives there'
-    own_share = passage.share_found_again(own)
+    own_share = reprojection.share_found_again(own)
     # what is beyond the reach of a CRS is so on any grid
     if suggested is not None and share >= max(_OWN_SHARE, own_share - 0.01):
         return suggested
     if own_share < _OWN_SHARE:
         return f'only {100 * own_share:.0f} % of its pixels arrive there'
-    return _describe_misfit(passage, own) or own
+    return _describe_misfit(reprojection, own) or own
 
 
 def _is_beyond(source: Grid, crs: CRS) -> bool:
@@ -144,19 +144,19 @@ def _same_crs_grid(src: Reader) -> Grid:
         return replace(Grid.of(suggested), crs=src.crs)
 
 
-def _describe_misfit(passage: Passage, grid: Grid) -> str | None:
+def _describe_misfit(reprojection: Reprojection, grid: Grid) -> str | None:
     """Say what is wrong with the size of a grid or its pixels; None if nothing is."""
-    source = passage.source
+    source = reprojection.source
     if not 0 < abs(grid.transform.a * grid.transform.e) < math.inf:
         # around a pole, GDAL suggests pixels without a width
         return 'its pixels would have no area'
     sizes = f'{grid.height:,} x {grid.width:,} px for {source.height:,} x {source.width:,}'
     if grid.width * grid.height > _LARGEST * (source.width + source.height) ** 2:
         return f'the map would have {sizes}'
-    reached = _reach(passage, probe(source.height, source.width))
+    reached = _reach(reprojection, probe(source.height, source.width))
     if reached is None:
         return 'no pixel arrives there'
-    if _is_torn(passage, grid, reached):
+    if _is_torn(reprojection, grid, reached):
         return 'the map would fall into two pieces'
     # pixels of the grid per pixel of the raster, the way they lie closest and the way they lie
     # farthest
@@ -171,9 +171,9 @@ def _describe_misfit(passage: Passage, grid: Grid) -> str | None:
     return None
 
 
-def _is_torn(passage: Passage, grid: Grid, reached: _Reached) -> bool:
+def _is_torn(reprojection: Reprojection, grid: Grid, reached: _Reached) -> bool:
     """Say whether a grid shows ground twice, or goes around the Earth needlessly."""
-    turn = passage.turn
+    turn = reprojection.turn
     if turn is None:
         return False
     left, right = grid.x_range()
@@ -181,19 +181,19 @@ def _is_torn(passage: Passage, grid: Grid, reached: _Reached) -> bool:
         return True
     ordered = np.sort(turn.into(reached.middles[:, 0], turn.middle))
     widest = np.diff(ordered, append=ordered[0] + turn.length).max()
-    is_around = any(_poles_inside(passage))
+    is_around = any(_poles_inside(reprojection))
     return bool(widest > turn.length / 4 and right - left > turn.length * 0.75 and not is_around)
 
 
-def _make_grid(passage: Passage) -> Grid | None:
+def _make_grid(reprojection: Reprojection) -> Grid | None:
     """Choose a grid by many points of a raster; None where none of them arrives."""
-    source, turn = passage.source, passage.turn
+    source, turn = reprojection.source, reprojection.turn
     inside = probe(source.height, source.width, count=_INSIDE)
     border = _border(source.height, source.width)
-    reached = _reach(passage, np.concatenate([inside, border]))
+    reached = _reach(reprojection, np.concatenate([inside, border]))
     if reached is None:
         return None
-    pole = _poles_inside(passage)
+    pole = _poles_inside(reprojection)
     is_around = turn is not None and (any(pole) or _is_around(source))
     if turn is not None:
         middle = _middle_of(reached.middles[:, 0], turn, is_around=is_around)
@@ -203,19 +203,19 @@ def _make_grid(passage: Passage) -> Grid | None:
     if turn is not None and (is_around or right - left > turn.length):
         is_around = True
         left, right = turn.middle - turn.length / 2, turn.middle + turn.length / 2
-    if passage.crs.is_geographic and turn is not None:
+    if reprojection.crs.is_geographic and turn is not None:
         quarter = turn.length / 4
         bottom = -quarter if pole[0] else max(bottom, -quarter)
         top = quarter if pole[1] else min(top, quarter)
     bounds = left, bottom, right, top
     square = math.hypot(right - left, top - bottom) / math.hypot(source.width, source.height)
     # beyond a pole or a full turn, there is no ground
-    grid = _grid_of(passage.crs, bounds, (square, square), is_closed=is_around)
-    if _describe_misfit(passage, grid) is None or not passage.crs.is_geographic:
+    grid = _grid_of(reprojection.crs, bounds, (square, square), is_closed=is_around)
+    if _describe_misfit(reprojection, grid) is None or not reprojection.crs.is_geographic:
         return grid
     # near a pole, a degree of longitude is much shorter than one of latitude
     x_res, y_res = np.median(np.linalg.norm(reached.steps, axis=2), axis=0).tolist()
-    return _grid_of(passage.crs, bounds, (x_res, y_res), is_closed=is_around)
+    return _grid_of(reprojection.crs, bounds, (x_res, y_res), is_closed=is_around)
 
 
 def _grid_of(
@@ -241,11 +241,11 @@ def _grid_of(
     return Grid(crs=crs, transform=from_origin(left, top, *res), height=height, width=width)
 
 
-def _reach(passage: Passage, points: NDArray[np.float64]) -> _Reached | None:
+def _reach(reprojection: Reprojection, points: NDArray[np.float64]) -> _Reached | None:
     """Find out which pixels a CRS can show without stretching them much more than others."""
-    middles, ground = passage.go(points), passage.find_ground(points)
-    steps = _steps(passage.go, points, turn=passage.turn)
-    ground_steps = _steps(passage.find_ground, points, turn=Turn(length=2 * np.pi, middle=0.0))
+    middles, ground = reprojection.go(points), reprojection.find_ground(points)
+    steps = _steps(reprojection.go, points, turn=reprojection.turn)
+    ground_steps = _steps(reprojection.find_ground, points, turn=Turn(length=2 * np.pi, middle=0.0))
     with np.errstate(invalid='ignore'):
         areas = np.abs(np.linalg.det(steps))
         ground_areas = np.abs(np.linalg.det(ground_steps)) * np.cos(ground[:, 1])
@@ -294,13 +294,17 @@ def _is_around(source: Grid) -> bool:
     return turn is not None and (source.width + 1) * abs(source.transform.a) >= turn.length
 
 
-def _poles_inside(passage: Passage) -> tuple[bool, bool]:
+def _poles_inside(reprojection: Reprojection) -> tuple[bool, bool]:
     """Say whether the south pole and the north pole lie inside a raster, not along its border."""
-    source = passage.source
-    if turn_of(source.crs) is not None or not passage.crs.is_geographic or passage.turn is None:
+    source = reprojection.source
+    if (
+        turn_of(source.crs) is not None
+        or not reprojection.crs.is_geographic
+        or reprojection.turn is None
+    ):
         return False, False
-    quarter = passage.turn.length / 4
-    x, y = passage.forward.transform([0.0, 0.0], [-quarter, quarter], direction='INVERSE')
+    quarter = reprojection.turn.length / 4
+    x, y = reprojection.forward.transform([0.0, 0.0], [-quarter, quarter], direction='INVERSE')
     with np.errstate(invalid='ignore'):
         points = place_points(~source.transform, np.stack([x, y], axis=1))
     is_inside = ((points >= 0) & (points <= (source.width, source.height))).all(axis=1)

@@ -14,7 +14,7 @@ from pyproj import Transformer
 from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 
-from .spelling import crs_text
+from .wkt import crs_text
 
 # Degrees at which a projection is tried: no multiple of them is where maps are usually cut.
 _LONGITUDES = np.arange(-179.5, 180)

@@ -15,6 +15,7 @@ from rasterio.crs import CRS
 from rasterio.features import rasterize
 from shapely import GeometryType
 
+from .antimeridian import repeat, unroll
 from .areas import Area
 from .atomic import DiskFullError, describe_room, new_file
 from .attributes import attribute_texts
@@ -22,7 +23,6 @@ from .beside import is_local
 from .curves import reproject, valid_parts
 from .layers import read_layer
 from .turns import Turn, turn_of
-from .unrolling import repeat, unroll
 
 __all__ = ('burn', 'make_boxes', 'rasterize_classes', 'read_area', 'read_vectors', 'write_vectors')
 

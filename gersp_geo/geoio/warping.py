@@ -9,14 +9,14 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform as to_crs
 
+from .central_meridian import middle_of_turn, recentred
 from .gdal_errors import GDALError
 from .grids import Grid
 from .hiding import hide_unobserved
 from .observing import mark_resampled
 from .reading import Reader, alpha_bands
-from .recentring import middle_of_turn, recentred
 from .rectified import rectified, rectified_scales
-from .rectifying import Rectifier
+from .rectifier import Rectifier
 from .rules import Rule
 from .turns import turn_of
 

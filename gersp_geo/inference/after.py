@@ -13,9 +13,9 @@ from ..geoio.blocks import stored_blocks
 from ..geoio.cells import CellSource
 from ..geoio.grids import Grid
 from ..geoio.overlap import measure_overlap
-from ..geoio.passages import BEYOND, Passage
 from ..geoio.places import advise_place, describe_lack, describe_means
 from ..geoio.reading import RasterHeader, Reader, describe_reader, open_reader
+from ..geoio.reprojection import BEYOND, Reprojection
 from ..geoio.rules import Rule, find_rule
 from ..geoio.truncation import check_whole
 from ..records import Preprocessing
@@ -213,7 +213,7 @@ def _cover(
             f'are {bounds[0]}, and those of the second {bounds[1]}; pass two scenes of one place'
         )
     if header.crs is not None and grid.crs is not None:
-        lost = Passage.of(Grid.of(header), grid.crs).share_lost(Grid.of(grid))
+        lost = Reprojection.of(Grid.of(header), grid.crs).share_lost(Grid.of(grid))
         if lost:
             raise ValueError(
                 f'{after} cannot be put on the grid of {before}: {100 * lost:.0f} % of what they have in '

@@ -21,6 +21,7 @@ from ..geoio.styles import write_qml
 from ..records import Preprocessing
 from .costs import GDAL_CACHE
 from .counting import add_counts
+from .disk_space import advising, check_room
 from .forward import Averaging, Precision
 from .identity import FINGERPRINT_TAG, fingerprint, identify, layout_of_parts, running
 from .journal import Entry, Journal, is_begun, remove_leftover, work_folder
@@ -39,7 +40,6 @@ from .parts import (
 from .plan import PredictionPlan
 from .preparing import prepare
 from .progress import progress_bar, waiting
-from .room import advising, check_room
 from .streaming import make_scorer, stitch_panel, torch_threads
 
 

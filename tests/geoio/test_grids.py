@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 from gersp_geo.geoio.alignment import on_one_grid
 from gersp_geo.geoio.grids import corner_offsets, describe_shift, name_crs, same_crs
 from gersp_geo.geoio.reading import RasterHeader
-from gersp_geo.geoio.spelling import crs_text
+from gersp_geo.geoio.wkt import crs_text
 
 HEADER = RasterHeader(
     height=200,

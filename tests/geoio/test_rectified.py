@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 from rasterio.windows import Window
 
 from gersp_geo.geoio.alignment import open_scene
-from gersp_geo.geoio.rectifying import Rectifier
+from gersp_geo.geoio.rectifier import Rectifier
 
 pytestmark = pytest.mark.filterwarnings('ignore::rasterio.errors.NotGeoreferencedWarning')
 

@@ -10,8 +10,8 @@ from rasterio.crs import CRS
 from rasterio.vrt import WarpedVRT
 
 from gersp_geo.geoio.grids import Grid
-from gersp_geo.geoio.passages import Passage
 from gersp_geo.geoio.reading import Reader, open_reader
+from gersp_geo.geoio.reprojection import Reprojection
 from gersp_geo.geoio.target_grids import choose_grid
 
 DISK = '+proj=geos +h=35786023 +lon_0={} +sweep=x +a=6378137 +b=6356752.31414'
@@ -83,8 +83,8 @@ def test_our_own_grid_shows_all_at_about_its_size(
         grid = choose_grid(src, CRS.from_user_input(target))
         left, right = grid.x_range()
         assert bounds[0] - 1e-6 <= left < right <= bounds[1] + 1e-6
-        passage = Passage.of(Grid.of(src), CRS.from_user_input(target))
-        assert passage.share_found_again(grid) > 0.99
+        reprojection = Reprojection.of(Grid.of(src), CRS.from_user_input(target))
+        assert reprojection.share_found_again(grid) > 0.99
         assert grid.height * grid.width < 4 * src.height * src.width
         assert 0.25 < per_pixel(src, grid) < 4
 

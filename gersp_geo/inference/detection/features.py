@@ -11,7 +11,7 @@ from ...geoio.geoparquet import Attribute
 from ...geoio.ground import polygon_areas_m2
 from ...geoio.placing import place_points
 from ...geoio.reading import RasterHeader
-from ...geoio.spelling import crs_text
+from ...geoio.wkt import crs_text
 from ...suppression import Detections
 
 OBJECT_ATTRIBUTES = (

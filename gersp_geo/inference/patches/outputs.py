@@ -13,7 +13,7 @@ from ... import __version__
 from ...geoio.atomic import new_file
 from ...geoio.geoparquet import new_geoparquet
 from ...geoio.patch_maps import new_patch_map
-from ...geoio.spelling import crs_text
+from ...geoio.wkt import crs_text
 from .grid import draw_patches
 from .preparing import PatchJob
 from .streaming import PatchRow

@@ -8,13 +8,13 @@ import geopandas
 import numpy as np
 import shapely
 
+from ...geoio.antimeridian import bring_near
 from ...geoio.atomic import new_file
 from ...geoio.grids import Grid
 from ...geoio.reading import RasterHeader, read_header
-from ...geoio.spelling import crs_text
 from ...geoio.styles import Color, class_color
 from ...geoio.turns import turn_of
-from ...geoio.unrolling import bring_near
+from ...geoio.wkt import crs_text
 from .picture import Panel, align, check_picture, save_picture, to_bytes
 from .scenery import Scenery
 from .shapes import Shapes

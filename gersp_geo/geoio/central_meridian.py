@@ -9,9 +9,9 @@ from rasterio.vrt import WarpedVRT
 
 from .grids import Grid
 from .reading import Reader
-from .spelling import crs_text
 from .turns import turn_of
-from .virtual import describe_warp, find_one, open_described
+from .vrt import describe_warp, find_one, open_described
+from .wkt import crs_text
 
 # Degrees of a full turn.
 _CIRCLE = 360.0

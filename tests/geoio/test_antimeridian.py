@@ -6,10 +6,10 @@ from affine import Affine
 from pyproj import CRS as PyprojCRS
 from shapely import Point, Polygon, affinity, box
 
+from gersp_geo.geoio.antimeridian import bring_near, repeat, turn_onto, unroll
 from gersp_geo.geoio.reading import RasterHeader
 from gersp_geo.geoio.surroundings import place_around
 from gersp_geo.geoio.turns import Turn
-from gersp_geo.geoio.unrolling import bring_near, repeat, turn_onto, unroll
 
 DEGREES = Turn(length=360, middle=0)
 RING = Polygon(

@@ -14,7 +14,7 @@ from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS as RasterCRS
 
 from .ground import longest_edge
-from .spelling import crs_text
+from .wkt import crs_text
 
 type Geometries = NDArray[np.object_]
 """Polygons."""

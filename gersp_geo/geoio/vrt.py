@@ -15,7 +15,7 @@ from rasterio.vrt import WarpedVRT
 
 from .georeference import add_to_vrt, read_georeference
 from .reading import Reader
-from .spelling import crs_text
+from .wkt import crs_text
 
 type Source = tuple[str, str]
 """A raster, and the number of its band, or 'mask,' and that of the band whose mask is meant."""

@@ -21,7 +21,7 @@ from rasterio.transform import GCPTransformer, RPCTransformer
 
 from .gdal_errors import GDALError
 from .georeference import Georeference, Point, add_points, add_polynomials, read_georeference
-from .spelling import crs_text
+from .wkt import crs_text
 
 POLYNOMIAL_CRS = CRS.from_epsg(4326)
 """Of the longitudes and latitudes of rational polynomials, always."""

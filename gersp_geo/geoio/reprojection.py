@@ -11,11 +11,11 @@ from pyproj import Transformer
 from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 
+from .central_meridian import middle_of_turn
 from .grids import Grid
 from .placing import place_points
-from .recentring import middle_of_turn
-from .spelling import crs_text
 from .turns import Turn, turn_of
+from .wkt import crs_text
 
 BEYOND = (
     'its x goes on beyond 180 degrees, which only longitudes in degrees may: cut it there in two, '
@@ -28,7 +28,7 @@ _PROBES = 33
 
 
 @dataclass(frozen=True, kw_only=True)
-class Passage:
+class Reprojection:
     """The way from the pixels of a raster to coordinates in another CRS, and back."""
 
     source: Grid

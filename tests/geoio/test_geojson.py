@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 from rasterio.crs import CRS
 
+from gersp_geo.geoio.geojson import Degrees
 from gersp_geo.geoio.ground import polygon_areas_m2
-from gersp_geo.geoio.longitudes import Degrees
 from gersp_geo.geoio.reading import RasterHeader
 
 # areas are true in these: around the poles, on the equator at 180 degrees, and from 0 to 360
