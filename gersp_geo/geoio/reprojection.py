@@ -1,5 +1,6 @@
 """Where pixels of a raster lie in another CRS, and whether they are found again from there."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -22,6 +23,10 @@ BEYOND = (
     'and move the part beyond by a turn around the Earth (gdal_translate -projwin, then -a_ullr)'
 )
 """Why pixels of a raster are not found, and the way out."""
+
+# Where a CRS enlarges the ground more often than this, compared to the middle of all, it is out of
+# its reach: for world maps, that of Mercator's projection ends at 86 degrees.
+_STRETCH = 10.0
 
 # Points per side of a raster that are sent to another CRS and back.
 _PROBES = 33
@@ -169,6 +174,67 @@ class Reprojection:
         with np.errstate(invalid='ignore'):
             missed = np.abs(self.come_back(places, grid) - points)
         return np.asarray((missed < 0.5).all(axis=1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """Pixels of a raster that a CRS can show."""
+
+    middles: NDArray[np.float64]
+    """x and y of their centres, shape (n, 2)."""
+
+    steps: NDArray[np.float64]
+    """By how much x and y change to the next column, and to the next row, shape (n, 2, 2)."""
+
+    def corners(self) -> NDArray[np.float64]:
+        """List x and y of the corners of the pixels, shape (4 n, 2)."""
+        halves = np.array([(0.5, 0.5), (0.5, -0.5), (-0.5, 0.5), (-0.5, -0.5)])
+        return np.concatenate([self.middles + self.steps @ half for half in halves])
+
+
+def reach(reprojection: Reprojection, points: NDArray[np.float64]) -> Reached | None:
+    """Find out which pixels a CRS can show without stretching them much more than others.
+
+    Args:
+        reprojection: From the raster to the CRS.
+        points: Columns and rows of the centres of some pixels, shape (n, 2).
+
+    Returns:
+        Those that it can; None where there are none.
+    """
+    middles, ground = reprojection.go(points), reprojection.find_ground(points)
+    steps = _steps(reprojection.go, points, turn=reprojection.turn)
+    ground_steps = _steps(reprojection.find_ground, points, turn=Turn(length=2 * np.pi, middle=0.0))
+    with np.errstate(invalid='ignore'):
+        areas = np.abs(np.linalg.det(steps))
+        ground_areas = np.abs(np.linalg.det(ground_steps)) * np.cos(ground[:, 1])
+        stretch = np.sqrt(areas / np.where(ground_areas > 0, ground_areas, 1))
+    is_there = np.isfinite(middles).all(axis=1) & np.isfinite(stretch) & (areas > 0)
+    if not is_there.any():
+        return None
+    is_there &= stretch <= _STRETCH * np.median(stretch[is_there])
+    return Reached(middles=middles[is_there], steps=steps[is_there])
+
+
+def _steps(
+    find: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    points: NDArray[np.float64],
+    *,
+    turn: Turn | None,
+) -> NDArray[np.float64]:
+    """Measure by how much coordinates change to the next column and row, shape (n, 2, 2)."""
+    # half a pixel, so that both ends lie in the pixel
+    ahead, behind = (
+        np.stack([find(points + sign * step) for step in np.eye(2) / 4], axis=-1)
+        for sign in (1, -1)
+    )
+    with np.errstate(invalid='ignore'):
+        steps = 2 * (ahead - behind)
+        if turn is not None:
+            steps[:, 0] = 2 * turn.shortest(steps[:, 0] / 2)
+    # where one end is not known, nothing is
+    steps[~np.isfinite(steps).all(axis=(1, 2))] = np.nan
+    return np.asarray(steps)
 
 
 def _is_inside(grid: Grid, points: NDArray[np.float64], slack: float = 0.0) -> NDArray[np.bool_]:

@@ -5,9 +5,8 @@ CRS makes it suggest grids of a row, of millions of columns, or of half of the r
 """
 
 import math
-from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -21,7 +20,7 @@ from .gdal_errors import GDALError
 from .grids import Grid, name_crs
 from .placing import place_points
 from .reading import Reader
-from .reprojection import BEYOND, Reprojection, probe
+from .reprojection import BEYOND, Reached, Reprojection, probe, reach
 from .turns import Turn, turn_of
 
 # Share of the pixels that have to arrive on a grid that GDAL suggests, and on one of our own: a
@@ -32,10 +31,6 @@ _SUGGESTED_SHARE, _OWN_SHARE = 0.99, 0.9
 # Detail is lost by the first only; square pixels in degrees are short ones at high latitudes.
 _LONGER, _SHORTER = 4.0, 16.0
 
-# Where a CRS enlarges the ground more often than this, compared to the middle of all, it is out of
-# its reach: for world maps, that of Mercator's projection ends at 86 degrees.
-_STRETCH = 10.0
-
 # Pixels of a grid, in squares as wide as the raster is with its height: a narrow one that is turned
 # becomes the diagonal of its grid.
 _LARGEST = 4.0
@@ -45,22 +40,6 @@ _INSIDE, _BORDER = 129, 1025
 
 # Pixels by which a border may miss a whole number of pixels.
 _ROUNDING = 1e-6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Reached:
-    """Pixels of a raster that a CRS can show."""
-
-    middles: NDArray[np.float64]
-    """x and y of their centres, shape (n, 2)."""
-
-    steps: NDArray[np.float64]
-    """By how much x and y change to the next column, and to the next row, shape (n, 2, 2)."""
-
-    def corners(self) -> NDArray[np.float64]:
-        """List x and y of the corners of the pixels, shape (4 n, 2)."""
-        halves = np.array([(0.5, 0.5), (0.5, -0.5), (-0.5, 0.5), (-0.5, -0.5)])
-        return np.concatenate([self.middles + self.steps @ half for half in halves])
 
 
 def choose_grid(src: Reader, crs: CRS) -> Grid:
@@ -153,7 +132,7 @@ def _describe_misfit(reprojection: Reprojection, grid: Grid) -> str | None:
     sizes = f'{grid.height:,} x {grid.width:,} px for {source.height:,} x {source.width:,}'
     if grid.width * grid.height > _LARGEST * (source.width + source.height) ** 2:
         return f'the map would have {sizes}'
-    reached = _reach(reprojection, probe(source.height, source.width))
+    reached = reach(reprojection, probe(source.height, source.width))
     if reached is None:
         return 'no pixel arrives there'
     if _is_torn(reprojection, grid, reached):
@@ -171,7 +150,7 @@ def _describe_misfit(reprojection: Reprojection, grid: Grid) -> str | None:
     return None
 
 
-def _is_torn(reprojection: Reprojection, grid: Grid, reached: _Reached) -> bool:
+def _is_torn(reprojection: Reprojection, grid: Grid, reached: Reached) -> bool:
     """Say whether a grid shows ground twice, or goes around the Earth needlessly."""
     turn = reprojection.turn
     if turn is None:
@@ -190,7 +169,7 @@ def _make_grid(reprojection: Reprojection) -> Grid | None:
     source, turn = reprojection.source, reprojection.turn
     inside = probe(source.height, source.width, count=_INSIDE)
     border = _border(source.height, source.width)
-    reached = _reach(reprojection, np.concatenate([inside, border]))
+    reached = reach(reprojection, np.concatenate([inside, border]))
     if reached is None:
         return None
     pole = _poles_inside(reprojection)
@@ -239,43 +218,6 @@ def _grid_of(
     if is_closed:
         res = (right - left) / width, (top - bottom) / height
     return Grid(crs=crs, transform=from_origin(left, top, *res), height=height, width=width)
-
-
-def _reach(reprojection: Reprojection, points: NDArray[np.float64]) -> _Reached | None:
-    """Find out which pixels a CRS can show without stretching them much more than others."""
-    middles, ground = reprojection.go(points), reprojection.find_ground(points)
-    steps = _steps(reprojection.go, points, turn=reprojection.turn)
-    ground_steps = _steps(reprojection.find_ground, points, turn=Turn(length=2 * np.pi, middle=0.0))
-    with np.errstate(invalid='ignore'):
-        areas = np.abs(np.linalg.det(steps))
-        ground_areas = np.abs(np.linalg.det(ground_steps)) * np.cos(ground[:, 1])
-        stretch = np.sqrt(areas / np.where(ground_areas > 0, ground_areas, 1))
-    is_there = np.isfinite(middles).all(axis=1) & np.isfinite(stretch) & (areas > 0)
-    if not is_there.any():
-        return None
-    is_there &= stretch <= _STRETCH * np.median(stretch[is_there])
-    return _Reached(middles=middles[is_there], steps=steps[is_there])
-
-
-def _steps(
-    find: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    points: NDArray[np.float64],
-    *,
-    turn: Turn | None,
-) -> NDArray[np.float64]:
-    """Measure by how much coordinates change to the next column and row, shape (n, 2, 2)."""
-    # half a pixel, so that both ends lie in the pixel
-    ahead, behind = (
-        np.stack([find(points + sign * step) for step in np.eye(2) / 4], axis=-1)
-        for sign in (1, -1)
-    )
-    with np.errstate(invalid='ignore'):
-        steps = 2 * (ahead - behind)
-        if turn is not None:
-            steps[:, 0] = 2 * turn.shortest(steps[:, 0] / 2)
-    # where one end is not known, nothing is
-    steps[~np.isfinite(steps).all(axis=(1, 2))] = np.nan
-    return np.asarray(steps)
 
 
 def _border(height: int, width: int) -> NDArray[np.float64]:
