@@ -21,6 +21,7 @@ from rasterio.transform import GCPTransformer, RPCTransformer
 
 from .gdal_errors import GDALError
 from .georeference import Georeference, Point, add_points, add_polynomials, read_georeference
+from .turns import Turn, turn_of
 from .wkt import crs_text
 
 POLYNOMIAL_CRS = CRS.from_epsg(4326)
@@ -34,9 +35,6 @@ MET = 0.1
 
 # ground control points that make a plane
 _FEWEST = 3
-
-# from here on, longitudes lie on both sides of the 180th meridian
-_HALF_CIRCLE = 180
 
 type Floats = NDArray[np.float64]
 """Numbers."""
@@ -105,8 +103,8 @@ class Rectifier:
             rows: Rows from the upper side, shape (N,).
 
         Returns:
-            x and y, shape (N,) each; not finite where there is no such place. Longitudes on both
-            sides of the 180th meridian go on beyond it.
+            x and y, shape (N,) each; not finite where there is no such place. Where x lies on
+            both sides of the 180th meridian, it goes on beyond it.
 
         Raises:
             ValueError: If points contradict each other.
@@ -119,7 +117,7 @@ class Rectifier:
         xs, ys = (np.asarray(values, dtype=np.float64) for values in found)
         if not self.points:
             xs, ys = self._to_crs(POLYNOMIAL_CRS, self.crs, xs, ys)
-        return (_unwrap(xs) if self.crs.is_geographic else xs), ys
+        return _unwrap(xs, turn_of(self.crs)), ys
 
     def to_image(self, xs: Floats, ys: Floats) -> tuple[Floats, Floats]:
         """Say where places on the ground lie in the image: the reverse of :meth:`to_ground`.
@@ -143,6 +141,8 @@ class Rectifier:
         inner = SubElement(outer, f'{kind}Transformer')
         SubElement(inner, 'Reversed').text = '0'
         if self.points:
+            # as for :meth:`_transformer`, GDAL chooses it by their number; left out, it would be 3
+            SubElement(inner, 'Order').text = '0'
             add_points(SubElement(inner, 'GCPList'), self.points)
             return outer
         SubElement(inner, 'HeightOffset').text = repr(self.height)
@@ -170,8 +170,7 @@ class Rectifier:
                 f'{self.name} has ground control points beyond the reach of {self.crs}; choose a '
                 'CRS that reaches there'
             )
-        if self.crs.is_geographic:
-            xs = _unwrap(xs)
+        xs = _unwrap(xs, turn_of(self.crs))
         return tuple(
             Point(col=p.col, row=p.row, x=x, y=y, z=p.z)
             for p, x, y in zip(points, xs.tolist(), ys.tolist(), strict=True)
@@ -226,8 +225,8 @@ class Rectifier:
         return ValueError(f'{self.name} has {what} by which no place can be found: {reason}')
 
 
-def _unwrap(longitudes: Floats) -> Floats:
-    """Let longitudes on both sides of the 180th meridian go on beyond it."""
-    if np.ptp(longitudes) <= _HALF_CIRCLE:
-        return longitudes
-    return np.where(longitudes < 0, longitudes + 2 * _HALF_CIRCLE, longitudes)
+def _unwrap(xs: Floats, turn: Turn | None) -> Floats:
+    """Let x on both sides of the 180th meridian go on beyond it."""
+    if turn is None or not np.ptp(xs) > turn.length / 2:
+        return xs
+    return np.where(xs < turn.middle, xs + turn.length, xs)

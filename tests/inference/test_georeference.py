@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from affine import Affine
 from numpy.typing import NDArray
 from pyproj import Transformer
 from rasterio.control import GroundControlPoint
@@ -366,6 +367,7 @@ BENDS: dict[str, tuple[Bend, str, str, str]] = {
     'polynomial': (slanted, 'EPSG:32633', 'EPSG:32634', 'a polynomial that meets 42'),
     '180 degrees': (across, 'EPSG:4326', 'EPSG:32660', 'a thin plate spline'),
     '180 degrees, degrees': (across, 'EPSG:4326', 'EPSG:4326', 'a thin plate spline'),
+    '180 degrees, metres': (across, 'EPSG:4326', 'EPSG:3857', 'a thin plate spline'),
 }
 
 
@@ -381,10 +383,9 @@ def test_a_scene_is_warped_by_its_points(
     # the spline itself, in float64
     to_wanted = Transformer.from_crs(own, wanted, always_xy=True)
     places = np.stack(to_wanted.transform([p.x for p in given], [p.y for p in given]), axis=1)
-    if 'degrees' in name:
-        places[:, 0] = np.where(
-            (places[:, 0] < 0) & (wanted == 'EPSG:4326'), places[:, 0] + 360, places[:, 0]
-        )
+    # across 180 degrees, x goes on beyond it
+    turn = {'EPSG:4326': 360.0, 'EPSG:3857': 2 * np.pi * 6378137}.get(wanted, 0.0)
+    places[:, 0] += np.where(places[:, 0] < 0, turn, 0.0)
     middle, width = places.mean(axis=0), np.ptp(places, axis=0).max()
     spline = RBFInterpolator(
         (places - middle) / width, [(p.col, p.row) for p in given], kernel='thin_plate_spline'
@@ -392,6 +393,18 @@ def test_a_scene_is_warped_by_its_points(
     ground = (np.stack([xs.ravel(), ys.ravel()], axis=1) - middle) / width
     cols, rows = spline(ground).T.reshape(2, *xs.shape)
     compare(pixels, cols, rows, within=0.15)
+
+
+@pytest.mark.parametrize(('rows', 'cols'), [(2, 2), (3, 3)])
+def test_a_few_points_are_enough(
+    rows: int, cols: int, unchanged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = Affine(10, -2, 5e5, 1, -9, 5.2e6)
+    given = points(lambda col, row: place @ (col, row), rows=rows, cols=cols)
+    scene = put(tmp_path / 's.tif', gcps=given, crs='EPSG:32633')
+    pixels, xs, ys = warp(unchanged, scene, 'EPSG:32633')
+    assert f'warped by a polynomial that meets {rows * cols}' in capsys.readouterr().out
+    compare(pixels, *(~place @ (xs, ys)), within=0.01)
 
 
 @pytest.mark.parametrize('wanted', ['EPSG:32633', 'EPSG:4326'])
