@@ -23,8 +23,9 @@ def stored_blocks(
     any band. Without ``SPARSE_OK`` every block is stored. What is not stored reads as nodata, or
     as 0 where there is no nodata value: whether such zeros are observations is not said here.
 
-    Of a file on a local disk, its own table is read, a few bytes per block; elsewhere GDAL is asked,
-    which takes 2 microseconds per block and band. Over a network it would take many small requests.
+    Of a file on a local disk, its own table is read, a few bytes per block; elsewhere GDAL is
+    asked, which takes 2 microseconds per block and band. Over a network it would take many small
+    requests.
 
     Args:
         src: An open raster.
@@ -38,7 +39,8 @@ def stored_blocks(
 
     Raises:
         UnreadableFileError: If the file was cut off before it says which blocks are stored.
-        ValueError: If a band does not exist, there is none, or there are too many blocks to ask for.
+        ValueError: If a band does not exist, there is none, or there are too many blocks to ask
+            for.
     """
     if not bands or min(bands) < 1 or max(bands) > src.count:
         raise ValueError(f'bands must be in [1, {src.count}] for {src.name}, got {list(bands)}')
@@ -54,7 +56,8 @@ def stored_blocks(
     if listed is None and len(chosen) * total > MOST_ASKED:
         raise ValueError(
             f'{src.name} has {total:,} blocks of {height} x {width} px, and at most {MOST_ASKED:,} '
-            'can be looked up; copy it with larger blocks, for example with gdal_translate -co TILED=YES'
+            'can be looked up; copy it with larger blocks, for example with gdal_translate -co '
+            'TILED=YES'
         )
     for band in chosen:
         place = 0 if shares_blocks else band - 1
@@ -87,8 +90,8 @@ def _read_table(src: Reader, shape: tuple[int, int], *, images: int) -> NDArray[
         images: How many times as many there are: 1, or one time per band.
 
     Returns:
-        Shape (images, rows, columns); None where the file is none on a disk, or lists other blocks than
-        GDAL does: a large strip is read as several.
+        Shape (images, rows, columns); None where the file is none on a disk, or lists other blocks
+        than GDAL does: a large strip is read as several.
     """
     path = Path(src.name)
     if not path.is_file():

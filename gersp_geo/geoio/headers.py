@@ -114,8 +114,8 @@ class Headers:
 
 # in the order of the records on disk
 _FIELDS = (
-    'height', 'width', 'count', 'dtype', 'nodata', 'descriptions', 'alpha', 'masks', 'interpretations',
-    'scales', 'offsets',
+    'height', 'width', 'count', 'dtype', 'nodata', 'descriptions', 'alpha', 'masks',
+    'interpretations', 'scales', 'offsets',
 )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """A raster of which resampling leaves out what is no observation, and nothing else.
 
 GDAL's warper heeds one of a mask of the whole raster, an alpha band, and a value; the value in all
-bands at once, or in each by itself. Where more says that something is missing, a virtual raster says
-it in one of these ways.
+bands at once, or in each by itself. Where more says that something is missing, a virtual raster
+says it in one of these ways.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ class Seen:
     """What missing pixels hold; None where a mask or an alpha band says it, or nothing does."""
 
     unified: bool = True
-    """Whether a pixel is left out where all bands hold the value, rather than each band by itself."""
+    """Whether a pixel is left out where all bands hold the value, not each band by itself."""
 
 
 @contextmanager
@@ -45,8 +45,8 @@ def hide_unobserved(
         src: An open raster.
         nodata: A further value that means "no observation"; NaN is allowed.
         bands: 1-based indices of the bands that are read; None means all but alpha bands.
-        rule: Where a pixel is an observation; None means what the file says. With 'any', a band that
-            is missing in one is left out by itself.
+        rule: Where a pixel is an observation; None means what the file says. With 'any', a band
+            that is missing in one is left out by itself.
 
     Yields:
         The raster, as it is where the warper leaves out the same by itself.
@@ -141,8 +141,8 @@ def _rewrite(
             described.remove(described[-1])
             source = add_source(described, (name, str(band)), 'ComplexSource')
             SubElement(source, 'UseMaskBand').text = 'true'
-    # The warper leaves out a band by itself only where it is missing in all pixels that it blends; this
-    # leaves out what is no observation, as far as it is the nearest pixel.
+    # The warper leaves out a band by itself only where it is missing in all pixels that it blends;
+    # this leaves out what is no observation, as far as it is the nearest pixel.
     shown = missing.together(src, documents, rule='picture')
     if shown:
         add_joined(root, 'min', shown, number=src.count + 1)
@@ -173,7 +173,7 @@ def _heeded_value(
 
 
 def _is_heeded(src: Reader, nodata: float | None, bands: Sequence[int]) -> bool:
-    """Say whether GDAL's warper heeds all that hides pixels: nothing, one mask or one alpha band."""
+    """Say whether GDAL's warper heeds all that hides pixels: nothing, a mask or an alpha band."""
     flags = mask_flags(src, bands)
     if any(is_float(src.dtypes[band - 1]) for band in bands) or not all(flags.values()):
         return False

@@ -85,11 +85,11 @@ class RasterHeader:
     """(rows, columns) that are stored together."""
 
     masks: tuple[str, ...] = ('all_valid',)
-    """What says which pixels are observations, in any band: names of GDAL's mask flags, and 'per_band' for
-    a mask of a band's own, which has none."""
+    """What says which pixels are observations, in any band: names of GDAL's mask flags, and
+    'per_band' for a mask of a band's own, which has none."""
 
     interpretations: tuple[str, ...] = ()
-    """Per band: the name of GDAL's colour interpretation, such as 'red', 'palette' or 'undefined'."""
+    """Per band: the name of GDAL's colour interpretation, such as 'red' or 'undefined'."""
 
     scales: tuple[float, ...] = ()
     """Per band: the factor that the file tags its values with; they are read as stored."""
@@ -102,7 +102,7 @@ class RasterHeader:
 
     @property
     def names(self) -> tuple[str | None, ...]:
-        """Per band: its name by description, or by colour interpretation; None where neither tells."""
+        """Per band: its name by description or colour interpretation; None where neither tells."""
         return name_by_file(self.descriptions, self.interpretations)
 
     def describe_scaling(self, bands: Sequence[int]) -> str | None:
@@ -323,8 +323,8 @@ def hiding_bands(src: Reader, bands: Sequence[int] | None = None) -> tuple[int, 
         bands: 1-based indices of the bands that are read as data; None means all but alpha.
 
     Returns:
-        1-based indices, without those of *bands*: GDAL takes the last of four bands for alpha unless
-        it is told otherwise, and a band that is asked for holds what it is asked for.
+        1-based indices, without those of *bands*: GDAL takes the last of four bands for alpha
+        unless it is told otherwise, and a band that is asked for holds what it is asked for.
     """
     return tuple(band for band in alpha_bands(src) if band not in (bands or ()))
 

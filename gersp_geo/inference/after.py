@@ -113,13 +113,13 @@ def check_dates(loaded: LoadedModel, options: PredictionOptions) -> None:
     """
     if loaded.dates.count == 2 and options.after is None:
         raise ValueError(
-            f'{loaded.name} compares two dates of a place; pass the scene of the second one with after '
-            '(--after)'
+            f'{loaded.name} compares two dates of a place; pass the scene of the second one with '
+            'after (--after)'
         )
     if loaded.dates.count == 1 and options.after is not None:
         raise ValueError(
-            f'after (--after) is for models that compare two dates, and {loaded.name} takes one; leave '
-            'it out'
+            f'after (--after) is for models that compare two dates, and {loaded.name} takes one; '
+            'leave it out'
         )
 
 
@@ -138,8 +138,8 @@ def find_after(
         grid: Its header, on the grid of the plan.
         record: How values of both are prepared.
         options: Name the scene after.
-        dtype: Data type of the file of the scene before; resampled, half floats become floats. None takes
-            that of *grid*.
+        dtype: Data type of the file of the scene before; resampled, half floats become floats. None
+            takes that of *grid*.
 
     Returns:
         The scene after; None if there is none.
@@ -147,8 +147,8 @@ def find_after(
     Raises:
         FileNotFoundError: If it does not exist.
         UnreadableFileError: If it is cut off, or GDAL cannot read it.
-        ValueError: If its bands or their type do not fit, or it does not lie on the scene before, or a
-            CRS is missing that would be needed to say so.
+        ValueError: If its bands or their type do not fit, or it does not lie on the scene before,
+            or a CRS is missing that would be needed to say so.
     """
     if options.after is None:
         return None
@@ -202,22 +202,23 @@ def _cover(
         if not is_known:
             lies = 'may lie' if own.georeference.has_arrays else 'lies'
             raise ValueError(
-                f'{name} {describe_lack(own)} and {lies} on another grid than {other}, so that they '
-                f'cannot be put on each other; {advise_place(own)}'
+                f'{name} {describe_lack(own)} and {lies} on another grid than {other}, so that '
+                f'they cannot be put on each other; {advise_place(own)}'
             )
     overlap = measure_overlap(grid, header)
     if not overlap.of_first:
         bounds = [_rounded(b) for b in (overlap.first_bounds, overlap.second_bounds)]
         raise ValueError(
-            f'{before} and {after} have no ground in common: in {overlap.crs}, the bounds of the first '
-            f'are {bounds[0]}, and those of the second {bounds[1]}; pass two scenes of one place'
+            f'{before} and {after} have no ground in common: in {overlap.crs}, the bounds of the '
+            f'first are {bounds[0]}, and those of the second {bounds[1]}; pass two scenes of one '
+            'place'
         )
     if header.crs is not None and grid.crs is not None:
         lost = Reprojection.of(Grid.of(header), grid.crs).share_lost(Grid.of(grid))
         if lost:
             raise ValueError(
-                f'{after} cannot be put on the grid of {before}: {100 * lost:.0f} % of what they have in '
-                f'common would be lost; {BEYOND}'
+                f'{after} cannot be put on the grid of {before}: {100 * lost:.0f} % of what they '
+                f'have in common would be lost; {BEYOND}'
             )
     return overlap.of_first, overlap.of_second
 

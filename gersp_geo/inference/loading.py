@@ -311,7 +311,8 @@ def find_class(
     # the file may hold anything
     module, _, name = named.rpartition('.') if isinstance(named, str) else ('', '', '')
     if not name:
-        raise ValueError(f'{path} must name its task by an import path, got {named!r}')
+        who = 'task_class (--task-class)' if trusted else str(path)
+        raise ValueError(f'{who} must name a task by an import path, got {named!r}')
     if not trusted and module.split('.')[0] not in _TASK_PACKAGES:
         raise ValueError(
             f'{path} names the task {named}, outside {" and ".join(_TASK_PACKAGES)}; '

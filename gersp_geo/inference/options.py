@@ -30,8 +30,8 @@ _CHOICES: dict[str, tuple[object, ...]] = {
 }
 
 CUTTING = frozenset({
-    'size', 'overlap', 'batch_size', 'bands', 'preprocessing', 'nodata', 'observed', 'area', 'area_layer', 'crs', 'res', 'device',
-    'memory_limit', 'threads', 'task_class', 'overwrite',
+    'size', 'overlap', 'batch_size', 'bands', 'preprocessing', 'nodata', 'observed', 'area',
+    'area_layer', 'crs', 'res', 'device', 'memory_limit', 'threads', 'task_class', 'overwrite',
 })  # fmt: skip
 """Options of everything that cuts a scene into patches, whatever is made of these."""
 

@@ -80,17 +80,24 @@ def read_scene(
 
 
 def read_area_of(options: PredictionOptions, header: RasterHeader, *, source: str) -> Area | None:
-    """Read the area of interest in the coordinates of the scene."""
+    """Read the area of interest in the coordinates of the scene.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read or placed, or lies wholly outside; or if a layer is named
+            without it.
+    """
     if options.area is None and options.area_layer is not None:
         raise ValueError(
-            f'area_layer (--area-layer) names a layer of area, got {options.area_layer!r} without area '
-            '(--area)'
+            f'area_layer (--area-layer) names a layer of area, got {options.area_layer!r} without '
+            'area (--area)'
         )
     if options.area is None:
         return None
     if header.crs is None:
         raise ValueError(
-            f'{source} {describe_lack(header)}, so that no area can be found in it; {advise_place(header)}'
+            f'{source} {describe_lack(header)}, so that no area can be found in it; '
+            f'{advise_place(header)}'
         )
     area = read_area(
         options.area, crs=header.crs, layer=options.area_layer, x_range=Grid.of(header).x_range()

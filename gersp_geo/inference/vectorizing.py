@@ -78,7 +78,8 @@ def polygonize(
         FileExistsError: If a file exists and *overwrite* is False.
         FileNotFoundError: If there is no such map or scene.
         ValueError: If *source* is no class map or has no CRS, an option is out of range, the suffix
-            of *destination* or *preview* is unknown, or there are too many polygons for GeoJSON or *simplify*.
+            of *destination* or *preview* is unknown, or there are too many polygons for GeoJSON or
+            *simplify*.
         OSError: If the map is damaged, or the file cannot be written.
     """
     started = perf_counter()
@@ -266,9 +267,9 @@ def _hold(parts: Iterable[Outlines]) -> Outlines:
         if count > MAX_SIMPLIFIED or segments > MAX_SIMPLIFIED_SEGMENTS:
             raise ValueError(
                 f'simplification holds up to {MAX_SIMPLIFIED:,} polygons and '
-                f'{2 * MAX_SIMPLIFIED_SEGMENTS:,} vertices in memory, the map has more: {count:,} and '
-                f'{2 * segments:,} so far; leave small ones out (--min-area), choose --classes, cut '
-                'the map, or do without --simplify'
+                f'{2 * MAX_SIMPLIFIED_SEGMENTS:,} vertices in memory, the map has more: {count:,} '
+                f'and {2 * segments:,} so far; leave small ones out (--min-area), choose '
+                '--classes, cut the map, or do without --simplify'
             )
     return join_outlines(held)
 
@@ -283,7 +284,8 @@ def __getattr__(name: str) -> object:
     """Find what is public under its former name, for one release."""
     if name == 'vectorize_map':
         warn(
-            f'{__name__}.vectorize_map is gersp_geo.polygonize now; the former name ends with the next '
+            f'{__name__}.vectorize_map is gersp_geo.polygonize now; the former name ends with the '
+            'next '
             'release',
             DeprecationWarning,
             stacklevel=2,
