@@ -9,7 +9,7 @@ from rasterio.enums import MaskFlags, Resampling
 
 from .alpha import is_needed
 from .reading import Reader, hiding_bands
-from .rules import find_rule, mask_flags
+from .rules import Observed, find_rule, mask_flags
 
 # Pixels from which on averaging all of them takes seconds.
 _MANY_PIXELS = 2**26
@@ -22,6 +22,7 @@ def read_reduced(
     shape: tuple[int, int],
     resampling: Literal['nearest', 'average'],
     nodata: float | None = None,
+    observed: Observed = 'auto',
     data: Sequence[int] = (),
 ) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
     """Read the whole of a raster at another size, from overviews where there are some.
@@ -33,6 +34,7 @@ def read_reduced(
         resampling: 'average' takes the nearest pixel where there are more pixels than can be
             averaged quickly, and no overviews, and where a band that is tagged as alpha is data.
         nodata: A further value that means "no observation".
+        observed: Where a pixel is an observation.
         data: 1-based indices of further bands that hold data, even if they are tagged as alpha.
 
     Returns:
@@ -52,7 +54,7 @@ def read_reduced(
         present &= np.isfinite(pixels)
     if nodata is not None:
         present &= pixels != nodata
-    is_whole = find_rule(src, bands) == 'all'
+    is_whole = find_rule(src, bands, observed) == 'all'
     valid = present.all(axis=0) if is_whole else present.any(axis=0)
     # GDAL's masks heed an alpha band only as the second of two bands or the fourth of four
     for band in hiding_bands(src, read):

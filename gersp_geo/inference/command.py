@@ -127,9 +127,12 @@ def _draw(
         picture,
         bands=plan.bands,
         nodata=plan.nodata,
+        observed=plan.observed,
         after=None
         if after is None
-        else ShownScene(path=after.path, bands=after.bands, nodata=after.nodata),
+        else ShownScene(
+            path=after.path, bands=after.bands, nodata=after.nodata, observed=plan.observed
+        ),
         class_pixels=counts,
         overwrite=True,
     )

@@ -200,6 +200,7 @@ def _draw(detection: Detection, features: Features, picture: Path) -> None:
         name=detection.destination.name,
         grid=plan.header,
         nodata=plan.nodata,
+        observed=plan.observed,
         colors=dict(zip(labels, record.class_colors, strict=False)),
         overwrite=True,
     )

@@ -81,6 +81,6 @@ def _draw(job: PatchJob, picture: Path) -> Path:
     plan, layout = job.plan, job.layout
     return write_patches_preview(
         plan.source, job.files.table, picture, header=plan.header, tiles=plan.tiles,
-        bands=plan.bands, nodata=plan.nodata, names=layout.class_names,
+        bands=plan.bands, nodata=plan.nodata, observed=plan.observed, names=layout.class_names,
         colors=layout.class_colors, overwrite=True,
     )  # fmt: skip

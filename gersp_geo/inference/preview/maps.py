@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ...geoio.atomic import new_file
 from ...geoio.reading import Reader, describe_reader, open_reader
 from ...geoio.reduced import read_reduced
+from ...geoio.rules import Observed
 from ...geoio.styles import Color
 from .picture import (
     COLOR_MAP,
@@ -51,7 +52,10 @@ class ShownScene:
     """1-based, at least one."""
 
     nodata: float | None = None
-    """Value that means "no observation" if all bands have it, besides what the scene says itself."""
+    """Value that means "no observation", besides what the scene says itself."""
+
+    observed: Observed = 'auto'
+    """Where a pixel is an observation, as in ``predict_geotiff``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,7 @@ def write_preview(
     bands: Sequence[int],
     after: ShownScene | None = None,
     nodata: float | None = None,
+    observed: Observed = 'auto',
     class_pixels: Sequence[int] | None = None,
     max_side: int = 1200,
     overwrite: bool = False,
@@ -102,8 +107,8 @@ def write_preview(
             are shown, else the first three, or the first as grey.
         after: The same place at a later date, if the map says what changed; its bands stand for
             *bands*.
-        nodata: Value that means "no observation" if all *bands* have it, besides what the scene
-            says itself.
+        nodata: Value that means "no observation", besides what the scene says itself.
+        observed: Where a pixel is an observation, as in ``predict_geotiff``.
         class_pixels: Per class: pixels of the whole map, for the shares in the legend; None counts
             those of the reduced one.
         max_side: Longest side of the scene in the picture, in pixels.
@@ -121,7 +126,7 @@ def write_preview(
     """
     final = Path(destination)
     check_picture(final, overwrite=overwrite)
-    scenes = [ShownScene(path=scene, bands=bands, nodata=nodata)]
+    scenes = [ShownScene(path=scene, bands=bands, nodata=nodata, observed=observed)]
     scenes += [] if after is None else [after]
     _check(scenes, max_side=max_side)
     with open_reader(map_path) as src:
@@ -167,7 +172,14 @@ def _show_dates(scenes: Sequence[ShownScene], sheet: Sheet, mapped: NDArray[np.b
     for scene in scenes:
         places = dates[0].places if dates else None
         dates.append(
-            Scenery.read(scene.path, sheet, bands=scene.bands, nodata=scene.nodata, places=places)
+            Scenery.read(
+                scene.path,
+                sheet,
+                bands=scene.bands,
+                nodata=scene.nodata,
+                observed=scene.observed,
+                places=places,
+            )
         )
     limits = find_limits(dates, mapped)
     words = ('Scene',) if len(dates) == 1 else ('Before', 'After')

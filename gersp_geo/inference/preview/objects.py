@@ -12,6 +12,7 @@ from ...geoio.antimeridian import bring_near
 from ...geoio.atomic import new_file
 from ...geoio.grids import Grid
 from ...geoio.reading import RasterHeader, read_header
+from ...geoio.rules import Observed
 from ...geoio.styles import Color, class_color
 from ...geoio.turns import turn_of
 from ...geoio.wkt import crs_text
@@ -36,6 +37,7 @@ def write_objects_preview(
     name: str = '',
     grid: RasterHeader | None = None,
     nodata: float | None = None,
+    observed: Observed = 'auto',
     colors: Mapping[int, Color] | None = None,
     most: int = MOST_OBJECTS,
     max_side: int = 1200,
@@ -52,6 +54,7 @@ def write_objects_preview(
         name: Of the objects, for the head of the picture.
         grid: Header of the grid to show, if not that of the scene; with a CRS.
         nodata: As in :func:`.maps.write_preview`.
+        observed: As in :func:`.maps.write_preview`.
         colors: Of classes; others get some.
         most: Objects that are drawn: those of the best scores.
         max_side: Longest side of the scene in the picture, in pixels.
@@ -72,7 +75,7 @@ def write_objects_preview(
     if header.crs is None or objects.crs is None:
         raise ValueError(f'{fspath(scene)} and its objects need a CRS to be drawn, one has none')
     sheet = Sheet.of(header, side=max_side)
-    scenery = Scenery.read(scene, sheet, bands=bands, nodata=nodata)
+    scenery = Scenery.read(scene, sheet, bands=bands, nodata=nodata, observed=observed)
     image = to_bytes(scenery.show(scenery.find_limits()), scenery.valid)
     located, turn = objects.to_crs(crs_text(header.crs)), turn_of(header.crs)
     if turn is not None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ...geoio.atomic import new_file
 from ...geoio.geoparquet import read_rows
 from ...geoio.reading import RasterHeader
+from ...geoio.rules import Observed
 from ...geoio.styles import Color
 from ...tiling import TilePlan
 from .picture import NO_OBSERVATION, Panel, align, check_picture, save_picture, to_bytes
@@ -29,6 +30,7 @@ def write_patches_preview(
     tiles: TilePlan,
     bands: Sequence[int],
     nodata: float | None = None,
+    observed: Observed = 'auto',
     names: Sequence[str] = (),
     colors: Sequence[Color] = (),
     max_side: int = 1000,
@@ -47,6 +49,7 @@ def write_patches_preview(
         tiles: How it was cut.
         bands: As in :func:`.maps.write_preview`.
         nodata: As in :func:`.maps.write_preview`.
+        observed: As in :func:`.maps.write_preview`.
         names: Of classes; without, vectors are drawn.
         colors: Of classes.
         max_side: Longest side of the scene in the picture, in pixels.
@@ -62,7 +65,7 @@ def write_patches_preview(
     final = Path(destination)
     check_picture(final, overwrite=overwrite)
     sheet = Sheet.of(header, side=max_side)
-    scenery = Scenery.read(scene, sheet, bands=bands, nodata=nodata)
+    scenery = Scenery.read(scene, sheet, bands=bands, nodata=nodata, observed=observed)
     shown = to_bytes(scenery.show(scenery.find_limits()), scenery.valid)
     legend: list[tuple[str, Color]] = []
     if names:

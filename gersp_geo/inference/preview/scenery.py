@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...geoio.alignment import on_one_grid, open_aligned
-from ...geoio.reading import Reader, open_reader, read_header
+from ...geoio.reading import Reader, describe_reader, open_reader
 from ...geoio.reduced import read_reduced
+from ...geoio.rules import Observed, find_rule
 from .sheet import Sheet
 
 type Limits = tuple[float, float]
@@ -50,6 +51,7 @@ class Scenery:
         *,
         bands: Sequence[int],
         nodata: float | None = None,
+        observed: Observed = 'auto',
         places: Sequence[int] | None = None,
     ) -> Self:
         """Read a scene, resampled where it has another grid than the sheet.
@@ -59,17 +61,21 @@ class Scenery:
             sheet: How it is shown.
             bands: 1-based, at least one.
             nodata: Value that means "no observation", besides what the scene says itself.
+            observed: Where a pixel is an observation.
             places: Which of *bands* to take; None takes those that are red, green and blue by name
                 or meaning, else the first three, or the first.
 
         Returns:
             What is to be seen.
         """
-        is_same = on_one_grid(read_header(scene), sheet.header)
+        # asked of the file itself: resampled, it says what it was opened with
+        with open_reader(scene) as src:
+            is_same = on_one_grid(describe_reader(src), sheet.header)
+            rule = find_rule(src, bands, observed)
         opened = (
             open_reader(scene)
             if is_same
-            else open_aligned(scene, sheet.header, nodata=nodata, bands=bands)
+            else open_aligned(scene, sheet.header, nodata=nodata, bands=bands, rule=rule)
         )
         with opened as src:
             taken = tuple(_color_places(src, bands) if places is None else places)
@@ -77,7 +83,7 @@ class Scenery:
             pixels, valid = read_reduced(
                 src, bands=chosen, shape=sheet.shape, resampling='average', data=bands,
                 # where it is resampled, it was heeded before
-                nodata=nodata if is_same else None,
+                nodata=nodata if is_same else None, observed=observed,
             )  # fmt: skip
             names = tuple(_name(src, band) for band in chosen)
         return cls(pixels=pixels, valid=valid, names=names, places=taken)

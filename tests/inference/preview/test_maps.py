@@ -69,6 +69,25 @@ def test_classes_cover_their_share_of_the_picture(tmp_path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ['a.png']
 
 
+@pytest.mark.parametrize('res', [10, 20])
+def test_a_scene_is_shown_where_it_counts_as_observed(res: int, tmp_path: Path) -> None:
+    bands = np.broadcast_to(np.arange(10, 40, dtype='uint16'), (3, 20, 30)).copy()
+    bands[0, :, :10] = 0
+    scene = write_raster(
+        tmp_path / 'a.tif', bands, crs='EPSG:32633', transform=NORTH_UP, bands=NAMES, nodata=0
+    )
+    classes = np.zeros((200 // res, 300 // res))
+    transform = Affine(res, 0, 4e5, 0, -res, 5e6)
+    result = write_map(tmp_path / 'b.tif', classes, transform=transform)
+    found = []
+    for observed in ('auto', 'any', 'all'):
+        path = write_preview(
+            scene, result, tmp_path / f'{observed}.png', bands=(1, 2, 3), observed=observed
+        )
+        found.append(count(read_png(path), GREY) / (ENLARGED[0] * ENLARGED[1]))
+    assert found == pytest.approx([1 / 3, 0, 1 / 3], abs=0.01)
+
+
 def test_the_scene_lies_beside_the_map_row_by_row(tmp_path: Path) -> None:
     scene, result = write_scene(tmp_path / 'a.tif'), write_map(tmp_path / 'b.tif', thirds() * 0 + 1)
     picture = read_png(write_preview(scene, result, tmp_path / 'a.png', bands=(1, 2, 3)))
