@@ -42,7 +42,8 @@ def read_layer(source: str, layer: str | None) -> geopandas.GeoDataFrame:
     try:
         frame = _read_with_gdal(name, _choose_layer(name, layer, source=source))
     except (DataSourceError, DataLayerError) as error:
-        reason = ' '.join(str(error).split())
+        # what GDAL guesses after the semicolon is no way out
+        reason = ' '.join(str(error).split()).split('; It might help')[0]
         raise ValueError(f'{source} is not a vector file that GDAL can read: {reason}') from error
     except GEOSException as error:
         # such as a surface of triangles
@@ -111,8 +112,8 @@ def _choose_layer(name: str, layer: str | None, *, source: str) -> str | None:
     filled = [found for found in placed if _count_features(name, found) != 0]
     if len(filled) > 1:
         raise ValueError(
-            f'{source} has several layers with features: {", ".join(filled)}; name one, with layer '
-            'for labels, and area_layer (--area-layer) for an area'
+            f'{source} has several layers with features: {", ".join(filled)}; name one: '
+            'area_layer (--area-layer) for an area, layer for labels'
         )
     return (filled or placed or list(layers))[0]
 

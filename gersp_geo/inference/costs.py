@@ -213,7 +213,8 @@ class Costs:
         reading = (
             'reading not measured (--calibrate)' if rate is None else f'{readable(rate)}/s read'
         )
-        return f'{self.seconds:,.0f} s, without overviews ({forward}; {reading})'
+        hours = f' = {self.seconds / 3600:,.1f} h' if self.seconds >= 7200 else ''
+        return f'{self.seconds:,.0f} s{hours}, without overviews ({forward}; {reading})'
 
 
 def count_costs(

@@ -47,6 +47,8 @@ def test_a_plan_counts_what_will_be_done(tmp_path: Path) -> None:
     assert '3.07 times the scene' in text
     assert 'bands      1 red, 2 green, 3 blue (in order: the scene names none)' in text
     assert 'ms per patch; reading not measured (--calibrate)' in text
+    slow = replace(costs, patch_seconds=600.0)
+    assert '9,000 s = 2.5 h, without overviews' in str(replace(plan, costs=slow))
 
 
 def test_blocks_are_decoded_for_a_plan_only_to_calibrate(tmp_path: Path) -> None:
