@@ -170,8 +170,8 @@ def add_preparing(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--nodata', type=float, help='value without observation, beside the tag')
     group.add_argument(
         '--observed', choices=('auto', 'any', 'all'), default='auto',
-        help='a pixel counts where any of its bands is there, or where all are (auto: any for 8 bits, '
-        'else all)',
+        help='a pixel counts where any of its bands is there, or where all are (auto: any for 8 bits '
+        'without masks per band, else all)',
     )  # fmt: skip
     # no Path, which would change zip://a.zip
     group.add_argument(
