@@ -40,7 +40,9 @@ class Overlap:
     """Where they were compared: the CRS of one of them."""
 
 
-def measure_overlap(first: RasterHeader, second: RasterHeader) -> Overlap:
+def measure_overlap(
+    first: RasterHeader, second: RasterHeader, *, crs: CRS | None = None
+) -> Overlap:
     """Compare the ground of two rasters by their outlines.
 
     Areas are those in the plane of one of their CRSs, a projected one first: degrees of longitude
@@ -48,8 +50,9 @@ def measure_overlap(first: RasterHeader, second: RasterHeader) -> Overlap:
 
     Args:
         first: Header of a raster with a CRS, or of an image that lies by ground control points or
-            the like; not both without a CRS.
+            the like.
         second: Header of another.
+        crs: Where they are compared if neither has a CRS.
 
     Returns:
         Shares that are 0 where they have no area in common.
@@ -57,22 +60,24 @@ def measure_overlap(first: RasterHeader, second: RasterHeader) -> Overlap:
     Raises:
         ValueError: If a raster names no CRS, or neither reaches the ground of the other.
     """
-    found = [header.crs for header in (first, second) if header.crs is not None]
+    found = [known for known in (first.crs, second.crs) if known is not None]
+    if not found and crs is not None:
+        found = [crs]
     if not found or any(h.crs is None and not h.georeference.is_place for h in (first, second)):
         raise ValueError('two rasters can be compared only if both name a CRS')
-    for crs in sorted(found, key=lambda crs: not crs.is_projected):
-        outlines = [_outline(header, crs) for header in (first, second)]
+    for chosen in sorted(found, key=lambda known: not known.is_projected):
+        outlines = [_outline(header, chosen) for header in (first, second)]
         one, drawn = outlines
         if one is None or drawn is None:
             continue
-        other = _nearest(drawn, one, turn_of(crs))
+        other = _nearest(drawn, one, turn_of(chosen))
         common = shapely.intersection(one, other).area
         return Overlap(
             of_first=min(common / one.area, 1.0),
             of_second=min(common / drawn.area, 1.0),
             first_bounds=one.bounds,
             second_bounds=other.bounds,
-            crs=crs,
+            crs=chosen,
         )
     raise ValueError(
         f'rasters in {first.crs} and {second.crs} cannot be compared, as neither CRS reaches the '

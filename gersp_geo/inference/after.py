@@ -129,7 +129,7 @@ def find_after(
     record: Preprocessing,
     options: PredictionOptions,
     *,
-    dtype: str | None = None,
+    own: RasterHeader | None = None,
 ) -> AfterScene | None:
     """Read the header of the scene after, and check that it goes with the one before.
 
@@ -138,8 +138,8 @@ def find_after(
         grid: Its header, on the grid of the plan.
         record: How values of both are prepared.
         options: Name the scene after.
-        dtype: Data type of the file of the scene before; resampled, half floats become floats. None
-            takes that of *grid*.
+        own: Header of the file of the scene before, where that is not *grid*: resampled, half floats
+            become floats, and what was tilted gets empty corners.
 
     Returns:
         The scene after; None if there is none.
@@ -160,15 +160,15 @@ def find_after(
         bands = select_bands(header, record, bands=options.bands, source=path)
         rule = find_rule(src, bands, options.observed)
         blocks = stored_blocks(src, bands, in_all=rule == 'all')
-    dtype = dtype or grid.dtype
-    if header.dtype != dtype:
+    own = own or grid
+    if header.dtype != own.dtype:
         raise ValueError(
-            f'two dates must be of one data type, but {before} holds {dtype} and {path} '
+            f'two dates must be of one data type, but {before} holds {own.dtype} and {path} '
             f'{header.dtype}; convert one of them'
         )
     check_blending(header, grid, bands, source=path)
     resampled = not on_one_grid(header, grid)
-    covers, within = _cover(grid, header, before, path) if resampled else (1.0, 1.0)
+    covers, within = _cover(grid, own, header, before, path) if resampled else (1.0, 1.0)
     return AfterScene(
         path=path,
         header=header,
@@ -185,9 +185,19 @@ def find_after(
 
 
 def _cover(
-    grid: RasterHeader, header: RasterHeader, before: str, after: str
+    grid: RasterHeader, own: RasterHeader, header: RasterHeader, before: str, after: str
 ) -> tuple[float, float]:
     """Say which share of each of two scenes the other covers.
+
+    Args:
+        grid: That of the plan.
+        own: Header of the file of the scene before.
+        header: That of the scene after.
+        before: Name of the former.
+        after: Name of the latter.
+
+    Returns:
+        Share of the scene before, and share of the scene after.
 
     Raises:
         ValueError: If a CRS is missing, or they have no ground in common.
@@ -195,17 +205,17 @@ def _cover(
     found = header.georeference
     # the later scene can be warped to where the earlier one lies, but not the other way round
     is_warped = bool(found.is_place and (found.points or found.polynomials))
-    for name, other, own, is_known in (
+    for name, other, raster, is_known in (
         (before, after, grid, grid.crs is not None),
         (after, before, header, header.crs is not None or is_warped),
     ):
         if not is_known:
-            lies = 'may lie' if own.georeference.has_arrays else 'lies'
+            lies = 'may lie' if raster.georeference.has_arrays else 'lies'
             raise ValueError(
-                f'{name} {describe_lack(own)} and {lies} on another grid than {other}, so that '
-                f'they cannot be put on each other; {advise_place(own)}'
+                f'{name} {describe_lack(raster)} and {lies} on another grid than {other}, so that '
+                f'they cannot be put on each other; {advise_place(raster)}'
             )
-    overlap = measure_overlap(grid, header)
+    overlap = measure_overlap(own, header, crs=grid.crs)
     if not overlap.of_first:
         bounds = [_rounded(b) for b in (overlap.first_bounds, overlap.second_bounds)]
         raise ValueError(

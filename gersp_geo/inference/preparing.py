@@ -114,7 +114,7 @@ def prepare(
     )
     check_dates(loaded, options)
     scene = read_scene(source, loaded.preprocessing, options)
-    after = find_after(source, scene.header, loaded.preprocessing, options, dtype=scene.own.dtype)
+    after = find_after(source, scene.header, loaded.preprocessing, options, own=scene.own)
     loaded = place_model(loaded, device=device, options=options)
     channels = _count_channels(loaded, size=options.size, device=device)
     if after is not None and loaded.scores == 'classes' and options.output != 'values':

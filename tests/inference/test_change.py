@@ -375,6 +375,18 @@ def test_plan_and_summary_say_how_two_dates_lie_on_each_other(before: Path, tmp_
     assert summary.valid_pixels == 0.24 * HEIGHT * WIDTH
 
 
+def test_empty_corners_of_a_grid_are_no_part_of_the_scene_before(tmp_path: Path) -> None:
+    tilted = from_origin(5e5, 5e6, 10, 10) @ Affine.rotation(30)
+    # half of the columns, and all rows
+    moved = tilted @ Affine.translation(WIDTH / 2, 0)
+    before = write(tmp_path / 'before.tif', ground(3), transform=tilted)
+    after = write(tmp_path / 'after.tif', ground(3), transform=moved)
+    plan = plan_prediction(
+        change_around, before, tmp_path / 'a.tif', after=after, res=10, **OPTIONS
+    )
+    assert 'after.tif covers 50.0 % of before.tif; 50.0 % of after.tif lies in it\n' in str(plan)
+
+
 @pytest.fixture(scope='module')
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Of tasks of one date and of two; read only."""
