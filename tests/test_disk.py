@@ -158,3 +158,18 @@ def test_too_little_room_is_known_before(
     assert (code, error.count('\n')) == (0, 1)
     assert 'warning' in error
     assert 'before compression, and 97.7 KiB are free' in error
+
+
+def test_a_name_that_is_too_long_for_polygons_is_told_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    classes = tmp_path / 'classes.tif'
+    transform = from_origin(500000, 5000000, 10, 10)
+    write_raster(classes, np.ones((1, 8, 8), dtype='uint8'), crs='EPSG:32633', transform=transform)
+    # it fits, and what is made beside it does not
+    name = f'{"p" * 244}.gpkg'
+    assert main(['polygons', str(classes), '-o', str(tmp_path / name), '--no-progress']) == 1
+    error = capsys.readouterr().err
+    assert error.count('\n') == 1
+    assert 'is too long a name' in error
+    assert [path.name for path in tmp_path.iterdir()] == ['classes.tif']

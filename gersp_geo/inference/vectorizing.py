@@ -9,7 +9,7 @@ from warnings import warn
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geoio.atomic import check_local
+from ..geoio.atomic import check_writable
 from ..geoio.features import Features, check_suffix, new_features
 from ..geoio.places import advise_place, describe_lack
 from ..geoio.polygons.geometry import simplify_polygons, to_polygons
@@ -83,7 +83,7 @@ def polygonize(
         OSError: If the map is damaged, or the file cannot be written.
     """
     started = perf_counter()
-    check_local(destination)
+    check_writable(destination)
     final = Path(destination)
     check_suffix(final)
     _check(min_area=min_area, simplify=simplify)
