@@ -13,7 +13,7 @@ from rasterio.errors import CRSError
 from rasterio.transform import from_origin
 
 from .georeference import read_georeference
-from .grids import SAME_PLACE, Grid, corner_offsets, same_crs
+from .grids import SAME_PLACE, Grid, corner_offsets, name_crs, same_crs
 from .places import advise_place
 from .reading import RasterHeader, Reader, describe_reader, open_reader
 from .rectified import choose_rectified_grid
@@ -161,9 +161,8 @@ def _parse_crs(crs: CRS | str | int) -> CRS:
     try:
         return CRS.from_user_input(crs)
     except CRSError as error:
-        reason = ' '.join(str(error).split())
         raise ValueError(
-            f'crs must be one that PROJ knows, such as EPSG:32633, got {crs!r}: {reason}'
+            f'crs must be one that PROJ knows, such as EPSG:32633, got {crs!r}'
         ) from error
 
 
@@ -176,13 +175,14 @@ def _align_grid(grid: Grid, res: float | tuple[float, float], *, name: str) -> G
     ground_x, ground_y = grid.width * transform.a, grid.height * -transform.e
     if x_res > ground_x or y_res > ground_y:
         raise ValueError(
-            f'res must be at most the scene, {name} of {ground_x:g} x {ground_y:g} units of its '
-            f'CRS, got {res}; degrees and metres differ'
+            f'res must be at most the scene, {name} of {ground_x:g} x {ground_y:g} units of '
+            f'{name_crs(grid.crs)}, got {res}; degrees and metres differ, and crs (--crs) chooses'
         )
     if min(x_res / transform.a, y_res / -transform.e) * _FINEST < 1:
         raise ValueError(
             f'res must be at least 1 / {_FINEST} of the pixels of {name}, {transform.a:g} x '
-            f'{-transform.e:g} units of its CRS, got {res}; degrees and metres differ'
+            f'{-transform.e:g} units of {name_crs(grid.crs)}, got {res}; degrees and metres differ, '
+            'and crs (--crs) chooses'
         )
     left, right = _outward(transform.c, transform.c + ground_x, x_res)
     bottom, top = _outward(transform.f - ground_y, transform.f, y_res)

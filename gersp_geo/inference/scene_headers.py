@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..geoio.alignment import open_scene
 from ..geoio.areas import Area
 from ..geoio.blocks import stored_blocks
-from ..geoio.grids import Grid
+from ..geoio.grids import Grid, name_crs
 from ..geoio.places import advise_place, describe_lack
 from ..geoio.reading import RasterHeader, describe_reader, open_reader
 from ..geoio.rules import Rule, find_rule
@@ -104,8 +104,18 @@ def read_area_of(options: PredictionOptions, header: RasterHeader, *, source: st
     )
     whole = Window(row_off=0, col_off=0, height=header.height, width=header.width)
     if not area.touches(header.transform, whole):
+        bounds = [
+            tuple(round(side, 3) for side in sides) for sides in (area.bounds, _bounds(header))
+        ]
         raise ValueError(
-            f'{fspath(options.area)} lies wholly outside {source}; its bounds there are '
-            f'{tuple(round(bound, 3) for bound in area.bounds)}'
+            f'{fspath(options.area)} lies wholly outside {source}: in {name_crs(header.crs)}, its '
+            f'bounds are {bounds[0]}, and those of the scene {bounds[1]}'
         )
     return area
+
+
+def _bounds(header: RasterHeader) -> tuple[float, float, float, float]:
+    """List left, bottom, right and top of a raster, in its CRS."""
+    corners = [(0, 0), (header.width, 0), (0, header.height), (header.width, header.height)]
+    xs, ys = zip(*(header.transform @ corner for corner in corners), strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
