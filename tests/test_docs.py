@@ -97,3 +97,9 @@ def test_every_make_target_that_is_named_exists(page: Path) -> None:
     makefile = (ROOT / 'Makefile').read_text()
     targets = set(re.findall(r'^([a-z]+):', makefile, re.MULTILINE))
     assert set(COMMAND.findall(page.read_text())) <= targets
+
+
+def test_the_index_lists_every_decision() -> None:
+    folder = ROOT / 'docs' / 'decisions'
+    listed = LINK.findall((folder / 'index.md').read_text())
+    assert listed == sorted(path.name for path in folder.glob('0*.md'))
