@@ -4,8 +4,10 @@ This is the only file that touches torchvision's ``WeightsEnum`` and torchgeo's 
 both are private and may change upstream.
 """
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, SupportsIndex
+from warnings import warn
 
 from torch import Tensor
 from torchgeo.models import api
@@ -17,6 +19,9 @@ from .architectures import architecture
 from .backbones import gersp_resnet50
 from .formats import read_checkpoint
 from .storage import download_from_drive, find_file, refuse_changed, remember
+
+# tasks take the type of weights from here
+__all__ = ('GeRSP_Weights', 'WeightsEnum', 'register')
 
 _META = {
     'model': 'resnet50',
@@ -157,9 +162,18 @@ def read_resnet50(path: Path) -> dict[str, Tensor]:
 
 
 def register() -> None:
-    """Make torchgeo find the weights and their builder by name."""
+    """Make torchgeo find the weights and their builder by name, or warn that it cannot."""
     # torchgeo has no public way to add a model; both dictionaries are read by get_model, get_weight
     # and therefore by every task and configuration file
-    models, weights = api._model, api._model_weights  # noqa: SLF001
+    try:
+        models, weights = api._model, api._model_weights  # noqa: SLF001
+    except AttributeError as error:
+        warn(
+            f'torchgeo {version("torchgeo")} lists its models elsewhere ({error}): get_model and '
+            'get_weight do not know gersp_resnet50, and tasks take GeRSP_Weights or a file instead '
+            'of its name',
+            stacklevel=2,
+        )
+        return
     models[gersp_resnet50.__name__] = gersp_resnet50
     weights[gersp_resnet50.__name__] = weights[gersp_resnet50] = GeRSP_Weights

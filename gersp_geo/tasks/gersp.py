@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 from torchgeo.tasks import BaseTask
-from torchvision.models._api import WeightsEnum
 
 from ..bands import RGB
 from ..callbacks import CollapseMonitor, ExactResume, ViewPairs
@@ -29,6 +28,7 @@ from ..losses import info_nce
 from ..models import load_backbone
 from ..models.backbones import count_features, create_backbone
 from ..models.loading import LoadReport
+from ..models.weights import WeightsEnum
 from ..momentum import enqueue, update_teacher
 from ..records import Batch
 from ..transforms import place_rgb, released_recipe
