@@ -44,7 +44,7 @@ def test_a_layer_of_class_numbers_gets_its_names(
     options = {'data.images': image, 'data.labels': path, 'data.attribute': 'kind'}
     run = fit_segmentation(options)
     assert 'plots.gpkg has several layers with features: extent, plots; ' in run.refusal
-    assert 'name it (layer)' in run.refusal
+    assert 'layer for labels' in run.refusal
     assert run.err.count('\n') == 1
     more = {'data.layer': 'plots', 'data.class_names': '[field,wood,pond]', 'model.num_classes': 3}
     with pytest.warns(
