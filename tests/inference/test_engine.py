@@ -124,8 +124,8 @@ def test_an_identity_model_returns_any_scene(
     source = write(tmp_path / 'scene.tif', pixels)
     options = {'size': 24, 'overlap': overlap, 'blend': blend}
     stitched = predict(identity, source, preprocessing=record_for(1), **options)
-    # what is promised: with a stride of one, each pixel is a sum of 576 rounded products
-    np.testing.assert_allclose(stitched, pixels, rtol=0, atol=1e-5)
+    # with a stride of one, each pixel is a sum of 576 rounded products; 1e-5 is what is promised
+    np.testing.assert_allclose(stitched, pixels, rtol=0, atol=1e-6 if overlap <= 12 else 1e-5)
 
 
 @pytest.mark.parametrize('dtype', ['uint8', 'int16', 'uint16', 'int32'])
