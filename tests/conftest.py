@@ -38,6 +38,24 @@ def workplace(sample_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture(scope='session')
+def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a segmentation that takes no time: red, green and blue in bytes, two classes; read only."""
+    # seconds, and few tests need them
+    import torch
+    from torchgeo.tasks import SemanticSegmentation
+
+    task = SemanticSegmentation('fcn', num_classes=2, num_filters=2)
+    record = {
+        'bands': ['red', 'green', 'blue'], 'scale': [1 / 255] * 3, 'mean': [0.5] * 3, 'std': [0.2] * 3,
+        'class_names': ['land', 'water'], 'task_class': 'torchgeo.tasks.SemanticSegmentation',
+    }  # fmt: skip
+    saved = {'state_dict': task.state_dict(), 'hyper_parameters': dict(task.hparams)}
+    path = tmp_path_factory.mktemp('model') / 'model.ckpt'
+    torch.save(saved | {'gersp_geo': record, 'pytorch-lightning_version': '2.6.0'}, path)
+    return path
+
+
+@pytest.fixture(scope='session')
 def real_data() -> Path:
     """Unpacked real images; tests that need them skip where there are none."""
     folder = os.environ.get('GERSP_GEO_TEST_DATA')

@@ -11,9 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-import torch
 from rasterio.transform import from_origin
-from torchgeo.tasks import SemanticSegmentation
 
 from gersp_geo.geoio.atomic import check_writable, new_file
 from gersp_geo.geoio.writing import write_raster
@@ -25,18 +23,10 @@ DEFAULTS: dict[str, Any] = PredictionOptions.__init__.__kwdefaults__ or {}
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, small_checkpoint: Path) -> Path:
     """A small model, and a scene of 320 rows."""
     folder = tmp_path_factory.mktemp('disk')
-    task = SemanticSegmentation('fcn', num_classes=2, num_filters=2)
-    record = {
-        'bands': ['red', 'green', 'blue'], 'scale': [1 / 255] * 3, 'mean': [0.5] * 3, 'std': [0.2] * 3,
-        'class_names': ['land', 'water'], 'task_class': 'torchgeo.tasks.SemanticSegmentation',
-    }  # fmt: skip
-    saved = {'state_dict': task.state_dict(), 'hyper_parameters': dict(task.hparams)}
-    torch.save(
-        saved | {'gersp_geo': record, 'pytorch-lightning_version': '2.6.0'}, folder / 'model.ckpt'
-    )
+    shutil.copyfile(small_checkpoint, folder / 'model.ckpt')
     pixels = np.random.default_rng(0).integers(1, 255, (3, 320, 256), dtype=np.uint8)
     transform = from_origin(4e5, 5e6, 10, 10)
     write_raster(folder / 'scene.tif', pixels, crs='EPSG:32633', transform=transform)

@@ -10,7 +10,9 @@ from ..geoio.cog import OverviewResampling
 from ..geoio.places import describe_place
 from ..geoio.reading import RasterHeader
 from ..geoio.truncation import check_whole
-from ..tiling import cut_panels, plan_tile
+from ..records import Panel
+from ..stitching import Weighting
+from ..tiling import TilePlan, cut_panels, plan_tile
 from .after import AfterScene, check_dates, find_after
 from .calibration import measure_costs
 from .costs import Rows, check_parts, count_costs, reading_threads
@@ -147,17 +149,11 @@ def _plan(
         header, tiles, maps=[made.layout for made in maps], bands=loaded.in_channels, channels=channels,
         blended=options.blend == 'hann', on_host=device == 'cpu', per_band=scene.rule == 'any',
     )  # fmt: skip
-    panels = cut_panels(
-        weighting.cols.spans,
-        panel_cuts(tiles, exclusive=weighting.exclusive),
-        length=header.width,
-        max_width=rows.widest_panel(options.memory_bytes),
+    widest = rows.widest_panel(options.memory_bytes)
+    panels, rows_per_part = _cut_parts(
+        tiles, weighting, widest=widest, part_pixels=options.part_pixels, source=fspath(source)
     )
     batch_size, torch_threads = _recall(destination, options, device=device)
-    part_rows = options.part_pixels // (
-        max(panel.width for panel in panels) * (tiles.size - tiles.overlap)
-    )
-    check_parts(-(-len(tiles.row_offs) // max(1, part_rows)) * len(panels), source=fspath(source))
     return PredictionPlan(
         source=fspath(source),
         grid=SceneGrid(crs=options.crs, res=options.res),
@@ -167,7 +163,7 @@ def _plan(
         tiles=tiles,
         weighting=weighting,
         panels=panels,
-        rows_per_part=max(1, part_rows),
+        rows_per_part=rows_per_part,
         bands=scene.bands,
         band_names=record.bands,
         nodata=scene.nodata,
@@ -201,6 +197,36 @@ def _plan(
         overwrite=options.overwrite,
         watch=watch,
     )
+
+
+def _cut_parts(
+    tiles: TilePlan, weighting: Weighting, *, widest: int, part_pixels: int, source: str
+) -> tuple[tuple[Panel, ...], int]:
+    """Cut a scene into panels, and these into parts.
+
+    Args:
+        tiles: How it is cut into patches.
+        weighting: Says where panels may meet.
+        widest: Columns of a panel, at most.
+        part_pixels: Pixels that a part should have.
+        source: Name of the scene, for messages.
+
+    Returns:
+        The panels, and the rows of patches of a part.
+
+    Raises:
+        ValueError: If there are too many parts.
+    """
+    panels = cut_panels(
+        weighting.cols.spans,
+        panel_cuts(tiles, exclusive=weighting.exclusive),
+        length=tiles.width,
+        max_width=widest,
+    )
+    stride = tiles.size - tiles.overlap
+    rows = max(1, part_pixels // (max(panel.width for panel in panels) * stride))
+    check_parts(-(-len(tiles.row_offs) // rows) * len(panels), source=source)
+    return panels, rows
 
 
 def _count_channels(loaded: LoadedModel, *, size: int, device: str) -> int:

@@ -10,11 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.transform import from_origin
-from torchgeo.tasks import SemanticSegmentation
 
 from gersp_geo.geoio.writing import write_raster
 from gersp_geo.inference import engine
@@ -36,18 +34,10 @@ DEFAULTS: dict[str, Any] = PredictionOptions.__init__.__kwdefaults__ or {}
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, small_checkpoint: Path) -> Path:
     """A model, a scene, its map, and what a stop left of it: all parts, but no map."""
     folder = tmp_path_factory.mktemp('journals')
-    task = SemanticSegmentation('fcn', num_classes=2, num_filters=2)
-    record = {
-        'bands': ['red', 'green', 'blue'], 'scale': [1 / 255] * 3, 'mean': [0.5] * 3, 'std': [0.2] * 3,
-        'class_names': ['land', 'water'], 'task_class': 'torchgeo.tasks.SemanticSegmentation',
-    }  # fmt: skip
-    saved = {'state_dict': task.state_dict(), 'hyper_parameters': dict(task.hparams)}
-    torch.save(
-        saved | {'gersp_geo': record, 'pytorch-lightning_version': '2.6.0'}, folder / 'model.ckpt'
-    )
+    shutil.copyfile(small_checkpoint, folder / 'model.ckpt')
     pixels = np.random.default_rng(0).integers(1, 255, (3, 96, 40), dtype=np.uint8)
     transform = from_origin(4e5, 5e6, 10, 10)
     write_raster(folder / 'scene.tif', pixels, crs='EPSG:32633', transform=transform)
