@@ -13,7 +13,16 @@ from xml.etree.ElementTree import SubElement
 import numpy as np
 
 from .reading import Reader, alpha_bands, hiding_bands
-from .rules import Rule, find_rule, given_as_stored, is_float, is_of_all, mask_flags, tag_as_stored
+from .rules import (
+    WIDE,
+    Rule,
+    find_rule,
+    given_as_stored,
+    is_float,
+    is_of_all,
+    mask_flags,
+    tag_as_stored,
+)
 from .vrt import Documents, Source, add_joined, add_mask, add_source, name_for_gdal, virtual_raster
 
 
@@ -210,7 +219,11 @@ def _standing_value(src: Reader, nodata: float | None, bands: Sequence[int]) -> 
 def _tags(src: Reader, bands: Sequence[int]) -> dict[int, float]:
     """List the tagged values that pixels can have, by band."""
     return _values(
-        {band: tag_as_stored(src.nodatavals[band - 1], src.dtypes[band - 1]) for band in bands}
+        {
+            band: tag_as_stored(src.nodatavals[band - 1], src.dtypes[band - 1])
+            for band in bands
+            if src.dtypes[band - 1] not in WIDE
+        }
     )
 
 

@@ -227,8 +227,11 @@ def _present(
     """Say where one band is there."""
     dtype, tag, flags = told.dtypes[place], told.tags[place], told.flags[place]
     found: Shown = None
-    is_tagged = tag is not None and flags == TAGGED
-    if flags == OWN or (is_tagged and (values is None or dtype in WIDE)):
+    is_tagged = flags == TAGGED
+    if is_tagged and dtype in WIDE:
+        # GDAL alone knows the value
+        flags, tag = OWN, None
+    if flags == OWN or (is_tagged and values is None and tag is not None):
         found = _read_mask(src, window, told.bands[place])
     if values is None:
         return found

@@ -96,9 +96,16 @@ def is_float(dtype: str) -> bool:
 
 
 def mask_flags(src: Reader, bands: Sequence[int]) -> dict[int, Flags]:
-    """Say, per band that is read, what GDAL's mask of it follows."""
-    every = src.mask_flag_enums
-    return {band: frozenset(every[band - 1]) for band in bands}
+    """Say, per band that is read, what GDAL's mask of it follows.
+
+    Of a type whose tagged values rasterio cannot give, GDAL's mask is taken for one of the band's own.
+    """
+    every, dtypes = src.mask_flag_enums, src.dtypes
+    found = {band: frozenset(every[band - 1]) for band in bands}
+    return {
+        band: OWN if flags == TAGGED and dtypes[band - 1] in WIDE else flags
+        for band, flags in found.items()
+    }
 
 
 def tag_as_stored(value: float | None, dtype: str) -> np.generic | None:

@@ -8,11 +8,15 @@ import pytest
 import rasterio
 from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
+from rasterio.shutil import copy
 from rasterio.transform import from_origin
 
+from gersp_geo.geoio.alignment import open_scene
 from gersp_geo.geoio.hiding import hide_unobserved
+from gersp_geo.geoio.observing import read_observed
 from gersp_geo.geoio.reading import open_reader
 from gersp_geo.geoio.rules import Rule
+from gersp_geo.records import Window
 
 
 def write(
@@ -166,3 +170,30 @@ def test_a_name_that_only_rasterio_knows_is_found(tmp_path: Path) -> None:
     with open_reader(f'file://{path}') as src, hide_unobserved(src, 255) as seen:
         np.testing.assert_array_equal(seen.reader.read(), src.read())
         assert not seen.reader.read_masks(1)[:, :2].any()
+
+
+@pytest.mark.parametrize('name', ['int64', 'uint64'])
+def test_a_tag_that_no_float_holds_hides_pixels(tmp_path: Path, name: str) -> None:
+    tag = np.iinfo(name).max
+    pixels = np.full((1, 40, 40), 100, dtype=name)
+    pixels[:, :, :20] = tag
+    profile = {'driver': 'GTiff', 'count': 1, 'height': 40, 'width': 40, 'dtype': name}
+    grid = {'crs': 'EPSG:32633', 'transform': from_origin(4e5, 5e6, 10, 10)}
+    with rasterio.open(tmp_path / 'a.tif', 'w', **profile, **grid) as dst:
+        dst.write(pixels)
+    copy(tmp_path / 'a.tif', tmp_path / 'a.vrt', driver='VRT')
+    text = (tmp_path / 'a.vrt').read_text()
+    band = text.index('<ColorInterp>')
+    text = text[:band] + f'<NoDataValue>{tag}</NoDataValue>' + text[band:]
+    (tmp_path / 'a.vrt').write_text(text)
+    whole = Window(row_off=0, col_off=0, height=40, width=40)
+    with open_scene(tmp_path / 'a.vrt') as src:
+        _, valid = read_observed(src, whole, bands=[1])
+        assert valid is not None
+        np.testing.assert_array_equal(valid, pixels[0] == 100)
+    with open_scene(tmp_path / 'a.vrt', res=7) as src:
+        whole = Window(row_off=0, col_off=0, height=src.height, width=src.width)
+        found, valid = read_observed(src, whole, bands=[1])
+        assert valid is not None
+        assert 0.45 < valid.mean() < 0.52
+        np.testing.assert_array_equal(found[0][valid], 100)
