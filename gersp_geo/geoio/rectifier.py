@@ -36,6 +36,9 @@ MET = 0.1
 # ground control points that make a plane
 _FEWEST = 3
 
+# How many times as long as wide a pixel may be on the ground, for its points to be believed.
+_MOST_OBLONG = 8.0
+
 type Floats = NDArray[np.float64]
 """Numbers."""
 
@@ -170,7 +173,15 @@ class Rectifier:
                 f'{self.name} has ground control points beyond the reach of {self.crs}; choose a '
                 'CRS that reaches there'
             )
-        xs = _unwrap(xs, turn_of(self.crs))
+        unwrapped = _unwrap(xs, turn_of(self.crs))
+        places = np.array([(p.col, p.row) for p in points])
+        if _are_torn(places, unwrapped, ys) and not _are_torn(places, xs, ys):
+            raise ValueError(
+                f'{self.name} has ground control points more than half a turn around the Earth '
+                'apart, so that it may as well lie across 180 degrees; make a grid of it first, for '
+                'example with gdalwarp'
+            )
+        xs = unwrapped
         return tuple(
             Point(col=p.col, row=p.row, x=x, y=y, z=p.z)
             for p, x, y in zip(points, xs.tolist(), ys.tolist(), strict=True)
@@ -230,3 +241,11 @@ def _unwrap(xs: Floats, turn: Turn | None) -> Floats:
     if turn is None or not np.ptp(xs) > turn.length / 2:
         return xs
     return np.where(xs < turn.middle, xs + turn.length, xs)
+
+
+def _are_torn(places: Floats, xs: Floats, ys: Floats) -> bool:
+    """Say whether an image is much longer one way than the other on the ground, by its points."""
+    design = np.column_stack([places, np.ones(len(places))])
+    steps, *_ = np.linalg.lstsq(design, np.column_stack([xs, ys]), rcond=None)
+    long, short = np.linalg.svd(steps[:2], compute_uv=False)
+    return bool(long > _MOST_OBLONG * short)

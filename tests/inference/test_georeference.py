@@ -636,3 +636,15 @@ def test_points_that_say_no_place_are_refused_in_one_line(
         assert 's.tif' in error
         assert re.search(said, error)
     assert not (tmp_path / 'm.tif').exists()
+
+
+def test_an_image_of_the_world_is_not_taken_for_one_across_180_degrees(tmp_path: Path) -> None:
+    corners = [
+        GroundControlPoint(row, col, -170 + col / WIDTH * 340, 80 - row / HEIGHT * 160)
+        for row in (0, HEIGHT)
+        for col in (0, WIDTH)
+    ]
+    scene = put(tmp_path / 'world.tif', gcps=corners, crs='EPSG:4326')
+    with pytest.raises(ValueError, match=r'more than half a turn .* make a grid of it first'):
+        predict_geotiff(lambda x: x, scene, tmp_path / 'm.tif', crs='EPSG:4326', **OPTIONS)
+    assert not (tmp_path / 'm.tif').exists()
