@@ -39,7 +39,7 @@ from torchgeo.datasets.utils import stack_samples
 from torchgeo.samplers import GriddedPatchSampler
 
 from gersp_geo import predict_geotiff
-from gersp_geo.inference.forward import Scorer
+from gersp_geo.inference.model.predictor import Scorer
 from gersp_geo.records import Preprocessing
 
 SIZE, OVERLAP, CLASSES, BLOCK = 512, 64, 5, 512
@@ -143,13 +143,13 @@ def predict(
 
         return run
 
-    from gersp_geo.geoio import cells
-    from gersp_geo.inference import parts
+    from gersp_geo.geoio.read import block_reader
+    from gersp_geo.inference.resume import parts
 
     before = os.times()
     with ExitStack() as stack:
         for owner, attribute, name in (
-            (cells, 'read_observed', 'read'),
+            (block_reader, 'read_observed', 'read'),
             (parts, 'write_part', 'write'),
             (Scorer, '__call__', 'forward'),
         ):

@@ -407,7 +407,7 @@ def plan(options: argparse.Namespace) -> int:
 def polygons(options: argparse.Namespace) -> int:
     """Write the polygons of a map and print what was written."""
     from .geoio.gdal_errors import gdal_messages
-    from .inference.vectorizing import polygonize
+    from .inference.polygons import polygonize
 
     end_on_signals(BEGINS_ANEW)
     with gdal_messages(warn):
@@ -426,7 +426,7 @@ def export(options: argparse.Namespace) -> int:
 
 def weights(options: argparse.Namespace) -> int:
     """Print what is known, and what is here."""
-    from .models.listing import describe_weights
+    from .models.weights_table import describe_weights
 
     sys.stdout.write(f'{describe_weights(**keywords(options))}\n')
     return 0

@@ -11,10 +11,10 @@ from torch.utils.data.distributed import DistributedSampler
 from torchgeo.datasets import GeoDataset
 from torchgeo.samplers import GeoSampler
 
-from .datasets.draws import Draws
+from .datasets.counter_rng import Draws
 from .datasets.geotiff import GeoTIFFPatches
 from .datasets.index import PatchSlice
-from .datasets.regions import find_regions, settle_small, tile_grids, tile_names
+from .datasets.sampling_regions import find_regions, settle_small, tile_grids, tile_names
 from .records import Window
 
 # positions tried in one tile, and tiles tried, before a patch is given up

@@ -17,8 +17,8 @@ from torchgeo.tasks import BaseTask
 
 from . import __version__, datamodules, models, tasks
 from .callbacks import PreprocessingRecord
-from .callbacks.saving import AtomicCheckpointIO
-from .callbacks.stopping import StopBetweenSteps
+from .callbacks.atomic_checkpoint import AtomicCheckpointIO
+from .callbacks.stop_between_steps import StopBetweenSteps
 from .stopping import StopRequest, stoppable
 from .tasks.targets import TargetCheck
 

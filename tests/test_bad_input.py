@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torchgeo.tasks import SemanticSegmentation
 
-from gersp_geo.geoio.writing import write_raster
+from gersp_geo.geoio.write.geotiff import write_raster
 from gersp_geo.inference.options import PredictionOptions
 from gersp_geo.main import main
 from gersp_geo.records import Preprocessing

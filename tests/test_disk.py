@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from rasterio.transform import from_origin
 
-from gersp_geo.geoio.atomic import check_writable, new_file
-from gersp_geo.geoio.writing import write_raster
+from gersp_geo.geoio.write.atomic import check_writable, new_file
+from gersp_geo.geoio.write.geotiff import write_raster
 from gersp_geo.inference.options import PredictionOptions
 from gersp_geo.main import main
 

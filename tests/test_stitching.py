@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gersp_geo.inference.patch_plans import weigh_patches
+from gersp_geo.inference.scene.tiling import weigh_patches
 from gersp_geo.records import Panel
 from gersp_geo.stitching import RowStitcher, axis_weights, crop_weights
 from gersp_geo.tiling import TilePlan, cut_panels, plan_tile

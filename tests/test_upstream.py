@@ -18,7 +18,7 @@ PRIVATE = {
     r'torchvision\.models\._api': 'models/weights.py',
     r'\bapi\._model': 'models/weights.py',
     r'\._load_warp_file\b': 'datasets/geotiff.py',
-    r'\._enable_version_counter\b': 'callbacks/stopping.py',
+    r'\._enable_version_counter\b': 'callbacks/stop_between_steps.py',
     r'rasterio\._': 'geoio/gdal_errors.py',
 }
 PRIVATE_IMPORT = re.compile(r'^\s*(?:from|import) (?!\.)[\w.]*\._\w', re.MULTILINE)
@@ -50,7 +50,7 @@ def test_torchgeo_opens_warped_files_where_they_can_be_replaced() -> None:
 
 
 def test_lightning_says_whether_it_numbers_checkpoints() -> None:
-    # else checkpoints of another run may be replaced: callbacks/stopping.py
+    # else checkpoints of another run may be replaced: callbacks/stop_between_steps.py
     for counts in (True, False):
         saver = ModelCheckpoint(enable_version_counter=counts)
         assert vars(saver)['_enable_version_counter'] is counts

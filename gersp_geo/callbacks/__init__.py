@@ -9,10 +9,10 @@
 - ``knn``: how well frozen features tell classes apart, on labelled images (read by ``chips``).
 """
 
-from .collapse import CollapseMonitor
+from .collapse_monitor import CollapseMonitor
+from .exact_resume import ExactResume
 from .knn import OnlineKNN
-from .record import PreprocessingRecord
-from .resuming import ExactResume
+from .preprocessing_record import PreprocessingRecord
 from .views import ViewPairs
 
 __all__ = ('CollapseMonitor', 'ExactResume', 'OnlineKNN', 'PreprocessingRecord', 'ViewPairs')

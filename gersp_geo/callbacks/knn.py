@@ -17,7 +17,7 @@ from ..evaluation import knn_accuracy
 from ..records import Preprocessing
 from ..transforms import ScaleValues
 from .chips import LabelledChips, split_by_class
-from .record import PreprocessingRecord
+from .preprocessing_record import PreprocessingRecord
 
 METRIC = 'val_knn_accuracy'
 

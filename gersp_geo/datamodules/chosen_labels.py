@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets.geotiff import GeoTIFFPatches
-from ..datasets.tiles import Paths
-from ..geoio.observing import read_valid
-from ..geoio.reading import read_window
+from ..datasets.raster_files import Paths
+from ..geoio.read.observations import read_valid
+from ..geoio.read.reader import read_window
 from ..records import Window
-from .labels import IGNORE, Colors, LabelSource, MaskFiles, VectorLabels, read_colors
+from .label_sources import IGNORE, Colors, LabelSource, MaskFiles, VectorLabels, read_colors
 
 
 class ChosenValues(MaskFiles):

@@ -7,12 +7,12 @@ import numpy as np
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
 
-from ..geoio.reading import open_reader, read_header, read_window
+from ..geoio.read.reader import open_reader, read_header, read_window
 from ..records import Window
 from .chosen_labels import ChosenValues
-from .labelled import ScannedBlocks
-from .labels import IGNORE, LabelSource, MaskFiles
-from .splitting import Split
+from .label_sources import IGNORE, LabelSource, MaskFiles
+from .labelled_tiles import ScannedBlocks
+from .spatial_split import Split
 
 # Rows of the table, and names in a sentence: more would not be read.
 MOST_ROWS = 20

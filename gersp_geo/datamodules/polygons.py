@@ -9,9 +9,9 @@ from geopandas import GeoSeries
 from numpy.typing import NDArray
 
 from ..datasets.index import group_by_crs, tile_bounds
-from ..geoio.grids import name_crs
-from ..geoio.reading import RasterHeader
-from ..geoio.surroundings import Bounds, place_around, rasters_bounds, reproject_bounds
+from ..geoio.read.reader import RasterHeader
+from ..geoio.vector.surroundings import Bounds, place_around, rasters_bounds, reproject_bounds
+from ..geoio.warp.grids import name_crs
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..bands import are_colors
 from ..records import Preprocessing
-from .labelled import TrainingPatches
+from .labelled_tiles import TrainingPatches
 from .normalization import imagenet_statistics, measure_bands
 from .scaling import tell_scaling
 

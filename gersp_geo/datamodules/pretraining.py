@@ -15,8 +15,8 @@ from ..datasets.streams import JointBatches, LabelledStream, RemoteSensingStream
 from ..provenance import name_source
 from ..records import Batch, Preprocessing
 from ..samplers import EpochIndices
-from .opening import PatchOptions, Source, open_remote_sensing
-from .resuming import ResumableLoader, check_cut
+from .sources import PatchOptions, Source, open_remote_sensing
+from .stateful_loader import ResumableLoader, check_cut
 from .statistics import Described, describe_stream
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lightning.pytorch.utilities import rank_zero_info
 
-from ..geoio.reading import RasterHeader
+from ..geoio.read.reader import RasterHeader
 
 
 def tell_scaling(

@@ -22,8 +22,8 @@ from ..samplers import EpochIndices
 from .chosen_labels import LabelOptions
 from .class_balance import check_classes, report_classes
 from .figures import default_colors, plot_classes
-from .labelled import LabelledTiles, ScannedBlocks, TrainingPatches, scan_blocks
-from .labels import IGNORE
+from .label_sources import IGNORE
+from .labelled_tiles import LabelledTiles, ScannedBlocks, TrainingPatches, scan_blocks
 from .normalization import Normalize, RandomFlips
 from .preprocessing import check_types, describe_patches
 from .splits import CHOSEN, check_split, describe_split, share_blocks, warn_of_unknown_split

@@ -13,8 +13,8 @@ import numpy as np
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from ..records import Preprocessing
-from .labelled import GridPatches, ScannedBlocks, TrainingPatches
-from .splitting import Split, split_blocks
+from .labelled_tiles import GridPatches, ScannedBlocks, TrainingPatches
+from .spatial_split import Split, split_blocks
 
 # What a user chooses, as against what follows from the files.
 CHOSEN: Mapping[str, type] = {

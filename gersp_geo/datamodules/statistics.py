@@ -18,9 +18,9 @@ from torch import Tensor
 from ..bands import are_colors
 from ..datasets.samples import Observed
 from ..datasets.streams import RemoteSensingStream, positions
-from ..geoio.headers import WORTH_KEEPING
-from ..geoio.reading import UnreadableFileError
-from ..geoio.remembering import fingerprint, recall, remember
+from ..geoio.read.cache import fingerprint, recall, remember
+from ..geoio.read.headers import WORTH_KEEPING
+from ..geoio.read.reader import UnreadableFileError
 from ..records import Preprocessing
 from .normalization import imagenet_statistics, measure_bands
 

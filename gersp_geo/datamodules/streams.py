@@ -9,14 +9,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchgeo.datasets import GeoDataset
 
+from ..datasets.file_pool import HandlePool
 from ..datasets.folders import ImageChips
 from ..datasets.geotiff import GeoTIFFPatches
-from ..datasets.handles import HandlePool
 from ..datasets.pairs import choose_date, group_dates
 from ..datasets.samples import Observed, check_image, fill_missing, finite, fit, name_bands
-from ..geoio.alignment import on_one_grid, open_aligned
-from ..geoio.observing import read_valid
-from ..geoio.reading import read_window
+from ..geoio.read.observations import read_valid
+from ..geoio.read.reader import read_window
+from ..geoio.warp.alignment import on_one_grid, open_aligned
 from ..records import ImageSample, Window
 from ..samplers import PatchSampler
 

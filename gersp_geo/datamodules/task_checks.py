@@ -9,7 +9,7 @@ from torch import Tensor
 from torchgeo.tasks import PixelwiseRegression, SemanticSegmentation
 
 from .class_balance import list_names
-from .labels import IGNORE
+from .label_sources import IGNORE
 
 # Batch and side of the small maps that a loss is tried on.
 BATCH, SIDE = 2, 8

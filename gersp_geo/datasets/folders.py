@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..bands import RGB
-from ..geoio.chips import read_chip
-from ..geoio.reading import read_header
+from ..geoio.read.chips import read_chip
+from ..geoio.read.reader import read_header
 from ..records import ImageSample, LabelledSample
 from .decoding import decode_image
 from .hidden import is_hidden, list_visible
 from .named_bands import BandNames, band_names, choose_bands
-from .tiles import check_reals
+from .raster_files import check_reals
 from .transparency import LOOKED_AT, left_out, warn_of_data
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import Any, Self
 
 from ..bands import name_by_file, tell_meanings
-from ..geoio.reading import RasterHeader
+from ..geoio.read.reader import RasterHeader
 
 
 def band_names(header: RasterHeader) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, default_collate
 
-from ..geoio.reading import UnreadableFileError
+from ..geoio.read.reader import UnreadableFileError
 from ..records import Batch, ImageSample, LabelledSample
 
 # places tried in place of one that cannot be read, before the error is passed on

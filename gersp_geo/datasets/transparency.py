@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..geoio.alpha import look_like_data, sample_band
-from ..geoio.reading import RasterHeader, open_reader
+from ..geoio.read.alpha import look_like_data, sample_band
+from ..geoio.read.reader import RasterHeader, open_reader
 
 # files, spread over all, whose alpha band is looked at
 LOOKED_AT = 8

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 from ..lazy import public_names
 
 if TYPE_CHECKING:
-    from .reading import RasterHeader, read_header
+    from .read.reader import RasterHeader, read_header
 
 __all__ = ('RasterHeader', 'read_header')
 
-__getattr__, __dir__ = public_names(__name__, {'RasterHeader': 'reading', 'read_header': 'reading'})
+__getattr__, __dir__ = public_names(
+    __name__, {'RasterHeader': 'read.reader', 'read_header': 'read.reader'}
+)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from .detection import detect_objects
     from .engine import predict_geotiff
     from .patches import classify_scene, embed_scene
+    from .polygons import polygonize
     from .preparing import plan_prediction
     from .preview import write_objects_preview, write_preview
-    from .vectorizing import polygonize
 
 __all__ = (
     'classify_scene',
@@ -37,7 +37,7 @@ __getattr__, __dir__ = public_names(
         'detect_objects': 'detection',
         'embed_scene': 'patches',
         'plan_prediction': 'preparing',
-        'polygonize': 'vectorizing',
+        'polygonize': 'polygons',
         'predict_geotiff': 'engine',
         'write_objects_preview': 'preview',
         'write_preview': 'preview',

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from ..geoio.cells import plan_cells
-from .loading import LoadedModel, evaluating
+from ..geoio.read.block_reader import plan_cells
+from .model.load import LoadedModel, evaluating
 from .plan import PredictionPlan
 from .streaming import make_scorer
 

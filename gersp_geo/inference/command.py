@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from .calibration import measure_costs
-from .destinations import check_destination
 from .engine import is_made, run_plan
-from .identity import identify
-from .loading import Forward, LoadedModel, load_model
+from .jobs import Done, Job, Jobs
+from .model.load import Forward, LoadedModel, load_model
 from .options import PredictionOptions
+from .output_paths import check_destination
 from .plan import PredictionPlan
 from .preparing import prepare
 from .preview import ShownScene, check_picture, write_preview
-from .scenes import Done, Job, Jobs
+from .resume.identity import identify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,26 +8,26 @@ from os import PathLike, fspath
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geoio.alignment import open_scene
-from ..geoio.areas import Area
-from ..geoio.cells import CellReader, plan_cells
-from ..geoio.places import describe_place
-from ..geoio.reading import RasterHeader, Reader
-from ..geoio.rules import Observed, Rule
-from ..geoio.truncation import check_whole
+from ..geoio.read.block_reader import CellReader, plan_cells
+from ..geoio.read.reader import RasterHeader, Reader
+from ..geoio.read.rules import Observed, Rule
+from ..geoio.read.truncation import check_whole
+from ..geoio.vector.aoi import Area
+from ..geoio.warp.alignment import open_scene
+from ..geoio.warp.places import describe_place
 from ..records import Panel, Preprocessing
 from ..stitching import Weighting
 from ..tiling import TilePlan, cut_panels
-from .ahead import work_ahead
-from .costs import Rows, readable, reading_threads
-from .devices import fitting_batch
+from .estimate import Rows, readable, reading_threads
+from .model.device import fitting_batch
 from .options import PredictionOptions, describe_observed
-from .patch_plans import count_patches, panel_cuts, weigh_patches
 from .plan import SceneGrid
-from .scene_headers import read_area_of, read_scene
-from .selection import describe_bands
-from .supply import PatchBatch, RowEnd, Supply
-from .watching import SourceWatch
+from .scene.bands import describe_bands
+from .scene.batches import PatchBatch, RowEnd, Supply
+from .scene.headers import read_area_of, read_scene
+from .scene.prefetch import work_ahead
+from .scene.tiling import count_patches, panel_cuts, weigh_patches
+from .scene.watch import SourceWatch
 
 # batches that wait for the model
 _DEPTH = 2
@@ -223,7 +223,7 @@ def read_patches(plan: CuttingPlan, panel: Panel) -> Generator[PatchBatch | RowE
         panel: One of its panels.
 
     Yields:
-        As :meth:`.supply.Supply.rows`, for all rows of patches.
+        As :meth:`.scene.batches.Supply.rows`, for all rows of patches.
 
     Raises:
         UnreadableFileError: If the scene is damaged, or has changed since it was planned.

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..geoio.atomic import DiskFullError, describe_room, free_bytes
-from ..geoio.parts import BLOCK_SIZE
-from .costs import readable
+from ..geoio.write.atomic import DiskFullError, describe_room, free_bytes
+from ..geoio.write.parts import BLOCK_SIZE
+from .estimate import readable
 from .plan import PredictionPlan
 
 # what a map lists of each block, even of one that it leaves out: place and size

@@ -9,14 +9,14 @@ from typing import Any, Literal
 from lightning.pytorch import LightningModule
 from torchgeo import tasks
 
-from ..geoio.atomic import check_writable
-from ..models.containers import PREPROCESSING_KEY, load_pickle
+from ..geoio.write.atomic import check_writable
+from ..models.checkpoint_files import PREPROCESSING_KEY, load_pickle
 from .command import MapWork
-from .destinations import refuse_inputs
 from .detection.command import ObjectWork
-from .loading import Forward, find_class
+from .jobs import Job, Jobs, ScenesSummary, list_jobs, run_jobs
+from .model.load import Forward, find_class
+from .output_paths import refuse_inputs
 from .patches.command import PatchWork
-from .scenes import Job, Jobs, ScenesSummary, list_jobs, run_jobs
 
 type Task = Literal['auto', 'embed']
 """What the checkpoint's task says, or vectors of a backbone."""

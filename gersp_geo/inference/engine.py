@@ -11,24 +11,27 @@ from typing import Any, Literal
 from lightning.pytorch import LightningModule
 
 from .. import __version__
-from ..geoio.atomic import publish, sync_folder
-from ..geoio.cog import OverviewResampling
-from ..geoio.ground import area_factor
-from ..geoio.mosaic import finish_map
-from ..geoio.reading import gdal_cache, read_tags
-from ..geoio.rules import Observed
-from ..geoio.styles import write_qml
+from ..geoio.pixel_area import area_factor
+from ..geoio.read.reader import gdal_cache, read_tags
+from ..geoio.read.rules import Observed
+from ..geoio.write.atomic import publish, sync_folder
+from ..geoio.write.cog import OverviewResampling
+from ..geoio.write.mosaic import finish_map
+from ..geoio.write.styles import write_qml
 from ..records import Preprocessing
-from .costs import GDAL_CACHE
-from .counting import add_counts
 from .disk_space import advising, check_room
-from .forward import Averaging, Precision
-from .identity import FINGERPRINT_TAG, fingerprint, identify, layout_of_parts, running
-from .journal import Entry, Journal, is_begun, remove_leftover, work_folder
-from .loading import Forward, LoadedModel, evaluating
+from .estimate import GDAL_CACHE
+from .model.load import Forward, LoadedModel, evaluating
+from .model.predictor import Averaging, Precision
 from .options import Blend, PredictionOptions
-from .outputs import Output, PredictionSummary
-from .parts import (
+from .outputs.map_counts import add_counts
+from .outputs.map_values import Output, PredictionSummary
+from .plan import PredictionPlan
+from .preparing import prepare
+from .progress import progress_bar, waiting
+from .resume.identity import FINGERPRINT_TAG, fingerprint, identify, layout_of_parts, running
+from .resume.journal import Entry, Journal, is_begun, remove_leftover, work_folder
+from .resume.parts import (
     PartWriter,
     PlannedPart,
     damaged_files,
@@ -37,9 +40,6 @@ from .parts import (
     locate,
     runs_of,
 )
-from .plan import PredictionPlan
-from .preparing import prepare
-from .progress import progress_bar, waiting
 from .streaming import make_scorer, stitch_panel, torch_threads
 
 

@@ -9,12 +9,12 @@ from typing import Any, Literal, Self
 
 from lightning.pytorch import LightningModule
 
-from ..geoio.cog import OverviewResampling
-from ..geoio.rules import Observed
+from ..geoio.read.rules import Observed
+from ..geoio.write.cog import OverviewResampling
 from ..records import Preprocessing
 from ..tiling import plan_tile
-from .forward import VIEWS, Averaging, Precision
-from .outputs import Output
+from .model.predictor import VIEWS, Averaging, Precision
+from .outputs.map_values import Output
 
 type Blend = Literal['hann', 'crop']
 """Fade between neighbours over what they share, or cut in the middle of it."""

@@ -6,23 +6,23 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geoio.alignment import open_scene
-from ..geoio.areas import Area
-from ..geoio.cells import CellGrid, CellReader, CellSource, plan_cells
-from ..geoio.cog import MapLayout, OverviewResampling
-from ..geoio.georeference import Georeference
-from ..geoio.reading import RasterHeader, Reader
-from ..geoio.rules import Observed, Rule
+from ..geoio.read.block_reader import CellGrid, CellReader, CellSource, plan_cells
+from ..geoio.read.georeference import Georeference
+from ..geoio.read.reader import RasterHeader, Reader
+from ..geoio.read.rules import Observed, Rule
+from ..geoio.vector.aoi import Area
+from ..geoio.warp.alignment import open_scene
+from ..geoio.write.cog import MapLayout, OverviewResampling
 from ..records import Panel
 from ..stitching import Weighting
 from ..tiling import TilePlan
-from .after import AfterScene
-from .costs import Costs
-from .forward import Averaging, Precision
+from .estimate import Costs
+from .model.predictor import Averaging, Precision
 from .options import Blend, describe_observed
-from .outputs import Output
-from .selection import describe_bands
-from .watching import SourceWatch
+from .outputs.map_values import Output
+from .scene.bands import describe_bands
+from .scene.second_date import AfterScene
+from .scene.watch import SourceWatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

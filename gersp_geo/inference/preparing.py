@@ -6,27 +6,27 @@ from typing import Any, Literal
 
 import torch
 
-from ..geoio.cog import OverviewResampling
-from ..geoio.places import describe_place
-from ..geoio.reading import RasterHeader
-from ..geoio.truncation import check_whole
+from ..geoio.read.reader import RasterHeader
+from ..geoio.read.truncation import check_whole
+from ..geoio.warp.places import describe_place
+from ..geoio.write.cog import OverviewResampling
 from ..records import Panel
 from ..stitching import Weighting
 from ..tiling import TilePlan, cut_panels, plan_tile
-from .after import AfterScene, check_dates, find_after
 from .calibration import measure_costs
-from .costs import Rows, check_parts, count_costs, reading_threads
-from .destinations import check_apart, check_destination
-from .devices import find_device, fitting_batch, place_model
-from .journal import is_begun, read_header, work_folder
-from .loading import Forward, LoadedModel, evaluating, load_model
+from .estimate import Rows, check_parts, count_costs, reading_threads
+from .model.device import find_device, fitting_batch, place_model
+from .model.load import Forward, LoadedModel, evaluating, load_model
 from .options import PredictionOptions, parse_shard
-from .outputs import OVERVIEW_RESAMPLING, Output, layout_map
-from .patch_plans import count_patches, panel_cuts, weigh_patches
+from .output_paths import check_apart, check_destination
+from .outputs.map_values import OVERVIEW_RESAMPLING, Output, layout_map
 from .plan import MapPlan, PredictionPlan, SceneGrid
-from .scene_headers import Scene, read_area_of, read_scene
-from .selection import name_change
-from .watching import SourceWatch
+from .resume.journal import is_begun, read_header, work_folder
+from .scene.bands import name_change
+from .scene.headers import Scene, read_area_of, read_scene
+from .scene.second_date import AfterScene, check_dates, find_after
+from .scene.tiling import count_patches, panel_cuts, weigh_patches
+from .scene.watch import SourceWatch
 
 # patches or threads of an interrupted call, at most: more than that is no number of either
 _MOST_RECALLED = 2**16

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from ..records import Panel
 from ..stitching import RowStitcher, Weighting
-from .ahead import work_ahead
-from .forward import Scorer
-from .loading import LoadedModel
-from .outputs import encoder_for, to_map
+from .model.load import LoadedModel
+from .model.predictor import Scorer
+from .outputs.map_values import encoder_for, to_map
 from .plan import PredictionPlan
-from .supply import PatchBatch, RowEnd, Supply
+from .scene.batches import PatchBatch, RowEnd, Supply
+from .scene.prefetch import work_ahead
 
 # batches that wait for the model
 _DEPTH = 2

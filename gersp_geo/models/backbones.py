@@ -9,7 +9,7 @@ from torch import nn
 
 from ..records import Preprocessing
 from .loading import load_backbone
-from .sources import WeightsSource, resolve_weights
+from .weight_sources import WeightsSource, resolve_weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +104,7 @@ def gersp_resnet50(
     Args:
         weights: Enum member, its name, a path to any known format, or a state dict; None for
             random weights.
-        in_chans: Number of bands; other than three, see :func:`.stems.adapt_stem`.
+        in_chans: Number of bands; other than three, see :func:`.first_layer.adapt_stem`.
         rgb_bands: Bands where red, green and blue are, 0-based.
         **timm_kwargs: Passed on to ``timm.create_model``.
 

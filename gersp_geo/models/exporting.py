@@ -15,14 +15,20 @@ import torch
 from safetensors.torch import save as serialize
 from torch import Tensor
 
-from ..geoio.atomic import check_local, new_file, new_folder
+from ..geoio.write.atomic import check_local, new_file, new_folder
 from ..provenance import software
 from .architectures import Architecture, architecture
-from .containers import MODEL_KEY, PREPROCESSING_KEY, PROVENANCE_KEY, TIMM_CONFIG, TIMM_WEIGHTS
+from .checkpoint_files import (
+    MODEL_KEY,
+    PREPROCESSING_KEY,
+    PROVENANCE_KEY,
+    TIMM_CONFIG,
+    TIMM_WEIGHTS,
+)
 from .formats import BackboneWeights, tell_part
-from .graphs import write_graph
 from .keeping import refuse_source
-from .sources import WeightsSource, resolve_weights
+from .onnx import write_graph
+from .weight_sources import WeightsSource, resolve_weights
 
 type ExportFormat = Literal['torchvision', 'timm', 'torchgeo', 'openmmlab', 'onnx']
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..records import Preprocessing
 from .architectures import RESNET_TENSOR, Architecture, find_damage, identify, without_heads
-from .containers import Content, open_checkpoint, parse
+from .checkpoint_files import Content, open_checkpoint, parse
 from .layouts import FORMATS, Format
 from .spellings import SPELLINGS, Spelling, find_backbones, find_spelling, unwrap
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from ..bands import color_order
 from ..records import Preprocessing
 from .architectures import head_names, is_counter, stem_name, without_heads
+from .first_layer import adapt_stem
 from .formats import BackboneWeights, tell_part
-from .sources import WeightsSource, resolve_weights
-from .stems import adapt_stem
+from .weight_sources import WeightsSource, resolve_weights
 
 # timm's feature extractors call the module 'stages.0' 'stages_0'
 _FLATTENED = re.compile(r'_(\d+)(?=\.)')
@@ -70,7 +70,7 @@ def load_backbone(
     encoder of a segmentation model, the body of a torchvision detector, these inside a task of
     torchgeo, or student and teacher of a self-supervised task. Classifiers and decoders stay as
     they are. Either every tensor of the backbone is set, or none is and an error says why. For
-    weights with three bands and a target with others, see :func:`.stems.adapt_stem`. If the weights
+    weights with three bands and a target with others, see :func:`.first_layer.adapt_stem`. If the weights
     carry a record that names red, green and blue in another order, their filters are taken by name;
     otherwise three filters read red, green and blue, and as many filters as the target has bands
     are taken in their order.

@@ -17,8 +17,8 @@ from torchvision.models._api import Weights, WeightsEnum
 from ..bands import RGB
 from .architectures import architecture
 from .backbones import gersp_resnet50
+from .downloads import download_from_drive, find_file, refuse_changed, remember
 from .formats import read_checkpoint
-from .storage import download_from_drive, find_file, refuse_changed, remember
 
 # tasks take the type of weights from here
 __all__ = ('GeRSP_Weights', 'WeightsEnum', 'register')

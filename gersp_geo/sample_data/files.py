@@ -9,9 +9,9 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
-from ..geoio.atomic import new_folder
-from ..geoio.vectors import make_boxes, write_vectors
-from ..geoio.writing import write_raster
+from ..geoio.vector.read import make_boxes, write_vectors
+from ..geoio.write.atomic import new_folder
+from ..geoio.write.geotiff import write_raster
 from .natural import NATURAL_CLASSES, draw_natural_image
 from .places import (
     CHANGE,

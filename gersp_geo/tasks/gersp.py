@@ -32,7 +32,7 @@ from ..models.weights import WeightsEnum
 from ..momentum import enqueue, update_teacher
 from ..records import Batch
 from ..transforms import place_rgb, released_recipe
-from .arguments import (
+from .checks import (
     NoViews,
     check_arguments,
     check_classes,

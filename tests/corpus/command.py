@@ -12,7 +12,7 @@ import pytest
 
 # before anything is timed
 import gersp_geo.inference.dispatch
-import gersp_geo.inference.vectorizing  # noqa: F401
+import gersp_geo.inference.polygons  # noqa: F401
 from gersp_geo.main import main
 from tests.corpus.models import Kind
 

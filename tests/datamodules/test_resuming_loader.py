@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from torch.utils.data import Dataset
 
-from gersp_geo.datamodules.resuming import ResumableLoader
-from gersp_geo.geoio.reading import UnreadableFileError
+from gersp_geo.datamodules.stateful_loader import ResumableLoader
+from gersp_geo.geoio.read.reader import UnreadableFileError
 from gersp_geo.samplers import EpochIndices
 
 STEPS = 6

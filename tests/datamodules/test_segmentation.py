@@ -18,7 +18,7 @@ from torchgeo.datamodules import BaseDataModule
 from torchgeo.tasks import BaseTask
 
 from gersp_geo.bands import RGB, SENTINEL2
-from gersp_geo.datamodules.labelled import TrainingPatches
+from gersp_geo.datamodules.labelled_tiles import TrainingPatches
 from gersp_geo.datamodules.segmentation import GeoTIFFSegmentationDataModule
 from gersp_geo.records import Window
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gersp_geo.datasets.decoding import decode_image, draw_crop
-from gersp_geo.geoio.reading import UnreadableFileError
+from gersp_geo.geoio.read.reader import UnreadableFileError
 
 
 def gradient(height: int = 8, width: int = 8) -> Image.Image:

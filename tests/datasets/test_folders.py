@@ -8,7 +8,7 @@ from PIL import Image
 from rasterio.errors import NotGeoreferencedWarning
 
 from gersp_geo.datasets.folders import ImageChips, NaturalImages, find_images
-from gersp_geo.geoio.reading import UnreadableFileError
+from gersp_geo.geoio.read.reader import UnreadableFileError
 
 
 def gradient(height: int = 8, width: int = 8) -> Image.Image:

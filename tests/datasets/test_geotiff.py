@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader
 from torchgeo.datasets import RasterDataset, stack_samples
 from torchgeo.samplers import GriddedPatchSampler, RandomPatchSampler, RandomTimestampSampler
 
+from gersp_geo.datasets.file_pool import HandlePool
 from gersp_geo.datasets.geotiff import GeoTIFFPatches
-from gersp_geo.datasets.handles import HandlePool
-from gersp_geo.geoio.reading import UnreadableFileError
+from gersp_geo.geoio.read.reader import UnreadableFileError
 from gersp_geo.records import Window
 from gersp_geo.samplers import PatchSampler
 

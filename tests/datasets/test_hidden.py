@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from gersp_geo.datamodules.opening import holds_chips
+from gersp_geo.datamodules.sources import holds_chips
 from gersp_geo.datasets.hidden import is_hidden, list_visible
-from gersp_geo.datasets.tiles import find_rasters
+from gersp_geo.datasets.raster_files import find_rasters
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from gersp_geo import GeRSPDataModule
 from gersp_geo.demo import run_demo
 from gersp_geo.demo.figure import draw_report
 from gersp_geo.demo.run import PATCH, QUEUE, clear_folder, count_epochs, mean_intersection
-from gersp_geo.geoio.reading import read_header
+from gersp_geo.geoio.read.reader import read_header
 
 DEFAULT_STEPS = inspect.signature(run_demo).parameters['pretrain_steps'].default
 

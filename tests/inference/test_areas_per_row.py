@@ -17,11 +17,11 @@ from rasterio.crs import CRS
 from torch import Tensor
 from torchgeo.tasks import SemanticSegmentation
 
-from gersp_geo.geoio.writing import write_raster
+from gersp_geo.geoio.write.geotiff import write_raster
 from gersp_geo.inference.detection import detect_objects
 from gersp_geo.inference.engine import run_plan
 from gersp_geo.inference.options import PredictionOptions
-from gersp_geo.inference.outputs import PredictionSummary
+from gersp_geo.inference.outputs.map_values import PredictionSummary
 from gersp_geo.inference.preparing import prepare
 from gersp_geo.main import main
 from gersp_geo.records import Preprocessing

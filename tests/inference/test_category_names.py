@@ -10,8 +10,8 @@ import torch
 from affine import Affine
 from torchgeo.tasks import Classification, SemanticSegmentation
 
-from gersp_geo.geoio.categories import read_categories
-from gersp_geo.geoio.writing import write_raster
+from gersp_geo.geoio.read.categories import read_categories
+from gersp_geo.geoio.write.geotiff import write_raster
 from gersp_geo.main import main
 from gersp_geo.records import Preprocessing
 

@@ -25,14 +25,14 @@ from torchgeo import tasks
 
 from gersp_geo import predict_geotiff
 from gersp_geo.callbacks import PreprocessingRecord
-from gersp_geo.geoio.alignment import open_aligned
-from gersp_geo.geoio.observing import read_valid
-from gersp_geo.geoio.reading import read_header, read_window
+from gersp_geo.geoio.read.observations import read_valid
+from gersp_geo.geoio.read.reader import read_header, read_window
+from gersp_geo.geoio.warp.alignment import open_aligned
 from gersp_geo.inference import plan_prediction
 from gersp_geo.inference.engine import run_plan
-from gersp_geo.inference.journal import Entry, Journal
 from gersp_geo.inference.options import PredictionOptions
 from gersp_geo.inference.preparing import prepare
+from gersp_geo.inference.resume.journal import Entry, Journal
 from gersp_geo.main import main
 from gersp_geo.records import Preprocessing, Window
 from gersp_geo.tasks import ChangeDetection

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.transform import from_origin
 
-from gersp_geo.geoio.writing import write_raster
+from gersp_geo.geoio.write.geotiff import write_raster
 from gersp_geo.inference import engine
 from gersp_geo.inference.options import PredictionOptions
 from gersp_geo.main import main

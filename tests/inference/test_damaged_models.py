@@ -16,9 +16,9 @@ from rasterio.transform import from_origin
 from safetensors.torch import save_file
 from torchgeo.tasks import SemanticSegmentation
 
-from gersp_geo.geoio.writing import write_raster
+from gersp_geo.geoio.write.geotiff import write_raster
 from gersp_geo.main import main
-from gersp_geo.models.containers import parse_preprocessing
+from gersp_geo.models.checkpoint_files import parse_preprocessing
 
 RECORD: dict[str, Any] = {
     'bands': ['red', 'green', 'blue'], 'scale': [1 / 255] * 3, 'mean': [0.5] * 3, 'std': [0.2] * 3,

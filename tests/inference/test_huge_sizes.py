@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchgeo.tasks import SemanticSegmentation
 
-from gersp_geo.geoio.areas import Area
-from gersp_geo.geoio.blocks import stored_blocks
-from gersp_geo.geoio.reading import RasterHeader
-from gersp_geo.inference.patch_plans import count_patches, weigh_patches
+from gersp_geo.geoio.read.reader import RasterHeader
+from gersp_geo.geoio.read.stored_blocks import stored_blocks
+from gersp_geo.geoio.vector.aoi import Area
+from gersp_geo.inference.scene.tiling import count_patches, weigh_patches
 from gersp_geo.main import main
 from gersp_geo.records import Panel
 from gersp_geo.stitching import axis_weights, crop_weights

@@ -18,10 +18,10 @@ from shapely import MultiPolygon, box
 from torch import Tensor
 from torchgeo.tasks import SemanticSegmentation
 
-from gersp_geo.geoio.reading import describe_reader
+from gersp_geo.geoio.read.reader import describe_reader
 from gersp_geo.inference import plan_prediction, predict_geotiff
 from gersp_geo.inference.options import PredictionOptions
-from gersp_geo.inference.scene_headers import read_area_of
+from gersp_geo.inference.scene.headers import read_area_of
 from gersp_geo.main import main
 from gersp_geo.records import Preprocessing, Window
 

@@ -12,7 +12,7 @@ import torch
 from affine import Affine
 from rasterio.crs import CRS
 
-from gersp_geo.geoio.writing import write_raster
+from gersp_geo.geoio.write.geotiff import write_raster
 from gersp_geo.inference.detection import detect_objects
 from gersp_geo.main import main
 from gersp_geo.records import Preprocessing

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchgeo.tasks import PixelwiseRegression, SemanticSegmentation
 
 from gersp_geo.inference import plan_prediction
-from gersp_geo.inference.outputs import Output
+from gersp_geo.inference.outputs.map_values import Output
 from gersp_geo.inference.plan import PredictionPlan
 from gersp_geo.records import Preprocessing
 

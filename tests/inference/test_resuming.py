@@ -22,13 +22,13 @@ from affine import Affine
 from rasterio.windows import Window
 from torch import Tensor, nn
 
-from gersp_geo.geoio.writing import write_window
+from gersp_geo.geoio.write.geotiff import write_window
 from gersp_geo.inference import predict_geotiff
 from gersp_geo.inference.engine import run_plan
-from gersp_geo.inference.journal import Entry, Journal, work_folder
 from gersp_geo.inference.options import PredictionOptions
-from gersp_geo.inference.outputs import PredictionSummary
+from gersp_geo.inference.outputs.map_values import PredictionSummary
 from gersp_geo.inference.preparing import prepare
+from gersp_geo.inference.resume.journal import Entry, Journal, work_folder
 from gersp_geo.records import Preprocessing
 
 RECORD = Preprocessing(
@@ -123,7 +123,7 @@ def run_until_killed(scene: Path, destination: Path, log: Path, where: str, coun
     patch = pytest.MonkeyPatch()
     patch.setattr(Journal, 'append', note)
     if where == 'writing':
-        patch.setattr('gersp_geo.geoio.parts.write_window', stop_writing)
+        patch.setattr('gersp_geo.geoio.write.parts.write_window', stop_writing)
     if where == 'finishing':
         copy = kill_soon(rasterio.shutil.copy, 0.002 * count)
         patch.setattr('rasterio.shutil.copy', copy)

@@ -17,7 +17,7 @@ from torchgeo.tasks import SemanticSegmentation
 from gersp_geo import predict_geotiff
 from gersp_geo.callbacks import PreprocessingRecord
 from gersp_geo.datamodules import GeoTIFFSegmentationDataModule
-from gersp_geo.geoio.writing import write_raster
+from gersp_geo.geoio.write.geotiff import write_raster
 
 SIDE = 64
 TRANSFORM = rasterio.transform.from_origin(4e5, 5e6, 10, 10)

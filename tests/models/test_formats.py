@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gersp_geo.models.containers import open_checkpoint
+from gersp_geo.models.checkpoint_files import open_checkpoint
 from gersp_geo.models.formats import read_checkpoint, read_state_dict
 from gersp_geo.models.layouts import FORMATS
 from gersp_geo.records import Preprocessing

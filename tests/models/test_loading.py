@@ -18,7 +18,7 @@ from torchgeo.tasks import (
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
 from gersp_geo.models import load_backbone
-from gersp_geo.models.stems import adapt_stem
+from gersp_geo.models.first_layer import adapt_stem
 from gersp_geo.records import Preprocessing
 
 type StateDict = dict[str, Tensor]

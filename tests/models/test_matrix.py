@@ -14,7 +14,7 @@ from torchgeo.models import ChangeStarFarSeg, FarSeg
 
 from gersp_geo import GeRSP_Weights, load_backbone
 from gersp_geo.models.architectures import is_counter
-from gersp_geo.models.stems import adapt_stem
+from gersp_geo.models.first_layer import adapt_stem
 from gersp_geo.tasks import ChangeDetection, InstanceSegmentation, ObjectDetection
 
 type Batch = dict[str, Any]

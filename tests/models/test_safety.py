@@ -14,10 +14,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gersp_geo import export_backbone, load_backbone
-from gersp_geo.models import bounds
-from gersp_geo.models.bounds import LARGE_FILE
-from gersp_geo.models.containers import open_checkpoint
+from gersp_geo.models import size_limits
+from gersp_geo.models.checkpoint_files import open_checkpoint
 from gersp_geo.models.formats import read_checkpoint
+from gersp_geo.models.size_limits import LARGE_FILE
 
 type StateDict = dict[str, Tensor]
 GIB = 2**30
@@ -126,16 +126,16 @@ def test_small_files_and_those_that_are_mostly_written_are_read(
     torch.save(student, path)
     size = path.stat().st_size
     assert size < LARGE_FILE
-    monkeypatch.setattr(bounds, 'LARGE_FILE', size)
+    monkeypatch.setattr(size_limits, 'LARGE_FILE', size)
     assert read_checkpoint(path).model == 'resnet18'
     # a third of it a hole
     os.truncate(path, size * 3 // 2)
-    bounds.refuse_holes(path)
+    size_limits.refuse_holes(path)
     os.truncate(path, size * 3)
     with pytest.raises(ValueError, match='a sparse file, or a download that did not finish'):
-        bounds.refuse_holes(path)
-    monkeypatch.setattr(bounds, 'LARGE_FILE', size * 3 + 1)
-    bounds.refuse_holes(path)
+        size_limits.refuse_holes(path)
+    monkeypatch.setattr(size_limits, 'LARGE_FILE', size * 3 + 1)
+    size_limits.refuse_holes(path)
 
 
 def test_where_the_file_system_knows_no_holes_all_of_a_file_counts(
@@ -147,12 +147,12 @@ def test_where_the_file_system_knows_no_holes_all_of_a_file_counts(
         raise OSError(22, 'Invalid argument')
 
     with pytest.raises(ValueError, match='a sparse file'):
-        bounds.refuse_holes(path)
+        size_limits.refuse_holes(path)
     monkeypatch.setattr(os, 'lseek', refuse)
-    bounds.refuse_holes(path)
+    size_limits.refuse_holes(path)
     monkeypatch.undo()
     monkeypatch.delattr(os, 'SEEK_DATA')
-    bounds.refuse_holes(path)
+    size_limits.refuse_holes(path)
 
 
 def repack(source: Path, destination: Path, change: Callable[[str, bytes], bytes]) -> Path:

@@ -14,8 +14,8 @@ from torchgeo.tasks import Classification, SemanticSegmentation
 
 from gersp_geo.bands import RGB
 from gersp_geo.models import GeRSP_Weights, export_backbone, gersp_resnet50, load_backbone
-from gersp_geo.models.stems import adapt_stem
-from gersp_geo.models.storage import FOLDER_VARIABLE
+from gersp_geo.models.downloads import FOLDER_VARIABLE
+from gersp_geo.models.first_layer import adapt_stem
 
 type StateDict = dict[str, Tensor]
 
@@ -174,7 +174,7 @@ def test_a_folder_that_cannot_be_written_to_is_a_warning(
         # a mounted file system that is read-only gives no PermissionError
         raise OSError(errno.EROFS, 'Read-only file system')
 
-    monkeypatch.setattr('gersp_geo.models.storage.new_file', refuse)
+    monkeypatch.setattr('gersp_geo.models.downloads.new_file', refuse)
     with pytest.warns(UserWarning, match=r'sha256 cannot be written \(Read-only file system\)'):
         assert len(GeRSP_Weights.RESNET50.get_state_dict()) == 318
 

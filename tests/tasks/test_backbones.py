@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torchvision.models._api import Weights, WeightsEnum
 
 from gersp_geo import GeRSP_Weights, GeRSPTask, export_backbone
-from gersp_geo.models.stems import adapt_stem
-from gersp_geo.models.storage import FOLDER_VARIABLE
+from gersp_geo.models.downloads import FOLDER_VARIABLE
+from gersp_geo.models.first_layer import adapt_stem
 from gersp_geo.records import Batch
 
 type StateDict = dict[str, Tensor]

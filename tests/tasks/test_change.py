@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torchgeo import tasks
 
 from gersp_geo import GeRSP_Weights
-from gersp_geo.models.stems import adapt_stem
-from gersp_geo.models.storage import FOLDER_VARIABLE
+from gersp_geo.models.downloads import FOLDER_VARIABLE
+from gersp_geo.models.first_layer import adapt_stem
 from gersp_geo.tasks import ChangeDetection
 from gersp_geo.tasks.change import WITHOUT_BACKBONE
 

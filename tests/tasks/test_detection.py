@@ -11,8 +11,8 @@ from torchgeo.tasks import BaseTask
 from torchvision.ops import FrozenBatchNorm2d
 
 from gersp_geo import GeRSP_Weights
-from gersp_geo.models.stems import adapt_stem
-from gersp_geo.models.storage import FOLDER_VARIABLE
+from gersp_geo.models.downloads import FOLDER_VARIABLE
+from gersp_geo.models.first_layer import adapt_stem
 from gersp_geo.tasks import ObjectDetection
 from gersp_geo.training import TrainingCLI
 

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from gersp_geo import GeRSPTask
 from gersp_geo.records import Batch
-from gersp_geo.tasks.arguments import check_normalization
+from gersp_geo.tasks.checks import check_normalization
 
 SIDE, CLASSES, QUEUE = 32, 5, 12
 

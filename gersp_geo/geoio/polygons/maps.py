@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...records import Window
-from ..categories import read_categories
-from ..ground import pixel_areas_m2
-from ..observing import read_observed
-from ..places import advise_place, describe_lack
-from ..reading import RasterHeader, Reader, common_type, describe_reader
-from ..styles import Color, check_legend, class_color
+from ..pixel_area import pixel_areas_m2
+from ..read.categories import read_categories
+from ..read.observations import read_observed
+from ..read.reader import RasterHeader, Reader, common_type, describe_reader
+from ..warp.places import advise_place, describe_lack
+from ..write.styles import Color, check_legend, class_color
 
 LARGEST_CLASS = 65535
 """Larger values are measurements rather than classes."""

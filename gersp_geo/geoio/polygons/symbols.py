@@ -6,8 +6,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from ..atomic import new_file
-from ..styles import check_legend
+from ..write.atomic import new_file
+from ..write.styles import check_legend
 
 # how QGIS calls polygons
 _POLYGONS = '2'

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Self
 
-from ..loading import Forward, LoadedModel, load_model
+from ..jobs import Done, Job
+from ..model.load import Forward, LoadedModel, load_model
 from ..preview import check_picture
-from ..scenes import Done, Job
 from .engine import run_detection
 from .options import DetectionOptions
 from .preparing import prepare_detection

@@ -11,15 +11,15 @@ from typing import Literal
 import numpy as np
 from lightning.pytorch import LightningModule
 
-from ...geoio.features import Features, check_geojson, new_features
-from ...geoio.rules import Observed
+from ...geoio.read.rules import Observed
+from ...geoio.vector.write import Features, check_geojson, new_features
 from ...records import Preprocessing
 from ...suppression import Detections, Match
-from ..loading import Forward
+from ..model.detector import Detect
+from ..model.load import Forward
 from ..preview import check_picture, write_objects_preview
 from ..progress import waiting
 from .features import OBJECT_ATTRIBUTES, to_features, to_frame
-from .models import Detect
 from .options import DetectionOptions
 from .preparing import Detection, prepare_detection
 from .streaming import Tally, find_objects

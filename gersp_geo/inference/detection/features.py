@@ -6,11 +6,11 @@ import geopandas
 import numpy as np
 import shapely
 
-from ...geoio.features import Features
-from ...geoio.geoparquet import Attribute
-from ...geoio.ground import polygon_areas_m2
+from ...geoio.pixel_area import polygon_areas_m2
 from ...geoio.placing import place_points
-from ...geoio.reading import RasterHeader
+from ...geoio.read.reader import RasterHeader
+from ...geoio.vector.geoparquet import Attribute
+from ...geoio.vector.write import Features
 from ...geoio.wkt import crs_text
 from ...suppression import Detections
 

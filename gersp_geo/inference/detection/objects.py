@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import box_convert
 
-from ...geoio.masks import outline_mask
+from ...geoio.vector.mask_outlines import outline_mask
 from ...records import Window
 from ...suppression import Areas, Detections, Flags, Floats, Places
-from .models import Found
+from ..model.detector import Found
 
 # A side of a box nearer than this to a side of its patch may be where the patch cuts the object.
 # Detectors of torchvision clip boxes to the image, and miss its side by fractions of a pixel.
@@ -49,7 +49,7 @@ class Frame:
         off that anyone could see.
 
         Args:
-            found: As :class:`~.models.Detector` has checked it, in pixels of the patch.
+            found: As :class:`~..model.detector.Detector` has checked it, in pixels of the patch.
             window: The patch; may hang over the sides of the scene.
             wanted: Says which pixels of the patch hold an observation of interest; None means all.
                 Asked only if there is a box.

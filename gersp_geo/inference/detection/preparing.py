@@ -7,14 +7,14 @@ from pathlib import Path
 
 import torch
 
-from ...geoio.features import FEATURE_SUFFIXES, check_format
-from ...geoio.places import advise_place, describe_lack
+from ...geoio.vector.write import FEATURE_SUFFIXES, check_format
+from ...geoio.warp.places import advise_place, describe_lack
 from ...tiling import plan_tile
 from ..cutting import CuttingPlan, plan_cutting
-from ..destinations import check_destination
-from ..devices import find_device, place_model
-from ..loading import Forward, LoadedModel, evaluating, load_model
-from .models import Detector
+from ..model.detector import Detector
+from ..model.device import find_device, place_model
+from ..model.load import Forward, LoadedModel, evaluating, load_model
+from ..output_paths import check_destination
 from .options import DetectionOptions
 
 

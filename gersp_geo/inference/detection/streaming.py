@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
-from ...geoio.reading import gdal_cache
+from ...geoio.read.reader import gdal_cache
 from ...records import Panel, Window
 from ...suppression import Detections, Flags, Suppressor, box_areas
-from ..costs import GDAL_CACHE
 from ..cutting import read_patches
-from ..forward import Scorer
-from ..loading import evaluating
+from ..estimate import GDAL_CACHE
+from ..model.load import evaluating
+from ..model.predictor import Scorer
 from ..progress import progress_bar
-from ..supply import PatchBatch, RowEnd
+from ..scene.batches import PatchBatch, RowEnd
 from .objects import Frame, polygon_areas
 from .preparing import Detection
 

@@ -5,11 +5,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
-from ..loading import Forward
+from ..jobs import Done, Job, Jobs
+from ..model.embedder import PatchModel
+from ..model.load import Forward
 from ..preview import check_picture, write_patches_preview
-from ..scenes import Done, Job, Jobs
 from .engine import run_patches
-from .models import PatchModel
 from .options import PatchOptions, PatchTask
 from .preparing import PatchJob, load_patch_model, prepare_patches
 

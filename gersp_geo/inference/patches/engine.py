@@ -8,11 +8,11 @@ from typing import Literal
 
 from lightning.pytorch import LightningModule
 
-from ...geoio.rules import Observed
-from ...models.sources import PublishedWeights
+from ...geoio.read.rules import Observed
+from ...models.weight_sources import PublishedWeights
 from ...records import Preprocessing
-from ..forward import Precision
-from ..loading import Forward
+from ..model.load import Forward
+from ..model.predictor import Precision
 from .options import PatchOptions
 from .outputs import best_classes, new_outputs
 from .preparing import PatchJob, load_patch_model, prepare_patches

@@ -5,8 +5,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from ..destinations import check_destination
 from ..options import CUTTING, PredictionOptions
+from ..output_paths import check_destination
 
 type PatchTask = Literal['embed', 'classify']
 """A vector per patch, or a class."""

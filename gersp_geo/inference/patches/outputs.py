@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from ... import __version__
-from ...geoio.atomic import new_file
-from ...geoio.geoparquet import new_geoparquet
-from ...geoio.patch_maps import new_patch_map
+from ...geoio.vector.geoparquet import new_geoparquet
 from ...geoio.wkt import crs_text
+from ...geoio.write.atomic import new_file
+from ...geoio.write.patch_maps import new_patch_map
 from .grid import draw_patches
 from .preparing import PatchJob
 from .streaming import PatchRow

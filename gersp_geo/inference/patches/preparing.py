@@ -5,14 +5,14 @@ from functools import partial
 from os import PathLike, fspath
 from typing import Any
 
-from ...geoio.cog import MapLayout
-from ...geoio.geoparquet import Attribute
-from ...geoio.places import advise_place, describe_lack
+from ...geoio.vector.geoparquet import Attribute
+from ...geoio.warp.places import advise_place, describe_lack
+from ...geoio.write.cog import MapLayout
 from ..cutting import CuttingPlan, plan_cutting
-from ..devices import find_device
-from ..outputs import layout_map
+from ..model.device import find_device
+from ..model.embedder import PatchModel, load_classifier, load_embedder
+from ..outputs.map_values import layout_map
 from .grid import coarse_header, plan_grid
-from .models import PatchModel, load_classifier, load_embedder
 from .options import PatchFiles, PatchOptions, PatchTask
 
 

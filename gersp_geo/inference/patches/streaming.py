@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...geoio.reading import gdal_cache
+from ...geoio.read.reader import gdal_cache
 from ...records import Panel
-from ..costs import GDAL_CACHE
 from ..cutting import read_patches
-from ..forward import Scorer
+from ..estimate import GDAL_CACHE
+from ..model.embedder import score_patches
+from ..model.predictor import Scorer
 from ..progress import progress_bar
-from ..supply import PatchBatch
-from .models import score_patches
+from ..scene.batches import PatchBatch
 from .preparing import PatchJob
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...geoio.atomic import new_file
-from ...geoio.reading import Reader, describe_reader, open_reader
-from ...geoio.reduced import read_reduced
-from ...geoio.rules import Observed
-from ...geoio.styles import Color
+from ...geoio.read.reader import Reader, describe_reader, open_reader
+from ...geoio.read.rules import Observed
+from ...geoio.read.thumbnail import read_reduced
+from ...geoio.write.atomic import new_file
+from ...geoio.write.styles import Color
 from .picture import (
     COLOR_MAP,
     NARROWEST_CELL,

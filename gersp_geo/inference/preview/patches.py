@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...geoio.atomic import new_file
-from ...geoio.geoparquet import read_rows
-from ...geoio.reading import RasterHeader
-from ...geoio.rules import Observed
-from ...geoio.styles import Color
+from ...geoio.read.reader import RasterHeader
+from ...geoio.read.rules import Observed
+from ...geoio.vector.geoparquet import read_rows
+from ...geoio.write.atomic import new_file
+from ...geoio.write.styles import Color
 from ...tiling import TilePlan
 from .picture import NO_OBSERVATION, Panel, align, check_picture, save_picture, to_bytes
 from .scenery import Scenery, spread, value_limits

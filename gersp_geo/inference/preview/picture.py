@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ...geoio.atomic import check_local
-from ...geoio.styles import Color
+from ...geoio.write.atomic import check_local
+from ...geoio.write.styles import Color
 from .shapes import Shapes, draw_shapes
 
 if TYPE_CHECKING:

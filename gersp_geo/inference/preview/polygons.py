@@ -9,9 +9,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from ...geoio.atomic import new_file
-from ...geoio.reading import RasterHeader, read_header
-from ...geoio.styles import Color
+from ...geoio.read.reader import RasterHeader, read_header
+from ...geoio.write.atomic import new_file
+from ...geoio.write.styles import Color
 from .picture import Panel, align, save_picture, to_bytes
 from .scenery import Scenery
 from .shapes import Geometries, Shapes, place_polygons

@@ -8,10 +8,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ...geoio.alignment import on_one_grid, open_aligned
-from ...geoio.reading import Reader, describe_reader, open_reader
-from ...geoio.reduced import read_reduced
-from ...geoio.rules import Observed, find_rule
+from ...geoio.read.reader import Reader, describe_reader, open_reader
+from ...geoio.read.rules import Observed, find_rule
+from ...geoio.read.thumbnail import read_reduced
+from ...geoio.warp.alignment import on_one_grid, open_aligned
 from .sheet import Sheet
 
 type Limits = tuple[float, float]

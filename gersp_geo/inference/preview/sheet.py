@@ -7,9 +7,9 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from ...geoio.ground import pixel_size_m
+from ...geoio.pixel_area import pixel_size_m
 from ...geoio.placing import place_points
-from ...geoio.reading import RasterHeader
+from ...geoio.read.reader import RasterHeader
 
 # pixels to which small grids are enlarged
 _SMALLEST_SIDE = 600

@@ -6,11 +6,11 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 
-from gersp_geo.geoio.ground import pixel_areas_m2
+from gersp_geo.geoio.pixel_area import pixel_areas_m2
 from gersp_geo.geoio.polygons import maps
 from gersp_geo.geoio.polygons.maps import ClassMap, areas_above, describe_map, read_strips
-from gersp_geo.geoio.reading import open_reader
-from gersp_geo.geoio.writing import write_raster
+from gersp_geo.geoio.read.reader import open_reader
+from gersp_geo.geoio.write.geotiff import write_raster
 
 NAMES, COLORS = ('field', 'forest', '7'), ((9, 8, 7), (0, 255, 0), (1, 2, 3))
 

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 import pytest
 
 from gersp_geo.geoio.polygons.symbols import write_symbols
-from gersp_geo.geoio.styles import write_qml
+from gersp_geo.geoio.write.styles import write_qml
 
 NAMES, COLORS = ['field', 'water & "ice"'], [(9, 8, 7), (0, 0, 255)]
 

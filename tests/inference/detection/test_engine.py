@@ -16,11 +16,11 @@ from rasterio.crs import CRS
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN, fasterrcnn_mobilenet_v3_large_320_fpn
 
-from gersp_geo.geoio import features
-from gersp_geo.geoio.vectors import write_vectors
+from gersp_geo.geoio.vector import write
+from gersp_geo.geoio.vector.read import write_vectors
 from gersp_geo.inference.detection import DetectionSummary, detect_objects
-from gersp_geo.inference.detection.models import Detector, count_classes, is_detector, name_labels
-from gersp_geo.inference.loading import LoadedModel
+from gersp_geo.inference.model.detector import Detector, count_classes, is_detector, name_labels
+from gersp_geo.inference.model.load import LoadedModel
 from gersp_geo.records import Preprocessing
 from gersp_geo.tasks import ObjectDetection
 from tests.inference.detection.detectors import GRID, RECORD, UTM, Exact, draw, write_scene
@@ -441,7 +441,7 @@ def test_a_model_that_fails_leaves_no_file(tmp_path: Path, detect: Detect) -> No
 def test_more_objects_than_geojson_may_hold_are_refused_when_they_are_found(
     tmp_path: Path, detect: Detect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(features, 'MAX_GEOJSON_FEATURES', 2)
+    monkeypatch.setattr(write, 'MAX_GEOJSON_FEATURES', 2)
     source = write_scene(tmp_path / 'scene.tif', draw((100, 100), BOXES))
     detect(Exact(), source)
     with pytest.raises(

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
-from gersp_geo.geoio.reading import RasterHeader
+from gersp_geo.geoio.read.reader import RasterHeader
 from gersp_geo.inference.patches.grid import coarse_header, draw_patches, plan_grid
 
 GRIDS = (

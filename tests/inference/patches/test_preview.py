@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gersp_geo.geoio.reading import read_header
+from gersp_geo.geoio.read.reader import read_header
 from gersp_geo.inference.patches import classify_scene, embed_scene
 from gersp_geo.inference.patches.grid import plan_grid
 from gersp_geo.inference.preview import write_patches_preview

@@ -8,7 +8,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from PIL import Image
 
-from gersp_geo.geoio.writing import write_raster
+from gersp_geo.geoio.write.geotiff import write_raster
 
 NORTH_UP = Affine(10, 0, 4e5, 0, -10, 5e6)
 # of a panel: rows and columns to which 20 x 30 pixels are enlarged

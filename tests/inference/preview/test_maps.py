@@ -10,8 +10,8 @@ from affine import Affine
 from PIL import Image
 from rasterio.windows import Window
 
-from gersp_geo.geoio.cog import finish_cog
-from gersp_geo.geoio.writing import write_raster
+from gersp_geo.geoio.write.cog import finish_cog
+from gersp_geo.geoio.write.geotiff import write_raster
 from gersp_geo.inference.preview import ShownScene, write_preview
 from tests.inference.preview.pictures import read_panel
 

@@ -7,11 +7,11 @@ import pytest
 import shapely
 from affine import Affine
 
-from gersp_geo.geoio.reading import read_header
-from gersp_geo.geoio.writing import write_raster
+from gersp_geo.geoio.read.reader import read_header
+from gersp_geo.geoio.write.geotiff import write_raster
+from gersp_geo.inference.polygons import polygonize
 from gersp_geo.inference.preview.polygons import PolygonClass, Sketch
 from gersp_geo.inference.preview.shapes import place_polygons
-from gersp_geo.inference.vectorizing import polygonize
 from gersp_geo.main import main
 from tests.inference.preview.pictures import (
     ENLARGED,

@@ -1,0 +1,1 @@
+"""Pixels, validity and headers of rasters."""

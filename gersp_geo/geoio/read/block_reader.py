@@ -1,0 +1,366 @@
+"""Overlapping windows of a raster, or of several on one grid, with each block decoded once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from threading import local
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...records import Window
+from ..gdal_errors import enter_gdal
+from .observations import Shown, read_observed
+from .padding import padded_window
+from .reader import RasterHeader, Reader
+from .rules import Rule
+
+# Smallest side of a cell in pixels: smaller blocks are read several at a time, since every read has
+# a cost of its own.
+SMALLEST = 256
+
+# Rows of a cell where a block has more than can be held, as in an image stored in one piece: such
+# a block is decoded again for every cell that GDAL's cache is too small to keep it for.
+ROWS_OF_HUGE_BLOCKS = 512
+HUGE = 8192
+
+type Cell = tuple[NDArray[np.generic], Shown]
+"""Pixels (bands, rows, cols), and where there is an observation: (rows, cols), or of each band."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellGrid:
+    """How part of a raster is cut into cells of whole blocks."""
+
+    height: int
+    """Rows of the raster."""
+
+    col_off: int
+    """First column that is read."""
+
+    col_stop: int
+    """One past the last."""
+
+    block_shape: tuple[int, int]
+    """Rows and columns of a block."""
+
+    cell_height: int
+    """Rows of a cell, whole blocks."""
+
+    cell_width: int
+    """Columns of a cell, whole blocks."""
+
+    def rows(self, start: int, stop: int) -> range:
+        """List the rows of cells that hold some rows of pixels."""
+        return range(start // self.cell_height, -(-stop // self.cell_height))
+
+    def cols(self, start: int, stop: int) -> range:
+        """List the columns of cells that hold some columns of pixels."""
+        return range(start // self.cell_width, -(-stop // self.cell_width))
+
+    def window(self, row: int, col: int) -> Window:
+        """Place a cell; cells at the sides are cut."""
+        row_off = row * self.cell_height
+        left = max(col * self.cell_width, self.col_off)
+        return Window(
+            row_off=row_off,
+            col_off=left,
+            height=min(self.cell_height, self.height - row_off),
+            width=min((col + 1) * self.cell_width, self.col_stop) - left,
+        )
+
+    def blocks(self, window: Window) -> tuple[slice, slice]:
+        """Say which rows and columns of blocks a window inside the raster touches."""
+        return _touched(window, self.block_shape)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellSource:
+    """One of the rasters that cells are read from; all lie on one grid."""
+
+    opener: Callable[[], AbstractContextManager[Reader]]
+    """Opens it; every thread opens its own."""
+
+    bands: tuple[int, ...]
+    """1-based band indices in the order wanted."""
+
+    nodata: float | None = None
+    """A further value that means "no observation"."""
+
+    rule: Rule | None = None
+    """Where a pixel is an observation; None means what the file and *bands* say."""
+
+    block_shape: tuple[int, int]
+    """Rows and columns of a block."""
+
+    stored: NDArray[np.bool_] | None = field(default=None, repr=False)
+    """Per block: whether the file holds it, shape (rows of blocks, columns of blocks); others are
+    not read, and hold no observation. None means all."""
+
+    def may_hold(self, window: Window) -> bool:
+        """Say whether any block of a window inside the raster is stored."""
+        return self.stored is None or bool(self.stored[_touched(window, self.block_shape)].any())
+
+    def read(self, reader: Reader, window: Window) -> Cell:
+        """Read a window inside the raster.
+
+        Args:
+            reader: What *opener* opened.
+            window: Pixels to read.
+
+        Returns:
+            Pixels, and where there is an observation.
+
+        Raises:
+            OSError: If the file is damaged there.
+        """
+        pixels, valid = read_observed(
+            reader, window, bands=self.bands, nodata=self.nodata, rule=self.rule
+        )
+        if self.stored is None or self.stored[_touched(window, self.block_shape)].all():
+            return pixels, valid
+        height, width = self.block_shape
+        rows = np.arange(window.row_off, window.row_stop) // height
+        cols = np.arange(window.col_off, window.col_stop) // width
+        stored = self.stored[rows[:, None], cols]
+        return pixels, stored if valid is None else stored & valid
+
+
+def _touched(window: Window, block_shape: tuple[int, int]) -> tuple[slice, slice]:
+    """Say which rows and columns of blocks a window touches."""
+    height, width = block_shape
+    return (
+        slice(window.row_off // height, -(-window.row_stop // height)),
+        slice(window.col_off // width, -(-window.col_stop // width)),
+    )
+
+
+def plan_cells(header: RasterHeader, *, col_off: int = 0, col_stop: int | None = None) -> CellGrid:
+    """Choose cells for a raster, or for some of its columns.
+
+    Args:
+        header: Header of the raster.
+        col_off: First column to be read.
+        col_stop: One past the last; None means all.
+
+    Returns:
+        The grid.
+    """
+    block_height, block_width = header.block_shape
+    return CellGrid(
+        height=header.height,
+        block_shape=header.block_shape,
+        col_off=col_off,
+        col_stop=header.width if col_stop is None else col_stop,
+        cell_height=ROWS_OF_HUGE_BLOCKS if block_height > HUGE else _side(block_height),
+        # strips go over the whole width
+        cell_width=_side(block_width),
+    )
+
+
+def _side(block: int) -> int:
+    """Put enough blocks together."""
+    return block * -(-SMALLEST // block)
+
+
+class CellReader:
+    """Reads a raster cell by cell in threads, and hands out windows of what it has read.
+
+    Cells are read when they are first asked for and kept until they are released, so that
+    overlapping windows do not decode a block twice. Of several rasters, bands follow each other,
+    and a pixel is an observation where it is one in all of them. Where single bands of one may be
+    missing (rule 'any'), validity is that of each band, and all are missing where there is no
+    observation.
+    """
+
+    def __init__(
+        self,
+        opener: Callable[[], AbstractContextManager[Reader]],
+        grid: CellGrid,
+        *,
+        bands: Sequence[int],
+        dtype: np.dtype[np.generic],
+        width: int,
+        nodata: float | None = None,
+        rule: Rule | None = None,
+        threads: int = 1,
+        stored: NDArray[np.bool_] | None = None,
+        others: Sequence[CellSource] = (),
+    ) -> None:
+        """Set up; nothing is read yet.
+
+        Args:
+            opener: Opens the raster; every thread opens its own.
+            grid: Cells of it.
+            bands: 1-based band indices in the order wanted.
+            dtype: Type of the pixels handed out.
+            width: Columns of the raster.
+            nodata: A further value that means "no observation".
+            rule: Where a pixel is an observation; None means what the file and *bands* say.
+            threads: Threads that read, >= 1.
+            stored: Per block of the raster: whether the file holds it, shape (rows of blocks,
+                columns of blocks); others are not read, and hold no observation. None means all.
+            others: Further rasters of the same rows and columns, whose bands come after.
+        """
+        first = CellSource(
+            opener=opener,
+            bands=tuple(bands),
+            nodata=nodata,
+            rule=rule,
+            block_shape=grid.block_shape,
+            stored=stored,
+        )
+        self.grid = grid
+        self.sources = (first, *others)
+        self.bands = tuple(band for source in self.sources for band in source.bands)
+        self.per_band = any(source.rule == 'any' for source in self.sources)
+        self.dtype = dtype
+        self.width = width
+        self._thread = local()
+        self._open = ExitStack()
+        self._pool = ThreadPoolExecutor(
+            threads, thread_name_prefix='reader', initializer=enter_gdal
+        )
+        self._cells: dict[tuple[int, int], Future[Cell]] = {}
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Stop the threads and close what they have opened."""
+        self._pool.shutdown(cancel_futures=True)
+        self._cells.clear()
+        self._open.close()
+
+    def may_hold(self, window: Window) -> bool:
+        """Say whether any block of a window holds anything, as far as is known without reading."""
+        if all(source.stored is None for source in self.sources):
+            return True
+        _, _, inside = padded_window(window, height=self.grid.height, width=self.width)
+        return self._is_stored(inside)
+
+    def request(self, window: Window) -> None:
+        """Begin to read what a window needs, if that has not begun.
+
+        Args:
+            window: Pixels that :meth:`take` will be asked for; may hang over any side.
+        """
+        _, _, inside = padded_window(window, height=self.grid.height, width=self.width)
+        for place in self._places(inside):
+            cell = self.grid.window(*place)
+            if place not in self._cells and self._is_stored(cell):
+                self._cells[place] = self._pool.submit(self._read, cell)
+
+    def take(self, window: Window, out: NDArray[np.generic]) -> Shown:
+        """Copy a window that was requested; what lies outside the raster is reflected.
+
+        Args:
+            window: Pixels wanted; may hang over any side.
+            out: Shape (bands, window.height, window.width); filled.
+
+        Returns:
+            Where there is an observation, shape (window.height, window.width), or where single
+            bands may be missing, (bands, window.height, window.width); None if there is one
+            everywhere.
+
+        Raises:
+            OSError: If the file is damaged there.
+        """
+        rows, cols, inside = padded_window(window, height=self.grid.height, width=self.width)
+        if inside == window:
+            return self._fill(inside, out)
+        pixels = np.empty((len(self.bands), inside.height, inside.width), dtype=self.dtype)
+        valid = self._fill(inside, pixels)
+        out[...] = pixels[:, rows[:, None], cols]
+        return None if valid is None else valid[..., rows[:, None], cols]
+
+    def valid(self, window: Window) -> NDArray[np.bool_] | None:
+        """Say where a window has observations; what was not requested has none.
+
+        Args:
+            window: Pixels inside the raster.
+
+        Returns:
+            Shape (window.height, window.width); None if there is one everywhere.
+        """
+        valid = self._fill(window, None)
+        if valid is None or valid.ndim == 2:
+            return valid
+        some: NDArray[np.bool_] = valid.any(axis=0)
+        return None if some.all() else some
+
+    def release(self, row: int) -> None:
+        """Forget the cells that lie wholly above a row of pixels."""
+        first = row // self.grid.cell_height
+        for place in [place for place in self._cells if place[0] < first]:
+            del self._cells[place]
+
+    def _places(self, inside: Window) -> Iterator[tuple[int, int]]:
+        """List the cells that a window touches."""
+        for row in self.grid.rows(inside.row_off, inside.row_stop):
+            for col in self.grid.cols(inside.col_off, inside.col_stop):
+                yield row, col
+
+    def _is_stored(self, inside: Window) -> bool:
+        """Say whether every raster stores any block of a window."""
+        return all(source.may_hold(inside) for source in self.sources)
+
+    def _read(self, window: Window) -> Cell:
+        """Read one cell, in a thread."""
+        if not hasattr(self._thread, 'readers'):
+            self._thread.readers = [
+                self._open.enter_context(source.opener()) for source in self.sources
+            ]
+        readers: list[Reader] = self._thread.readers
+        if len(self.sources) == 1:
+            return self.sources[0].read(readers[0], window)
+        return self._read_together(readers, window)
+
+    def _read_together(self, readers: Sequence[Reader], window: Window) -> Cell:
+        """Read one cell of several rasters; what no pixel needs any more is left at 0."""
+        pixels = np.zeros((len(self.bands), window.height, window.width), dtype=self.dtype)
+        valid, bands = None, np.ones(pixels.shape, dtype=np.bool_) if self.per_band else None
+        stop = len(self.bands)
+        # the last first: it may end within the first, which is the grid
+        for source, reader in zip(reversed(self.sources), reversed(readers), strict=True):
+            start = stop - len(source.bands)
+            pixels[start:stop], observed = source.read(reader, window)
+            if bands is not None and observed is not None:
+                bands[start:stop] = observed
+            stop = start
+            if observed is not None:
+                observed = observed if observed.ndim == 2 else observed.any(axis=0)
+                valid = observed if valid is None else valid & observed
+                if not valid.any():
+                    break
+        # what one raster lacks is left out of all, as it would look like a change
+        return pixels, valid if bands is None or valid is None else bands & valid
+
+    def _fill(self, inside: Window, out: NDArray[np.generic] | None) -> Shown:
+        """Copy pixels out of cells, and say which are observations."""
+        valid: Shown = None
+        layers = (len(self.bands),) if self.per_band else ()
+        for place in self._places(inside):
+            held = self.grid.window(*place)
+            top, left = max(held.row_off, inside.row_off), max(held.col_off, inside.col_off)
+            bottom = min(held.row_stop, inside.row_stop)
+            right = min(held.col_stop, inside.col_stop)
+            there = (
+                slice(top - inside.row_off, bottom - inside.row_off),
+                slice(left - inside.col_off, right - inside.col_off),
+            )
+            here = (
+                slice(top - held.row_off, bottom - held.row_off),
+                slice(left - held.col_off, right - held.col_off),
+            )
+            pixels, mask = self._cells[place].result() if place in self._cells else (None, None)
+            if out is not None:
+                out[:, *there] = 0 if pixels is None else pixels[:, *here]
+            if pixels is None or mask is not None:
+                if valid is None:
+                    valid = np.ones((*layers, inside.height, inside.width), dtype=np.bool_)
+                valid[..., *there] = False if mask is None else mask[..., *here]
+        return None if valid is None or valid.all() else valid

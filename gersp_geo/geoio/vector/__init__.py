@@ -1,0 +1,1 @@
+"""Vector files: read onto rasters, and written batch by batch."""

@@ -1,0 +1,131 @@
+"""What of the features of a vector file lies around rasters."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import shapely
+from geopandas import GeoSeries
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+from pyproj.exceptions import ProjError
+
+from ..read.reader import RasterHeader
+from ..turns import find_turn
+from .antimeridian import turn_onto, unroll
+from .curves import repair, reproject
+
+type Bounds = tuple[float, float, float, float]
+"""Left, bottom, right and top."""
+
+# Points per side of bounds that are reprojected, as GDAL takes.
+_POINTS = 21
+
+# Share of their width and height by which rasters' bounds are widened: an edge that is cut there,
+# and whatever reprojection does to it, lies outside.
+_MARGIN = 0.1
+
+
+def place_around(
+    geometries: GeoSeries, headers: Sequence[RasterHeader], *, crs: CRS
+) -> NDArray[np.object_]:
+    """Reproject geometries to the CRS of rasters, and leave out what lies elsewhere.
+
+    A feature may reach farther than the CRS of the rasters: only what lies around these is
+    reprojected, with long edges as the curves that they are.
+
+    Args:
+        geometries: With a CRS.
+        headers: Of rasters without rotation in one CRS.
+        crs: That of the rasters.
+
+    Returns:
+        One geometry per feature, in two dimensions; None where there is none, or it lies elsewhere.
+    """
+    flat = np.array(shapely.force_2d(geometries.to_numpy()), dtype=np.object_)
+    turn, (west, _, east, _) = find_turn(crs), rasters_bounds(headers)
+    if geometries.crs == crs:
+        return flat if turn is None else turn_onto(flat, turn, (west, east))
+    boxes = surrounding_boxes(rasters_bounds(headers), crs, geometries.crs)
+    near = flat if boxes is None else _cut(flat, boxes)
+    placed = reproject(GeoSeries(near, crs=geometries.crs), crs).to_numpy()
+    if turn is not None:
+        placed = turn_onto(unroll(placed, turn), turn, (west, east))
+    # beyond the reach of the CRS there are no numbers
+    known = np.isfinite(shapely.bounds(placed)).all(axis=1)
+    placed[~known] = None
+    return np.asarray(placed, dtype=np.object_)
+
+
+def rasters_bounds(headers: Sequence[RasterHeader]) -> Bounds:
+    """Find the bounds of rasters in one CRS."""
+    corners = np.array(
+        [
+            header.transform @ corner
+            for header in headers
+            for corner in ((0, 0), (header.width, header.height))
+        ]
+    )
+    return *corners.min(axis=0).tolist(), *corners.max(axis=0).tolist()
+
+
+def surrounding_boxes(bounds: Bounds, source: CRS, target: CRS) -> list[shapely.Polygon] | None:
+    """Find the ground around bounds in another CRS.
+
+    Args:
+        bounds: In *source*.
+        source: Their CRS.
+        target: CRS wanted.
+
+    Returns:
+        One box, or two where the antimeridian lies between; None where *target* cannot express it.
+    """
+    found = reproject_bounds(widen(bounds), source, target)
+    back = None if found is None else reproject_bounds(found, target, source)
+    # around a pole or half the world, the outline says nothing about what lies within
+    if found is None or back is None or not _covers(back, bounds):
+        return None
+    left, bottom, right, top = found
+    if left <= right:
+        return [shapely.box(left, bottom, right, top)]
+    half = 180 / np.degrees(target.axis_info[0].unit_conversion_factor)
+    return [shapely.box(left, bottom, half, top), shapely.box(-half, bottom, right, top)]
+
+
+def reproject_bounds(bounds: Bounds, source: CRS, target: CRS) -> Bounds | None:
+    """Reproject bounds; left lies beyond right where the antimeridian lies between.
+
+    Returns:
+        In *target*; None where it cannot express them.
+    """
+    transformer = Transformer.from_crs(source, target, always_xy=True)
+    try:
+        found = transformer.transform_bounds(*bounds, densify_pts=_POINTS)
+    except ProjError:
+        return None
+    return found if np.isfinite(found).all() else None
+
+
+def widen(bounds: Bounds) -> Bounds:
+    """Add a margin."""
+    left, bottom, right, top = bounds
+    x, y = _MARGIN * (right - left), _MARGIN * (top - bottom)
+    return left - x, bottom - y, right + x, top + y
+
+
+def _covers(outer: Bounds, inner: Bounds) -> bool:
+    """Say whether bounds lie within others."""
+    return bool(shapely.box(*inner).within(shapely.box(*outer)))
+
+
+def _cut(geometries: NDArray[np.object_], boxes: Sequence[shapely.Polygon]) -> NDArray[np.object_]:
+    """Keep what lies in boxes: geometries within as they are, parts of those that reach farther."""
+    near = np.full(len(geometries), None, dtype=np.object_)
+    around = shapely.union_all(list(boxes))
+    tree = shapely.STRtree(geometries)
+    meets = np.unique(tree.query(boxes)[1])
+    bounds = shapely.bounds(geometries[meets])
+    inside = np.array([shapely.box(*b).within(around) for b in bounds], dtype=np.bool_)
+    within, beyond = meets[inside], meets[~inside]
+    near[within] = geometries[within]
+    near[beyond] = shapely.intersection(repair(geometries[beyond]), around)
+    return near

@@ -1,0 +1,1 @@
+"""Rasters seen on another grid."""

@@ -1,0 +1,156 @@
+"""A raster resampled to a pixel grid, the same whatever window of it is read."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform as to_crs
+
+from ..gdal_errors import GDALError
+from ..read.observations import mark_resampled
+from ..read.reader import Reader, alpha_bands
+from ..read.rules import Rule
+from ..turns import turn_of
+from .central_meridian import middle_of_turn, recentred
+from .grids import Grid
+from .nodata import hide_unobserved
+from .rectified import rectified, rectified_scales
+from .rectifier import Rectifier
+
+
+@contextmanager
+def open_warped(
+    src: Reader,
+    grid: Grid,
+    *,
+    nodata: float | None = None,
+    bands: Sequence[int] | None = None,
+    rule: Rule | None = None,
+) -> Iterator[Reader]:
+    """See a raster on a grid, resampled bilinearly.
+
+    Args:
+        src: An open raster.
+        grid: Where its pixels are wanted.
+        nodata: Value that means "no observation", besides what the raster says itself; what is
+            missing is not blended with its neighbours.
+        bands: 1-based indices of the bands that are read; None means all but alpha bands.
+        rule: Where a pixel is an observation; None means what the raster says.
+
+    Yields:
+        A reader whose pixels do not depend on the window that is read. What lies outside *src* has
+        no observation: where there is no nodata value and no alpha band, an alpha band is added as
+        the last one.
+
+    Raises:
+        ValueError: If single bands are to be left out, and no value can stand for what is missing;
+            or if *src* lies by ground control points or the like, which do not say where in this
+            CRS.
+    """
+    rectifier = Rectifier.of(src, grid.crs)
+    scales = (
+        _scales(src, grid)
+        if rectifier is None
+        else rectified_scales(rectifier, grid.transform, height=src.height, width=src.width)
+    )
+    with hide_unobserved(src, nodata, bands=bands, rule=rule) as seen:
+        warped = WarpedVRT(
+            seen.reader,
+            src_crs=None if rectifier is None else rectifier.source_crs,
+            crs=grid.crs,
+            transform=grid.transform,
+            height=grid.height,
+            width=grid.width,
+            resampling=Resampling.bilinear,
+            src_nodata=seen.value,
+            nodata=seen.value,
+            UNIFIED_SRC_NODATA='YES' if seen.unified else 'NO',
+            # without it, outside would be 0 like dark ground
+            add_alpha=seen.value is None and not alpha_bands(seen.reader),
+            **_exactly(*scales),
+        )
+        middle = middle_of_turn(Grid.of(src), grid)
+        # not `with warped`: as in open_reader
+        with closing(warped):
+            if rectifier is not None:
+                with rectified(warped, seen.reader, rectifier) as view:
+                    yield mark_resampled(view)
+                return
+            if middle is None or src.crs is None:
+                yield mark_resampled(warped)
+                return
+            with recentred(warped, seen.reader, middle, source_crs=src.crs) as around:
+                yield mark_resampled(around)
+
+
+def _exactly(x_scale: float, y_scale: float) -> dict[str, object]:
+    """Make resampled pixels independent of the window that is read.
+
+    GDAL would else derive the size of its kernel from each chunk, and interpolate positions within
+    it: https://gdal.org/en/stable/api/gdalwarp_cpp.html (XSCALE, YSCALE).
+
+    Args:
+        x_scale: Pixels wanted per pixel of the file, along its rows.
+        y_scale: The same along its columns.
+
+    Returns:
+        Options of a WarpedVRT.
+    """
+    return {
+        'XSCALE': repr(x_scale),
+        'YSCALE': repr(y_scale),
+        # pixels of the file; rasterio takes no 0
+        'tolerance': 1e-9,
+    }
+
+
+def _scales(src: Reader, grid: Grid) -> tuple[float, float]:
+    """Measure how many pixels of a grid a pixel of a raster makes.
+
+    Args:
+        src: The raster.
+        grid: It may be turned against the raster.
+
+    Returns:
+        Along the rows of *src* and along its columns, in the middle of the grid, or in that of
+        *src* where the former lies beyond the reach of its CRS; 1 where both do: they do not meet
+        then.
+    """
+    steps_in_file = _steps(grid, src)
+    steps_in_grid = _steps(src, grid) if steps_in_file is None else np.linalg.inv(steps_in_file)
+    if steps_in_grid is None:
+        return 1.0, 1.0
+    x_scale, y_scale = np.linalg.norm(steps_in_grid, axis=0).tolist()
+    return x_scale, y_scale
+
+
+def _steps(one: Reader | Grid, other: Reader | Grid) -> NDArray[np.float64] | None:
+    """Measure the steps to the next column and row in the middle of a grid, in another's pixels.
+
+    Returns:
+        Shape (2, 2), one step per column: pixels of *other* along its rows and along its columns.
+        None where that is not known.
+    """
+    col, row = one.width / 2, one.height / 2
+    places = [one.transform @ place for place in ((col, row), (col + 1, row), (col, row + 1))]
+    # without a CRS, a file is taken to be in that of the grid
+    if None not in (one.crs, other.crs) and one.crs != other.crs:
+        xs, ys = zip(*places, strict=True)
+        try:
+            places = list(zip(*to_crs(one.crs, other.crs, xs, ys), strict=True))
+        except GDALError:
+            return None
+    xs, ys = np.array(places, dtype=np.float64).T
+    turn = turn_of(other.crs)
+    if turn is not None:
+        # two neighbours may lie on both sides of the end of a turn
+        steps = xs - xs[0]
+        xs = np.where(np.abs(steps) > turn.length / 2, xs[0] + turn.shortest(steps), xs)
+    middle, right, below = (
+        np.array(~other.transform @ place) for place in zip(xs, ys, strict=True)
+    )
+    steps = np.stack([right - middle, below - middle], axis=1)
+    return steps if np.isfinite(steps).all() and np.linalg.det(steps) else None

@@ -1,0 +1,1 @@
+"""Maps as files that other programs understand, whole or absent."""

@@ -1,0 +1,1 @@
+"""Models of every kind, and how their input is prepared."""

@@ -1,0 +1,175 @@
+"""From pixels as stored to scores: normalisation, the model, what its output means."""
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from ...records import Preprocessing
+from .load import Forward
+from .signature import Scores
+
+type Precision = Literal['float32', 'bfloat16']
+"""Type in which the model computes."""
+
+type Averaging = Literal['none', 'flips', 'rotations']
+"""Views of a patch whose scores are averaged: itself; 4 flips; these and their transposes, 8."""
+
+type View = tuple[tuple[int, ...], bool]
+"""Axes to flip, and whether to transpose afterwards."""
+
+_FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
+VIEWS: dict[Averaging, tuple[View, ...]] = {
+    'none': (((), False),),
+    'flips': tuple((axes, False) for axes in _FLIPS),
+    'rotations': tuple((axes, transposed) for transposed in (False, True) for axes in _FLIPS),
+}
+
+
+class Scorer:
+    """Turns batches of patches as stored into scores per pixel, on one device.
+
+    Values are scaled and standardised per band; pixels without an observation, and bands that are
+    missing in one, become the mean of their band, so that a nodata value does not spread into its
+    surroundings.
+    """
+
+    def __init__(
+        self,
+        forward: Forward,
+        preprocessing: Preprocessing,
+        *,
+        scores: Scores,
+        device: str,
+        as_logits: bool = False,
+        precision: Precision = 'float32',
+        channels_last: bool = False,
+        averaging: Averaging = 'none',
+        dates: int = 1,
+    ) -> None:
+        """Set up.
+
+        Args:
+            forward: From images (B, C, H, W) to logits or values (B, K, H, W), on *device*; of
+                several dates, bands lie side by side.
+            preprocessing: Per band of one date: scale, mean and deviation.
+            scores: What *forward* returns.
+            device: Where it runs.
+            as_logits: Leave logits as they are: enough where only the largest matters.
+            precision: 'bfloat16' computes in mixed precision.
+            channels_last: Lay images out with bands last, which convolutions on accelerators like.
+            averaging: Views whose probabilities or values are averaged.
+            dates: Of a place, in each image.
+        """
+        self.forward = forward
+        self.views = VIEWS[averaging]
+        self.activate = _activation(scores, as_logits=as_logits and len(self.views) == 1)
+        self.device = device
+        self.precision = precision
+        self.layout = torch.channels_last if channels_last else torch.contiguous_format
+        self.scale, self.mean, self.std = (
+            torch.tensor(values * dates, dtype=torch.float32, device=device)[:, None, None]
+            for values in (preprocessing.scale, preprocessing.mean, preprocessing.std)
+        )
+        self._images = torch.empty(0)
+
+    def __call__(self, pixels: Tensor, valid: Tensor | None) -> Tensor:
+        """Score one batch.
+
+        Args:
+            pixels: As stored, shape (B, C, H, W), on any device.
+            valid: Where there is an observation, shape (B, H, W), or of each band, shape (B, C, H,
+                W); None means everywhere.
+
+        Returns:
+            Shape (B, K, H, W), float32, on the device; may be overwritten by the next call.
+
+        Raises:
+            ValueError: If the model returns another shape.
+        """
+        images = self._normalise(pixels, valid)
+        total: Tensor | None = None
+        for view in self.views:
+            with self._autocast():
+                scores = self.forward(_look(images, view))
+            activated = self.activate(_check(scores, images).float())
+            looked = _look_back(activated, view)
+            total = looked if total is None else total + looked
+        assert total is not None  # there is always a view
+        return total if len(self.views) == 1 else total / len(self.views)
+
+    def _normalise(self, pixels: Tensor, valid: Tensor | None) -> Tensor:
+        """Scale and standardise into memory that all batches share: fresh pages would cost more."""
+        if self._images.shape[1:] != pixels.shape[1:] or len(self._images) < len(pixels):
+            self._images = torch.empty(
+                pixels.shape, dtype=torch.float32, device=self.device, memory_format=self.layout
+            )
+        images = self._images[: len(pixels)]
+        # moved in the file's type, which is smaller
+        moved = pixels.to(self.device, non_blocking=True)
+        # on a CPU patch by patch, which stays in its cache
+        parts = zip(images, moved, strict=True) if self.device == 'cpu' else [(images, moved)]
+        for part, stored in parts:
+            # as in training: in this order, each step rounded
+            part.copy_(stored).mul_(self.scale).sub_(self.mean).div_(self.std)
+        if valid is not None:
+            missing = ~valid.to(self.device, non_blocking=True)
+            # Nodata may be NaN or as large as floats go, and would spoil every pixel that sees it.
+            # Of two dates, what one lacks is left out of both, as it would look like a change.
+            images.masked_fill_(missing if missing.ndim == 4 else missing[:, None], 0)
+        return images
+
+    def _autocast(self) -> Any:
+        """Compute in the precision asked for."""
+        if self.precision == 'float32':
+            return nullcontext()
+        return torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16)
+
+
+def _activation(scores: Scores, *, as_logits: bool) -> Callable[[Tensor], Tensor]:
+    """Choose what turns the model's output into what is blended."""
+    if scores == 'values' or as_logits:
+        return _unchanged
+    if scores == 'labels':
+        return torch.sigmoid
+    return _probabilities
+
+
+def _unchanged(scores: Tensor) -> Tensor:
+    """Return what is given."""
+    return scores
+
+
+def _probabilities(scores: Tensor) -> Tensor:
+    """Turn logits into probabilities; one logit means two classes."""
+    return scores.sigmoid() if scores.shape[1] == 1 else scores.softmax(dim=1)
+
+
+def _check(scores: object, images: Tensor) -> Tensor:
+    """Refuse scores of another shape than promised."""
+    found: Sequence[int] | str = type(scores).__name__
+    if isinstance(scores, Tensor):
+        found = tuple(scores.shape)
+        if len(found) == 4 and found[0] == len(images) and found[2:] == tuple(images.shape[2:]):
+            return scores
+    sides = f'{images.shape[2]}, {images.shape[3]}'
+    raise ValueError(
+        f'the model must return scores of shape ({len(images)}, K, {sides}) for images of shape '
+        f'{tuple(images.shape)}, got {found}'
+    )
+
+
+def _look(images: Tensor, view: View) -> Tensor:
+    """Flip, then transpose."""
+    axes, transposed = view
+    flipped = images.flip(axes) if axes else images
+    return flipped.transpose(2, 3) if transposed else flipped
+
+
+def _look_back(scores: Tensor, view: View) -> Tensor:
+    """Transpose, then flip."""
+    axes, transposed = view
+    straight = scores.transpose(2, 3) if transposed else scores
+    return straight.flip(axes) if axes else straight

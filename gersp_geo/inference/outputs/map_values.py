@@ -1,0 +1,316 @@
+"""Turn scores into the values of a map, and sum them up."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...geoio.read.reader import RasterHeader
+from ...geoio.write.cog import MapLayout, OverviewResampling
+from ...geoio.write.styles import check_legend, class_color
+from ...records import Preprocessing
+from ...stitching import Encode
+
+type Output = Literal['classes', 'probabilities', 'values']
+"""Index of the best class, probability of every class, or what a regression returns."""
+
+# areas that are wrong by more than this share are told
+_TOLD_DISTORTION = 0.01
+
+# a probability in a byte: 0 to 254, so that 255 is left for nodata
+PROBABILITY_STEPS = 254
+
+# as many class indices as fit beside one value for nodata
+_MAX_UINT8_CLASSES = 255
+_MAX_UINT16_CLASSES = 65535
+
+# Pixels that are compared at a time: few enough for the cache of a core.
+_CACHED = 2**15
+
+OVERVIEW_RESAMPLING: dict[Output, OverviewResampling] = {
+    'classes': 'mode',
+    'probabilities': 'average',
+    'values': 'average',
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionSummary:
+    """What a prediction produced."""
+
+    destination: str
+    """The map."""
+
+    complete: bool
+    """Whether the map is made; shards leave that to whoever merges them."""
+
+    pixels: int
+    """Pixels of the map."""
+
+    pixels_now: int
+    """Those that were predicted now, not by an earlier run or by other shards."""
+
+    valid_pixels: int
+    """Those that are not nodata."""
+
+    patches: int
+    """Patches that may hold something; those that two panels need count twice."""
+
+    forwarded: int
+    """Patches given to the model; the others hold no observation of interest."""
+
+    seconds: float
+    """Time from the first read to the finished files."""
+
+    seconds_finishing: float
+    """The part of it that overviews and the final files took."""
+
+    parts: int
+    """Parts that were predicted now."""
+
+    parts_before: int
+    """Parts that an earlier run, or other shards, had finished."""
+
+    class_names: tuple[str, ...] = ()
+    """Names of the classes; empty unless the map holds classes."""
+
+    class_pixels: tuple[int, ...] = ()
+    """Per class: number of pixels."""
+
+    class_areas_m2: tuple[float, ...] | None = None
+    """Per class: area in square metres, on the ellipsoid where the CRS is geographic; None without
+    a CRS that tells."""
+
+    area_factor: float | None = None
+    """How many times as large a pixel in the middle of the scene is in these areas as it is on the
+    ground: 1 but for projections that distort areas, such as Mercator's. None if that is not
+    known."""
+
+    overlap: str | None = None
+    """Of two dates: how they lie on each other, in one line."""
+
+    values: str | None = None
+    """What the scene tags its values with, and nobody applies, in one line; None without a tag."""
+
+    place: str | None = None
+    """Where the map lies, in one line; None for a scene with a CRS and a transform alone."""
+
+    def __str__(self) -> str:
+        """Lay the summary out for a terminal."""
+        speed = self.pixels_now / 1e6 / max(self.seconds, 1e-9)
+        lines = [
+            f'map      {self.destination}'
+            + ('' if self.complete else ' (parts only, not merged yet)'),
+            f'pixels   {self.pixels:,} ({self.valid_pixels:,} with an observation)',
+            f'patches  {self.patches:,} ({self.forwarded:,} forwarded)',
+            f'time     {self.seconds:.1f} s ({speed:.2f} Mpx/s)',
+            f'         of which {self.seconds_finishing:.1f} s for overviews and the final file',
+        ]
+        if self.parts_before:
+            lines.insert(1, f'parts    {self.parts} now, {self.parts_before} done before')
+        if self.overlap is not None:
+            lines.insert(1, f'overlap  {self.overlap}')
+        if self.place is not None:
+            lines.insert(1, f'place    {self.place}')
+        if self.values is not None:
+            lines.insert(1, f'values   {self.values}')
+        areas = self.class_areas_m2 or (None,) * len(self.class_pixels)
+        width = max((len(name) for name in self.class_names), default=0)
+        for name, count, area in zip(self.class_names, self.class_pixels, areas, strict=True):
+            share = 100 * count / max(self.valid_pixels, 1)
+            extent = '' if area is None else f'  {area:,.0f} m2 = {area / 1e4:,.2f} ha'
+            lines.append(f'  {name:<{width}}  {count:>13,} px  {share:5.1f} %{extent}')
+        if self.class_areas_m2 and abs((self.area_factor or 1) - 1) > _TOLD_DISTORTION:
+            lines.append(
+                f'areas are those of the projection, about {self.area_factor:.2f} times those on '
+                'the ground; an equal-area CRS (--crs) has true ones'
+            )
+        return '\n'.join(lines)
+
+
+def layout_map(
+    header: RasterHeader,
+    preprocessing: Preprocessing,
+    *,
+    output: Output,
+    channels: int,
+    probability_type: Literal['float32', 'uint8'] = 'float32',
+) -> MapLayout:
+    """Decide type, nodata value and legend of a map on the grid of a raster.
+
+    Args:
+        header: The raster.
+        preprocessing: Says the names and colours of the classes.
+        output: Kind of map.
+        channels: Scores per pixel that the model returns.
+        probability_type: 'uint8' stores probabilities in steps of 1 / 254.
+
+    Returns:
+        Unsigned integers for classes: one byte up to 255 classes, then two; the largest value is
+        nodata. Otherwise one band per channel: 32-bit floats with NaN for nodata, or bytes with 255
+        for nodata and a scale of 1 / 254.
+
+    Raises:
+        ValueError: If the record names another number of classes than the model returns, or its
+            names or colours make no legend.
+    """
+    is_classes = output == 'classes'
+    names = _class_names(preprocessing, classes=max(channels, 2)) if is_classes else ()
+    colors = preprocessing.class_colors or tuple(map(class_color, range(len(names))))
+    if is_classes:
+        check_legend(names, colors)
+    is_small = len(names) <= _MAX_UINT8_CLASSES
+    layout = MapLayout(
+        height=header.height,
+        width=header.width,
+        crs=header.crs,
+        transform=header.transform,
+        dtype='uint8' if is_small else 'uint16',
+        nodata=255 if is_small else 65535,
+        descriptions=('class',),
+        class_names=names,
+        class_colors=colors,
+        georeference=header.georeference.carried(),
+    )
+    if is_classes:
+        return layout
+    bands = _band_names(preprocessing, output=output, channels=channels)
+    quantities = replace(
+        layout, dtype='float32', nodata=float('nan'), descriptions=bands, class_colors=()
+    )
+    if output == 'probabilities' and probability_type == 'uint8':
+        return replace(quantities, dtype='uint8', nodata=255, scale=1 / PROBABILITY_STEPS)
+    return quantities
+
+
+def encoder_for(output: Output, layout: MapLayout) -> Encode:
+    """Choose how blended scores become the values of a map, on the device.
+
+    Args:
+        output: Kind of map.
+        layout: Says type and nodata value.
+
+    Returns:
+        From probabilities, logits or values (C, rows, cols) to map values (bands, rows, cols). A
+        single probability is that of the second of two classes.
+    """
+    if output == 'classes':
+        return _encode_classes
+    return _encode_bytes if layout.dtype == 'uint8' else _encode_floats
+
+
+def to_map(
+    values: Tensor, valid: NDArray[np.bool_] | None, layout: MapLayout
+) -> NDArray[np.generic]:
+    """Bring values to the host, and mark what is no observation.
+
+    Args:
+        values: Of an encoder, shape (bands, rows, cols); may be changed.
+        valid: Where there is an observation, shape (rows, cols); None means everywhere.
+        layout: Says type and nodata value.
+
+    Returns:
+        Shape (bands, rows, cols).
+    """
+    pixels = values.cpu().numpy().astype(layout.dtype, copy=False)
+    if valid is not None:
+        pixels[:, ~valid] = np.asarray(layout.nodata, dtype=layout.dtype)
+    return pixels
+
+
+def _encode_classes(scores: Tensor) -> Tensor:
+    """Find the best class; narrowed before it leaves the device."""
+    if len(scores) == 1:
+        return (scores >= 0.5).to(torch.uint8)
+    return best_channel(scores)[None]
+
+
+def _encode_bytes(scores: Tensor) -> Tensor:
+    """Quantise probabilities."""
+    return (scores * PROBABILITY_STEPS).round().to(torch.uint8)
+
+
+def _encode_floats(scores: Tensor) -> Tensor:
+    """Keep values as they are, in memory of their own."""
+    return scores.clone()
+
+
+def best_channel(scores: Tensor) -> Tensor:
+    """Find the channel with the largest score, the first of several.
+
+    Args:
+        scores: Shape (C, rows, cols).
+
+    Returns:
+        Its index, shape (rows, cols): uint8 if it fits, else int32.
+
+    Raises:
+        ValueError: If a score is NaN.
+    """
+    kind = torch.uint8 if len(scores) <= 256 else torch.int32
+    if scores.device.type == 'cpu':
+        return _best_on_cpu(scores, kind)
+    best, index = scores.max(dim=0)
+    _refuse_nan(best)
+    return index.to(kind)
+
+
+def _best_on_cpu(scores: Tensor, kind: torch.dtype) -> Tensor:
+    """Compare channel by channel, a few rows at a time: argmax over them takes ten times as long."""
+    rows, cols = scores.shape[1:]
+    index = torch.empty((rows, cols), dtype=kind)
+    step = min(max(1, _CACHED // max(cols, 1)), rows)
+    best = torch.empty((step, cols), dtype=scores.dtype)
+    better = torch.empty((step, cols), dtype=torch.bool)
+    for start in range(0, rows, step):
+        some = slice(start, start + step)
+        place = index[some].zero_()
+        found = best[: len(place)].copy_(scores[0, some])
+        is_better = better[: len(place)]
+        for channel in range(1, len(scores)):
+            candidate = scores[channel, some]
+            torch.gt(candidate, found, out=is_better)
+            # later channels have larger numbers; quicker than filling in under a mask
+            numbers = is_better.view(kind) if kind == torch.uint8 else is_better.to(kind)
+            torch.maximum(place, numbers * channel, out=place)
+            # NaN stays
+            torch.maximum(found, candidate, out=found)
+        _refuse_nan(found)
+    return index
+
+
+def _refuse_nan(best: Tensor) -> None:
+    """Refuse scores that cannot be compared."""
+    # a sum is quick, and NaN if any of its terms is; but so is that of both infinities
+    if bool(best.sum().isnan()) and bool(best.isnan().any()):
+        raise ValueError('the model returned NaN for a pixel with an observation nearby')
+
+
+def _class_names(preprocessing: Preprocessing, *, classes: int) -> tuple[str, ...]:
+    """Name every class."""
+    names = preprocessing.class_names or tuple(f'class {index}' for index in range(classes))
+    if len(names) != classes:
+        raise ValueError(
+            f'the model returns {classes} classes, but preprocessing names {len(names)}: '
+            f'{", ".join(names)}'
+        )
+    if classes > _MAX_UINT16_CLASSES:
+        raise ValueError(f'a class map holds up to {_MAX_UINT16_CLASSES} classes, got {classes}')
+    return names
+
+
+def _band_names(preprocessing: Preprocessing, *, output: Output, channels: int) -> tuple[str, ...]:
+    """Name every band of a map of quantities."""
+    names = preprocessing.class_names
+    if channels == 1 and len(names) == 2 and output == 'probabilities':
+        return names[1:]
+    if names and len(names) != channels:
+        raise ValueError(
+            f'the model returns {channels} channels, but preprocessing names {len(names)}: '
+            f'{", ".join(names)}'
+        )
+    word = 'class' if output == 'probabilities' else 'value'
+    return names or tuple(f'{word} {index}' for index in range(channels))

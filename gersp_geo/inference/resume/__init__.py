@@ -1,0 +1,1 @@
+"""What is finished of a prediction, on disk."""

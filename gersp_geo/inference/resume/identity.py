@@ -1,0 +1,135 @@
+"""What tells one prediction from another."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ... import __version__
+from ...geoio.read.georeference import to_record
+from ...geoio.read.reader import list_files
+from ..model.load import LoadedModel
+from ..plan import PredictionPlan
+
+FINGERPRINT_TAG = 'PREDICTION'
+"""Tag of a map: the fingerprint of what it was made of."""
+
+
+def identify(loaded: LoadedModel, plan: PredictionPlan) -> dict[str, Any]:
+    """Say what decides the pixels of a map, but for the last bits.
+
+    Args:
+        loaded: The model.
+        plan: The plan.
+
+    Returns:
+        Plain values for JSON: the files of the scenes by size and time of change, the model by its
+        checksum (a function by its name alone), its record, and every option that matters.
+    """
+    # these may stand in files that are not looked at otherwise
+    place = {'georeference': to_record(plan.georeference)} if plan.georeference else {}
+    return {
+        'source': plan.source,
+        'source_files': [_stamp(path) for path in list_files(plan.source)],
+        'after': _later(plan),
+        'model': loaded.name,
+        'model_sha256': loaded.sha256 or _digest(loaded.forward),
+        'preprocessing': loaded.preprocessing.to_dict(),
+        'size': plan.tiles.size,
+        'overlap': plan.tiles.overlap,
+        'blend': plan.blend,
+        'margin': plan.margin,
+        'averaging': plan.averaging,
+        'bands': list(plan.bands),
+        'nodata': None if plan.nodata is None else repr(plan.nodata),
+        # only where it is given, so that what was made without it is known again
+        **({} if plan.observed == 'auto' else {'observed': plan.observed}),
+        'crs': None if plan.grid.crs is None else str(plan.grid.crs),
+        'res': plan.grid.res,
+        'area_sha256': plan.area_sha256,
+        'maps': [[made.output, made.layout.dtype, made.overviews] for made in plan.maps],
+        'precision': plan.precision,
+        **place,
+    }
+
+
+def _later(plan: PredictionPlan) -> dict[str, Any] | None:
+    """Say what is compared with the scene, and which of its values."""
+    after = plan.after
+    if after is None:
+        return None
+    return {
+        'file': after.path,
+        'files': [_stamp(path) for path in list_files(after.path)],
+        'bands': list(after.bands),
+        'nodata': None if after.nodata is None else repr(after.nodata),
+    }
+
+
+def running(plan: PredictionPlan) -> dict[str, Any]:
+    """Say what decides the last bits, and how a scene is cut into parts.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        Plain values for JSON.
+    """
+    return {
+        'device': torch.device(plan.device).type,
+        'batch_size': plan.batch_size,
+        'torch_threads': plan.torch_threads,
+        'channels_last': plan.channels_last,
+        'compiled': plan.compiled,
+        'software': {'gersp_geo': __version__, 'torch': version('torch')},
+        **layout_of_parts(plan),
+    }
+
+
+def layout_of_parts(plan: PredictionPlan) -> dict[str, Any]:
+    """Say how a scene is cut into parts, and what of it they hold.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        Plain values for JSON.
+    """
+    return {
+        # also where it is not given: parts of older versions had another rule
+        'observed': plan.observed,
+        'panels': [[panel.col_off, panel.col_stop] for panel in plan.panels],
+        'rows_per_part': plan.rows_per_part,
+    }
+
+
+def fingerprint(identity: Mapping[str, Any]) -> str:
+    """Shorten an identity to 16 hexadecimal digits."""
+    text = json.dumps(dict(identity), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _stamp(path: str) -> list[object]:
+    """Name a file, with size and time of change where it is local."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return [path]
+    return [path, status.st_size, status.st_mtime_ns]
+
+
+def _digest(forward: object) -> str | None:
+    """Compute a checksum of the weights of a module; None for any other function."""
+    if not isinstance(forward, nn.Module):
+        return None
+    digest = hashlib.sha256(repr(forward).encode())
+    for name, tensor in forward.state_dict().items():
+        digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
+        plain = tensor.detach().cpu().contiguous().flatten()
+        digest.update(plain.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

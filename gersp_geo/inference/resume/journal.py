@@ -1,0 +1,341 @@
+"""What of a prediction is finished, on disk, so that it can be stopped at any moment and go on."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+from uuid import uuid4
+from zlib import crc32
+
+from ...geoio.write.atomic import sync_folder
+
+try:
+    import fcntl
+except ImportError:  # not on Windows: there, nobody notices a second process
+    fcntl = None  # type: ignore[assignment]
+
+# raised whenever the meaning of what is written changes
+VERSION = 2
+
+_HEADER = 'prediction.json'
+
+
+def work_folder(destination: str | PathLike[str]) -> Path:
+    """Name the hidden folder in which the parts of a map lie until it is complete."""
+    final = Path(destination)
+    return final.with_name(f'.{final.name}.parts')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What a part holds."""
+
+    valid_pixels: int = 0
+    """Pixels with an observation of interest."""
+
+    forwarded: int = 0
+    """Patches that were given to the model."""
+
+    class_pixels: tuple[int, ...] = ()
+    """Per class: pixels."""
+
+    class_areas_m2: tuple[float, ...] = ()
+    """Per class: area in square metres; empty where the CRS does not tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartFile:
+    """A file with pixels of one map."""
+
+    name: str
+    """In the folder of the journal."""
+
+    map: int
+    """Number of the map in the plan."""
+
+    col_off: int
+    """First column of its pixels; its rows are those of the part."""
+
+    width: int
+    """Columns."""
+
+    crc32: int | None = None
+    """Checksum of the file; None where that is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A finished part."""
+
+    part: int
+    """Its number in the plan."""
+
+    files: tuple[PartFile, ...]
+    """What is not all nodata."""
+
+    counts: Counts
+    """What it holds."""
+
+
+class Journal:
+    """Lists the finished parts of one prediction, in a folder beside its map.
+
+    ``prediction.json`` says what is predicted, how and by which model. Every process appends to a
+    file of its own: one line per part, written once the files of the part have their names. A line
+    that a kill has cut off, or that is not as it was written, is no line. Several processes may
+    share a folder, each with its own shard.
+    """
+
+    def __init__(self, folder: Path, *, name: str) -> None:
+        """Set up; nothing is read or written yet.
+
+        Args:
+            folder: Of the journal and its parts.
+            name: Of the file of this process.
+        """
+        self.folder = folder
+        self.path = folder / f'{name}.jsonl'
+        self._stream: Any = None
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        header: Mapping[str, Any],
+        *,
+        name: str = 'parts',
+        overwrite: bool = False,
+    ) -> Self:
+        """Begin a prediction, or go on with one.
+
+        Args:
+            folder: Made if it does not exist.
+            header: Says what is predicted; plain JSON. What it leaves out is not compared.
+            name: Of the file of this process.
+            overwrite: Begin anew whatever is there.
+
+        Returns:
+            The journal, to be used in a ``with`` statement.
+
+        Raises:
+            ValueError: If the folder belongs to another prediction; names what differs.
+            OSError: If it cannot be written, or another process is at work there.
+        """
+        if overwrite and folder.exists():
+            _refuse_busy(folder)
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / _HEADER
+        wanted = json.loads(json.dumps({'version': VERSION, **header}))
+        if not path.exists():
+            _write_once(path, json.dumps(wanted, indent=2))
+        # of shards that begin at the same time, the first one says what is predicted
+        _refuse_other(read_header(folder), wanted, folder=folder)
+        return cls(folder, name=name)
+
+    def __enter__(self) -> Self:
+        """Lock the file of this process, and cut a torn line off its end."""
+        self._stream = self.path.open('ab+')
+        try:
+            _lock(self._stream, self.folder)
+        except OSError:
+            self._stream.close()
+            raise
+        self._stream.seek(0)
+        whole = self._stream.read().rpartition(b'\n')[0]
+        self._stream.truncate(len(whole) + 1 if whole else 0)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let others go on."""
+        self._stream.close()
+
+    def append(self, entry: Entry) -> None:
+        """Write down a part, whose files are complete, so that it survives a power cut.
+
+        Raises:
+            OSError: If there is no room.
+        """
+        content = asdict(entry)
+        line = json.dumps({'entry': content, 'crc32': _checksum(content)})
+        self._stream.write(line.encode() + b'\n')
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+
+    def entries(self) -> dict[int, Entry]:
+        """Read what all processes have finished, by number of the part; other lines say nothing."""
+        found: dict[int, Entry] = {}
+        for path in sorted(self.folder.glob('*.jsonl')):
+            for entry in _lines(path):
+                if all((self.folder / file.name).is_file() for file in entry.files):
+                    found[entry.part] = entry
+        return dict(sorted(found.items()))
+
+    def writer_of(self, part: int) -> str:
+        """Name the call that has finished a part, for messages."""
+        for path in sorted(self.folder.glob('*.jsonl'), reverse=True):
+            if any(entry.part == part for entry in _lines(path)):
+                index, _, count = path.stem.removeprefix('shard-').partition('-of-')
+                return f'the shard --shard {index}/{count}' if count else 'the command that made it'
+        return 'the command that made it'
+
+    def clear_fragments(self) -> None:
+        """Remove files that a killed process did not finish, while nobody else is at work."""
+        for path in self.folder.glob('.*.partial*'):
+            path.unlink()
+
+    def remove(self) -> None:
+        """Remove journal and parts: the maps are complete, or nothing is worth keeping."""
+        shutil.rmtree(self.folder)
+
+
+def _lock(stream: BinaryIO, folder: Path) -> None:
+    """Lock a journal until it is closed."""
+    if fcntl is not None:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OSError(
+                f'another process is predicting into {folder}; wait for it, or stop it first'
+            ) from error
+
+
+def _refuse_busy(folder: Path) -> None:
+    """Refuse to touch a folder in which a process is at work."""
+    for path in folder.glob('*.jsonl'):
+        # some network file systems lock only what may be written
+        with path.open('rb+') as stream:
+            _lock(stream, folder)
+
+
+def remove_leftover(folder: Path, identity: Mapping[str, Any]) -> None:
+    """Remove the parts of a prediction whose maps are complete; parts of any other stay.
+
+    Args:
+        folder: Of the journal and its parts.
+        identity: What the maps were made of.
+    """
+    # without a header, what is there belongs to nothing that could go on
+    if is_begun(folder):
+        try:
+            header = read_header(folder)
+            _refuse_busy(folder)
+        except (OSError, ValueError):
+            return
+        if not json.loads(json.dumps(dict(identity))).items() <= header.items():
+            return
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write a file that appears complete, unless another process was faster."""
+    unfinished = path.with_name(f'.{path.stem}.{uuid4().hex[:8]}.partial{path.suffix}')
+    try:
+        with unfinished.open('w', encoding='utf-8') as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        try:
+            # other than renaming, this replaces nothing
+            os.link(unfinished, path)
+        except OSError:
+            # there already, or a file system without links
+            if not path.exists():
+                unfinished.replace(path)
+        sync_folder(path.parent)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def is_begun(folder: Path) -> bool:
+    """Say whether a folder says what it predicts."""
+    return (folder / _HEADER).exists()
+
+
+def read_header(folder: Path) -> dict[str, Any]:
+    """Read what a folder says it predicts.
+
+    Raises:
+        ValueError: If its file is damaged.
+    """
+    path = folder / _HEADER
+    try:
+        header = json.loads(path.read_text(encoding='utf-8'))
+        # a list of pairs would make a mapping too
+        header = dict(**header)
+    # TypeError: anything but an object; RecursionError: brackets within brackets
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f'{path} is no record of a prediction: {error}; begin anew (--overwrite), or remove '
+            f'{folder}'
+        ) from error
+    return header
+
+
+def _lines(path: Path) -> Iterator[Entry]:
+    """Read the entries of a journal; a line that is none is left out, and its part made anew."""
+    for line in path.read_bytes().split(b'\n')[:-1]:
+        # a process may have been killed on a system that writes out of order
+        with suppress(LookupError, TypeError, ValueError, RecursionError):
+            yield _to_entry(json.loads(line))
+
+
+def _to_entry(record: Mapping[str, Any]) -> Entry:
+    """Read an entry.
+
+    Raises:
+        LookupError: If something is missing.
+        TypeError: If something has another name, or is of another type.
+        ValueError: If it is not as it was written.
+    """
+    content, counts = record['entry'], record['entry']['counts']
+    if record['crc32'] != _checksum(content):
+        raise ValueError('the line has changed')
+    return Entry(
+        part=content['part'],
+        files=tuple(PartFile(**file) for file in content['files']),
+        counts=Counts(
+            valid_pixels=counts['valid_pixels'],
+            forwarded=counts['forwarded'],
+            class_pixels=tuple(counts['class_pixels']),
+            class_areas_m2=tuple(counts['class_areas_m2']),
+        ),
+    )
+
+
+def _checksum(content: Any) -> int:
+    """Compute a checksum of plain JSON, however it is laid out."""
+    return crc32(json.dumps(content, sort_keys=True).encode())
+
+
+def _refuse_other(found: Mapping[str, Any], wanted: Mapping[str, Any], *, folder: Path) -> None:
+    """Compare what is predicted with what was begun."""
+    names = [name for name in wanted if found.get(name) != wanted[name]]
+    if names:
+        listed = '; '.join(
+            f'{name} was {_short(found.get(name))}, is {_short(wanted[name])}' for name in names
+        )
+        raise ValueError(
+            f'{folder} holds the parts of another prediction: {listed}; go on with what it was, '
+            'or remove that folder to begin anew (--overwrite does)'
+        )
+
+
+def _short(value: object) -> str:
+    """Write a value in a few words."""
+    text = json.dumps(value)
+    return text if len(text) <= _MOST_CHARACTERS else f'{text[:_MOST_CHARACTERS]}...'
+
+
+_MOST_CHARACTERS = 80

@@ -1,0 +1,1 @@
+"""What is read of a scene, and how it is cut into batches of patches."""

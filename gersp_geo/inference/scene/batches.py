@@ -1,0 +1,222 @@
+"""Read a panel, one row of patches after the other, and make batches of what holds observations."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import batched
+
+import numpy as np
+import torch
+from affine import Affine
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...geoio.read.block_reader import CellReader
+from ...geoio.read.observations import Shown
+from ...geoio.vector.aoi import Area
+from ...records import Panel, Window
+from ...stitching import Weighting
+from ...tiling import TilePlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchBatch:
+    """Patches of one row of patches, as stored."""
+
+    cols: tuple[int, ...]
+    """Their columns of patches."""
+
+    pixels: Tensor
+    """Shape (B, bands, size, size)."""
+
+    valid: Tensor | None
+    """Where there is an observation, shape (B, size, size); None means everywhere."""
+
+    present: Tensor | None = None
+    """Which bands are there, shape (B, bands, size, size); None means all, of observations."""
+
+    @property
+    def known(self) -> Tensor | None:
+        """What of the pixels is known, shape (B, size, size) or (B, bands, size, size)."""
+        return self.valid if self.present is None else self.present
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Columns of rows that are settled, in which there are observations of interest."""
+
+    col_off: int
+    """First column of pixels."""
+
+    col_stop: int
+    """One past the last."""
+
+    valid: NDArray[np.bool_] | None
+    """Where the observations are, shape (rows, columns); None means everywhere."""
+
+    valid_pixels: int
+    """How many there are, > 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowEnd:
+    """Comes after the batches of a row of patches."""
+
+    row: int
+    """The row of patches."""
+
+    pieces: tuple[Piece, ...]
+    """What of the pixels that are settled now is not nodata, from left to right."""
+
+    forwarded: int
+    """Patches of the row that were given out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supply:
+    """What a panel is predicted from."""
+
+    reader: CellReader
+    """Of the scene, for the columns of the panel."""
+
+    tiles: TilePlan
+    """How the scene is cut."""
+
+    weighting: Weighting
+    """Says which rows are settled when."""
+
+    panel: Panel
+    """The columns to read."""
+
+    batch_size: int
+    """Patches per batch, at most."""
+
+    transform: Affine
+    """Of the scene, for the area."""
+
+    area: Area | None = None
+    """Of interest; None means all."""
+
+    pinned: bool = False
+    """Whether batches lie where an accelerator can fetch them by itself."""
+
+    def rows(self, rows: range) -> Iterator[PatchBatch | RowEnd]:
+        """Read some rows of patches.
+
+        Args:
+            rows: Which, one after the other.
+
+        Yields:
+            Per row of patches: batches that never hold patches of another row, then its end.
+        """
+        wanted = self._request(rows[0])
+        for row in rows:
+            # read while this row is forwarded
+            following = self._request(row + 1) if row + 1 in rows else []
+            forwarded = 0
+            for cols in batched(wanted, self.batch_size):
+                batch = self._batch(row, cols)
+                if batch is not None:
+                    forwarded += len(batch.cols)
+                    yield batch
+            pieces = tuple(self._pieces(row, wanted))
+            yield RowEnd(row=row, pieces=pieces, forwarded=forwarded)
+            wanted = following
+            if row + 1 in rows:
+                self.reader.release(max(self.tiles.row_offs[row + 1], 0))
+
+    def _request(self, row: int) -> list[int]:
+        """Choose the columns of patches where there may be something, and begin to read them."""
+        offsets = np.asarray(
+            self.tiles.col_offs[self.panel.patches.start : self.panel.patches.stop]
+        )
+        top, size = self.tiles.row_offs[row], self.tiles.size
+        width = int(offsets[-1] - offsets[0]) + size
+        together = Window(row_off=top, col_off=int(offsets[0]), height=size, width=width)
+        if not self.reader.may_hold(together):
+            # in a sparse scene, most rows
+            return []
+        touched = np.ones(len(offsets), dtype=np.bool_)
+        if self.area is not None:
+            touched = self.area.touched(self.transform, (top, top + size), offsets, width=size)
+        near = [col for col, near in zip(self.panel.patches, touched.tolist(), strict=True) if near]
+        windows = {col: self._window(row, col) for col in near}
+        wanted = [col for col, window in windows.items() if self.reader.may_hold(window)]
+        for col in wanted:
+            self.reader.request(windows[col])
+        return wanted
+
+    def _window(self, row: int, col: int) -> Window:
+        """Place a patch."""
+        return self.tiles.window(self.tiles.row_offs[row], self.tiles.col_offs[col])
+
+    def _batch(self, row: int, cols: Sequence[int]) -> PatchBatch | None:
+        """Cut patches out of what was read, without those that hold no observation."""
+        size, reader = self.tiles.size, self.reader
+        pixels = np.empty((len(cols), len(reader.bands), size, size), dtype=reader.dtype)
+        masks: list[Shown] = []
+        kept: list[int] = []
+        for col in cols:
+            window = self._window(row, col)
+            valid = reader.take(window, pixels[len(kept)])
+            if valid is None or self._in_scene(valid, window).any():
+                kept.append(col)
+                masks.append(valid)
+        if not kept:
+            return None
+        stacked = self._stack(masks)
+        is_per_band = stacked is not None and reader.per_band
+        return PatchBatch(
+            cols=tuple(kept),
+            pixels=self._pin(torch.from_numpy(pixels[: len(kept)])),
+            valid=stacked.any(dim=1) if stacked is not None and is_per_band else stacked,
+            present=stacked if is_per_band else None,
+        )
+
+    def _in_scene(self, valid: NDArray[np.bool_], window: Window) -> NDArray[np.bool_]:
+        """Leave out what is reflected: it observes nothing that is in the scene."""
+        top, left = max(-window.row_off, 0), max(-window.col_off, 0)
+        bottom, right = self.tiles.height - window.row_off, self.tiles.width - window.col_off
+        return valid[..., top:bottom, left:right]
+
+    def _stack(self, masks: Sequence[Shown]) -> Tensor | None:
+        """Put what is said of patches together; None where all is there."""
+        if all(mask is None for mask in masks):
+            return None
+        size, reader = self.tiles.size, self.reader
+        layers = (len(reader.bands),) if reader.per_band else ()
+        stacked = torch.ones((len(masks), *layers, size, size), dtype=torch.bool)
+        for place, mask in enumerate(masks):
+            if mask is not None:
+                stacked[place] = torch.from_numpy(mask)
+        return self._pin(stacked)
+
+    def _pin(self, tensor: Tensor) -> Tensor:
+        """Put a tensor where copies need not wait."""
+        return tensor.pin_memory() if self.pinned else tensor
+
+    def _pieces(self, row: int, wanted: Sequence[int]) -> Iterator[Piece]:
+        """Find observations of interest among the pixels that are settled after a row."""
+        start, stop = self.weighting.rows.settled[row]
+        if start == stop:
+            return
+        for left, right in self._ranges(wanted):
+            window = Window(row_off=start, col_off=left, height=stop - start, width=right - left)
+            valid = self.reader.valid(window)
+            if self.area is not None:
+                inside = self.area.mask(self.transform, window)
+                valid = inside if valid is None else inside & valid
+            count = window.height * window.width if valid is None else int(valid.sum())
+            if count:
+                yield Piece(col_off=left, col_stop=right, valid=valid, valid_pixels=count)
+
+    def _ranges(self, wanted: Sequence[int]) -> list[tuple[int, int]]:
+        """Join the columns of pixels under neighbouring patches, within the panel."""
+        ranges: list[tuple[int, int]] = []
+        for col in wanted:
+            left = max(self.tiles.col_offs[col], self.panel.col_off)
+            right = min(self.tiles.col_offs[col] + self.tiles.size, self.panel.col_stop)
+            if ranges and left <= ranges[-1][1]:
+                ranges[-1] = (ranges[-1][0], max(right, ranges[-1][1]))
+            elif left < right:
+                ranges.append((left, right))
+        return ranges

@@ -1,0 +1,238 @@
+"""The scene after: what of the second of two dates is read, and how much of the one before it covers."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from os import PathLike, fspath
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...geoio.read.block_reader import CellSource
+from ...geoio.read.reader import RasterHeader, Reader, describe_reader, open_reader
+from ...geoio.read.rules import Rule, find_rule
+from ...geoio.read.stored_blocks import stored_blocks
+from ...geoio.read.truncation import check_whole
+from ...geoio.warp.alignment import on_one_grid, open_aligned
+from ...geoio.warp.grids import Grid
+from ...geoio.warp.overlap import measure_overlap
+from ...geoio.warp.places import advise_place, describe_lack, describe_means
+from ...geoio.warp.reprojection import BEYOND, Reprojection
+from ...records import Preprocessing
+from ..model.load import LoadedModel
+from ..options import PredictionOptions
+from .bands import check_blending, check_type, nodata_beside, select_bands
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AfterScene:
+    """The scene after, seen on the grid of the one before."""
+
+    path: str
+    """The scene."""
+
+    header: RasterHeader
+    """Header of the file itself."""
+
+    grid: RasterHeader
+    """Header of the scene before, on the grid of the plan."""
+
+    bands: tuple[int, ...]
+    """1-based bands, in the model's order."""
+
+    nodata: float | None
+    """Value that means "no observation" besides what the scene says itself."""
+
+    rule: Rule
+    """Where its pixels are observations."""
+
+    stored: NDArray[np.bool_] | None = field(repr=False)
+    """Per block: whether the file holds it; None means all, or that it is not known."""
+
+    resampled: bool
+    """Whether its grid is another one."""
+
+    covers: float
+    """Share of the scene before that it covers, in (0, 1]."""
+
+    within: float
+    """Share of it that lies in the scene before, in (0, 1]."""
+
+    def open(self) -> AbstractContextManager[Reader]:
+        """Open it on the grid of the scene before; every thread needs its own."""
+        if self.resampled:
+            return open_aligned(
+                self.path, self.grid, nodata=self.nodata, bands=self.bands, rule=self.rule
+            )
+        return open_reader(self.path)
+
+    @property
+    def cells(self) -> CellSource:
+        """How it is read beside the scene before."""
+        return CellSource(
+            opener=self.open,
+            bands=self.bands,
+            nodata=self.nodata,
+            rule=self.rule,
+            block_shape=self.header.block_shape,
+            stored=self.stored,
+        )
+
+    def describe(self) -> str:
+        """Describe it in one line."""
+        header = self.header
+        how = 'resampled bilinearly' if self.resampled else 'on the same grid'
+        if self.resampled and header.georeference.is_place and self.grid.crs is not None:
+            how += f' by {describe_means(header.georeference, self.grid.crs)}'
+        return f'{self.path}: {header.height:,} x {header.width:,} px, {header.dtype}, {how}'
+
+    def describe_overlap(self, before: str) -> str:
+        """Say in one line how it lies on the scene before.
+
+        Args:
+            before: That scene.
+        """
+        names = Path(before).name, Path(self.path).name
+        # two dates often differ in their folder only
+        one, other = names if names[0] != names[1] else (before, self.path)
+        return f'{other} covers {_percent(self.covers)} of {one}; {_percent(self.within)} of {other} lies in it'
+
+
+def _percent(share: float) -> str:
+    """Write a share so that little is not nothing, and nearly all is not all."""
+    if share > 1 - 1e-6:
+        return '100 %'
+    return '< 0.1 %' if share < 1e-3 else f'{min(100 * share, 99.9):.1f} %'
+
+
+def check_dates(loaded: LoadedModel, options: PredictionOptions) -> None:
+    """Refuse a scene for a model that compares two, and two for a model that takes one.
+
+    Raises:
+        ValueError: If they do not fit.
+    """
+    if loaded.dates.count == 2 and options.after is None:
+        raise ValueError(
+            f'{loaded.name} compares two dates of a place; pass the scene of the second one with '
+            'after (--after)'
+        )
+    if loaded.dates.count == 1 and options.after is not None:
+        raise ValueError(
+            f'after (--after) is for models that compare two dates, and {loaded.name} takes one; '
+            'leave it out'
+        )
+
+
+def find_after(
+    source: str | PathLike[str],
+    grid: RasterHeader,
+    record: Preprocessing,
+    options: PredictionOptions,
+    *,
+    own: RasterHeader | None = None,
+) -> AfterScene | None:
+    """Read the header of the scene after, and check that it goes with the one before.
+
+    Args:
+        source: The scene before.
+        grid: Its header, on the grid of the plan.
+        record: How values of both are prepared.
+        options: Name the scene after.
+        own: Header of the file of the scene before, where that is not *grid*: resampled, half floats
+            become floats, and what was tilted gets empty corners.
+
+    Returns:
+        The scene after; None if there is none.
+
+    Raises:
+        FileNotFoundError: If it does not exist.
+        UnreadableFileError: If it is cut off, or GDAL cannot read it.
+        ValueError: If its bands or their type do not fit, or it does not lie on the scene before,
+            or a CRS is missing that would be needed to say so.
+    """
+    if options.after is None:
+        return None
+    before, path = fspath(source), fspath(options.after)
+    check_whole(path)
+    with open_reader(path) as src:
+        header = describe_reader(src)
+        check_type(header, record, source=path)
+        bands = select_bands(header, record, bands=options.bands, source=path)
+        rule = find_rule(src, bands, options.observed)
+        blocks = stored_blocks(src, bands, in_all=rule == 'all')
+    own = own or grid
+    if header.dtype != own.dtype:
+        raise ValueError(
+            f'two dates must be of one data type, but {before} holds {own.dtype} and {path} '
+            f'{header.dtype}; convert one of them'
+        )
+    check_blending(header, grid, bands, source=path)
+    resampled = not on_one_grid(header, grid)
+    covers, within = _cover(grid, own, header, before, path) if resampled else (1.0, 1.0)
+    return AfterScene(
+        path=path,
+        header=header,
+        grid=grid,
+        bands=bands,
+        nodata=nodata_beside(header, record, options.nodata),
+        rule=rule,
+        # of a scene on another grid, blocks lie elsewhere
+        stored=None if resampled or blocks is None or blocks.all() else blocks,
+        resampled=resampled,
+        covers=covers,
+        within=within,
+    )
+
+
+def _cover(
+    grid: RasterHeader, own: RasterHeader, header: RasterHeader, before: str, after: str
+) -> tuple[float, float]:
+    """Say which share of each of two scenes the other covers.
+
+    Args:
+        grid: That of the plan.
+        own: Header of the file of the scene before.
+        header: That of the scene after.
+        before: Name of the former.
+        after: Name of the latter.
+
+    Returns:
+        Share of the scene before, and share of the scene after.
+
+    Raises:
+        ValueError: If a CRS is missing, or they have no ground in common.
+    """
+    found = header.georeference
+    # the later scene can be warped to where the earlier one lies, but not the other way round
+    is_warped = bool(found.is_place and (found.points or found.polynomials))
+    for name, other, raster, is_known in (
+        (before, after, grid, grid.crs is not None),
+        (after, before, header, header.crs is not None or is_warped),
+    ):
+        if not is_known:
+            lies = 'may lie' if raster.georeference.has_arrays else 'lies'
+            raise ValueError(
+                f'{name} {describe_lack(raster)} and {lies} on another grid than {other}, so that '
+                f'they cannot be put on each other; {advise_place(raster)}'
+            )
+    overlap = measure_overlap(own, header, crs=grid.crs)
+    if not overlap.of_first:
+        bounds = [_rounded(b) for b in (overlap.first_bounds, overlap.second_bounds)]
+        raise ValueError(
+            f'{before} and {after} have no ground in common: in {overlap.crs}, the bounds of the '
+            f'first are {bounds[0]}, and those of the second {bounds[1]}; pass two scenes of one '
+            'place'
+        )
+    if header.crs is not None and grid.crs is not None:
+        lost = Reprojection.of(Grid.of(header), grid.crs).share_lost(Grid.of(grid))
+        if lost:
+            raise ValueError(
+                f'{after} cannot be put on the grid of {before}: {100 * lost:.0f} % of what they '
+                f'have in common would be lost; {BEYOND}'
+            )
+    return overlap.of_first, overlap.of_second
+
+
+def _rounded(bounds: tuple[float, ...]) -> tuple[float, ...]:
+    """Round bounds to what a message needs."""
+    return tuple(round(bound, 3) for bound in bounds)
