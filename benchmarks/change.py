@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from gersp_geo.callbacks import PreprocessingRecord
 from gersp_geo.main import main as gersp_geo
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 from gersp_geo.tasks import ChangeDetection
 
 BANDS = ('B02', 'B03', 'B04', 'B08')

@@ -29,7 +29,7 @@ from benchmarks.detection import STARTS, Scene, read_image, train
 from gersp_geo.bands import RGB
 from gersp_geo.callbacks import PreprocessingRecord
 from gersp_geo.main import main as run_command
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 from gersp_geo.tasks import ObjectDetection
 
 RECORD = Preprocessing(

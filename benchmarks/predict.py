@@ -53,7 +53,7 @@ from torchgeo.samplers import GriddedPatchSampler
 
 from gersp_geo import predict_geotiff
 from gersp_geo.inference.outputs.map_values import PredictionSummary
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 SIDE, SIZE, OVERLAP, BLOCK, BATCH, CLASSES = 8192, 512, 64, 512, 4, 5
 TILED = {'tiled': True, 'blockxsize': BLOCK, 'blockysize': BLOCK, 'interleave': 'pixel'}

@@ -40,7 +40,7 @@ from torchgeo.samplers import GriddedPatchSampler
 
 from gersp_geo import predict_geotiff
 from gersp_geo.inference.model.predictor import Scorer
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 SIZE, OVERLAP, CLASSES, BLOCK = 512, 64, 5, 512
 RECORD = Preprocessing(

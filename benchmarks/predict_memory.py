@@ -30,7 +30,7 @@ from rasterio.windows import Window
 from torch import Tensor, nn
 
 from gersp_geo.inference import plan_prediction, predict_geotiff
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 BLOCK, SIZE, OVERLAP, BAND_ROWS = 512, 512, 64, 2000
 MOST_OVER_PLAN = 1.1

@@ -31,7 +31,7 @@ from gersp_geo.bands import RGB
 from gersp_geo.datasets.decoding import decode_image
 from gersp_geo.inference.patches import embed_scene
 from gersp_geo.models.backbones import open_backbone
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 HITS = 10
 RECORD = Preprocessing(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         write_preview,
     )
     from .models import GeRSP_Weights, export_backbone, gersp_resnet50, load_backbone
-    from .records import Preprocessing
+    from .preprocessing import Preprocessing
     from .sample_data import write_sample_data
     from .tasks import GeRSPTask
 
@@ -61,7 +61,7 @@ __getattr__, _ = public_names(
         'GeRSPDataModule': 'datamodules',
         'GeRSPTask': 'tasks',
         'GeRSP_Weights': 'models',
-        'Preprocessing': 'records',
+        'Preprocessing': 'preprocessing',
         'classify_scene': 'inference',
         'detect_objects': 'inference',
         'embed_scene': 'inference',

@@ -15,7 +15,7 @@ from .datasets.counter_rng import Draws
 from .datasets.geotiff import GeoTIFFPatches
 from .datasets.index import PatchSlice
 from .datasets.sampling_regions import find_regions, settle_small, tile_grids, tile_names
-from .records import Window
+from .windows import Window
 
 # positions tried in one tile, and tiles tried, before a patch is given up
 TRIES = 32

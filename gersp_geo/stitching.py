@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .records import Panel
+from .windows import Panel
 
 type Encode = Callable[[Tensor], Tensor]
 """From scores (C, rows, cols) to the values of a map (bands, rows, cols), pixel by pixel and in

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from .records import Panel, Patch, Window
+from .windows import Panel, Patch, Window
 
 MOST_PATCHES = 2**18
 """Patches beside or below each other, at most: what is known of each takes some 500 bytes."""

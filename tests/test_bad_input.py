@@ -13,7 +13,7 @@ from torchgeo.tasks import SemanticSegmentation
 from gersp_geo.geoio.write.geotiff import write_raster
 from gersp_geo.inference.options import PredictionOptions
 from gersp_geo.main import main
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 TRANSFORM = rasterio.transform.from_origin(4e5, 5e6, 10, 10)
 RECORD = Preprocessing(

@@ -13,8 +13,8 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from gersp_geo import GeRSPTask
+from gersp_geo.batches import JointBatch
 from gersp_geo.distributed import embed_shuffled, gather_rows, has_batch_statistics, take_share
-from gersp_geo.records import Batch
 
 PROCESSES, PAIRS, STEPS, CLASSES, SIDE = 2, 3, 5, 4, 32
 
@@ -70,7 +70,7 @@ def make_task(model: str, *, frozen_statistics: bool, **arguments: Any) -> GeRSP
     return task
 
 
-def make_batch(step: int, ranks: list[int]) -> Batch:
+def make_batch(step: int, ranks: list[int]) -> JointBatch:
     """The batches of some ranks at a step, one after the other."""
     images, natural, labels = [], [], []
     for rank in ranks:
@@ -92,7 +92,7 @@ class Step(nn.Module):
         super().__init__()
         self.task = task
 
-    def forward(self, batch: Batch, step: int) -> Tensor:
+    def forward(self, batch: JointBatch, step: int) -> Tensor:
         return self.task.training_step(batch, step)
 
 

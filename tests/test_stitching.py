@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gersp_geo.inference.scene.tiling import weigh_patches
-from gersp_geo.records import Panel
 from gersp_geo.stitching import RowStitcher, axis_weights, crop_weights
 from gersp_geo.tiling import TilePlan, cut_panels, plan_tile
+from gersp_geo.windows import Panel
 
 
 @st.composite

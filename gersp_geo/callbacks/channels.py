@@ -4,7 +4,7 @@ from typing import Any
 
 from lightning.pytorch import LightningModule
 
-from ..records import Preprocessing
+from ..preprocessing import Preprocessing
 
 # names of bands in a message of one line
 MOST_NAMES = 6

@@ -15,7 +15,7 @@ from ..datasets.named_bands import choose_bands
 from ..datasets.raster_files import find_rasters
 from ..geoio.read.observations import read_valid
 from ..geoio.read.reader import open_reader, read_header, read_window
-from ..records import Window
+from ..windows import Window
 
 
 class LabelledChips:

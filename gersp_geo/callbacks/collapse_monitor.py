@@ -7,9 +7,9 @@ from typing import Any, cast
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from ..batches import JointBatch
 from ..evaluation import effective_rank
 from ..models.backbones import count_features
-from ..records import Batch
 
 # Keys of 128 dimensions that point anywhere have an effective rank of 127, those of an untrained
 # ResNet-50 about 80, keys that all agree 1. Runs that learn may pass through single digits while
@@ -76,7 +76,7 @@ class CollapseMonitor(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the keys of one batch, of all processes."""
-        streams: Batch = batch
+        streams: JointBatch = batch
         self.keys += len(streams['remote_sensing']['image']) * trainer.world_size
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

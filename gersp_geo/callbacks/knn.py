@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..datamodules.normalization import Normalize
 from ..evaluation import knn_accuracy
-from ..records import Preprocessing
+from ..preprocessing import Preprocessing
 from ..transforms import ScaleValues
 from .chips import LabelledChips, split_by_class
 from .preprocessing_record import PreprocessingRecord

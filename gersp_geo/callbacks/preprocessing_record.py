@@ -13,8 +13,8 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torchgeo.datamodules import BaseDataModule
 
 from ..models.loading import LoadReport
+from ..preprocessing import Preprocessing
 from ..provenance import TRAINING_KEY, software
-from ..records import Preprocessing
 from .atomic_checkpoint import AtomicCheckpointIO
 from .channels import check_channels
 from .plain_content import check_hyperparameters, check_states, make_checkpoint_plain

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchgeo.datamodules import BaseDataModule
 from torchgeo.tasks import ChangeDetection
 
-from ..records import CHANGE_NAMES, Preprocessing
+from ..preprocessing import CHANGE_CLASSES, Preprocessing
 
 # A transform is probed with images of 0 and of this value: far enough apart that float32 shows the
 # slope to 1e-6 where statistics are those of 16-bit data, and a power of two, so that it is exact.
@@ -134,7 +134,7 @@ def name_classes(dataset: Any, pl_module: LightningModule) -> tuple[str, ...]:
     if len(names) == count:
         return names
     if count == 2 and isinstance(pl_module, ChangeDetection):
-        return CHANGE_NAMES
+        return CHANGE_CLASSES
     return tuple(f'class_{i}' for i in range(count))
 
 

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from ..bands import RGB
+from ..batches import JointBatch
 from ..datamodules.figures import stretch
-from ..records import Batch
 from ..transforms import ScaleValues
 from .figures import Picture, draw_blocks, send_figure
 from .random_states import read_states, write_states
@@ -80,7 +80,7 @@ def same_draws(device: torch.device) -> Iterator[None]:
         write_states(states)
 
 
-def draw_views(task: Any, batch: Batch, *, bands: Sequence[str], count: int) -> Figure:
+def draw_views(task: Any, batch: JointBatch, *, bands: Sequence[str], count: int) -> Figure:
     """Draw the first images of a batch as loaded, and as the task augments them.
 
     Args:

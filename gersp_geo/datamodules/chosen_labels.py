@@ -14,7 +14,7 @@ from ..datasets.geotiff import GeoTIFFPatches
 from ..datasets.raster_files import Paths
 from ..geoio.read.observations import read_valid
 from ..geoio.read.reader import read_window
-from ..records import Window
+from ..windows import Window
 from .label_sources import IGNORE, Colors, LabelSource, MaskFiles, VectorLabels, read_colors
 
 

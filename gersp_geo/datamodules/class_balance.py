@@ -8,7 +8,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
 
 from ..geoio.read.reader import open_reader, read_header, read_window
-from ..records import Window
+from ..windows import Window
 from .chosen_labels import ChosenValues
 from .label_sources import IGNORE, LabelSource, MaskFiles
 from .labelled_tiles import ScannedBlocks

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..datasets.geotiff import GeoTIFFPatches
-from ..records import Window
+from ..windows import Window
 from .label_sources import IGNORE, LabelSource
 from .spatial_split import Block, cut_blocks, grid_windows
 

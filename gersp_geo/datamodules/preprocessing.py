@@ -7,7 +7,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 
 from ..bands import are_colors
-from ..records import Preprocessing
+from ..preprocessing import Preprocessing
 from .labelled_tiles import TrainingPatches
 from .normalization import imagenet_statistics, measure_bands
 from .scaling import tell_scaling

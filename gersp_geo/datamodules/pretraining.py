@@ -8,12 +8,13 @@ from typing import Any, Literal
 from torch.utils.data import Dataset
 from torchgeo.datamodules import BaseDataModule
 
+from ..batches import JointBatch
 from ..datasets.geotiff import GeoTIFFPatches
 from ..datasets.natural import open_natural
 from ..datasets.samples import check_numbered
 from ..datasets.streams import JointBatches, LabelledStream, RemoteSensingStream
+from ..preprocessing import Preprocessing
 from ..provenance import name_source
-from ..records import Batch, Preprocessing
 from ..samplers import EpochIndices
 from .sources import PatchOptions, Source, open_remote_sensing
 from .stateful_loader import ResumableLoader, check_cut
@@ -221,7 +222,7 @@ class GeRSPDataModule(BaseDataModule):
             return None
         return min(len(self.batches.remote_sensing), len(self.batches) * self.batch_size)
 
-    def train_dataloader(self) -> ResumableLoader[Batch]:
+    def train_dataloader(self) -> ResumableLoader[JointBatch]:
         """Load whole batches, in the order of their positions."""
         if self.batches is None:
             raise RuntimeError('call setup("fit") before train_dataloader()')

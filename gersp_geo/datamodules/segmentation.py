@@ -16,8 +16,8 @@ from torchgeo.datamodules import BaseDataModule
 from torchgeo.tasks import PixelwiseRegression
 
 from ..datasets.geotiff import GeoTIFFPatches
+from ..preprocessing import Preprocessing
 from ..provenance import name_source
-from ..records import Preprocessing
 from ..samplers import EpochIndices
 from .chosen_labels import LabelOptions
 from .class_balance import check_classes, report_classes

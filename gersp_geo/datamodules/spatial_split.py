@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records import Window
+from ..windows import Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from ..records import Preprocessing
+from ..preprocessing import Preprocessing
 from .labelled_tiles import GridPatches, ScannedBlocks, TrainingPatches
 from .spatial_split import Split, split_blocks
 

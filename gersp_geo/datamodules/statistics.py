@@ -21,7 +21,7 @@ from ..datasets.streams import RemoteSensingStream, positions
 from ..geoio.read.cache import fingerprint, recall, remember
 from ..geoio.read.headers import WORTH_KEEPING
 from ..geoio.read.reader import UnreadableFileError
-from ..records import Preprocessing
+from ..preprocessing import Preprocessing
 from .normalization import imagenet_statistics, measure_bands
 
 # 256 patches of 64 x 64 pixels are a million values per band, enough for three digits. Large

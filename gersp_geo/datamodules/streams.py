@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchgeo.datasets import GeoDataset
 
+from ..batches import ImageSample
 from ..datasets.file_pool import HandlePool
 from ..datasets.folders import ImageChips
 from ..datasets.geotiff import GeoTIFFPatches
@@ -17,8 +18,8 @@ from ..datasets.samples import Observed, check_image, fill_missing, finite, fit,
 from ..geoio.read.observations import read_valid
 from ..geoio.read.reader import read_window
 from ..geoio.warp.alignment import on_one_grid, open_aligned
-from ..records import ImageSample, Window
 from ..samplers import PatchSampler
+from ..windows import Window
 
 
 class ChipStream:

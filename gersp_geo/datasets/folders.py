@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..bands import RGB
+from ..batches import ImageSample, LabelledSample
 from ..geoio.read.chips import read_chip
 from ..geoio.read.reader import read_header
-from ..records import ImageSample, LabelledSample
 from .decoding import decode_image
 from .hidden import is_hidden, list_visible
 from .named_bands import BandNames, band_names, choose_bands

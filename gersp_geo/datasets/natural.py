@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.datasets import DatasetFolder
 
-from ..records import LabelledSample
+from ..batches import LabelledSample
 from .decoding import decode_image, draw_crop, middle, resize
 from .folders import NaturalImages
 from .hidden import is_hidden

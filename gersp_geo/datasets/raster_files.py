@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..geoio.read.headers import read_headers
 from ..geoio.read.reader import RasterHeader, UnreadableFileError
 from ..geoio.warp.places import advise_place, describe_lack
-from ..records import Window
+from ..windows import Window
 from .bad_files import Unreadable
 from .hidden import list_visible
 from .named_bands import BandNames, check_bands

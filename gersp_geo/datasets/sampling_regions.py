@@ -16,7 +16,7 @@ from pyproj import CRS
 from shapely import Polygon
 from torchgeo.datasets import GeoDataset
 
-from ..records import Window
+from ..windows import Window
 from .geotiff import GeoTIFFPatches
 from .index import group_by_crs
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, default_collate
 
+from ..batches import ImageSample, JointBatch, LabelledSample
 from ..geoio.read.reader import UnreadableFileError
-from ..records import Batch, ImageSample, LabelledSample
 
 # places tried in place of one that cannot be read, before the error is passed on
 REPLACEMENTS = 100
@@ -83,7 +83,7 @@ def positions(
     return [(turn, int(orders[turn][offset])) for turn, offset in places]
 
 
-class JointBatches(Dataset[Batch]):
+class JointBatches(Dataset[JointBatch]):
     """Whole batches of both streams, as a pure function of seed, epoch and step.
 
     A batch is assembled where it is read, so that one worker process does all its decoding.
@@ -159,7 +159,7 @@ class JointBatches(Dataset[Batch]):
         """Batches per epoch, of all processes."""
         return self.steps
 
-    def __getitem__(self, position: tuple[int, int]) -> Batch:
+    def __getitem__(self, position: tuple[int, int]) -> JointBatch:
         """Assemble one batch.
 
         Args:
@@ -187,7 +187,7 @@ class JointBatches(Dataset[Batch]):
             self._read(self.remote_sensing, *place, failed)['image'] for place in remote_places
         ]
         # in a worker it stacks into memory that the main process sees, without another copy
-        batch: Batch = {'remote_sensing': {'image': default_collate(drawn)}}
+        batch: JointBatch = {'remote_sensing': {'image': default_collate(drawn)}}
         if self.natural is not None:
             natural_places = positions(
                 seed=2 * self.seed + 1,

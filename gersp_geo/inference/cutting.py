@@ -15,9 +15,10 @@ from ..geoio.read.truncation import check_whole
 from ..geoio.vector.aoi import Area
 from ..geoio.warp.alignment import open_scene
 from ..geoio.warp.places import describe_place
-from ..records import Panel, Preprocessing
+from ..preprocessing import Preprocessing
 from ..stitching import Weighting
 from ..tiling import TilePlan, cut_panels
+from ..windows import Panel
 from .estimate import Rows, readable, reading_threads
 from .model.device import fitting_batch
 from .options import PredictionOptions, describe_observed

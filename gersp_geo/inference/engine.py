@@ -18,7 +18,7 @@ from ..geoio.write.atomic import publish, sync_folder
 from ..geoio.write.cog import OverviewResampling
 from ..geoio.write.mosaic import finish_map
 from ..geoio.write.styles import write_qml
-from ..records import Preprocessing
+from ..preprocessing import Preprocessing
 from .disk_space import advising, check_room
 from .estimate import GDAL_CACHE
 from .model.load import Forward, LoadedModel, evaluating

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ..geoio.read.block_reader import plan_cells
 from ..geoio.read.reader import RasterHeader
 from ..geoio.write.cog import MapLayout
-from ..records import Panel
 from ..tiling import TilePlan
+from ..windows import Panel
 from .options import PredictionOptions
 
 # Bytes that GDAL may keep decoded blocks in: each is decoded once, so that few are enough.

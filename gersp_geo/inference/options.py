@@ -11,7 +11,7 @@ from lightning.pytorch import LightningModule
 
 from ..geoio.read.rules import Observed
 from ..geoio.write.cog import OverviewResampling
-from ..records import Preprocessing
+from ..preprocessing import Preprocessing
 from ..tiling import plan_tile
 from .model.predictor import VIEWS, Averaging, Precision
 from .outputs.map_values import Output

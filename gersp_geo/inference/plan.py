@@ -13,9 +13,9 @@ from ..geoio.read.rules import Observed, Rule
 from ..geoio.vector.aoi import Area
 from ..geoio.warp.alignment import open_scene
 from ..geoio.write.cog import MapLayout, OverviewResampling
-from ..records import Panel
 from ..stitching import Weighting
 from ..tiling import TilePlan
+from ..windows import Panel
 from .estimate import Costs
 from .model.predictor import Averaging, Precision
 from .options import Blend, describe_observed

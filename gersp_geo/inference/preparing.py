@@ -10,9 +10,9 @@ from ..geoio.read.reader import RasterHeader
 from ..geoio.read.truncation import check_whole
 from ..geoio.warp.places import describe_place
 from ..geoio.write.cog import OverviewResampling
-from ..records import Panel
 from ..stitching import Weighting
 from ..tiling import TilePlan, cut_panels, plan_tile
+from ..windows import Panel
 from .calibration import measure_costs
 from .estimate import Rows, check_parts, count_costs, reading_threads
 from .model.device import find_device, fitting_batch, place_model

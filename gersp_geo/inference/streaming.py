@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..records import Panel
 from ..stitching import RowStitcher, Weighting
+from ..windows import Panel
 from .model.load import LoadedModel
 from .model.predictor import Scorer
 from .outputs.map_values import encoder_for, to_map

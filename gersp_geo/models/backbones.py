@@ -7,7 +7,7 @@ from typing import Any, cast
 import timm
 from torch import nn
 
-from ..records import Preprocessing
+from ..preprocessing import Preprocessing
 from .loading import load_backbone
 from .weight_sources import WeightsSource, resolve_weights
 

@@ -15,8 +15,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ..preprocessing import Preprocessing
 from ..provenance import configuration
-from ..records import Preprocessing
 from .nesting import find_tensors
 from .size_limits import LARGEST_JSON, refuse_bomb, refuse_expanded, refuse_holes
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..records import Preprocessing
+from ..preprocessing import Preprocessing
 from .architectures import RESNET_TENSOR, Architecture, find_damage, identify, without_heads
 from .checkpoint_files import Content, open_checkpoint, parse
 from .layouts import FORMATS, Format

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..bands import RGB
-from ..records import Preprocessing
+from ..preprocessing import Preprocessing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

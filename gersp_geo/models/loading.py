@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..bands import color_order
-from ..records import Preprocessing
+from ..preprocessing import Preprocessing
 from .architectures import head_names, is_counter, stem_name, without_heads
 from .first_layer import adapt_stem
 from .formats import BackboneWeights, tell_part

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor
 from torchgeo.models import get_weight
 
-from ..records import Preprocessing
+from ..preprocessing import Preprocessing
 from .formats import BackboneWeights, read_checkpoint, read_state_dict
 
 

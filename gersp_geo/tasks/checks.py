@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
-from ..records import Batch
+from ..batches import JointBatch
 
 POSITIVE = (
     'in_channels',
@@ -110,7 +110,7 @@ def check_normalization(backbone: nn.Module) -> None:
         )
 
 
-def check_streams(batch: Batch) -> None:
+def check_streams(batch: JointBatch) -> None:
     """Refuse a batch without natural images where the supervised loss needs them.
 
     Raises:

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 from torchgeo.tasks import BaseTask
 
 from ..bands import RGB
+from ..batches import JointBatch
 from ..callbacks import CollapseMonitor, ExactResume, ViewPairs
 from ..distributed import (
     embed_shuffled,
@@ -30,7 +31,6 @@ from ..models.backbones import count_features, create_backbone
 from ..models.loading import LoadReport
 from ..models.weights import WeightsEnum
 from ..momentum import enqueue, update_teacher
-from ..records import Batch
 from ..transforms import place_rgb, released_recipe
 from .checks import (
     NoViews,
@@ -249,7 +249,7 @@ class GeRSPTask(BaseTask):
             check_classes(classes, num_classes=self.hparams['num_classes'])
         share_first(self.queue)
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: JointBatch, batch_idx: int) -> None:
         """Warn once, at the first batch, of a queue that outlives half an epoch."""
         if self.trainer.global_step > 0 or batch_idx > 0:
             return
@@ -273,11 +273,11 @@ class GeRSPTask(BaseTask):
         features: Tensor = self.backbone(images)
         return features
 
-    def training_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
+    def training_step(self, batch: JointBatch, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         """Compute the loss of one batch, update the teacher, and queue its keys.
 
         Args:
-            batch: Two streams of images, see :class:`gersp_geo.records.Batch`.
+            batch: Two streams of images, see :class:`gersp_geo.batches.JointBatch`.
             batch_idx: Index of this batch.
             dataloader_idx: Index of the current dataloader.
 

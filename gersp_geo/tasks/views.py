@@ -8,7 +8,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from ..bands import are_colors
-from ..records import Preprocessing
+from ..preprocessing import Preprocessing
 from ..transforms import released_recipe, spectral_recipe
 
 # Images that are looked at before anything is said: fewer may all be bright by chance.

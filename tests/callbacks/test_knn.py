@@ -18,7 +18,7 @@ from torchgeo.tasks import BYOL, MoCo, SimCLR
 from gersp_geo import GeRSPDataModule, GeRSPTask
 from gersp_geo.callbacks import OnlineKNN, PreprocessingRecord
 from gersp_geo.callbacks.knn import ToInput, evaluating, find_features
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 SIDE, EACH = 32, 10
 COLORS = {'forest': (30, 90, 30), 'roof': (200, 60, 40), 'water': (20, 40, 160)}

@@ -23,7 +23,7 @@ from gersp_geo.callbacks import PreprocessingRecord
 from gersp_geo.callbacks.preprocessing_record import warn_of_other_input
 from gersp_geo.datamodules.segmentation import GeoTIFFSegmentationDataModule
 from gersp_geo.main import main
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 from gersp_geo.tasks import ChangeDetection
 
 CLASSES = ('land', 'water', 'ice')

@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from gersp_geo import GeRSPDataModule, GeRSPTask
+from gersp_geo.batches import JointBatch
 from gersp_geo.callbacks import ViewPairs
 from gersp_geo.callbacks.views import draw_views, same_draws, stretch_together
 from gersp_geo.datamodules.figures import stretch
-from gersp_geo.records import Batch
 from gersp_geo.transforms import released_recipe
 
 SIDE = 16
@@ -162,7 +162,7 @@ def headings(figure: Figure) -> list[str]:
     return [text.get_text() for part in figure.subfigs for text in part.texts]
 
 
-def make_batch(channels: int) -> Batch:
+def make_batch(channels: int) -> JointBatch:
     torch.manual_seed(0)
     return {
         'remote_sensing': {'image': torch.rand(4, channels, 20, 24)},
@@ -180,7 +180,7 @@ def test_each_row_says_what_it_shows() -> None:
 
 @pytest.mark.parametrize('shape', [(4, 6, 20, 24), (4, 2, 3, 20, 24)])
 def test_two_dates_have_a_row_each(shape: tuple[int, ...]) -> None:
-    batch: Batch = {'remote_sensing': {'image': torch.rand(shape)}}
+    batch: JointBatch = {'remote_sensing': {'image': torch.rand(shape)}}
     figure = draw_views(make_task(), batch, bands=(), count=2)
     assert labels(figure) == ['first date', 'second date', 'student sees', 'teacher sees']
 

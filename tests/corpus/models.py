@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, save
 
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 type Kind = Literal['values', 'classes', 'vectors', 'plain']
 """Each band and its mean over 3 x 3 pixels; classes of these; means of a patch; or bands alone."""

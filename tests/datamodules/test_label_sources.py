@@ -17,7 +17,7 @@ from gersp_geo.datamodules import GeoTIFFSegmentationDataModule
 from gersp_geo.datamodules.chosen_labels import WithBackground
 from gersp_geo.datamodules.label_sources import VectorLabels
 from gersp_geo.datasets import GeoTIFFPatches
-from gersp_geo.records import Window
+from gersp_geo.windows import Window
 
 LEFT, TOP, SIDE = 4e5, 5e6, 64
 WHOLE = Window(row_off=0, col_off=0, height=SIDE, width=SIDE)

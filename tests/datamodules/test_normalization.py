@@ -11,7 +11,7 @@ from gersp_geo.datamodules.normalization import (
     measure_bands,
     turn,
 )
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 
 def record(bands: int) -> Preprocessing:

@@ -20,7 +20,7 @@ from torchgeo.tasks import BaseTask
 from gersp_geo.bands import RGB, SENTINEL2
 from gersp_geo.datamodules.labelled_tiles import TrainingPatches
 from gersp_geo.datamodules.segmentation import GeoTIFFSegmentationDataModule
-from gersp_geo.records import Window
+from gersp_geo.windows import Window
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'finetune'
 GRID = from_origin(500000, 5000000, 2, 2)

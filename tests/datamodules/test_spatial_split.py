@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gersp_geo.datamodules.spatial_split import cut_blocks, grid_windows, split_blocks
-from gersp_geo.records import Window
+from gersp_geo.windows import Window
 
 QUICK = settings(max_examples=50, deadline=None)
 SIDES = st.integers(1, 90)

@@ -19,8 +19,8 @@ from torchgeo.samplers import GriddedPatchSampler, RandomPatchSampler, RandomTim
 from gersp_geo.datasets.file_pool import HandlePool
 from gersp_geo.datasets.geotiff import GeoTIFFPatches
 from gersp_geo.geoio.read.reader import UnreadableFileError
-from gersp_geo.records import Window
 from gersp_geo.samplers import PatchSampler
+from gersp_geo.windows import Window
 
 QUICK = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

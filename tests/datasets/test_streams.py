@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
+from gersp_geo.batches import ImageSample, LabelledSample
 from gersp_geo.datasets.streams import JointBatches, positions
 from gersp_geo.geoio.read.reader import UnreadableFileError
-from gersp_geo.records import ImageSample, LabelledSample
 from gersp_geo.samplers import EpochIndices
 
 

@@ -17,7 +17,7 @@ from rasterio.enums import ColorInterp
 from torch import Tensor
 
 from gersp_geo.inference import predict_geotiff
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 type Model = Callable[[Tensor], Tensor]
 type Blend = Literal['hann', 'crop']

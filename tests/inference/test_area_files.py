@@ -13,7 +13,7 @@ from rasterio.transform import from_origin
 from torchgeo.tasks import SemanticSegmentation
 
 from gersp_geo.main import main
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 CRS = 'EPSG:32633'
 INSIDE = np.zeros((40, 40), dtype=np.bool_)

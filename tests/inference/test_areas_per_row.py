@@ -24,7 +24,7 @@ from gersp_geo.inference.options import PredictionOptions
 from gersp_geo.inference.outputs.map_values import PredictionSummary
 from gersp_geo.inference.preparing import prepare
 from gersp_geo.main import main
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 from tests.inference.detection.detectors import RECORD as BAND
 from tests.inference.detection.detectors import Exact, draw, write_scene
 

@@ -15,7 +15,7 @@ from rasterio.transform import from_origin
 from torchgeo.tasks import SemanticSegmentation
 
 from gersp_geo.main import main
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 RED, GREEN, BLUE, NIR = (
     ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.nir,

@@ -13,7 +13,7 @@ from torchgeo.tasks import Classification, SemanticSegmentation
 from gersp_geo.geoio.read.categories import read_categories
 from gersp_geo.geoio.write.geotiff import write_raster
 from gersp_geo.main import main
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 
 def save(path: Path, task: Any, *names: str) -> Path:

@@ -34,8 +34,9 @@ from gersp_geo.inference.options import PredictionOptions
 from gersp_geo.inference.preparing import prepare
 from gersp_geo.inference.resume.journal import Entry, Journal
 from gersp_geo.main import main
-from gersp_geo.records import Preprocessing, Window
+from gersp_geo.preprocessing import Preprocessing
 from gersp_geo.tasks import ChangeDetection
+from gersp_geo.windows import Window
 
 RECORD = Preprocessing(bands=('red', 'nir'), scale=(1, 1), mean=(0, 0), std=(1, 1))
 HEIGHT, WIDTH = 260, 300

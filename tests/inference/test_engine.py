@@ -22,7 +22,7 @@ from gersp_geo.inference import plan_prediction, predict_geotiff
 from gersp_geo.inference.engine import run_plan
 from gersp_geo.inference.options import PredictionOptions
 from gersp_geo.inference.preparing import prepare
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 type Predict = Callable[..., NDArray[Any]]
 

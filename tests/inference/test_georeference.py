@@ -23,7 +23,7 @@ from gersp_geo.inference import predict_geotiff
 from gersp_geo.inference.detection import detect_objects
 from gersp_geo.inference.patches import embed_scene
 from gersp_geo.main import main
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 pytestmark = pytest.mark.filterwarnings('ignore::rasterio.errors.NotGeoreferencedWarning')
 

@@ -20,9 +20,9 @@ from gersp_geo.geoio.read.stored_blocks import stored_blocks
 from gersp_geo.geoio.vector.aoi import Area
 from gersp_geo.inference.scene.tiling import count_patches, weigh_patches
 from gersp_geo.main import main
-from gersp_geo.records import Panel
 from gersp_geo.stitching import axis_weights, crop_weights
 from gersp_geo.tiling import MOST_PATCHES, cut_panels, plan_tile
+from gersp_geo.windows import Panel
 
 # of the process, by NumPy and Python, beyond what a small scene takes
 MOST_BYTES, MOST_SECONDS = 2**29, 20

@@ -14,7 +14,7 @@ from torch import Tensor
 from gersp_geo.inference.dispatch import plan, predict
 from gersp_geo.inference.jobs import find_scenes, list_jobs
 from gersp_geo.inference.preview.picture import NO_OBSERVATION
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 from tests.inference.preview.pictures import read_panel
 
 RECORD = Preprocessing(bands=('grey',), scale=(1.0,), mean=(0.0,), std=(1.0,))

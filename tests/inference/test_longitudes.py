@@ -23,7 +23,8 @@ from gersp_geo.inference import plan_prediction, predict_geotiff
 from gersp_geo.inference.options import PredictionOptions
 from gersp_geo.inference.scene.headers import read_area_of
 from gersp_geo.main import main
-from gersp_geo.records import Preprocessing, Window
+from gersp_geo.preprocessing import Preprocessing
+from gersp_geo.windows import Window
 
 RECORD = Preprocessing(bands=('gray',), scale=(1.0,), mean=(0.0,), std=(1.0,), dtype='float32')
 DEGREES = 'EPSG:4326'

@@ -15,7 +15,7 @@ from rasterio.enums import ColorInterp
 from rasterio.shutil import copy
 
 from gersp_geo.main import main
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 MEAN = 100.0
 SHAPE = (40, 50)

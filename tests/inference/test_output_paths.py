@@ -16,7 +16,7 @@ from gersp_geo.geoio.write.atomic import check_local
 from gersp_geo.geoio.write.geotiff import write_raster
 from gersp_geo.inference.output_paths import refuse_inputs
 from gersp_geo.main import main
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 TRANSFORM = from_origin(4e5, 5e6, 10, 10)
 

@@ -16,7 +16,7 @@ from torchgeo.tasks import PixelwiseRegression, SemanticSegmentation
 from gersp_geo.inference import plan_prediction
 from gersp_geo.inference.outputs.map_values import Output
 from gersp_geo.inference.plan import PredictionPlan
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 RGB = Preprocessing(bands=('red', 'green', 'blue'), scale=(1,) * 3, mean=(0,) * 3, std=(1,) * 3)
 

@@ -29,7 +29,7 @@ from gersp_geo.inference.options import PredictionOptions
 from gersp_geo.inference.outputs.map_values import PredictionSummary
 from gersp_geo.inference.preparing import prepare
 from gersp_geo.inference.resume.journal import Entry, Journal, work_folder
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 RECORD = Preprocessing(
     bands=('red', 'green', 'blue'), scale=(1 / 255,) * 3, mean=(0.4,) * 3, std=(0.2,) * 3

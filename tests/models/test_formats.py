@@ -9,7 +9,7 @@ from torch import Tensor
 from gersp_geo.models.checkpoint_files import open_checkpoint
 from gersp_geo.models.formats import read_checkpoint, read_state_dict
 from gersp_geo.models.layouts import FORMATS
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 type StateDict = dict[str, Tensor]
 

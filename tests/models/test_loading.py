@@ -19,7 +19,7 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
 from gersp_geo.models import load_backbone
 from gersp_geo.models.first_layer import adapt_stem
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 type StateDict = dict[str, Tensor]
 

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torchvision.models._api import Weights, WeightsEnum
 
 from gersp_geo import GeRSP_Weights, GeRSPTask, export_backbone
+from gersp_geo.batches import JointBatch
 from gersp_geo.models.downloads import FOLDER_VARIABLE
 from gersp_geo.models.first_layer import adapt_stem
-from gersp_geo.records import Batch
 
 type StateDict = dict[str, Tensor]
 
@@ -29,7 +29,7 @@ def make_task(**arguments: Any) -> GeRSPTask:
     return GeRSPTask(**(defaults | arguments))
 
 
-def make_batch(side: int) -> Batch:
+def make_batch(side: int) -> JointBatch:
     shape = (4, 3, side, side)
     return {
         'remote_sensing': {'image': torch.randint(256, shape, dtype=torch.uint8)},

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from gersp_geo import GeRSPTask
-from gersp_geo.records import Batch
+from gersp_geo.batches import JointBatch
 from gersp_geo.tasks.checks import check_normalization
 
 SIDE, CLASSES, QUEUE = 32, 5, 12
@@ -35,7 +35,7 @@ def identity_views() -> dict[str, nn.Module]:
     return {name: nn.Identity() for name in names}
 
 
-def make_batch(pairs: int = 4, channels: int = 3, **arguments: Any) -> Batch:
+def make_batch(pairs: int = 4, channels: int = 3, **arguments: Any) -> JointBatch:
     torch.manual_seed(1)
     shape = (pairs, channels, SIDE, SIDE)
     return {
@@ -47,7 +47,7 @@ def make_batch(pairs: int = 4, channels: int = 3, **arguments: Any) -> Batch:
     }
 
 
-def logged_by(task: GeRSPTask, batch: Batch) -> dict[str, Tensor]:
+def logged_by(task: GeRSPTask, batch: JointBatch) -> dict[str, Tensor]:
     values: dict[str, Tensor] = {}
     task.log_step = lambda logged, **_: values.update(logged)  # type: ignore[method-assign]
     task.training_step(batch, 0)
@@ -250,11 +250,11 @@ def test_a_label_without_a_logit_is_refused() -> None:
         make_task().training_step(batch, 0)
 
 
-def loader_of(*batches: Batch) -> DataLoader[Batch]:
+def loader_of(*batches: JointBatch) -> DataLoader[JointBatch]:
     return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
 
 
-def fit(task: GeRSPTask, *batches: Batch, **arguments: Any) -> None:
+def fit(task: GeRSPTask, *batches: JointBatch, **arguments: Any) -> None:
     trainer = Trainer(
         max_epochs=1,
         accelerator='cpu',

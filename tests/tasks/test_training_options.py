@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from gersp_geo import GeRSPTask
-from gersp_geo.records import Batch
+from gersp_geo.batches import JointBatch
 
 SIDE, CLASSES, QUEUE, PAIRS = 32, 5, 64, 4
 
@@ -30,7 +30,7 @@ def make_task(**arguments: Any) -> GeRSPTask:
     return GeRSPTask(**(defaults | arguments))
 
 
-def make_batches(count: int, *, natural: bool = True) -> list[Batch]:
+def make_batches(count: int, *, natural: bool = True) -> list[JointBatch]:
     generator = torch.Generator().manual_seed(1)
     shape = (PAIRS, 3, SIDE, SIDE)
 
@@ -38,16 +38,16 @@ def make_batches(count: int, *, natural: bool = True) -> list[Batch]:
         return torch.randint(256, shape, dtype=torch.uint8, generator=generator)
 
     label = torch.arange(PAIRS) % CLASSES
-    batches: list[Batch] = []
+    batches: list[JointBatch] = []
     for _ in range(count):
-        batch: Batch = {'remote_sensing': {'image': images()}}
+        batch: JointBatch = {'remote_sensing': {'image': images()}}
         if natural:
             batch['natural'] = {'image': images(), 'label': label}
         batches.append(batch)
     return batches
 
 
-def fit(task: GeRSPTask, batches: list[Batch], *callbacks: Callback, **options: Any) -> Trainer:
+def fit(task: GeRSPTask, batches: list[JointBatch], *callbacks: Callback, **options: Any) -> Trainer:
     trainer = Trainer(
         accelerator='cpu', devices=1, max_epochs=1, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, callbacks=list(callbacks), **options,
@@ -77,7 +77,7 @@ class TeacherHistory(Callback):
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: Tensor | Mapping[str, Any] | None,
-        batch: Batch,
+        batch: JointBatch,
         batch_idx: int,
     ) -> None:
         self.keep(pl_module)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...records import Window
+from ...windows import Window
 from ..pixel_area import pixel_areas_m2
 from ..read.categories import read_categories
 from ..read.observations import read_observed

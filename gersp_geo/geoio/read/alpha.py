@@ -19,7 +19,7 @@ from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import calculate_default_transform
 
-from ...records import Window
+from ...windows import Window
 from .observations import read_unmasked
 from .reader import Reader, alpha_bands, hiding_bands, open_reader, read_window
 from .rules import is_of_all, mask_flags

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ...records import Window
+from ...windows import Window
 from ..gdal_errors import enter_gdal
 from .observations import Shown, read_observed
 from .padding import padded_window

@@ -10,7 +10,7 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioIOError
 from rasterio.windows import Window as RasterioWindow
 
-from ...records import Window
+from ...windows import Window
 from .alpha import copied_as_data, is_needed
 from .observations import read_valid
 from .reader import Reader, UnreadableFileError, common_type, open_reader

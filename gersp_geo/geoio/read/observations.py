@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.errors import RasterioIOError
 
-from ...records import Window
+from ...windows import Window
 from .padding import Pad, padded_window, take
 from .reader import (
     Reader,

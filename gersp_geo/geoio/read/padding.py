@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...records import Window
+from ...windows import Window
 
 type Pad = Literal['reflect', 'edge']
 """How pixels outside a raster are made from those inside."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...records import Window
+from ...windows import Window
 from .reader import Reader, read_window
 from .tiff_directories import COUNTS, TruncatedTableError, read_directories
 

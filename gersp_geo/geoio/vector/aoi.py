@@ -9,7 +9,7 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 
-from ...records import Window
+from ...windows import Window
 from ..placing import place_points
 
 

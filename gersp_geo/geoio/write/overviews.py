@@ -13,7 +13,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.windows import Window as RasterioWindow
 
-from ...records import Window
+from ...windows import Window
 from ..gdal_errors import enter_gdal
 from .cog import MapLayout, OverviewResampling
 from .geotiff import new_raster, write_window

@@ -15,7 +15,7 @@ from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import MemoryFile
 from rasterio.windows import Window as RasterioWindow
 
-from ...records import Window
+from ...windows import Window
 from .atomic import sync_folder
 from .geotiff import new_raster, write_window
 

@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule
 
 from ...geoio.read.rules import Observed
 from ...geoio.vector.write import Features, check_geojson, new_features
-from ...records import Preprocessing
+from ...preprocessing import Preprocessing
 from ...suppression import Detections, Match
 from ..model.detector import Detect
 from ..model.load import Forward

@@ -11,8 +11,8 @@ from torch import Tensor
 from torchvision.ops import box_convert
 
 from ...geoio.vector.mask_outlines import outline_mask
-from ...records import Window
 from ...suppression import Areas, Detections, Flags, Floats, Places
+from ...windows import Window
 from ..model.detector import Found
 
 # A side of a box nearer than this to a side of its patch may be where the patch cuts the object.

@@ -8,8 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from ...geoio.read.reader import gdal_cache
-from ...records import Panel, Window
 from ...suppression import Detections, Flags, Suppressor, box_areas
+from ...windows import Panel, Window
 from ..cutting import read_patches
 from ..estimate import GDAL_CACHE
 from ..model.load import evaluating

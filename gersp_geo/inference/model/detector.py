@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...records import Preprocessing
+from ...preprocessing import Preprocessing
 from ...tasks.targets import has_background
 from .load import LoadedModel
 

@@ -14,7 +14,7 @@ from torchgeo import tasks
 
 from ...models.backbones import open_backbone
 from ...models.weight_sources import PublishedWeights
-from ...records import Preprocessing
+from ...preprocessing import Preprocessing
 from .load import Forward, evaluating, load_model, read_preprocessing
 from .signature import Scores
 

@@ -21,7 +21,7 @@ from ...models.checkpoint_files import (
     parse_preprocessing,
     sha256_of,
 )
-from ...records import Preprocessing
+from ...preprocessing import Preprocessing
 from .onnx import OnnxGraph, parse_metadata
 from .signature import (
     SCORES_KEY,

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ...records import Preprocessing
+from ...preprocessing import Preprocessing
 from .load import Forward
 from .signature import Scores
 

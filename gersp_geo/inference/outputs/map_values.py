@@ -11,7 +11,7 @@ from torch import Tensor
 from ...geoio.read.reader import RasterHeader
 from ...geoio.write.cog import MapLayout, OverviewResampling
 from ...geoio.write.styles import check_legend, class_color
-from ...records import Preprocessing
+from ...preprocessing import Preprocessing
 from ...stitching import Encode
 
 type Output = Literal['classes', 'probabilities', 'values']

@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule
 
 from ...geoio.read.rules import Observed
 from ...models.weight_sources import PublishedWeights
-from ...records import Preprocessing
+from ...preprocessing import Preprocessing
 from ..model.load import Forward
 from ..model.predictor import Precision
 from .options import PatchOptions

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...geoio.read.reader import gdal_cache
-from ...records import Panel
+from ...windows import Panel
 from ..cutting import read_patches
 from ..estimate import GDAL_CACHE
 from ..model.embedder import score_patches

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...geoio.gdal_errors import enter_gdal
 from ...geoio.write.mosaic import Part, write_part
 from ...geoio.write.parts import checksum, is_sound
-from ...records import Panel
+from ...windows import Panel
 from ..outputs.map_counts import count_pixels
 from ..plan import MapPlan, PredictionPlan
 from ..streaming import FinishedRows

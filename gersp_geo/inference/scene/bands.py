@@ -8,7 +8,7 @@ import numpy as np
 from ...bands import name_by_file, tell_meanings
 from ...geoio.read.reader import RasterHeader
 from ...geoio.warp.alignment import on_one_grid
-from ...records import CHANGE_NAMES, Preprocessing
+from ...preprocessing import CHANGE_CLASSES, Preprocessing
 
 
 def select_bands(
@@ -225,7 +225,7 @@ def name_change(preprocessing: Preprocessing, *, channels: int) -> Preprocessing
     """Name the two classes of a model that compares two dates, where nothing else does."""
     if preprocessing.class_names or max(channels, 2) > 2:
         return preprocessing
-    return replace(preprocessing, class_names=CHANGE_NAMES)
+    return replace(preprocessing, class_names=CHANGE_CLASSES)
 
 
 def check_type(header: RasterHeader, record: Preprocessing, *, source: str) -> None:

@@ -13,9 +13,9 @@ from torch import Tensor
 from ...geoio.read.block_reader import CellReader
 from ...geoio.read.observations import Shown
 from ...geoio.vector.aoi import Area
-from ...records import Panel, Window
 from ...stitching import Weighting
 from ...tiling import TilePlan
+from ...windows import Panel, Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

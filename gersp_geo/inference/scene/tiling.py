@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from ...geoio.read.padding import padded_window
 from ...geoio.read.reader import RasterHeader
 from ...geoio.vector.aoi import Area
-from ...records import Panel, Window
 from ...stitching import Weighting, axis_weights, crop_weights, weigh_axis
 from ...tiling import TilePlan, keep_ranges
+from ...windows import Panel, Window
 
 
 def weigh_patches(plan: TilePlan, *, blend: str, margin: int) -> Weighting:

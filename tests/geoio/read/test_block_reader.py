@@ -22,7 +22,7 @@ from gersp_geo.geoio.read.observations import read_observed, read_valid
 from gersp_geo.geoio.read.padding import padded_window
 from gersp_geo.geoio.read.reader import UnreadableFileError, open_reader, read_header, read_window
 from gersp_geo.geoio.read.thumbnail import read_reduced
-from gersp_geo.records import Window
+from gersp_geo.windows import Window
 
 # blocks as (rows, columns); None is strips
 LAYOUTS: dict[str, tuple[int, int] | None] = {

@@ -18,7 +18,7 @@ from gersp_geo.geoio.read.observations import read_observed, read_unmasked, read
 from gersp_geo.geoio.read.reader import open_reader, read_header, read_window
 from gersp_geo.geoio.read.rules import Observed, find_rule
 from gersp_geo.geoio.warp.alignment import open_aligned
-from gersp_geo.records import Window
+from gersp_geo.windows import Window
 
 UTM = CRS.from_epsg(32632)
 SHAPE = (9, 11)

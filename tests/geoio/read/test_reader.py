@@ -21,7 +21,7 @@ from gersp_geo.geoio.read.reader import (
     read_header,
     read_window,
 )
-from gersp_geo.records import Window
+from gersp_geo.windows import Window
 
 UTM = CRS.from_epsg(32632)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rasterio.features import rasterize
 
 from gersp_geo.geoio.vector.aoi import Area
-from gersp_geo.records import Window
+from gersp_geo.windows import Window
 
 HEIGHT, WIDTH = 23, 31
 TRANSFORMS = {

@@ -18,7 +18,7 @@ from rasterio.crs import CRS
 from shapely.geometry import Point, box
 
 from gersp_geo.geoio.vector.read import rasterize_classes, read_area, read_vectors, write_vectors
-from gersp_geo.records import Window
+from gersp_geo.windows import Window
 
 UTM = CRS.from_epsg(32633)
 # a raster of 20 x 30 pixels of 2 m

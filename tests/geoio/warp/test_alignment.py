@@ -14,7 +14,7 @@ from gersp_geo.geoio.read.observations import read_valid
 from gersp_geo.geoio.read.reader import describe_reader, open_reader, read_header, read_window
 from gersp_geo.geoio.read.thumbnail import read_reduced
 from gersp_geo.geoio.warp.alignment import on_one_grid, open_aligned, open_scene
-from gersp_geo.records import Window
+from gersp_geo.windows import Window
 
 WHOLE = Window(row_off=0, col_off=0, height=20, width=20)
 

@@ -16,7 +16,7 @@ from gersp_geo.geoio.read.reader import open_reader
 from gersp_geo.geoio.read.rules import Rule
 from gersp_geo.geoio.warp.alignment import open_scene
 from gersp_geo.geoio.warp.nodata import hide_unobserved
-from gersp_geo.records import Window
+from gersp_geo.windows import Window
 
 
 def write(

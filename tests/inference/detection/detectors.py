@@ -14,7 +14,7 @@ from rasterio.crs import CRS
 from scipy import ndimage
 from torch import Tensor
 
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 UTM = CRS.from_epsg(32632)
 GRID = Affine(0.3, 0, 399_999.7, 0, -0.3, 5_000_000.2)

@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule
 
 from gersp_geo.inference.dispatch import find_kind
 from gersp_geo.main import main
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 from gersp_geo.tasks import InstanceSegmentation, ObjectDetection
 from tests.inference.detection.detectors import GRID, UTM
 

@@ -21,7 +21,7 @@ from gersp_geo.geoio.vector.read import write_vectors
 from gersp_geo.inference.detection import DetectionSummary, detect_objects
 from gersp_geo.inference.model.detector import Detector, count_classes, is_detector, name_labels
 from gersp_geo.inference.model.load import LoadedModel
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 from gersp_geo.tasks import ObjectDetection
 from tests.inference.detection.detectors import GRID, RECORD, UTM, Exact, draw, write_scene
 

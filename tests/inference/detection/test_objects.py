@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from gersp_geo.inference.detection.objects import Frame
-from gersp_geo.records import Window
 from gersp_geo.suppression import Detections
+from gersp_geo.windows import Window
 
 FRAME = Frame(height=100, width=200, score_threshold=0.5, has_background=False)
 FIRST = Window(row_off=-16, col_off=-16, height=64, width=64)

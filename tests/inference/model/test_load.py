@@ -16,7 +16,7 @@ from torchgeo.tasks import PixelwiseRegression, SemanticSegmentation
 
 from gersp_geo.inference import predict_geotiff
 from gersp_geo.inference.model.load import load_model, read_preprocessing
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 RECORD = Preprocessing(
     bands=('red', 'green', 'blue'),

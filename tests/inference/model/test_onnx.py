@@ -22,7 +22,7 @@ from gersp_geo import plan_prediction
 from gersp_geo.geoio.write.geotiff import write_raster
 from gersp_geo.inference.model.load import load_model
 from gersp_geo.inference.model.onnx import OnnxGraph
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 RECORD = Preprocessing(
     bands=('red', 'green', 'blue'), scale=(1 / 255,) * 3, mean=(0.4,) * 3, std=(0.2,) * 3,

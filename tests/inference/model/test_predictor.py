@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from gersp_geo.inference.model.predictor import VIEWS, Averaging, Scorer
 from gersp_geo.inference.model.signature import Scores
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 RECORD = Preprocessing(
     bands=('red', 'nir'), scale=(1 / 255, 2.0), mean=(0.5, -1.0), std=(0.25, 3.0)

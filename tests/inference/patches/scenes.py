@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from torch import Tensor, nn
 
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 UTM = CRS.from_epsg(32632)
 GRID = Affine(0.5, 0, 399_999.5, 0, -0.5, 5_000_000.5)

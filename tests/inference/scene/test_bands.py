@@ -5,7 +5,7 @@ from affine import Affine
 
 from gersp_geo.geoio.read.reader import RasterHeader
 from gersp_geo.inference.scene.bands import describe_bands, select_bands
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 
 RGB = Preprocessing(bands=('red', 'green', 'blue'), scale=(1,) * 3, mean=(0,) * 3, std=(1,) * 3)
 

@@ -25,7 +25,7 @@ from gersp_geo.inference.polygons import polygonize
 from gersp_geo.inference.resume import parts
 from gersp_geo.inference.scene.watch import SourceWatch
 from gersp_geo.main import main
-from gersp_geo.records import Preprocessing
+from gersp_geo.preprocessing import Preprocessing
 from gersp_geo.tiling import plan_tile
 
 from ..engines import UTM, write_scene

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gersp_geo.records import Preprocessing, Window
+from gersp_geo.preprocessing import Preprocessing
+from gersp_geo.windows import Window
 
 numbers = st.floats(-1e4, 1e4)
 
