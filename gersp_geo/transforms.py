@@ -229,3 +229,31 @@ def place_rgb(natural: Tensor, *, in_channels: int, rgb_bands: Sequence[int]) ->
     placed = natural.new_zeros(len(natural), in_channels, *natural.shape[2:])
     placed[:, list(rgb_bands)] = natural
     return placed
+
+
+class RandomFlips(nn.Module):
+    """Turn and mirror each image of a batch and its mask, all eight ways being equally likely.
+
+    kornia's quarter turns resample, so that values would change; these only move pixels.
+    """
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Draw from torch's generator of the CPU.
+
+        Args:
+            batch: 'image' of shape (B, C, S, S) and 'mask' of shape (B, S, S).
+
+        Returns:
+            A new dictionary with the same shapes.
+        """
+        ways = torch.randint(8, (len(batch['image']),)).tolist()
+        moved = {
+            key: torch.stack([move(x, way) for x, way in zip(batch[key], ways, strict=True)])
+            for key in ('image', 'mask')
+        }
+        return {**batch, **moved}
+
+
+def move(image: Tensor, way: int) -> Tensor:
+    """Turn the last two axes by *way* % 4 quarter turns, mirrored first for *way* >= 4."""
+    return torch.rot90(image.flip(-1) if way >= 4 else image, way % 4, dims=(-2, -1))

@@ -3,7 +3,14 @@ import torch
 from torch import nn
 
 from gersp_geo.bands import RGB
-from gersp_geo.transforms import ScaleValues, place_rgb, released_recipe, spectral_recipe
+from gersp_geo.transforms import (
+    RandomFlips,
+    ScaleValues,
+    move,
+    place_rgb,
+    released_recipe,
+    spectral_recipe,
+)
 
 
 def recipes(bands: int) -> list[nn.Module]:
@@ -73,3 +80,16 @@ def test_a_missing_pixel_counts_as_the_mean(hole: float) -> None:
         expected = recipe(filled)
         torch.manual_seed(1)
         assert torch.equal(recipe(images.masked_fill(missing, hole)), expected)
+
+
+def test_image_and_mask_turn_together_and_all_ways_occur() -> None:
+    torch.manual_seed(0)
+    image = torch.arange(16.0).view(1, 1, 4, 4).repeat(200, 1, 1, 1)
+    result = RandomFlips()({'image': image, 'mask': image[:, 0].long()})
+    assert torch.equal(result['image'][:, 0].long(), result['mask'])
+    assert len({tuple(x.flatten().tolist()) for x in result['mask']}) == 8
+
+
+def test_the_eight_ways_differ() -> None:
+    image = torch.arange(9).view(3, 3)
+    assert len({tuple(move(image, way).flatten().tolist()) for way in range(8)}) == 8

@@ -12,8 +12,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from ..datamodules.normalization import Normalize
 from ..evaluation import knn_accuracy
+from ..normalization import Normalize
 from ..preprocessing import Preprocessing
 from ..transforms import ScaleValues
 from .chips import LabelledChips, split_by_class

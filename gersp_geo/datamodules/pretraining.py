@@ -18,7 +18,7 @@ from ..provenance import name_source
 from ..samplers import EpochIndices
 from .sources import PatchOptions, Source, open_remote_sensing
 from .stateful_loader import ResumableLoader, check_cut
-from .statistics import Described, describe_stream
+from .stream_record import Described, describe_stream
 
 
 class GeRSPDataModule(BaseDataModule):

@@ -16,16 +16,17 @@ from torchgeo.datamodules import BaseDataModule
 from torchgeo.tasks import PixelwiseRegression
 
 from ..datasets.geotiff import GeoTIFFPatches
+from ..normalization import Normalize
 from ..preprocessing import Preprocessing
 from ..provenance import name_source
 from ..samplers import EpochIndices
+from ..transforms import RandomFlips
 from .chosen_labels import LabelOptions
 from .class_balance import check_classes, report_classes
 from .figures import default_colors, plot_classes
 from .label_sources import IGNORE
 from .labelled_tiles import LabelledTiles, ScannedBlocks, TrainingPatches, scan_blocks
-from .normalization import Normalize, RandomFlips
-from .preprocessing import check_types, describe_patches
+from .patch_record import check_types, describe_patches
 from .splits import CHOSEN, check_split, describe_split, share_blocks, warn_of_unknown_split
 from .task_checks import check_task
 

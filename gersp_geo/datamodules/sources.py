@@ -19,7 +19,7 @@ from ..datasets.raster_files import check_reals
 from ..datasets.samples import check_numbered
 from ..datasets.streams import RemoteSensingStream
 from ..samplers import PatchSampler
-from .scaling import tell_scaling
+from .patch_record import tell_scaling
 from .streams import ChipStream, DatasetStream, GeoDatasetStream, PairStream, PatchStream
 
 type Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Dataset[Any]

@@ -278,10 +278,10 @@ def test_statistics_are_remembered_and_measured_anew_when_a_file_changes(
     tmp_path: Path, tiles: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv('GERSP_GEO_CACHE', str(tmp_path / 'cache'))
-    monkeypatch.setattr('gersp_geo.datamodules.statistics.WORTH_KEEPING', 0.0)
+    monkeypatch.setattr('gersp_geo.datamodules.stream_record.WORTH_KEEPING', 0.0)
     first = module(tiles, None).describe()
     with monkeypatch.context() as patch:
-        patch.delattr('gersp_geo.datamodules.statistics.measure')
+        patch.delattr('gersp_geo.datamodules.stream_record.measure')
         assert module(tiles, None).describe() == first
     write_tile(tiles / 'a.tif', bands=4, dtype='uint16', side=90)
     assert module(tiles, None).describe() != first

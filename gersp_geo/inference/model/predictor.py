@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from ...normalization import standardize
 from ...preprocessing import Preprocessing
 from .load import Forward
 from .signature import Scores
@@ -112,8 +113,8 @@ class Scorer:
         # on a CPU patch by patch, which stays in its cache
         parts = zip(images, moved, strict=True) if self.device == 'cpu' else [(images, moved)]
         for part, stored in parts:
-            # as in training: in this order, each step rounded
-            part.copy_(stored).mul_(self.scale).sub_(self.mean).div_(self.std)
+            # as in training
+            standardize(part.copy_(stored), scale=self.scale, mean=self.mean, std=self.std)
         if valid is not None:
             missing = ~valid.to(self.device, non_blocking=True)
             # Nodata may be NaN or as large as floats go, and would spoil every pixel that sees it.

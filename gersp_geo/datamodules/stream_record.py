@@ -1,16 +1,13 @@
-"""Scale, mean and standard deviation of a pre-training stream, measured once and remembered."""
+"""How the values of a pre-training stream become model input, measured once and remembered."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from time import monotonic
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_info
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
@@ -22,21 +19,13 @@ from ..geoio.read.cache import fingerprint, recall, remember
 from ..geoio.read.headers import WORTH_KEEPING
 from ..geoio.read.reader import UnreadableFileError
 from ..preprocessing import Preprocessing
-from .normalization import imagenet_statistics, measure_bands
+from .band_statistics import QUANTILE, Statistics, imagenet_statistics, measure, write_statistics
 
 # 256 patches of 64 x 64 pixels are a million values per band, enough for three digits. Large
 # patches bring more: then fewer do, though enough to be of many places.
 MEASURED_PATCHES = 256
 FEWEST_PATCHES = 32
 ENOUGH_PIXELS = 2**22
-
-# pixels per patch that the quantile is taken from
-QUANTILE_PIXELS = 1024
-
-# Share of the values that a measured scale brings to at most 1. The rest are clouds, glint and
-# faulty pixels, which would otherwise decide it.
-QUANTILE = 0.999
-
 
 # Raised whenever what is remembered changes, so that older results are measured anew
 VERSION = 3
@@ -46,18 +35,6 @@ DARKEST = 32 / 255
 
 # How far from [0, 1] measured values of colours may lie, for the rounding of a quantile
 TOLERANCE = 1e-3
-
-
-class Statistics(NamedTuple):
-    """Per band; all but the scale after scaling."""
-
-    scale: list[float]
-    mean: list[float]
-    std: list[float]
-    low: list[float]
-    """99.9 % of the values are at least this."""
-    high: list[float]
-    """99.9 % of the values are at most this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +206,9 @@ def stream_statistics(
     key = json.dumps(known, default=str)
     found = None if marks is None else recall('statistics', key)
     if found is not None:
-        rank_zero_info(f'statistics of {len(files)} files as measured before: {report(found)}')
+        rank_zero_info(
+            f'statistics of {len(files)} files as measured before: {write_statistics(found)}'
+        )
         return Statistics(*found)
     begin = monotonic()
     skip = settings.get('on_error') == 'skip'
@@ -238,7 +217,7 @@ def stream_statistics(
     )
     rank_zero_info(
         f'statistics of {measured_patches(size)} patches of {size} px, in '
-        f'{monotonic() - begin:.1f} s: {report(measured)}'
+        f'{monotonic() - begin:.1f} s: {write_statistics(measured)}'
     )
     if marks is not None and monotonic() - begin > WORTH_KEEPING:
         remember('statistics', key, measured)
@@ -264,62 +243,3 @@ def observe(
             if not skip_unreadable:
                 raise
             # the loader counts and names it
-
-
-def measure(patches: Iterable[Observed], *, scale: Sequence[float] | None) -> Statistics:
-    """Measure mean, standard deviation and range, and a scale where none is given.
-
-    The scale of integers wider than 8 bits brings 99.9 % of the values to at most 1: in each band,
-    but in one and the same for three bands, whose ratios are colours. Floating point and 8 bits
-    have a scale by themselves.
-
-    Args:
-        patches: Images of shape (C, H, W) with their observed pixels, shape (H, W).
-        scale: Per band; None measures it.
-
-    Raises:
-        ValueError: If no pixel is observed, or *scale* does not have one value per band.
-    """
-    samples: list[NDArray[np.float64]] = []
-
-    def watched() -> Iterator[Observed]:
-        for stored, valid in patches:
-            image = scale_as_trained(stored, scale=scale)
-            values = image[:, valid]
-            step = max(values.shape[1] // QUANTILE_PIXELS, 1)
-            samples.append(values[:, ::step].astype(np.float64))
-            yield image, valid
-
-    seen = watched()
-    first = next(seen, None)
-    if first is None:
-        raise ValueError('no file that can be read to measure; pass scale, mean and std')
-    is_float = first[0].dtype.kind == 'f'
-    # floating point is scaled by now
-    own = [1.0] * len(first[0]) if scale is None or is_float else scale
-    mean, std = measure_bands(chain([first], seen), scale=own)
-    low, high = np.quantile(np.concatenate(samples, axis=1), (1 - QUANTILE, QUANTILE), axis=1)
-    if scale is not None:
-        ends = np.sort([low * own, high * own], axis=0).tolist()
-        return Statistics(list(scale), mean, std, *ends)
-    top = np.full_like(high, high.max()) if len(high) == 3 else high
-    factors = np.where(top > 0, 1 / np.where(top > 0, top, 1), 1.0)
-    scaled = ((np.asarray(of) * factors).tolist() for of in (mean, std, low, high))
-    return Statistics(factors.tolist(), *scaled)
-
-
-def scale_as_trained(
-    image: NDArray[np.generic], *, scale: Sequence[float] | None
-) -> NDArray[np.generic]:
-    """Multiply floating point by its scale with the rounding that training has; leave integers."""
-    if scale is None or image.dtype.kind != 'f':
-        return image
-    factors = np.asarray(scale, dtype=np.float32).astype(image.dtype).reshape(-1, 1, 1)
-    scaled: NDArray[np.generic] = image * factors
-    return scaled
-
-
-def report(found: Sequence[Sequence[float]]) -> str:
-    """Write scale, mean and standard deviation in one line."""
-    named = zip(Statistics._fields[:3], found, strict=False)
-    return ', '.join(f'{name} [{", ".join(f"{v:.4g}" for v in of)}]' for name, of in named)

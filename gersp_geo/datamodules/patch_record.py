@@ -7,10 +7,10 @@ from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 
 from ..bands import are_colors
+from ..geoio.read.reader import RasterHeader
 from ..preprocessing import Preprocessing
+from .band_statistics import imagenet_statistics, measure_bands, write_statistics
 from .labelled_tiles import TrainingPatches
-from .normalization import imagenet_statistics, measure_bands
-from .scaling import tell_scaling
 
 # Training patches that mean and standard deviation are measured on: 64 of 256 x 256 pixels are
 # 4 million values per band, far more than the three digits that matter need.
@@ -46,11 +46,8 @@ def describe_patches(
         if photograph and are_colors(names) is not False and scale is None:
             mean, std = imagenet_statistics(names)
         else:
-            mean, std = measure_bands(observed(train), scale=factors)
-        found = {'scale': factors, 'mean': mean, 'std': std}
-        told = ', '.join(
-            f'{name} [{", ".join(f"{v:.4g}" for v in of)}]' for name, of in found.items()
-        )
+            mean, std, _ = measure_bands(observed(train), scale=factors)
+        told = write_statistics((factors, mean, std))
         rank_zero_info(f'bands {", ".join(names)}: {told}')
     return Preprocessing(
         bands=names,
@@ -91,3 +88,20 @@ def observed(train: TrainingPatches) -> Iterator[tuple[NDArray[np.generic], NDAr
         place = train.patch(0, index)
         valid = tiles.images.read_valid(*place, nodata=tiles.nodata)
         yield tiles.images.read_patch(*place).numpy(), valid
+
+
+def tell_scaling(
+    files: Sequence[str], headers: Sequence[RasterHeader], bands: Sequence[int]
+) -> None:
+    """Say once that values enter as stored, if a file tags a scale or an offset.
+
+    Args:
+        files: Paths.
+        headers: Of these files.
+        bands: 1-based bands that are read.
+    """
+    told = [header.describe_scaling(bands) for header in headers]
+    first = next((place for place, text in enumerate(told) if text is not None), None)
+    if first is not None:
+        others = '' if set(told) == {told[first]} else '; other files tag others, or none'
+        rank_zero_info(f'values of {files[first]} are {told[first]}{others}')
