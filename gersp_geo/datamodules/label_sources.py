@@ -16,13 +16,14 @@ from shapely import box
 from ..datasets.file_pool import HandlePool
 from ..datasets.geotiff import GeoTIFFPatches
 from ..datasets.raster_files import Paths, find_rasters
+from ..geoio.crs import name_crs, same_crs
+from ..geoio.grids import describe_shift
 from ..geoio.read.observations import read_valid
 from ..geoio.read.reader import RasterHeader, open_reader, read_header, read_window
 from ..geoio.vector.attributes import attribute_texts
 from ..geoio.vector.read import burn, read_vectors
-from ..geoio.warp.grids import describe_shift, name_crs, same_crs
 from ..geoio.warp.places import describe_lack
-from ..records import Window
+from ..windows import Window
 from .polygon_classes import choose_classes
 from .polygons import place_features
 

@@ -9,9 +9,10 @@ from geopandas import GeoSeries
 from numpy.typing import NDArray
 
 from ..datasets.index import group_by_crs, tile_bounds
+from ..geoio.crs import name_crs
+from ..geoio.grids import Bounds
 from ..geoio.read.reader import RasterHeader
-from ..geoio.vector.surroundings import Bounds, place_around, rasters_bounds, reproject_bounds
-from ..geoio.warp.grids import name_crs
+from ..geoio.vector.surroundings import place_around, rasters_bounds, reproject_bounds
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,13 +18,13 @@ from torch import Tensor
 from torchgeo.datasets import RasterDataset
 from torchgeo.datasets.utils import GeoSlice, Sample
 
+from ..geoio.crs import crs_text
 from ..geoio.read.alpha import open_on_grid
 from ..geoio.read.cache import fingerprint, recall, remember
 from ..geoio.read.headers import WORTH_KEEPING
 from ..geoio.read.observations import read_unmasked, read_valid
 from ..geoio.read.reader import open_reader, read_window
-from ..geoio.wkt import crs_text
-from ..records import Window
+from ..windows import Window
 from .file_pool import HandlePool
 from .index import IndexGrid, PatchSlice, build_index, read_index
 from .named_bands import band_names, choose_bands

@@ -11,10 +11,9 @@ from geopandas import GeoDataFrame, GeoSeries
 from numpy.typing import NDArray
 from pyproj import CRS
 
+from ..geoio.crs import crs_text, find_turn
 from ..geoio.read.reader import RasterHeader
-from ..geoio.turns import find_turn
-from ..geoio.wkt import crs_text
-from ..records import Window
+from ..windows import Window
 from .raster_files import is_upright
 
 # points per side of a tile when its outline is transformed, as GDAL takes for bounds

@@ -16,29 +16,13 @@ from pyproj import CRS
 from shapely import Polygon
 from torchgeo.datasets import GeoDataset
 
+from ..geoio.crs import crs_text
+from ..geoio.grids import Grid
 from ..windows import Window
 from .geotiff import GeoTIFFPatches
-from .index import group_by_crs
 
 # pixels; an edge this close to the grid is on it
 SLACK = 1e-6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grid:
-    """The pixels of one tile."""
-
-    height: int
-    """Rows."""
-
-    width: int
-    """Columns."""
-
-    transform: Affine
-    """From (column, row) to coordinates."""
-
-    crs: CRS
-    """Of these coordinates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,21 +56,20 @@ class Region:
         return bool(self.inside.covers(patch))
 
 
-def tile_grids(dataset: GeoDataset) -> list[Grid]:
-    """Give the pixels of each tile: its own for GeoTIFFs, else those of each row of the index."""
+def tile_grids(dataset: GeoDataset) -> Sequence[Grid]:
+    """Give the pixels of each tile: its own for GeoTIFFs, else those of each row of the index.
+
+    The latter have no CRS of their own: theirs is that of *dataset*.
+    """
     if isinstance(dataset, GeoTIFFPatches):
-        systems = {row: crs for crs, rows in group_by_crs(dataset.tiles) for row in rows}
-        return [
-            Grid(height=tile.height, width=tile.width, transform=tile.transform, crs=systems[row])
-            for row, tile in enumerate(dataset.tiles)
-        ]
+        return dataset.tiles
     x_res, y_res = dataset.res
     return [
         Grid(
             height=round((top - bottom) / y_res),
             width=round((right - left) / x_res),
             transform=Affine(x_res, 0, left, 0, -y_res, top),
-            crs=dataset.crs,
+            crs=None,
         )
         for left, bottom, right, top in dataset.index.geometry.bounds.to_numpy().tolist()
     ]
@@ -183,7 +166,7 @@ def cut_regions(grids: Sequence[Grid], *, size: int, roi: Polygon, crs: CRS) -> 
     """Find the positions from which patches lie within a region of interest.
 
     Args:
-        grids: One per tile.
+        grids: One per tile; those without a CRS lie in *crs*.
         size: Side of the patches in pixels.
         roi: Region of interest.
         crs: Of *roi*.
@@ -195,8 +178,8 @@ def cut_regions(grids: Sequence[Grid], *, size: int, roi: Polygon, crs: CRS) -> 
     regions: list[Region | None] = []
     for grid in grids:
         if id(grid.crs) not in local:
-            same = grid.crs == crs
-            local[id(grid.crs)] = roi if same else GeoSeries([roi], crs=crs).to_crs(grid.crs)[0]
+            own = crs if grid.crs is None else CRS.from_wkt(crs_text(grid.crs))
+            local[id(grid.crs)] = roi if own == crs else GeoSeries([roi], crs=crs).to_crs(own)[0]
         regions.append(_cut_region(grid, local[id(grid.crs)], size=size))
     return regions
 

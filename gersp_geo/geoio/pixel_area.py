@@ -9,9 +9,9 @@ from pyproj import CRS, Geod, Transformer
 from pyproj.exceptions import ProjError
 from rasterio.crs import CRS as RasterCRS
 
-from .placing import place_points
+from .crs import crs_text
+from .grids import place_points
 from .read.reader import RasterHeader
-from .wkt import crs_text
 
 # An edge is straight in the CRS of its file and curved in another: over 500 m, the arc of a
 # parallel leaves its chord by length**2 * tan(latitude) / (8 * earth radius), 5 mm at 45 degrees.

@@ -7,7 +7,7 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 
-from ..placing import place_points
+from ..grids import place_points
 from .outlines import Outlines
 
 type Geometries = NDArray[np.object_]

@@ -14,7 +14,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 
-from ..wkt import crs_text
+from ..crs import crs_text
 
 MOST_POINTS = 10_922
 """Of more points, GDAL makes a file beside the GeoTIFF: their tag counts numbers in 16 bits."""

@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 from rich.console import Console
 from rich.progress import track
 
-from ..wkt import crs_text
+from ..crs import crs_text
 from . import georeference
 from .cache import file_stamps, recall, remember
 from .reader import RasterHeader, UnreadableFileError, read_header

@@ -9,9 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 import rasterio
-from affine import Affine
 from numpy.typing import NDArray
-from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.env import get_gdal_config, set_gdal_config
 from rasterio.errors import RasterioIOError
@@ -19,7 +17,8 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
 from ...bands import describe_scaling, name_by_file
-from ...records import Window
+from ...windows import Window
+from ..grids import Grid
 from .georeference import NOTHING, Georeference, read_georeference
 from .padding import Pad, padded_window, take
 from .sidecars import is_local, looking_by_name
@@ -50,27 +49,17 @@ class UnreadableFileError(OSError, ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RasterHeader:
-    """What a raster says about itself without any pixel being read."""
+class RasterHeader(Grid):
+    """What a raster says about itself without any pixel being read.
 
-    height: int
-    """Rows."""
-
-    width: int
-    """Columns."""
+    It has no CRS where a file names one, but ground control points or the like say where it lies.
+    """
 
     count: int
     """Bands, alpha included."""
 
     dtype: str
     """The smallest NumPy type that holds every band."""
-
-    crs: CRS | None
-    """Coordinate reference system of the transform; None where the file names none, or has none of
-    these."""
-
-    transform: Affine
-    """From (column, row) to coordinates, float64."""
 
     nodata: float | None
     """Tagged value of the first band that means "no observation"."""

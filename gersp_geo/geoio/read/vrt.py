@@ -13,7 +13,7 @@ from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.vrt import WarpedVRT
 
-from ..wkt import crs_text
+from ..crs import crs_text
 from .georeference import add_to_vrt, read_georeference
 from .reader import Reader
 

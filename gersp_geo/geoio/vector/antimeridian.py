@@ -5,7 +5,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely import affinity
 
-from ..turns import Turn
+from ..crs import Turn
 
 
 def unroll(polygons: NDArray[np.object_], turn: Turn) -> NDArray[np.object_]:

@@ -10,7 +10,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from ...windows import Window
-from ..placing import place_points
+from ..grids import place_points
 
 
 @dataclass(frozen=True, slots=True, eq=False)

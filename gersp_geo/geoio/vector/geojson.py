@@ -13,8 +13,8 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS as RasterCRS
 
+from ..crs import crs_text
 from ..pixel_area import longest_edge
-from ..wkt import crs_text
 
 type Geometries = NDArray[np.object_]
 """Polygons."""

@@ -15,8 +15,8 @@ from rasterio.crs import CRS
 from rasterio.features import rasterize
 from shapely import GeometryType
 
+from ..crs import Turn, turn_of
 from ..read.sidecars import is_local
-from ..turns import Turn, turn_of
 from ..write.atomic import DiskFullError, describe_room, new_file
 from .antimeridian import repeat, unroll
 from .aoi import Area

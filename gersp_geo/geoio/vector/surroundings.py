@@ -9,13 +9,11 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
+from ..crs import find_turn
+from ..grids import Bounds
 from ..read.reader import RasterHeader
-from ..turns import find_turn
 from .antimeridian import turn_onto, unroll
 from .curves import repair, reproject
-
-type Bounds = tuple[float, float, float, float]
-"""Left, bottom, right and top."""
 
 # Points per side of bounds that are reprojected, as GDAL takes.
 _POINTS = 21
@@ -35,17 +33,18 @@ def place_around(
 
     Args:
         geometries: With a CRS.
-        headers: Of rasters without rotation in one CRS.
+        headers: Of rasters in one CRS.
         crs: That of the rasters.
 
     Returns:
         One geometry per feature, in two dimensions; None where there is none, or it lies elsewhere.
     """
     flat = np.array(shapely.force_2d(geometries.to_numpy()), dtype=np.object_)
-    turn, (west, _, east, _) = find_turn(crs), rasters_bounds(headers)
+    bounds, turn = rasters_bounds(headers), find_turn(crs)
+    west, _, east, _ = bounds
     if geometries.crs == crs:
         return flat if turn is None else turn_onto(flat, turn, (west, east))
-    boxes = surrounding_boxes(rasters_bounds(headers), crs, geometries.crs)
+    boxes = surrounding_boxes(bounds, crs, geometries.crs)
     near = flat if boxes is None else _cut(flat, boxes)
     placed = reproject(GeoSeries(near, crs=geometries.crs), crs).to_numpy()
     if turn is not None:
@@ -58,14 +57,8 @@ def place_around(
 
 def rasters_bounds(headers: Sequence[RasterHeader]) -> Bounds:
     """Find the bounds of rasters in one CRS."""
-    corners = np.array(
-        [
-            header.transform @ corner
-            for header in headers
-            for corner in ((0, 0), (header.width, header.height))
-        ]
-    )
-    return *corners.min(axis=0).tolist(), *corners.max(axis=0).tolist()
+    left, bottom, right, top = zip(*(header.bounds() for header in headers), strict=True)
+    return min(left), min(bottom), max(right), max(top)
 
 
 def surrounding_boxes(bounds: Bounds, source: CRS, target: CRS) -> list[shapely.Polygon] | None:

@@ -15,7 +15,7 @@ from pyogrio.errors import DataLayerError, DataSourceError, FieldError
 from pyproj import CRS
 from rasterio.crs import CRS as RasterCRS
 
-from ..wkt import crs_text
+from ..crs import crs_text
 from ..write.atomic import DiskFullError, describe_room, new_file
 from .geojson import DECIMALS, Degrees
 from .geoparquet import Attribute, new_geoparquet

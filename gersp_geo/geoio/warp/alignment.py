@@ -12,11 +12,11 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.transform import from_origin
 
+from ..crs import name_crs, same_crs, turn_of
+from ..grids import SAME_PLACE, Grid, corner_offsets
 from ..read.georeference import read_georeference
 from ..read.reader import RasterHeader, Reader, describe_reader, open_reader
 from ..read.rules import Rule
-from ..turns import turn_of
-from .grids import SAME_PLACE, Grid, corner_offsets, name_crs, same_crs
 from .places import advise_place
 from .rectified import choose_rectified_grid
 from .rectifier import POLYNOMIAL_CRS, Rectifier

@@ -7,11 +7,10 @@ from xml.etree.ElementTree import SubElement
 from rasterio.crs import CRS
 from rasterio.vrt import WarpedVRT
 
+from ..crs import crs_text, turn_of
+from ..grids import Grid
 from ..read.reader import Reader
 from ..read.vrt import describe_warp, find_one, open_described
-from ..turns import turn_of
-from ..wkt import crs_text
-from .grids import Grid
 
 # Degrees of a full turn.
 _CIRCLE = 360.0

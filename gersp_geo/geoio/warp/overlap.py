@@ -10,10 +10,9 @@ from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 from shapely import affinity
 
-from ..placing import place_points
+from ..crs import Turn, crs_text, turn_of
+from ..grids import place_points
 from ..read.reader import RasterHeader
-from ..turns import Turn, turn_of
-from ..wkt import crs_text
 from .rectifier import Rectifier
 
 # Points per side of an outline: sides that are straight in one CRS are curved in another.

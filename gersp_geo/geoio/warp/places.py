@@ -4,10 +4,9 @@ import numpy as np
 from pyproj import Transformer
 from rasterio.crs import CRS
 
+from ..crs import crs_text, name_crs
 from ..read.georeference import MOST_POINTS, Georeference
 from ..read.reader import RasterHeader
-from ..wkt import crs_text
-from .grids import name_crs
 from .rectifier import POLYNOMIAL_CRS, Rectifier
 
 # latitudes beyond which UTM has no zones, and what is usual there

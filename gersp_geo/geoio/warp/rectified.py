@@ -11,7 +11,7 @@ from rasterio.io import DatasetReader
 from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
 
-from ..placing import place_points
+from ..grids import place_points
 from ..read.vrt import describe_warp, find_one, open_described
 from .rectifier import Rectifier
 

@@ -19,10 +19,9 @@ from rasterio.io import DatasetReader
 from rasterio.rpc import RPC
 from rasterio.transform import GCPTransformer, RPCTransformer
 
+from ..crs import Turn, crs_text, turn_of
 from ..gdal_errors import GDALError
 from ..read.georeference import Georeference, Point, add_points, add_polynomials, read_georeference
-from ..turns import Turn, turn_of
-from ..wkt import crs_text
 
 POLYNOMIAL_CRS = CRS.from_epsg(4326)
 """Of the longitudes and latitudes of rational polynomials, always."""

@@ -12,11 +12,9 @@ from pyproj import Transformer
 from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 
-from ..placing import place_points
-from ..turns import Turn, turn_of
-from ..wkt import crs_text
+from ..crs import Turn, crs_text, turn_of
+from ..grids import Grid, place_points
 from .central_meridian import middle_of_turn
-from .grids import Grid
 
 BEYOND = (
     'its x goes on beyond 180 degrees, which only longitudes in degrees may: cut it there in two, '

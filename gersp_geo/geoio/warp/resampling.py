@@ -9,13 +9,13 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform as to_crs
 
+from ..crs import turn_of
 from ..gdal_errors import GDALError
+from ..grids import Grid
 from ..read.observations import mark_resampled
 from ..read.reader import Reader, alpha_bands
 from ..read.rules import Rule
-from ..turns import turn_of
 from .central_meridian import middle_of_turn, recentred
-from .grids import Grid
 from .nodata import hide_unobserved
 from .rectified import rectified, rectified_scales
 from .rectifier import Rectifier

@@ -15,12 +15,11 @@ from rasterio.crs import CRS
 from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
 
+from ..crs import Turn, name_crs, turn_of
 from ..gdal_errors import GDALError
-from ..placing import place_points
+from ..grids import Grid, place_points
 from ..read.reader import Reader
-from ..turns import Turn, turn_of
 from .central_meridian import middle_of_turn
-from .grids import Grid, name_crs
 from .reprojection import BEYOND, Reached, Reprojection, probe, reach
 
 # Share of the pixels that have to arrive on a grid that GDAL suggests, and on one of our own: a
@@ -114,11 +113,9 @@ def _same_crs_grid(src: Reader) -> Grid:
     """Choose a north-up grid in the CRS of a raster."""
     if src.transform.a < 0 or src.transform.e > 0:
         # GDAL keeps the sides from which rows and columns are counted
-        corners = [(0, 0), (src.width, 0), (0, src.height), (src.width, src.height)]
-        xs, ys = zip(*(src.transform @ corner for corner in corners), strict=True)
         x_res = math.hypot(src.transform.a, src.transform.d)
         y_res = math.hypot(src.transform.b, src.transform.e)
-        return _grid_of(src.crs, (min(xs), min(ys), max(xs), max(ys)), (x_res, y_res))
+        return _grid_of(src.crs, Grid.of(src).bounds(), (x_res, y_res))
     with closing(WarpedVRT(src, crs=src.crs)) as suggested:
         return replace(Grid.of(suggested), crs=src.crs)
 

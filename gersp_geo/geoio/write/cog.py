@@ -7,10 +7,9 @@ from typing import Literal
 import numpy as np
 import rasterio
 import rasterio.shutil
-from affine import Affine
-from rasterio.crs import CRS
 
 from ..gdal_errors import GDALError
+from ..grids import Grid
 from ..read.georeference import NOTHING, Georeference
 from .atomic import DiskFullError, describe_room
 from .geotiff import new_raster
@@ -23,20 +22,8 @@ type Threads = int | Literal['ALL_CPUS']
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MapLayout:
+class MapLayout(Grid):
     """Everything about a map but its pixels."""
-
-    height: int
-    """Rows."""
-
-    width: int
-    """Columns."""
-
-    crs: CRS | None
-    """Coordinate reference system; None if unknown."""
-
-    transform: Affine
-    """From (column, row) to coordinates."""
 
     dtype: str
     """NumPy type of every band."""

@@ -6,12 +6,12 @@ import geopandas
 import numpy as np
 import shapely
 
+from ...geoio.crs import crs_text
+from ...geoio.grids import place_points
 from ...geoio.pixel_area import polygon_areas_m2
-from ...geoio.placing import place_points
 from ...geoio.read.reader import RasterHeader
 from ...geoio.vector.geoparquet import Attribute
 from ...geoio.vector.write import Features
-from ...geoio.wkt import crs_text
 from ...suppression import Detections
 
 OBJECT_ATTRIBUTES = (

@@ -7,7 +7,7 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 
-from ...geoio.placing import place_points
+from ...geoio.grids import place_points
 from ...geoio.read.reader import RasterHeader
 from ...tiling import TilePlan, check_count
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from ... import __version__
+from ...geoio.crs import crs_text
 from ...geoio.vector.geoparquet import new_geoparquet
-from ...geoio.wkt import crs_text
 from ...geoio.write.atomic import new_file
 from ...geoio.write.patch_maps import new_patch_map
 from .grid import draw_patches

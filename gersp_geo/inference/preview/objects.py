@@ -8,12 +8,11 @@ import geopandas
 import numpy as np
 import shapely
 
+from ...geoio.crs import crs_text, turn_of
+from ...geoio.grids import Grid
 from ...geoio.read.reader import RasterHeader, read_header
 from ...geoio.read.rules import Observed
-from ...geoio.turns import turn_of
 from ...geoio.vector.antimeridian import bring_near
-from ...geoio.warp.grids import Grid
-from ...geoio.wkt import crs_text
 from ...geoio.write.atomic import new_file
 from ...geoio.write.styles import Color, class_color
 from .picture import Panel, align, check_picture, save_picture, to_bytes

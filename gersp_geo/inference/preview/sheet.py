@@ -7,8 +7,8 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
+from ...geoio.grids import place_points
 from ...geoio.pixel_area import pixel_size_m
-from ...geoio.placing import place_points
 from ...geoio.read.reader import RasterHeader
 
 # pixels to which small grids are enlarged

@@ -6,15 +6,16 @@ from os import PathLike, fspath
 import numpy as np
 from numpy.typing import NDArray
 
+from ...geoio.crs import name_crs
 from ...geoio.read.reader import RasterHeader, describe_reader, open_reader
 from ...geoio.read.rules import Rule, find_rule
 from ...geoio.read.stored_blocks import stored_blocks
 from ...geoio.vector.aoi import Area
 from ...geoio.vector.read import read_area
 from ...geoio.warp.alignment import open_scene
-from ...geoio.warp.grids import Grid, name_crs
 from ...geoio.warp.places import advise_place, describe_lack
-from ...records import Preprocessing, Window
+from ...preprocessing import Preprocessing
+from ...windows import Window
 from ..options import PredictionOptions
 from .bands import check_blending, check_type, nodata_beside, select_bands
 
@@ -100,22 +101,15 @@ def read_area_of(options: PredictionOptions, header: RasterHeader, *, source: st
             f'{advise_place(header)}'
         )
     area = read_area(
-        options.area, crs=header.crs, layer=options.area_layer, x_range=Grid.of(header).x_range()
+        options.area, crs=header.crs, layer=options.area_layer, x_range=header.x_range()
     )
     whole = Window(row_off=0, col_off=0, height=header.height, width=header.width)
     if not area.touches(header.transform, whole):
         bounds = [
-            tuple(round(side, 3) for side in sides) for sides in (area.bounds, _bounds(header))
+            tuple(round(side, 3) for side in sides) for sides in (area.bounds, header.bounds())
         ]
         raise ValueError(
             f'{fspath(options.area)} lies wholly outside {source}: in {name_crs(header.crs)}, its '
             f'bounds are {bounds[0]}, and those of the scene {bounds[1]}'
         )
     return area
-
-
-def _bounds(header: RasterHeader) -> tuple[float, float, float, float]:
-    """List left, bottom, right and top of a raster, in its CRS."""
-    corners = [(0, 0), (header.width, 0), (0, header.height), (header.width, header.height)]
-    xs, ys = zip(*(header.transform @ corner for corner in corners), strict=True)
-    return min(xs), min(ys), max(xs), max(ys)

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ...geoio.grids import Grid
 from ...geoio.read.block_reader import CellSource
 from ...geoio.read.reader import RasterHeader, Reader, describe_reader, open_reader
 from ...geoio.read.rules import Rule, find_rule
 from ...geoio.read.stored_blocks import stored_blocks
 from ...geoio.read.truncation import check_whole
 from ...geoio.warp.alignment import on_one_grid, open_aligned
-from ...geoio.warp.grids import Grid
 from ...geoio.warp.overlap import measure_overlap
 from ...geoio.warp.places import advise_place, describe_lack, describe_means
 from ...geoio.warp.reprojection import BEYOND, Reprojection
-from ...records import Preprocessing
+from ...preprocessing import Preprocessing
 from ..model.load import LoadedModel
 from ..options import PredictionOptions
 from .bands import check_blending, check_type, nodata_beside, select_bands

@@ -6,8 +6,8 @@ from affine import Affine
 from pyproj import CRS as PyprojCRS
 from shapely import Point, Polygon, affinity, box
 
+from gersp_geo.geoio.crs import Turn
 from gersp_geo.geoio.read.reader import RasterHeader
-from gersp_geo.geoio.turns import Turn
 from gersp_geo.geoio.vector.antimeridian import bring_near, repeat, turn_onto, unroll
 from gersp_geo.geoio.vector.surroundings import place_around
 

@@ -9,8 +9,8 @@ from pyproj import Geod, Transformer
 from rasterio.crs import CRS
 from rasterio.vrt import WarpedVRT
 
+from gersp_geo.geoio.grids import Grid
 from gersp_geo.geoio.read.reader import Reader, open_reader
-from gersp_geo.geoio.warp.grids import Grid
 from gersp_geo.geoio.warp.reprojection import Reprojection
 from gersp_geo.geoio.warp.target_grids import choose_grid
 

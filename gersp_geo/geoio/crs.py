@@ -1,6 +1,7 @@
-"""Coordinates that come back to the same ground after a full turn around the Earth.
+"""Coordinate reference systems: as text, whether two are one, and where x comes back to itself.
 
-Longitudes do, and x in cylindrical projections such as Mercator's: 190 degrees are -170 degrees.
+After a full turn around the Earth the same ground follows: longitudes of 190 degrees are -170
+degrees, and so it is with x in cylindrical projections such as Mercator's.
 """
 
 import math
@@ -13,12 +14,64 @@ from pyproj import CRS as PyprojCRS
 from pyproj import Transformer
 from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
-
-from .wkt import crs_text
+from rasterio.enums import WktVersion
+from rasterio.errors import CRSError
 
 # Degrees at which a projection is tried: no multiple of them is where maps are usually cut.
 _LONGITUDES = np.arange(-179.5, 180)
 _LATITUDES = (-40.0, 0.0, 50.0)
+
+
+@lru_cache(maxsize=256)
+def crs_text(crs: CRS) -> str:
+    """Write a coordinate reference system as WKT 2, which keeps the order of its axes.
+
+    One that WKT 2 does not give back, such as ESRI:102113, is written as WKT 1 if that does.
+    """
+    text = str(crs.to_wkt(version=WktVersion.WKT2_2019))
+    try:
+        if CRS.from_wkt(text) == crs or CRS.from_wkt(crs.to_wkt()) != crs:
+            return text
+    except CRSError:
+        return text
+    return str(crs.to_wkt())
+
+
+@lru_cache(maxsize=256)
+def same_crs(one: CRS | None, other: CRS | None) -> bool:
+    """Whether two coordinate reference systems give a place the same x and y.
+
+    The order of axes does not matter, as a transform of a raster always has x first; neither do
+    heights, nor the spelling.
+    """
+    if one is None or other is None:
+        return one is other
+    if one == other:
+        return True
+    first, second = _horizontal(one), _horizontal(other)
+    if first.equals(second, ignore_axis_order=True):
+        return True
+    datum, other_datum = first.geodetic_crs, second.geodetic_crs
+    if datum is None or other_datum is None or first.coordinate_operation is None:
+        return False
+    # PROJ ignores the order of axes of geographic systems only
+    return bool(
+        datum.equals(other_datum, ignore_axis_order=True)
+        and first.coordinate_operation == second.coordinate_operation
+        and _units(first) == _units(second)
+    )
+
+
+def name_crs(crs: CRS | None) -> str:
+    """Name a coordinate reference system in a message."""
+    if crs is None:
+        return 'no CRS'
+    known = PyprojCRS.from_wkt(crs_text(crs))
+    # a lower confidence would name two different ones alike
+    authority = known.to_authority(min_confidence=100)
+    if authority:
+        return ':'.join(authority)
+    return crs.to_proj4() if known.name == 'unknown' else str(known.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,3 +167,14 @@ def _turn_of_projection(crs: PyprojCRS) -> Turn | None:
         float(s.value) * s.unit_conversion_factor for s in shifts if s.name == 'False easting'
     ]
     return Turn(length=length, middle=sum(eastings) / metres)
+
+
+def _horizontal(crs: CRS) -> PyprojCRS:
+    """Leave heights out."""
+    whole = PyprojCRS.from_wkt(crs_text(crs))
+    return (whole.sub_crs_list[0] if whole.is_compound else whole).to_2d()
+
+
+def _units(crs: PyprojCRS) -> set[float]:
+    """List the sizes of the units of the axes."""
+    return {axis.unit_conversion_factor for axis in crs.axis_info}

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyproj import CRS as PyprojCRS
 from pyproj import Transformer
 from rasterio.crs import CRS
 
-from gersp_geo.geoio.turns import Turn, turn_of
+from gersp_geo.geoio.crs import Turn, crs_text, name_crs, same_crs, turn_of
 
 DEGREES = Turn(length=360, middle=0)
 
@@ -70,3 +71,68 @@ def test_all_and_only_turns_that_meet_are_listed(
 def test_a_line_is_unrolled_across_the_end() -> None:
     rolled = np.array([170.0, 175, 180, -175, -170, -175, 179])
     np.testing.assert_allclose(DEGREES.unroll(rolled), [170, 175, 180, 185, 190, 185, 179])
+
+
+def spelled(code: str, version: str) -> CRS:
+    """A CRS as another program writes it."""
+    return CRS.from_wkt(PyprojCRS.from_user_input(code).to_wkt(version))
+
+
+@pytest.mark.parametrize(
+    'code', ['EPSG:32633', 'EPSG:3035', 'EPSG:31468', 'EPSG:2263', 'EPSG:4326']
+)
+def test_the_spelling_of_a_crs_does_not_matter(code: str) -> None:
+    known = CRS.from_user_input(code)
+    # EPSG:3035 and EPSG:31468 have northings first, Esri has eastings
+    assert same_crs(known, spelled(code, 'WKT1_ESRI'))
+    assert same_crs(spelled(code, 'WKT1_GDAL'), known)
+
+
+@pytest.mark.parametrize(
+    ('one', 'other'),
+    [
+        ('EPSG:4326', 'OGC:CRS84'),
+        ('EPSG:4326', '+proj=longlat +datum=WGS84'),
+        ('EPSG:32633', '+proj=utm +zone=33 +datum=WGS84'),
+        ('EPSG:3857', 'ESRI:102100'),
+        # heights do not move a pixel
+        ('EPSG:32633', 'EPSG:32633+5773'),
+        ('EPSG:4326', 'EPSG:4979'),
+    ],
+)
+def test_a_place_has_one_x_and_y(one: str, other: str) -> None:
+    first, second = CRS.from_user_input(one), CRS.from_user_input(other)
+    assert same_crs(first, second)
+    assert same_crs(second, first)
+
+
+@pytest.mark.parametrize(
+    ('one', 'other'),
+    [
+        ('EPSG:32633', 'EPSG:32632'),
+        # up to a metre apart
+        ('EPSG:32633', 'EPSG:25833'),
+        ('EPSG:4326', 'EPSG:4258'),
+        ('EPSG:3857', 'ESRI:54004'),
+        # metres and US feet
+        ('EPSG:32118', 'EPSG:2263'),
+        ('EPSG:4326', 'EPSG:32633'),
+    ],
+)
+def test_different_systems_are_told_apart(one: str, other: str) -> None:
+    first, second = CRS.from_user_input(one), CRS.from_user_input(other)
+    assert not same_crs(first, second)
+    assert name_crs(first) != name_crs(second)
+    assert not same_crs(first, None)
+    assert same_crs(None, None)
+
+
+@pytest.mark.parametrize('text', ['+proj=utm +zone=33 +ellps=WGS84', 'EPSG:32633+5773'])
+def test_a_crs_without_a_code_has_a_name_of_one_line(text: str) -> None:
+    name = name_crs(CRS.from_user_input(text))
+    assert name not in ('unknown', 'EPSG:32633')
+    assert '\n' not in name
+
+
+def test_esri_text_survives_the_header() -> None:
+    assert same_crs(CRS.from_wkt(crs_text(spelled('EPSG:3035', 'WKT1_ESRI'))), CRS.from_epsg(3035))

@@ -1,31 +1,23 @@
-"""Whether the pixels of two rasters lie at the same places, and how they miss each other."""
+"""Where the pixels of rasters lie, and how those of two rasters miss each other."""
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Self
+from typing import Any
 
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
-from pyproj import CRS as PyprojCRS
 from rasterio.crs import CRS
-
-from ..read.reader import RasterHeader, Reader
-from ..wkt import crs_text
 
 # Pixels by which two grids may differ and still be one: nobody locates a pixel better.
 SAME_PLACE = 0.01
 
+type Bounds = tuple[float, float, float, float]
+"""Left, bottom, right and top in a coordinate reference system."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """Where pixels lie."""
-
-    crs: CRS | None
-    """Coordinate reference system; None if unknown."""
-
-    transform: Affine
-    """From (column, row) to coordinates."""
+    """Where the pixels of a raster lie."""
 
     height: int
     """Rows."""
@@ -33,58 +25,37 @@ class Grid:
     width: int
     """Columns."""
 
-    @classmethod
-    def of(cls, raster: Reader | RasterHeader) -> Self:
-        """Take that of a raster."""
-        return cls(
-            crs=raster.crs, transform=raster.transform, height=raster.height, width=raster.width
+    crs: CRS | None
+    """Coordinate reference system of the transform; None if there is none, or it is unknown."""
+
+    transform: Affine
+    """From (column, row) to coordinates, float64."""
+
+    @staticmethod
+    def of(raster: Any) -> 'Grid':
+        """Take that of an open raster, or of anything else that has one."""
+        return Grid(
+            height=raster.height, width=raster.width, crs=raster.crs, transform=raster.transform
         )
+
+    def bounds(self) -> Bounds:
+        """Find the smallest rectangle in the CRS that holds all pixels, also rotated ones."""
+        corners = [(0, 0), (self.width, 0), (0, self.height), (self.width, self.height)]
+        xs, ys = zip(*(self.transform @ corner for corner in corners), strict=True)
+        return min(xs), min(ys), max(xs), max(ys)
 
     def x_range(self) -> tuple[float, float]:
         """Find the lowest and the highest x."""
-        corners = [(0, 0), (self.width, 0), (0, self.height), (self.width, self.height)]
-        xs = [float((self.transform @ corner)[0]) for corner in corners]
-        return min(xs), max(xs)
+        left, _, right, _ = self.bounds()
+        return left, right
 
 
-@lru_cache(maxsize=256)
-def same_crs(one: CRS | None, other: CRS | None) -> bool:
-    """Whether two coordinate reference systems give a place the same x and y.
-
-    The order of axes does not matter, as a transform of a raster always has x first; neither do
-    heights, nor the spelling.
-    """
-    if one is None or other is None:
-        return one is other
-    if one == other:
-        return True
-    first, second = _horizontal(one), _horizontal(other)
-    if first.equals(second, ignore_axis_order=True):
-        return True
-    datum, other_datum = first.geodetic_crs, second.geodetic_crs
-    if datum is None or other_datum is None or first.coordinate_operation is None:
-        return False
-    # PROJ ignores the order of axes of geographic systems only
-    return bool(
-        datum.equals(other_datum, ignore_axis_order=True)
-        and first.coordinate_operation == second.coordinate_operation
-        and _units(first) == _units(second)
-    )
+def place_points(transform: Affine, points: NDArray[Any]) -> NDArray[np.float64]:
+    """Apply a transform to many points, shape (n, 2)."""
+    return np.stack(transform @ points.T, axis=1)
 
 
-def name_crs(crs: CRS | None) -> str:
-    """Name a coordinate reference system in a message."""
-    if crs is None:
-        return 'no CRS'
-    known = PyprojCRS.from_wkt(crs_text(crs))
-    # a lower confidence would name two different ones alike
-    authority = known.to_authority(min_confidence=100)
-    if authority:
-        return ':'.join(authority)
-    return crs.to_proj4() if known.name == 'unknown' else str(known.name)
-
-
-def corner_offsets(one: RasterHeader, other: RasterHeader) -> NDArray[np.float64]:
+def corner_offsets(one: Grid, other: Grid) -> NDArray[np.float64]:
     """Measure where the corners of a grid lie beside those of another of the same size.
 
     Args:
@@ -105,7 +76,7 @@ def corner_offsets(one: RasterHeader, other: RasterHeader) -> NDArray[np.float64
     return np.asarray(np.linalg.solve(steps, moved.T).T)
 
 
-def describe_shift(one: RasterHeader, other: RasterHeader, *, name: str) -> str | None:
+def describe_shift(one: Grid, other: Grid, *, name: str) -> str | None:
     """Say how the pixels of a grid miss those of another of the same size, in the same CRS.
 
     Args:
@@ -136,17 +107,6 @@ def describe_shift(one: RasterHeader, other: RasterHeader, *, name: str) -> str 
         return f'counts its {"rows" if high < 0 else "columns"} from the other side than {name}'
     sizes = f'{_ratio(wide)} times as wide and {_ratio(high)} times as high'
     return f'has pixels {sizes} as {name}, with a corner {_digits(farthest)} pixels off'
-
-
-def _horizontal(crs: CRS) -> PyprojCRS:
-    """Leave heights out."""
-    whole = PyprojCRS.from_wkt(crs_text(crs))
-    return (whole.sub_crs_list[0] if whole.is_compound else whole).to_2d()
-
-
-def _units(crs: PyprojCRS) -> set[float]:
-    """List the sizes of the units of the axes."""
-    return {axis.unit_conversion_factor for axis in crs.axis_info}
 
 
 def _digits(pixels: float) -> str:
