@@ -6,8 +6,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from gersp_geo.sample_data import write_sample_data
+from gersp_geo.main import main
 
 # What tests remember is theirs alone, also in the processes that they start
 os.environ['GERSP_GEO_CACHE'] = tempfile.mkdtemp(prefix='gersp-geo-cache-')
@@ -22,11 +23,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope='session')
-def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample landscape, written once per worker process; read only."""
-    folder = tmp_path_factory.mktemp('sample') / 'sample-data'
-    write_sample_data(folder, progress=False)
-    return folder
+def make_once(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Make a folder by its name: the first worker process fills it, the others wait; read only."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder = shared / name
+        with FileLock(f'{folder}.lock'):
+            if not folder.exists():
+                half = tmp_path_factory.mktemp(name)
+                fill(half)
+                half.rename(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope='session')
+def sample_data(make_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """The sample landscape, as the command writes it; read only."""
+    return make_once(
+        'sample-data', lambda folder: main(['sample-data', str(folder), '--no-progress'])
+    )
 
 
 @pytest.fixture

@@ -1,83 +1,156 @@
-"""What README and docs show runs: every ``bash`` and ``python`` block, in reading order.
+"""What README and docs show runs: the ``bash`` and ``python`` blocks of each page, in their order.
 
-Blocks marked ``shell`` set up a machine or take minutes; ``make slow`` runs those of the README.
+Pages go on from what the README has made, each in a folder of its own. Blocks marked ``shell`` set up
+a machine or take minutes.
 """
 
+import ast
+import inspect
 import os
 import re
 import runpy
+import shlex
+import shutil
 import subprocess
-import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from itertools import groupby
 from multiprocessing import get_context, set_start_method
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gersp_geo.main import build_parser, main
+
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md'))]
+README = ROOT / 'README.md'
+PAGES = [README, *sorted((ROOT / 'docs').rglob('*.md'))]
 BLOCK = re.compile(r'^```(bash|python)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-READING_ORDER = (
-    'README',
-    'loading',
-    'pretraining',
-    'finetuning',
-    'weights',
-    'prediction',
-    'detection',
-    'polygons',
-    'patches',
-    'change',
+WITH_BLOCKS = [page for page in PAGES if page != README and BLOCK.search(page.read_text())]
+
+
+# the README's first command, which is run once for all tests
+SAMPLE_DATA = ['sample-data', 'sample-data']
+# pages that take longest
+LONG = ('prediction',)
+
+
+@pytest.fixture(scope='session')
+def read_before(
+    make_once: Callable[[str, Callable[[Path], object]], Path], sample_data: Path
+) -> Path:
+    """The folder of a reader of the README; read only."""
+
+    def read(folder: Path) -> None:
+        (folder / 'configs').symlink_to(ROOT / 'configs')
+        shutil.copytree(sample_data, folder / 'sample-data')
+        run_page(README, folder)
+
+    return make_once('readme', read)
+
+
+def test_every_block_of_the_readme_runs(read_before: Path) -> None:
+    assert (read_before / 'backbone.ckpt').exists()
+
+
+@pytest.mark.parametrize(
+    'page',
+    [
+        pytest.param(page, id=page.stem, marks=[pytest.mark.slow] if page.stem in LONG else [])
+        for page in WITH_BLOCKS
+    ],
 )
+def test_every_block_of_a_page_runs(page: Path, read_before: Path, tmp_path: Path) -> None:
+    folder = tmp_path / 'reader'
+    shutil.copytree(read_before, folder, symlinks=True)
+    run_page(page, folder)
 
 
-def test_every_block_runs_in_reading_order(tmp_path: Path) -> None:
-    (tmp_path / 'configs').symlink_to(ROOT / 'configs')
-    environment = os.environ | {'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}'}
-    pages = {page.stem: BLOCK.findall(page.read_text()) for page in PAGES}
-    assert {name for name, blocks in pages.items() if blocks} == set(READING_ORDER)
-    # neighbours of one language go on from each other, as a reader would
-    sections = [
-        (language, '\n'.join(code for _, code in blocks))
-        for name in READING_ORDER
-        for language, blocks in groupby(pages[name], key=itemgetter(0))
-    ]
-    for language, code in sections:
-        if language == 'bash':
-            answer = subprocess.run(
-                ['bash', '-euc', code],
-                cwd=tmp_path,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert answer.returncode == 0, f'{code}\n{answer.stdout}\n{answer.stderr}'
+@pytest.mark.parametrize(
+    'page', [page for page in WITH_BLOCKS if page.stem in LONG], ids=lambda page: page.stem
+)
+def test_what_a_long_page_calls_is_there(page: Path, tmp_path: Path) -> None:
+    code = {language: '' for language in ('bash', 'python')}
+    for language, block in BLOCK.findall(page.read_text()):
+        code[language] += block
+    for words in commands(code['bash'], tmp_path):
+        build_parser().parse_args(words)
+    tree = ast.parse(code['python'])
+    names = dict(find_imports(tree))
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in names:
+            given = {keyword.arg for keyword in call.keywords if keyword.arg}
+            assert given <= set(inspect.signature(names[call.func.id]).parameters), call.func.id
+
+
+def find_imports(tree: ast.Module) -> Iterator[tuple[str, Any]]:
+    """Import what a script imports, by name."""
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, import_module(alias.name)) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = import_module(str(node.module))
+            yield from ((alias.name, getattr(module, alias.name)) for alias in node.names)
+
+
+def run_page(page: Path, folder: Path) -> None:
+    """Run what a page shows; neighbours of one language go on from each other, as a reader would."""
+    for language, blocks in groupby(BLOCK.findall(page.read_text()), key=itemgetter(0)):
+        code = '\n'.join(code for _, code in blocks)
+        if language == 'python':
+            run_apart(run_script, code, folder)
         else:
-            run_python(code, tmp_path)
+            for words in commands(code, folder):
+                if words == SAMPLE_DATA:
+                    continue
+                run_apart(run_command, words, folder)
 
 
-def run_python(code: str, folder: Path) -> None:
-    """Run a block in a process of its own, forked from one that has the large imports behind it."""
+def commands(code: str, folder: Path) -> Iterator[list[str]]:
+    """Let bash read a block, and give the words of each call of ``gersp-geo``."""
+    note = 'gersp-geo() { printf "%q " "$@"; echo; }\n'
+    answer = subprocess.run(
+        ['bash', '-euc', note + code], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, f'{code}\n{answer.stderr}'
+    return map(shlex.split, answer.stdout.splitlines())
+
+
+def run_apart[T](function: Callable[[T], None], argument: T, folder: Path) -> None:
+    """Run in a process of its own, forked from one that has the large imports behind it."""
     context = get_context('forkserver')
-    context.set_forkserver_preload(['gersp_geo.tasks', 'gersp_geo.datamodules', 'torchgeo.tasks'])
-    script, log = folder.with_suffix('.py'), folder.with_suffix('.log')
-    script.write_text(code)
-    process = context.Process(target=execute, args=(script, folder, log))
+    context.set_forkserver_preload(
+        ['gersp_geo.training', 'gersp_geo.inference.engine', 'geopandas']
+    )
+    log = folder.with_suffix('.log')
+    process = context.Process(target=work_in, args=(folder, log, function, argument))
     process.start()
     process.join()
-    assert process.exitcode == 0, f'{code}\n{log.read_text()}'
+    assert process.exitcode == 0, f'{argument}\n{log.read_text()}'
 
 
-def execute(script: Path, folder: Path, log: Path) -> None:
+def work_in[T](folder: Path, log: Path, function: Callable[[T], None], argument: T) -> None:
     os.chdir(folder)
     with log.open('w') as out:
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
     # the platform's default, which a child of a fork server does not have
     set_start_method('fork', force=True)
+    function(argument)
+
+
+def run_script(code: str) -> None:
+    """Run a script as Python does."""
+    script = Path.cwd().with_suffix('.py')
+    script.write_text(code)
     runpy.run_path(str(script), run_name='__main__')
+
+
+def run_command(words: list[str]) -> None:
+    """Run a command as the shell does."""
+    raise SystemExit(main(words))
 
 
 LINK = re.compile(r'\]\((?!https?://|#)([^)#]+)')
