@@ -355,7 +355,7 @@ def natural(arguments: argparse.Namespace) -> None:
     times = measure(
         {
             'ours': lambda: [
-                stream.draw(turn=0, index=i)['label'] is None for i in range(len(stream))
+                stream.draw(cycle=0, index=i)['label'] is None for i in range(len(stream))
             ],
             'PIL, resized by PIL': lambda: [pil_loop(file) is None for file in files],
             'PIL, resized by torch': lambda: [mixed_loop(file) is None for file in files],

@@ -1,8 +1,29 @@
 """Judging logits, embeddings and frozen features without training anything."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+
+
+@contextmanager
+def evaluation_mode(model: object) -> Iterator[None]:
+    """Put a module and all inside it into evaluation mode, and afterwards each back into its own.
+
+    Args:
+        model: A function, which has no modes, stays as it is.
+    """
+    modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    modes = [module.training for module in modules]
+    for module in modules:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode
 
 
 def knn_accuracy(

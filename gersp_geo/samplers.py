@@ -193,8 +193,8 @@ class PatchSampler(GeoSampler):
         row, col = divmod(int(number * region.rows * region.cols), region.cols)
         if self.patches_per_block > 1:
             near = self._draws.pair(epoch, index, attempt, member=True)
-            row = spread(row, region.rows, side=self.size, number=near[0])
-            col = spread(col, region.cols, side=self.size, number=near[1])
+            row = draw_near(row, region.rows, side=self.size, number=near[0])
+            col = draw_near(col, region.cols, side=self.size, number=near[1])
         return tile, Window(
             row_off=region.first_row + row,
             col_off=region.first_col + col,
@@ -257,7 +257,7 @@ def rescale(position: int, count: int, new_count: int) -> int:
     return round(position * max(new_count - 1, 0) / max(count - 1, 1))
 
 
-def spread(position: int, count: int, *, side: int, number: float) -> int:
+def draw_near(position: int, count: int, *, side: int, number: float) -> int:
     """Draw a position from the cell of *side* positions in which *position* lies.
 
     Args:

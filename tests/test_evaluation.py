@@ -2,9 +2,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
-from gersp_geo.evaluation import effective_rank, knn_accuracy
+from gersp_geo.evaluation import effective_rank, evaluation_mode, knn_accuracy
 
 
 def test_separated_classes_are_all_found() -> None:
@@ -109,3 +109,13 @@ def test_zeros_use_no_dimension_and_what_is_not_finite_has_no_rank() -> None:
 def test_what_is_no_matrix_has_no_effective_rank(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r'embeddings must have shape \(N, D\)'):
         effective_rank(torch.ones(shape))
+
+
+def test_each_part_gets_its_own_mode_back() -> None:
+    module = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.BatchNorm1d(2)).eval())
+    modes = [part.training for part in module.modules()]
+    assert True in modes
+    assert False in modes
+    with evaluation_mode(module):
+        assert not any(part.training for part in module.modules())
+    assert [part.training for part in module.modules()] == modes

@@ -1,7 +1,6 @@
 """How well frozen features tell classes apart, while they are being learnt."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import batched
 from os import PathLike
@@ -12,11 +11,11 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from ..evaluation import knn_accuracy
+from ..datasets.labelled_chips import LabelledChips, split_by_class
+from ..evaluation import evaluation_mode, knn_accuracy
 from ..normalization import Normalize
 from ..preprocessing import Preprocessing
 from ..transforms import ScaleValues
-from .chips import LabelledChips, split_by_class
 from .preprocessing_record import PreprocessingRecord
 
 METRIC = 'val_knn_accuracy'
@@ -110,7 +109,7 @@ class OnlineKNN(Callback):
         if (trainer.current_epoch + 1) % self.every_n_epochs or self.chips is None:
             return
         chips, labels = self.chips, self.chips.labels
-        with evaluating(pl_module), torch.no_grad():
+        with evaluation_mode(pl_module), torch.no_grad():
             bank, held = (self.extract(pl_module, chips, rows) for rows in (self.bank, self.held))
         accuracy = knn_accuracy(
             held, labels[self.held], bank=bank, bank_labels=labels[self.bank], k=self.k
@@ -228,15 +227,3 @@ def check_images(chips: LabelledChips, *, in_channels: int) -> None:
             f'images in {chips.folder} have {len(chips.bands)} bands, '
             f'the task takes in_channels={in_channels}'
         )
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put a module and all inside it into evaluation mode, and each back into its own."""
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes.items():
-            part.training = mode

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
@@ -11,10 +10,8 @@ from shapely import Polygon, box
 from torch.utils.data import Dataset
 from torchgeo.datasets import GeoDataset
 
-from ..datasets import folders, raster_files
-from ..datasets.folders import ImageChips
+from ..datasets.folders import ImageChips, holds_chips
 from ..datasets.geotiff import GeoTIFFPatches
-from ..datasets.hidden import list_visible
 from ..datasets.raster_files import check_reals
 from ..datasets.samples import check_numbered
 from ..datasets.streams import RemoteSensingStream
@@ -156,24 +153,3 @@ def time_span(dates: Sequence[str]) -> pd.Interval:
         return pd.Interval(first, last, closed='both')
     except (TypeError, ValueError) as error:
         raise ValueError(f'toi must be two dates, first and last, got {list(dates)}') from error
-
-
-def holds_chips(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> bool:
-    """Whether files and folders hold JPEG, PNG and the like, rather than GeoTIFFs.
-
-    Raises:
-        ValueError: If they hold both: training on one would leave out the other.
-    """
-    given = [paths] if isinstance(paths, str | os.PathLike) else paths
-    suffixes = {
-        file.suffix.lower()
-        for path in map(Path, given)
-        for file in (list_visible(path) if path.is_dir() else [path])
-    }
-    chips, rasters = (sorted(suffixes & set(m.SUFFIXES)) for m in (folders, raster_files))
-    if chips and rasters:
-        raise ValueError(
-            f'{paths} holds both images ({", ".join(chips)}) and GeoTIFFs ({", ".join(rasters)}); '
-            "name the files or folders of one kind, or pass kind='chips' or 'geotiffs'"
-        )
-    return bool(chips)

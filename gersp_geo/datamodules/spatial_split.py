@@ -96,13 +96,13 @@ def split_blocks(
             'pass a smaller block_size (and size), or fewer splits'
         )
     total = int(pixels.sum())
-    test, order = take_share(order, pixels, test_split * total, leave=1 + (val_split > 0))
-    val, train = take_share(order, pixels, val_split * total, leave=1)
+    test, order = take_blocks(order, pixels, test_split * total, leave=1 + (val_split > 0))
+    val, train = take_blocks(order, pixels, val_split * total, leave=1)
     ascending = (tuple(sorted(part.tolist())) for part in (train, val, test))
     return Split(**dict(zip(('train', 'val', 'test'), ascending, strict=True)))
 
 
-def take_share(
+def take_blocks(
     order: NDArray[np.int64], pixels: NDArray[np.int64], target: float, *, leave: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Cut *order* where the pixels of the first part come closest to *target*.

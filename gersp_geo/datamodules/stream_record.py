@@ -76,7 +76,7 @@ def describe_stream(
     Raises:
         ValueError: If *scale* is not what the task does, or there is not one value per band.
     """
-    sample = stream.draw(turn=0, index=0)['image'][: len(stream.bands)]
+    sample = stream.draw(cycle=0, index=0)['image'][: len(stream.bands)]
     factors = choose_scale(scale, sample)
     may_be_colors = are_colors(stream.bands) is not False
     is_byte = sample.dtype == torch.uint8
@@ -148,9 +148,9 @@ def is_dim(stream: RemoteSensingStream, *, seed: int) -> bool:
 
     In units of a photograph they would all look black, and alike.
     """
-    for turn, index in positions(seed=seed, length=len(stream), first=0, count=FEWEST_PATCHES):
+    for cycle, index in positions(seed=seed, length=len(stream), first=0, count=FEWEST_PATCHES):
         try:
-            image, valid = stream.observed(turn=turn, index=index)
+            image, valid = stream.observed(cycle=cycle, index=index)
         except UnreadableFileError:
             # the loader counts and names it, or stops
             continue
@@ -234,11 +234,11 @@ def observe(
 ) -> Iterator[Observed]:
     """Read the patches that are measured."""
     places = positions(seed=seed, length=len(stream), first=0, count=count)
-    for turn, index in track(
+    for cycle, index in track(
         places, 'Measuring mean and std', console=Console(stderr=True), transient=True
     ):
         try:
-            yield stream.observed(turn=turn, index=index)
+            yield stream.observed(cycle=cycle, index=index)
         except UnreadableFileError:
             if not skip_unreadable:
                 raise

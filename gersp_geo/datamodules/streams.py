@@ -42,12 +42,12 @@ class ChipStream:
         """Number of images in one pass."""
         return len(self.chips)
 
-    def draw(self, *, turn: int, index: int) -> ImageSample:
+    def draw(self, *, cycle: int, index: int) -> ImageSample:
         """Read image *index*, the same in every pass, and fill what was not observed."""
         image, valid = self.chips.observed(index)
         return {'image': fill_missing(image, valid, fill=self.fill)}
 
-    def observed(self, *, turn: int, index: int) -> Observed:
+    def observed(self, *, cycle: int, index: int) -> Observed:
         """Read image *index*, and which of its pixels are observations."""
         image, valid = self.chips.observed(index)
         return image.numpy(), valid
@@ -79,9 +79,9 @@ class PatchStream:
         """Number of patches in one pass."""
         return len(self.sampler)
 
-    def draw(self, *, turn: int, index: int) -> ImageSample:
-        """Read patch *index* of pass *turn*; each pass has places of its own."""
-        return {'image': self.read(*self.sampler.patch(turn, index))}
+    def draw(self, *, cycle: int, index: int) -> ImageSample:
+        """Read patch *index* of pass *cycle*; each pass has places of its own."""
+        return {'image': self.read(*self.sampler.patch(cycle, index))}
 
     def read(self, tile: int, window: Window) -> Tensor:
         """Read a patch, and fill what was not observed."""
@@ -90,9 +90,9 @@ class PatchStream:
             return image
         return fill_missing(image, self.tiles.read_valid(tile, window), fill=self.fill)
 
-    def observed(self, *, turn: int, index: int) -> Observed:
-        """Read patch *index* of pass *turn*, and which of its pixels are observations."""
-        place = self.sampler.patch(turn, index)
+    def observed(self, *, cycle: int, index: int) -> Observed:
+        """Read patch *index* of pass *cycle*, and which of its pixels are observations."""
+        place = self.sampler.patch(cycle, index)
         return self.tiles.read_patch(*place).numpy(), self.tiles.read_valid(*place)
 
 
@@ -115,14 +115,14 @@ class PairStream(PatchStream):
         self.dates = group_dates(tiles.files, tiles.filename_regex)
         self._aligned: HandlePool[tuple[int, int], Any] = HandlePool(partial(open_pair, tiles))
 
-    def draw(self, *, turn: int, index: int) -> ImageSample:
-        """Read patch *index* of pass *turn* at its date and at another one.
+    def draw(self, *, cycle: int, index: int) -> ImageSample:
+        """Read patch *index* of pass *cycle* at its date and at another one.
 
         Returns:
             Under 'image': shape (2 * C, H, W).
         """
-        tile, window = self.sampler.patch(turn, index)
-        other = choose_date(self.dates[tile], tile, place=(self.seed, turn, index))
+        tile, window = self.sampler.patch(cycle, index)
+        other = choose_date(self.dates[tile], tile, place=(self.seed, cycle, index))
         return {'image': torch.cat([self.read(tile, window), self.read_date(other, tile, window)])}
 
     def read_date(self, other: int, tile: int, window: Window) -> Tensor:
@@ -162,14 +162,14 @@ class DatasetStream:
         """Number of images in one pass."""
         return len(self.dataset)  # type: ignore[arg-type]  # map-style data sets have a length
 
-    def draw(self, *, turn: int, index: int) -> ImageSample:
+    def draw(self, *, cycle: int, index: int) -> ImageSample:
         """Read image *index*, the same in every pass, resized and cut to a square."""
         image = check_image(self.dataset[index], dataset=self.dataset)
         return {'image': fit(image, size=self.size)}
 
-    def observed(self, *, turn: int, index: int) -> Observed:
+    def observed(self, *, cycle: int, index: int) -> Observed:
         """Read image *index*; every finite pixel of it is an observation."""
-        return finite(self.draw(turn=turn, index=index)['image'])
+        return finite(self.draw(cycle=cycle, index=index)['image'])
 
 
 class GeoDatasetStream:
@@ -199,14 +199,14 @@ class GeoDatasetStream:
         """Number of patches in one pass."""
         return len(self.sampler)
 
-    def draw(self, *, turn: int, index: int) -> ImageSample:
-        """Read patch *index* of pass *turn*; each pass has places of its own."""
-        sample = self.dataset[self.sampler.geoslice(turn, index)]
+    def draw(self, *, cycle: int, index: int) -> ImageSample:
+        """Read patch *index* of pass *cycle*; each pass has places of its own."""
+        sample = self.dataset[self.sampler.geoslice(cycle, index)]
         return {'image': check_image(sample, dataset=self.dataset)}
 
-    def observed(self, *, turn: int, index: int) -> Observed:
-        """Read patch *index* of pass *turn*; every finite pixel of it is an observation."""
-        return finite(self.draw(turn=turn, index=index)['image'])
+    def observed(self, *, cycle: int, index: int) -> Observed:
+        """Read patch *index* of pass *cycle*; every finite pixel of it is an observation."""
+        return finite(self.draw(cycle=cycle, index=index)['image'])
 
 
 def open_pair(tiles: GeoTIFFPatches, key: tuple[int, int]) -> Any:

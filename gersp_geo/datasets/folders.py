@@ -1,7 +1,7 @@
 """Folders of ordinary images: unlabelled chips, and natural images in one folder per class."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -16,10 +16,11 @@ from ..bands import RGB
 from ..batches import ImageSample, LabelledSample
 from ..geoio.read.chips import read_chip
 from ..geoio.read.reader import read_header
+from . import raster_files
 from .decoding import decode_image
 from .hidden import is_hidden, list_visible
 from .named_bands import BandNames, band_names, choose_bands
-from .raster_files import check_reals
+from .raster_files import Paths, check_reals
 from .transparency import LOOKED_AT, left_out, warn_of_data
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
@@ -30,11 +31,7 @@ class ImageChips(Dataset[ImageSample]):
     """Unlabelled images below one or more folders, in sorted order."""
 
     def __init__(
-        self,
-        paths: str | PathLike[str] | Iterable[str | PathLike[str]],
-        *,
-        size: int,
-        bands: Sequence[int | str] | None = None,
+        self, paths: Paths, *, size: int, bands: Sequence[int | str] | None = None
     ) -> None:
         """Initialize a new ImageChips instance.
 
@@ -197,11 +194,7 @@ def find_classes(root: Path) -> list[str]:
     return [name for name, is_class in named.items() if is_class]
 
 
-def find_images(
-    paths: str | PathLike[str] | Iterable[str | PathLike[str]],
-    *,
-    suffixes: Sequence[str] = SUFFIXES,
-) -> list[Path]:
+def find_images(paths: Paths, *, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
     """List image files in sorted order, so that a seed means the same on every machine.
 
     Args:
@@ -223,3 +216,24 @@ def find_images(
             raise FileNotFoundError(f'no image ({", ".join(suffixes)}) in {path}')
         files += found
     return files
+
+
+def holds_chips(paths: Paths) -> bool:
+    """Whether files and folders hold JPEG, PNG and the like, rather than GeoTIFFs.
+
+    Raises:
+        ValueError: If they hold both: training on one would leave out the other.
+    """
+    given = [paths] if isinstance(paths, str | PathLike) else paths
+    suffixes = {
+        file.suffix.lower()
+        for path in map(Path, given)
+        for file in (list_visible(path) if path.is_dir() else [path])
+    }
+    chips, rasters = (sorted(suffixes & set(kind)) for kind in (SUFFIXES, raster_files.SUFFIXES))
+    if chips and rasters:
+        raise ValueError(
+            f'{paths} holds both images ({", ".join(chips)}) and GeoTIFFs ({", ".join(rasters)}); '
+            "name the files or folders of one kind, or pass kind='chips' or 'geotiffs'"
+        )
+    return bool(chips)

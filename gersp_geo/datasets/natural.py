@@ -47,14 +47,14 @@ class NaturalFiles:
         """Number of images in one pass."""
         return len(self.samples)
 
-    def draw(self, *, turn: int, index: int) -> LabelledSample:
+    def draw(self, *, cycle: int, index: int) -> LabelledSample:
         """Decode image *index*; each pass has crops of its own.
 
         Returns:
             Under 'image': uint8, shape (3, *size*, *size*); under 'label': int64, shape ().
         """
         file, label = self.samples[index]
-        generator = crop_generator(self, turn, index)
+        generator = crop_generator(self, cycle, index)
         image = decode_image(file, size=self.size, crop_scale=self.crop_scale, generator=generator)
         return {'image': image, 'label': torch.tensor(label)}
 
@@ -90,7 +90,7 @@ class NaturalItems:
         """Number of images in one pass."""
         return len(self.dataset)  # type: ignore[arg-type]  # map-style data sets have a length
 
-    def draw(self, *, turn: int, index: int) -> LabelledSample:
+    def draw(self, *, cycle: int, index: int) -> LabelledSample:
         """Read item *index*; each pass has crops of its own.
 
         Returns:
@@ -101,7 +101,7 @@ class NaturalItems:
         """
         image, label = take_apart(self.dataset[index], dataset=self.dataset)
         height, width = image.shape[1:]
-        generator = crop_generator(self, turn, index)
+        generator = crop_generator(self, cycle, index)
         if self.crop_scale is None or generator is None:
             box = middle(height, width)
         else:
@@ -182,13 +182,13 @@ def check_crop(scale: tuple[float, float] | None) -> tuple[float, float] | None:
     return None if scale is None else (scale[0], scale[1])
 
 
-def crop_generator(stream: NaturalFiles | NaturalItems, turn: int, index: int) -> Random | None:
+def crop_generator(stream: NaturalFiles | NaturalItems, cycle: int, index: int) -> Random | None:
     """Seed the crop of one sample; None where nothing is drawn."""
     if stream.crop_scale is None:
         return None
     # one number per place: an image has no 2**48th neighbour, a run no 2**32th pass. Python's
     # generator starts in a third of the time of NumPy's.
-    return Random((stream.seed << 80) | (turn << 48) | index)
+    return Random((stream.seed << 80) | (cycle << 48) | index)
 
 
 def take_apart(item: Any, *, dataset: Any) -> tuple[Tensor, int]:

@@ -20,8 +20,8 @@ class Drawing[Sample](Protocol):
     def __len__(self) -> int:
         """Number of samples in one pass."""
 
-    def draw(self, *, turn: int, index: int) -> Sample:
-        """Read sample *index* of pass *turn*; the same arguments give the same sample."""
+    def draw(self, *, cycle: int, index: int) -> Sample:
+        """Read sample *index* of pass *cycle*; the same arguments give the same sample."""
 
 
 class LabelledStream(Drawing[LabelledSample], Protocol):
@@ -53,7 +53,7 @@ class RemoteSensingStream(Drawing[ImageSample], Protocol):
     """Whether each pass takes the samples in an order of its own. Draws that are random by
     themselves need none, and neighbours among them may share what has to be decoded."""
 
-    def observed(self, *, turn: int, index: int) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+    def observed(self, *, cycle: int, index: int) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
         """Read a sample as (C, H, W), and where it holds observations as (H, W)."""
 
 
@@ -77,10 +77,10 @@ def positions(
     if not reshuffled:
         return places
     orders = {
-        turn: np.random.default_rng(np.random.SeedSequence([seed, turn])).permutation(length)
-        for turn in {turn for turn, _ in places}
+        cycle: np.random.default_rng(np.random.SeedSequence([seed, cycle])).permutation(length)
+        for cycle in {cycle for cycle, _ in places}
     }
-    return [(turn, int(orders[turn][offset])) for turn, offset in places]
+    return [(cycle, int(orders[cycle][offset])) for cycle, offset in places]
 
 
 class JointBatches(Dataset[JointBatch]):
@@ -205,13 +205,13 @@ class JointBatches(Dataset[JointBatch]):
         return batch
 
     def _read[Sample](
-        self, stream: Drawing[Sample], turn: int, index: int, failed: list[str]
+        self, stream: Drawing[Sample], cycle: int, index: int, failed: list[str]
     ) -> Sample:
         """Draw a sample, or the next one that can be read; names of others go into *failed*."""
         attempt = 0
         while True:
             try:
-                return stream.draw(turn=turn, index=(index + attempt) % len(stream))
+                return stream.draw(cycle=cycle, index=(index + attempt) % len(stream))
             except UnreadableFileError as error:
                 attempt += 1
                 if self.on_error == 'raise' or attempt > REPLACEMENTS:

@@ -113,7 +113,7 @@ def refuse_changed(path: Path) -> None:
         )
 
 
-def remember(path: Path) -> None:
+def remember_checksum(path: Path) -> None:
     """Write the checksum of a file beside it, as ``sha256sum`` does, unless it is there.
 
     Args:

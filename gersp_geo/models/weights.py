@@ -17,7 +17,7 @@ from torchvision.models._api import Weights, WeightsEnum
 from ..bands import RGB
 from .architectures import architecture
 from .backbones import gersp_resnet50
-from .downloads import download_from_drive, find_file, refuse_changed, remember
+from .downloads import download_from_drive, find_file, refuse_changed, remember_checksum
 from .formats import read_checkpoint
 
 # tasks take the type of weights from here
@@ -127,7 +127,7 @@ class GeRSP_Weights(WeightsEnum):
             path = download_from_drive(file_id, names[0], check=read_resnet50, progress=progress)
         refuse_changed(path)
         state_dict = read_resnet50(path)
-        remember(path)
+        remember_checksum(path)
         return state_dict
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:

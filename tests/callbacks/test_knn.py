@@ -17,7 +17,7 @@ from torchgeo.tasks import BYOL, MoCo, SimCLR
 
 from gersp_geo import GeRSPDataModule, GeRSPTask
 from gersp_geo.callbacks import OnlineKNN, PreprocessingRecord
-from gersp_geo.callbacks.knn import ToInput, evaluating, find_features
+from gersp_geo.callbacks.knn import ToInput, find_features
 from gersp_geo.preprocessing import Preprocessing
 
 SIDE, EACH = 32, 10
@@ -134,17 +134,6 @@ def test_neither_modes_nor_draws_nor_statistics_change(images: Path) -> None:
     assert torch.equal(after_plain, torch.rand(1))
     expected = plain.state_dict()
     assert all(torch.equal(x, expected[name]) for name, x in watched.state_dict().items())
-
-
-def test_each_part_gets_its_own_mode_back() -> None:
-    module = Probe()
-    module.on_train_start()
-    modes = [part.training for part in module.modules()]
-    assert True in modes
-    assert False in modes
-    with evaluating(module):
-        assert not any(part.training for part in module.modules())
-    assert [part.training for part in module.modules()] == modes
 
 
 @pytest.mark.filterwarnings('ignore::UserWarning')

@@ -82,10 +82,10 @@ def test_both_dates_show_the_same_window(tmp_path: Path) -> None:
     write(tmp_path / 'a_20210101.tif', plane(10000))
     stream = pairs(tmp_path)
     for index in range(len(stream)):
-        image = stream.draw(turn=1, index=index)['image']
+        image = stream.draw(cycle=1, index=index)['image']
         assert image.shape == (4, 8, 8)
         assert (image[2:] - image[:2]).unique().abs().tolist() == [10000]
-        assert torch.equal(image, stream.draw(turn=1, index=index)['image'])
+        assert torch.equal(image, stream.draw(cycle=1, index=index)['image'])
 
 
 def test_a_date_on_another_grid_is_brought_onto_that_of_the_patch(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_date_on_another_grid_is_brought_onto_that_of_the_patch(tmp_path: Path
     stream.fill = (-7.4,)
     seen = set()
     for index in range(len(stream)):
-        one, other = stream.draw(turn=0, index=index)['image'].numpy()
+        one, other = stream.draw(cycle=0, index=index)['image'].numpy()
         observed = other != -7
         assert observed.any()
         seen |= set(np.unique((other - one)[observed]).tolist())
@@ -110,12 +110,12 @@ def test_pixels_without_observation_are_filled(tmp_path: Path) -> None:
     write(tmp_path / 'a.tif', pixels, nodata=-9999)
     tiles = GeoTIFFPatches(tmp_path, raw=True)
     stream = PatchStream(tiles, PatchSampler(tiles, size=40, length=1))
-    assert stream.draw(turn=0, index=0)['image'].min() == -9999
+    assert stream.draw(cycle=0, index=0)['image'].min() == -9999
     stream.fill = (3.6, 1e9)
-    filled = stream.draw(turn=0, index=0)['image']
+    filled = stream.draw(cycle=0, index=0)['image']
     assert filled[:, :, :20].unique().tolist() == [4, 2**15 - 1]
     assert torch.equal(filled[:, :, 20:], torch.from_numpy(pixels[:, :, 20:]))
-    image, valid = stream.observed(turn=0, index=0)
+    image, valid = stream.observed(cycle=0, index=0)
     np.testing.assert_array_equal(image, pixels)
     assert not valid[:, :20].any()
 
@@ -139,8 +139,8 @@ def test_images_of_any_data_set_are_cut_to_a_square_and_keep_their_dtype() -> No
     dataset = Samples(image, all_bands=('B01', 'B02', 'B03', 'B04'))
     stream = DatasetStream(dataset, size=10)
     assert stream.bands == dataset.all_bands  # type: ignore[attr-defined]
-    assert torch.equal(stream.draw(turn=0, index=3)['image'], image[:, :, 1:11] + 3)
-    small = DatasetStream(dataset, size=5).draw(turn=0, index=0)['image']
+    assert torch.equal(stream.draw(cycle=0, index=3)['image'], image[:, :, 1:11] + 3)
+    small = DatasetStream(dataset, size=5).draw(cycle=0, index=0)['image']
     assert small.shape == (4, 5, 5)
     assert small.dtype == torch.int16
 
@@ -160,7 +160,7 @@ def test_a_torchgeo_data_set_with_places_is_sampled(tmp_path: Path) -> None:
     for index in range(10):
         _, window = sampler.patch(2, index)
         expected = pixels[:, window.row_off : window.row_stop, window.col_off : window.col_stop]
-        np.testing.assert_array_equal(stream.draw(turn=2, index=index)['image'].numpy(), expected)
+        np.testing.assert_array_equal(stream.draw(cycle=2, index=index)['image'].numpy(), expected)
 
 
 def test_chips_are_the_same_in_every_pass(tmp_path: Path) -> None:
@@ -168,8 +168,8 @@ def test_chips_are_the_same_in_every_pass(tmp_path: Path) -> None:
         write(tmp_path / name, plane(dtype='float32'))
     stream = ChipStream(ImageChips(tmp_path, size=40))
     assert (len(stream), stream.files, len(stream.bands)) == (2, 2, 2)
-    images = [stream.draw(turn=turn, index=1)['image'] for turn in range(2)]
+    images = [stream.draw(cycle=cycle, index=1)['image'] for cycle in range(2)]
     assert torch.equal(*images)
     shutil.rmtree(tmp_path)
     with pytest.raises(FileNotFoundError):
-        stream.draw(turn=0, index=0)
+        stream.draw(cycle=0, index=0)

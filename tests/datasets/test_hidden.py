@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from gersp_geo.datamodules.sources import holds_chips
+from gersp_geo.datasets.folders import holds_chips
 from gersp_geo.datasets.hidden import is_hidden, list_visible
 from gersp_geo.datasets.raster_files import find_rasters
 

@@ -46,13 +46,13 @@ def test_a_folder_and_an_image_folder_give_the_same_stream(folder: Path) -> None
     assert ours.classes == theirs.classes == ['ant', 'zebra']
     assert len(ours) == len(theirs) == ours.files == 6
     for index in range(6):
-        sample = ours.draw(turn=0, index=index)
+        sample = ours.draw(cycle=0, index=index)
         assert sample['image'].shape == (3, 32, 32)
         assert sample['image'].dtype == torch.uint8
         assert sample['label'] == index // 3
-        assert same(sample, theirs.draw(turn=0, index=index))
+        assert same(sample, theirs.draw(cycle=0, index=index))
         # whole images are the same in every pass
-        assert same(sample, ours.draw(turn=1, index=index))
+        assert same(sample, ours.draw(cycle=1, index=index))
 
 
 def test_hidden_folders_are_no_classes_of_an_image_folder_either(folder: Path) -> None:
@@ -72,13 +72,13 @@ def test_crops_depend_on_seed_pass_and_index_alone(folder: Path) -> None:
     one, other, seeded = (
         open_natural(folder, size=32, seed=seed, crop_scale=(0.2, 1.0)) for seed in (0, 0, 1)
     )
-    other.draw(turn=5, index=1)
+    other.draw(cycle=5, index=1)
     copy = pickle.loads(pickle.dumps(other))
-    images = [one.draw(turn=turn, index=0) for turn in range(20)]
-    for turn, image in enumerate(images):
-        assert same(image, copy.draw(turn=turn, index=0))
+    images = [one.draw(cycle=cycle, index=0) for cycle in range(20)]
+    for cycle, image in enumerate(images):
+        assert same(image, copy.draw(cycle=cycle, index=0))
     assert len({image['image'].sum().item() for image in images}) > 5
-    drawn = [stream.draw(turn=0, index=0) for stream in (one, seeded)]
+    drawn = [stream.draw(cycle=0, index=0) for stream in (one, seeded)]
     assert not same(*drawn)
 
 
@@ -99,18 +99,18 @@ TENSOR = torch.from_numpy(PIXELS).permute(2, 0, 1)
 )
 def test_any_usual_item_gives_the_same_sample(item: Any) -> None:
     stream = open_natural(Items(item), size=32)
-    sample = stream.draw(turn=0, index=1)
+    sample = stream.draw(cycle=0, index=1)
     assert torch.equal(sample['image'], TENSOR)
     assert sample['label'] == 3
     assert sample['label'].dtype == torch.int64
-    cropped = open_natural(Items(item), size=16, crop_scale=(0.2, 0.5)).draw(turn=0, index=1)
+    cropped = open_natural(Items(item), size=16, crop_scale=(0.2, 0.5)).draw(cycle=0, index=1)
     assert cropped['image'].shape == (3, 16, 16)
 
 
 def test_a_torchvision_data_set_works() -> None:
     stream = open_natural(FakeData(size=5, image_size=(3, 40, 50), num_classes=10), size=32)
     assert isinstance(stream, NaturalItems)
-    assert stream.draw(turn=0, index=2)['image'].shape == (3, 32, 32)
+    assert stream.draw(cycle=0, index=2)['image'].shape == (3, 32, 32)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_torchvision_data_set_works() -> None:
 )
 def test_other_items_are_refused_with_what_they_are(item: Any, found: str) -> None:
     with pytest.raises(ValueError, match=f'natural items must be .* Items gives .*{found}'):
-        open_natural(Items(item), size=32).draw(turn=0, index=0)
+        open_natural(Items(item), size=32).draw(cycle=0, index=0)
 
 
 def test_transforms_of_the_data_set_and_impossible_crops_are_refused(folder: Path) -> None:

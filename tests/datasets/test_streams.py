@@ -32,12 +32,12 @@ class Numbers:
     def __len__(self) -> int:
         return self.length
 
-    def draw(self, *, turn: int, index: int) -> ImageSample:
+    def draw(self, *, cycle: int, index: int) -> ImageSample:
         if index in self.broken:
             raise UnreadableFileError(f'{index}.tif', f'{index}.tif cannot be read')
         return {'image': torch.full((1, 2, 2), index)}
 
-    def observed(self, *, turn: int, index: int) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+    def observed(self, *, cycle: int, index: int) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
         return np.full((1, 2, 2), index), np.ones((2, 2), dtype=np.bool_)
 
 
@@ -49,7 +49,7 @@ class LabelledNumbers:
     def __len__(self) -> int:
         return self.length
 
-    def draw(self, *, turn: int, index: int) -> LabelledSample:
+    def draw(self, *, cycle: int, index: int) -> LabelledSample:
         if index in self.broken:
             raise UnreadableFileError(f'{index}.jpg', f'{index}.jpg cannot be read')
         return {'image': torch.full((3, 2, 2), index), 'label': torch.tensor(index)}
@@ -59,8 +59,8 @@ class LabelledNumbers:
 @given(st.integers(1, 30), st.integers(1, 4), st.integers(0, 99))
 def test_each_pass_holds_every_sample_once(length: int, passes: int, seed: int) -> None:
     places = positions(seed=seed, length=length, first=0, count=passes * length)
-    for turn in range(passes):
-        assert sorted(index for t, index in places if t == turn) == list(range(length))
+    for cycle in range(passes):
+        assert sorted(index for t, index in places if t == cycle) == list(range(length))
 
 
 @settings(max_examples=50, deadline=None)
@@ -78,7 +78,7 @@ def test_a_stream_that_is_random_by_itself_is_taken_in_order(
     length: int, first: int, count: int
 ) -> None:
     places = positions(seed=3, length=length, first=first, count=count, reshuffled=False)
-    assert [turn * length + index for turn, index in places] == list(range(first, first + count))
+    assert [cycle * length + index for cycle, index in places] == list(range(first, first + count))
 
 
 def joint(remote: int = 12, natural: int = 7, **arguments: Any) -> JointBatches:

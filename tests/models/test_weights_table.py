@@ -8,7 +8,7 @@ import torch
 
 from gersp_geo import GeRSP_Weights
 from gersp_geo.main import main
-from gersp_geo.models.downloads import FOLDER_VARIABLE, remember
+from gersp_geo.models.downloads import FOLDER_VARIABLE, remember_checksum
 from gersp_geo.models.layouts import FORMATS
 from gersp_geo.models.weights_table import describe_weights, list_weights
 
@@ -43,7 +43,7 @@ def test_a_file_is_listed_with_its_checksum(folder: Path) -> None:
 def test_a_changed_file_is_listed_as_refused(folder: Path) -> None:
     path = folder / 'GeRSP.pth'
     path.write_bytes(b'content')
-    remember(path)
+    remember_checksum(path)
     assert not list_weights()[0].changed
     path.write_bytes(b'other')
     assert 'GeRSP.pth has changed' in list_weights()[0].changed

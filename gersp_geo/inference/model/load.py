@@ -13,8 +13,10 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 
+from ...evaluation import evaluation_mode
+from ...messages import one_line
 from ...models.checkpoint_files import (
     PREPROCESSING_KEY,
     load_pickle,
@@ -168,16 +170,8 @@ def read_preprocessing(path: str | PathLike[str]) -> Preprocessing:
 @contextmanager
 def evaluating(forward: Forward) -> Iterator[None]:
     """Switch a module to evaluation without gradients, and back afterwards."""
-    modules = list(forward.modules()) if isinstance(forward, nn.Module) else []
-    modes = [module.training for module in modules]
-    for module in modules:
-        module.training = False
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        for module, mode in zip(modules, modes, strict=True):
-            module.training = mode
+    with evaluation_mode(forward), torch.inference_mode():
+        yield
 
 
 def _load_checkpoint(
@@ -213,7 +207,7 @@ def _load_checkpoint(
         RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError,
         ArithmeticError, ImportError, MemoryError,
     ) as error:  # fmt: skip
-        reason = ' '.join(str(error).split()) or type(error).__name__
+        reason = one_line(error) or type(error).__name__
         raise ValueError(f'{path} does not fit {cls.__name__}: {reason}') from error
     return LoadedModel(
         forward=task,

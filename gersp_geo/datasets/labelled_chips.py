@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 from torchvision.datasets.folder import find_classes
 
-from ..datamodules.sources import holds_chips
-from ..datasets.decoding import decode_image
-from ..datasets.folders import NaturalImages
-from ..datasets.named_bands import choose_bands
-from ..datasets.raster_files import find_rasters
 from ..geoio.read.observations import read_valid
 from ..geoio.read.reader import open_reader, read_header, read_window
 from ..windows import Window
+from .decoding import decode_image
+from .folders import NaturalImages, holds_chips
+from .named_bands import choose_bands
+from .raster_files import find_rasters
 
 
 class LabelledChips:

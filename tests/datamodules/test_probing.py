@@ -7,7 +7,7 @@ from torch import Tensor
 from torchgeo.datamodules import BaseDataModule, LEVIRCDDataModule, OSCDDataModule
 from torchgeo.tasks import ChangeDetection
 
-from gersp_geo.callbacks.probing import probe_datamodule, probe_transform
+from gersp_geo.datamodules.probing import probe_datamodule, probe_transform
 
 SHAPE = (3, 16, 16)
 

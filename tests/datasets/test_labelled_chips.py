@@ -13,7 +13,7 @@ from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 from torch import Tensor
 
-from gersp_geo.callbacks.chips import LabelledChips, split_by_class
+from gersp_geo.datasets.labelled_chips import LabelledChips, split_by_class
 
 
 def write_chip(
