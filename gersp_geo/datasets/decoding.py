@@ -1,5 +1,6 @@
 """Decode ordinary images: upright, in three bands, at one size, whole or cropped at random."""
 
+from collections.abc import Callable
 from io import BytesIO
 from math import ceil, exp, log, sqrt
 from os import PathLike, fspath
@@ -41,6 +42,14 @@ class Box(NamedTuple):
         right = round((self.left + self.width) * across)
         return Box(top, left, bottom - top, right - left)
 
+    def cut(self, image: Tensor) -> Tensor:
+        """Cut the part out of an image, shape (C, H, W)."""
+        return image[:, self.top : self.top + self.height, self.left : self.left + self.width]
+
+
+type Crop = Callable[[int, int], Box]
+"""Chooses a part of an image of so many rows and columns."""
+
 
 def draw_crop(height: int, width: int, *, scale: tuple[float, float], generator: Random) -> Box:
     """Draw a crop of random area, shape and place (Szegedy et al., arXiv 1409.4842).
@@ -75,13 +84,7 @@ def middle(height: int, width: int) -> Box:
     return Box((height - side) // 2, (width - side) // 2, side, side)
 
 
-def decode_image(
-    file: str | PathLike[str],
-    *,
-    size: int,
-    crop_scale: tuple[float, float] | None = None,
-    generator: Random | None = None,
-) -> Tensor:
+def decode_image(file: str | PathLike[str], *, size: int, crop: Crop = middle) -> Tensor:
     """Read one image upright, in three bands, at one size.
 
     A JPEG of which only a fraction of the pixels is needed is decoded at 1/2, 1/4 or 1/8.
@@ -90,9 +93,7 @@ def decode_image(
         file: Any format that Pillow reads, of 8 bits per band; grayscale, palette and CMYK are
             converted.
         size: Side of the result in pixels.
-        crop_scale: Shares of the area for :func:`draw_crop`; None takes the largest square in the
-            middle.
-        generator: Decides the crop.
+        crop: Chooses the part that is kept; :func:`draw_crop` draws one.
 
     Returns:
         uint8, shape (3, *size*, *size*), resized bilinearly with antialiasing; as stored where
@@ -113,10 +114,7 @@ def decode_image(
             orientation = image.getexif().get(ORIENTATION, 1)
             turned = orientation in (5, 6, 7, 8)
             width, height = image.size[::-1] if turned else image.size
-            if crop_scale is None or generator is None:
-                box = middle(height, width)
-            else:
-                box = draw_crop(height, width, scale=crop_scale, generator=generator)
+            box = crop(height, width)
             wanted = ceil(width * size / box.width), ceil(height * size / box.height)
             if image.format == 'JPEG' and image.mode in ('RGB', 'L') and orientation == 1:
                 pixels = decode_jpeg(image, content, wanted=wanted)
@@ -128,8 +126,7 @@ def decode_image(
         raise UnreadableFileError(fspath(file), message) from error
     # smaller than the file says, where it was decoded at a fraction
     part = box.scale(down=pixels.shape[0] / height, across=pixels.shape[1] / width)
-    rows, cols = slice(part.top, part.top + part.height), slice(part.left, part.left + part.width)
-    return resize(torch.from_numpy(pixels[rows, cols]).permute(2, 0, 1), size=size)
+    return resize(part.cut(torch.from_numpy(pixels).permute(2, 0, 1)), size=size)
 
 
 def decode_jpeg(

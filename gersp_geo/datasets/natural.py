@@ -1,6 +1,7 @@
 """Labelled natural images as a stream: a folder per class, or any data set of images and labels."""
 
 from collections.abc import Sequence
+from functools import partial
 from os import PathLike, fspath
 from random import Random
 from typing import Any
@@ -13,101 +14,84 @@ from torch.utils.data import Dataset
 from torchvision.datasets import DatasetFolder
 
 from ..batches import LabelledSample
-from .decoding import decode_image, draw_crop, middle, resize
+from .decoding import Crop, decode_image, draw_crop, middle, resize
 from .folders import NaturalImages
 from .hidden import is_hidden
 
+type FileAndLabel = tuple[str | PathLike[str], int]
 
-class NaturalFiles:
-    """Image files with labels, decoded where they are needed."""
+
+class NaturalStream:
+    """Labelled images as a stream: files, decoded where they are needed, or the items of a data set."""
 
     def __init__(
         self,
-        samples: Sequence[tuple[str | PathLike[str], int]],
+        source: Dataset[Any],
         *,
-        classes: Sequence[str],
         size: int,
         seed: int = 0,
         crop_scale: tuple[float, float] | None = None,
     ) -> None:
-        """Initialize a new NaturalFiles instance.
+        """Initialize a new NaturalStream instance.
 
         Args:
-            samples: Path and label of each image.
-            classes: Names by label.
+            source: Of :class:`.folders.NaturalImages` and torchvision's folders, the files are
+                decoded here. Items of others are (image, label), or dictionaries with 'image' and
+                'label'. Images are PIL images, arrays of shape (H, W, 3) or tensors of shape
+                (3, H, W), of 8 bits or in [0, 1].
             size: Side of the images returned, in pixels.
             seed: Decides the crops.
             crop_scale: Shares of the area for random crops; None takes the middle of the whole.
+
+        Raises:
+            ValueError: If *crop_scale* is not ascending in (0, 1].
         """
-        self.samples, self.classes = samples, list(classes)
-        self.size, self.seed, self.crop_scale = size, seed, check_crop(crop_scale)
-        self.files = len(samples)
-
-    def __len__(self) -> int:
-        """Number of images in one pass."""
-        return len(self.samples)
-
-    def draw(self, *, cycle: int, index: int) -> LabelledSample:
-        """Decode image *index*; each pass has crops of its own.
-
-        Returns:
-            Under 'image': uint8, shape (3, *size*, *size*); under 'label': int64, shape ().
-        """
-        file, label = self.samples[index]
-        generator = crop_generator(self, cycle, index)
-        image = decode_image(file, size=self.size, crop_scale=self.crop_scale, generator=generator)
-        return {'image': image, 'label': torch.tensor(label)}
-
-
-class NaturalItems:
-    """The items of any data set of images with labels."""
-
-    def __init__(
-        self,
-        dataset: Dataset[Any],
-        *,
-        size: int,
-        seed: int = 0,
-        crop_scale: tuple[float, float] | None = None,
-    ) -> None:
-        """Initialize a new NaturalItems instance.
-
-        Args:
-            dataset: Its items are (image, label), or dictionaries with 'image' and 'label'. Images
-                are PIL images, arrays of shape (H, W, 3) or tensors of shape (3, H, W), of 8 bits
-                or in [0, 1].
-            size: Side of the images returned, in pixels.
-            seed: Decides the crops.
-            crop_scale: As of :class:`NaturalFiles`.
-        """
-        self.dataset, self.size, self.seed = dataset, size, seed
-        self.crop_scale = check_crop(crop_scale)
-        names = getattr(dataset, 'classes', None)
+        if crop_scale is not None and not 0 < crop_scale[0] <= crop_scale[1] <= 1:
+            raise ValueError(
+                f'natural_crop_scale must be [smallest, largest] in (0, 1], got {list(crop_scale)}'
+            )
+        self.size, self.seed, self.crop_scale = size, seed, crop_scale
+        self.samples: Sequence[FileAndLabel] | None = None
+        """Path and label of each image; None where a data set reads them."""
+        names = getattr(source, 'classes', None)
         self.classes = list(names) if isinstance(names, list | tuple) else None
+        if isinstance(source, NaturalImages | DatasetFolder):
+            self.samples, self.classes = without_hidden(source.samples, source.classes)
+        else:
+            self.dataset = source
         self.files = len(self)
 
     def __len__(self) -> int:
         """Number of images in one pass."""
-        return len(self.dataset)  # type: ignore[arg-type]  # map-style data sets have a length
+        # map-style data sets have a length
+        return len(self.dataset if self.samples is None else self.samples)  # type: ignore[arg-type]
 
     def draw(self, *, cycle: int, index: int) -> LabelledSample:
-        """Read item *index*; each pass has crops of its own.
+        """Read image *index*; each pass has crops of its own.
 
         Returns:
             Under 'image': uint8, shape (3, *size*, *size*); under 'label': int64, shape ().
 
         Raises:
-            ValueError: If the item is no image with a label.
+            ValueError: If an item of a data set is no image with a label.
         """
-        image, label = take_apart(self.dataset[index], dataset=self.dataset)
-        height, width = image.shape[1:]
-        generator = crop_generator(self, cycle, index)
-        if self.crop_scale is None or generator is None:
-            box = middle(height, width)
+        crop = self.choose_crop(cycle, index)
+        if self.samples is None:
+            whole, label = take_apart(self.dataset[index], dataset=self.dataset)
+            image = resize(crop(*whole.shape[1:]).cut(whole), size=self.size)
         else:
-            box = draw_crop(height, width, scale=self.crop_scale, generator=generator)
-        part = image[:, box.top : box.top + box.height, box.left : box.left + box.width]
-        return {'image': resize(part, size=self.size), 'label': torch.tensor(label)}
+            file, label = self.samples[index]
+            image = decode_image(file, size=self.size, crop=crop)
+        return {'image': image, 'label': torch.tensor(label)}
+
+    def choose_crop(self, cycle: int, index: int) -> Crop:
+        """Seed the crop of one sample, where any is drawn."""
+        if self.crop_scale is None:
+            return middle
+        # one number per place: an image has no 2**48th neighbour, a run no 2**32th pass. Python's
+        # generator starts in a third of the time of NumPy's.
+        generator = Random((self.seed << 80) | (cycle << 48) | index)
+        return partial(draw_crop, scale=self.crop_scale, generator=generator)
 
 
 def open_natural(
@@ -116,13 +100,12 @@ def open_natural(
     size: int,
     seed: int = 0,
     crop_scale: tuple[float, float] | None = None,
-) -> NaturalFiles | NaturalItems:
+) -> NaturalStream:
     """Open labelled natural images.
 
     Args:
-        source: Folder with one sub-folder per class; or a data set, such as torchvision's. Of an
-            ``ImageFolder`` or ``ImageNet``, the files are decoded here, which is faster. Hidden
-            folders are no classes of either.
+        source: Folder with one sub-folder per class; or a data set, such as torchvision's. Hidden
+            folders are no classes of an ``ImageFolder`` or ``ImageNet`` either.
         size: Side of the images returned, in pixels.
         seed: Decides the crops.
         crop_scale: Smallest and largest share of the area for random crops; None takes the middle
@@ -133,24 +116,18 @@ def open_natural(
         ValueError: If *crop_scale* is out of range, or the data set has a transform of its own.
     """
     if not isinstance(source, Dataset):
-        images = NaturalImages(source, size=size)
-        return NaturalFiles(
-            images.samples, classes=images.classes, size=size, seed=seed, crop_scale=crop_scale
+        source = NaturalImages(source, size=size)
+    elif isinstance(source, DatasetFolder) and source.transforms is not None:
+        raise ValueError(
+            f'{type(source).__name__} must have no transform of its own, got '
+            f'{source.transforms}; images are resized here, and augmented in the task'
         )
-    if isinstance(source, DatasetFolder):
-        if source.transforms is not None:
-            raise ValueError(
-                f'{type(source).__name__} must have no transform of its own, got '
-                f'{source.transforms}; images are resized here, and augmented in the task'
-            )
-        samples, classes = without_hidden(source.samples, source.classes)
-        return NaturalFiles(samples, classes=classes, size=size, seed=seed, crop_scale=crop_scale)
-    return NaturalItems(source, size=size, seed=seed, crop_scale=crop_scale)
+    return NaturalStream(source, size=size, seed=seed, crop_scale=crop_scale)
 
 
 def without_hidden(
-    samples: Sequence[tuple[str | PathLike[str], int]], classes: Sequence[str]
-) -> tuple[Sequence[tuple[str | PathLike[str], int]], Sequence[str]]:
+    samples: Sequence[FileAndLabel], classes: Sequence[str]
+) -> tuple[Sequence[FileAndLabel], list[str]]:
     """Leave out hidden folders, of which torchvision makes classes, and number the others anew.
 
     Args:
@@ -163,32 +140,10 @@ def without_hidden(
     # those of ImageNet are tuples of synonyms
     kept = [i for i, name in enumerate(classes) if not (isinstance(name, str) and is_hidden(name))]
     if len(kept) == len(classes):
-        return samples, classes
+        return samples, list(classes)
     anew = {label: number for number, label in enumerate(kept)}
     visible = [(file, anew[label]) for file, label in samples if label in anew]
     return visible, [classes[label] for label in kept]
-
-
-def check_crop(scale: tuple[float, float] | None) -> tuple[float, float] | None:
-    """Refuse shares that no crop can have.
-
-    Raises:
-        ValueError: If they are not in (0, 1] and ascending.
-    """
-    if scale is not None and not 0 < scale[0] <= scale[1] <= 1:
-        raise ValueError(
-            f'natural_crop_scale must be [smallest, largest] in (0, 1], got {list(scale)}'
-        )
-    return None if scale is None else (scale[0], scale[1])
-
-
-def crop_generator(stream: NaturalFiles | NaturalItems, cycle: int, index: int) -> Random | None:
-    """Seed the crop of one sample; None where nothing is drawn."""
-    if stream.crop_scale is None:
-        return None
-    # one number per place: an image has no 2**48th neighbour, a run no 2**32th pass. Python's
-    # generator starts in a third of the time of NumPy's.
-    return Random((stream.seed << 80) | (cycle << 48) | index)
 
 
 def take_apart(item: Any, *, dataset: Any) -> tuple[Tensor, int]:

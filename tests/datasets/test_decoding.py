@@ -1,4 +1,5 @@
 import io
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -132,7 +133,9 @@ def test_a_jpeg_decoded_at_a_fraction_shows_the_same(tmp_path: Path, mode: str) 
     for seed in range(5):
         jpeg, png = (
             decode_image(
-                tmp_path / f'a.{suffix}', size=100, crop_scale=(0.2, 1), generator=Random(seed)
+                tmp_path / f'a.{suffix}',
+                size=100,
+                crop=partial(draw_crop, scale=(0.2, 1), generator=Random(seed)),
             ).int()
             for suffix in ('jpg', 'png')
         )
