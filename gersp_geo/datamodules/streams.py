@@ -1,9 +1,12 @@
 """Streams of unlabelled samples: chips, patches, pairs of dates, torchgeo data sets."""
 
+import os
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -13,7 +16,6 @@ from ..batches import ImageSample
 from ..datasets.file_pool import HandlePool
 from ..datasets.folders import ImageChips
 from ..datasets.geotiff import GeoTIFFPatches
-from ..datasets.pairs import choose_date, group_dates
 from ..datasets.samples import Observed, check_image, fill_missing, finite, fit, name_bands
 from ..geoio.read.observations import read_valid
 from ..geoio.read.reader import read_window
@@ -140,6 +142,8 @@ class DatasetStream:
 
     reshuffled = True
     has_file_values = False
+    res_m: float | None = None
+    paths: Sequence[str] = ()
 
     def __init__(self, dataset: Dataset[Any], *, size: int) -> None:
         """Initialize a new DatasetStream instance.
@@ -152,31 +156,32 @@ class DatasetStream:
             ValueError: If the first item has no such image.
         """
         self.dataset, self.size = dataset, size
-        first = check_image(dataset[0], dataset=dataset)
+        first = self.read(0, 0)
         self.bands = name_bands(dataset, count=len(first))
-        self.res_m: float | None = None
-        self.files = len(self)
-        self.paths: Sequence[str] = ()
+        self.files = len(dataset)  # type: ignore[arg-type]  # map-style data sets have a length
 
     def __len__(self) -> int:
         """Number of images in one pass."""
-        return len(self.dataset)  # type: ignore[arg-type]  # map-style data sets have a length
+        return self.files
 
-    def draw(self, *, cycle: int, index: int) -> ImageSample:
+    def read(self, cycle: int, index: int) -> Tensor:
         """Read image *index*, the same in every pass, resized and cut to a square."""
         image = check_image(self.dataset[index], dataset=self.dataset)
-        return {'image': fit(image, size=self.size)}
+        return fit(image, size=self.size)
+
+    def draw(self, *, cycle: int, index: int) -> ImageSample:
+        """Read image *index* of pass *cycle*."""
+        return {'image': self.read(cycle, index)}
 
     def observed(self, *, cycle: int, index: int) -> Observed:
-        """Read image *index*; every finite pixel of it is an observation."""
-        return finite(self.draw(cycle=cycle, index=index)['image'])
+        """Read image *index* of pass *cycle*; every finite pixel of it is an observation."""
+        return finite(self.read(cycle, index))
 
 
-class GeoDatasetStream:
+class GeoDatasetStream(DatasetStream):
     """Patches at seeded random places of any torchgeo data set with places."""
 
     reshuffled = False
-    has_file_values = False
 
     def __init__(self, dataset: GeoDataset, sampler: PatchSampler) -> None:
         """Initialize a new GeoDatasetStream instance.
@@ -188,25 +193,17 @@ class GeoDatasetStream:
         Raises:
             ValueError: If the first patch has no such image.
         """
-        self.dataset, self.sampler = dataset, sampler
-        first = check_image(dataset[sampler.geoslice(0, 0)], dataset=dataset)
-        self.bands = name_bands(dataset, count=len(first))
-        self.res_m: float | None = None
-        self.files = len(dataset)
-        self.paths: Sequence[str] = ()
+        self.sampler = sampler
+        super().__init__(dataset, size=sampler.size)
 
     def __len__(self) -> int:
         """Number of patches in one pass."""
         return len(self.sampler)
 
-    def draw(self, *, cycle: int, index: int) -> ImageSample:
+    def read(self, cycle: int, index: int) -> Tensor:
         """Read patch *index* of pass *cycle*; each pass has places of its own."""
         sample = self.dataset[self.sampler.geoslice(cycle, index)]
-        return {'image': check_image(sample, dataset=self.dataset)}
-
-    def observed(self, *, cycle: int, index: int) -> Observed:
-        """Read patch *index* of pass *cycle*; every finite pixel of it is an observation."""
-        return finite(self.draw(cycle=cycle, index=index)['image'])
+        return check_image(sample, dataset=self.dataset)
 
 
 def open_pair(tiles: GeoTIFFPatches, key: tuple[int, int]) -> Any:
@@ -215,3 +212,56 @@ def open_pair(tiles: GeoTIFFPatches, key: tuple[int, int]) -> Any:
     return open_aligned(
         tiles.files[other], tiles.tiles[tile], nodata=tiles.nodata, bands=tiles.chosen
     )
+
+
+def group_dates(files: Sequence[str], regex: str) -> list[list[int]]:
+    """Find the files of the same place.
+
+    Args:
+        files: Paths.
+        regex: Of file names, in Python's verbose syntax, with a group ``date``. What is left of a
+            path without its date names the place.
+
+    Returns:
+        Per file: the numbers of all files of its place, itself included, ascending.
+
+    Raises:
+        ValueError: If the pattern has no such group, or a place has one date only.
+    """
+    pattern = re.compile(regex, re.VERBOSE)
+    if 'date' not in pattern.groupindex:
+        raise ValueError(
+            f'two dates need a filename_regex with a group (?P<date>...), got {regex!r}'
+        )
+    places: list[tuple[str, str]] = []
+    groups: dict[tuple[str, str], list[int]] = {}
+    for number, file in enumerate(files):
+        folder, name = os.path.split(file)
+        match = pattern.match(name)
+        if match is None:
+            raise ValueError(f'{file} does not match filename_regex {regex!r}')
+        start, stop = match.span('date')
+        places.append((folder, name[:start] + name[stop:]))
+        groups.setdefault(places[-1], []).append(number)
+    for numbers in groups.values():
+        if len(numbers) < 2:
+            raise ValueError(
+                f'{files[numbers[0]]} is the only date of its place; two dates need a second file '
+                'whose name differs in the date alone'
+            )
+    return [groups[place] for place in places]
+
+
+def choose_date(numbers: Sequence[int], tile: int, *, place: tuple[int, int, int]) -> int:
+    """Draw another date of the same place.
+
+    Args:
+        numbers: Files of the place, at least two.
+        tile: The one that is not drawn.
+        place: Seed, pass and index; the same ones give the same date.
+    """
+    others = [number for number in numbers if number != tile]
+    if len(others) == 1:
+        return others[0]
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(place)))
+    return others[int(generator.integers(len(others)))]

@@ -14,17 +14,15 @@ from torch.utils.data import Dataset
 
 from ..bands import RGB
 from ..batches import ImageSample, LabelledSample
+from ..geoio.formats import GEOTIFF_SUFFIXES, TILE_SUFFIXES
 from ..geoio.read.chips import read_chip
 from ..geoio.read.reader import read_header
-from . import raster_files
 from .decoding import decode_image
 from .hidden import is_hidden, list_visible
-from .named_bands import BandNames, band_names, choose_bands
+from .named_bands import LOOKED_AT, BandNames, band_names, choose_bands, left_out, warn_of_data
 from .raster_files import Paths, check_reals
-from .transparency import LOOKED_AT, left_out, warn_of_data
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
-TIFF_SUFFIXES = ('.tif', '.tiff')
 
 
 class ImageChips(Dataset[ImageSample]):
@@ -47,10 +45,10 @@ class ImageChips(Dataset[ImageSample]):
             ValueError: If there are both kinds, or *bands* do not exist or are given for
                 photographs.
         """
-        self.files = find_images(paths, suffixes=SUFFIXES + TIFF_SUFFIXES)
+        self.files = find_images(paths, suffixes=SUFFIXES + GEOTIFF_SUFFIXES)
         self.size = size
         first = self.files[0]
-        tiffs = sum(file.suffix.lower() in TIFF_SUFFIXES for file in self.files)
+        tiffs = sum(file.suffix.lower() in GEOTIFF_SUFFIXES for file in self.files)
         if 0 < tiffs < len(self.files):
             raise ValueError(
                 f'chips must be of one kind, got {tiffs} TIFF files and {len(self.files) - tiffs} '
@@ -230,7 +228,7 @@ def holds_chips(paths: Paths) -> bool:
         for path in map(Path, given)
         for file in (list_visible(path) if path.is_dir() else [path])
     }
-    chips, rasters = (sorted(suffixes & set(kind)) for kind in (SUFFIXES, raster_files.SUFFIXES))
+    chips, rasters = (sorted(suffixes & set(kind)) for kind in (SUFFIXES, TILE_SUFFIXES))
     if chips and rasters:
         raise ValueError(
             f'{paths} holds both images ({", ".join(chips)}) and GeoTIFFs ({", ".join(rasters)}); '

@@ -27,7 +27,7 @@ from ..geoio.read.reader import open_reader, read_window
 from ..windows import Window
 from .file_pool import HandlePool
 from .index import IndexGrid, PatchSlice, build_index, read_index
-from .named_bands import band_names, choose_bands
+from .named_bands import band_names, choose_bands, left_out, warn_of_data
 from .raster_files import (
     ALIGNED,
     Paths,
@@ -41,7 +41,6 @@ from .raster_files import (
     open_headers,
     whole_pixels,
 )
-from .transparency import left_out, warn_of_data
 
 # files that a process keeps open; 1024 is the usual limit of an operating system
 OPEN_FILES = 256

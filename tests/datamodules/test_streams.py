@@ -17,10 +17,11 @@ from gersp_geo.datamodules.streams import (
     GeoDatasetStream,
     PairStream,
     PatchStream,
+    choose_date,
+    group_dates,
 )
 from gersp_geo.datasets.folders import ImageChips
 from gersp_geo.datasets.geotiff import GeoTIFFPatches
-from gersp_geo.datasets.pairs import choose_date, group_dates
 from gersp_geo.samplers import PatchSampler
 
 REGEX = r'.*_(?P<date>\d{8})\.tif'
