@@ -310,7 +310,7 @@ def test_a_damaged_tile_is_replaced_only_if_that_is_wanted(tmp_path: Path) -> No
     [
         ('fork', 1),
         ('fork', 3),
-        ('spawn', 1),
+        pytest.param('spawn', 1, marks=pytest.mark.slow),
         ('forkserver', 1),
         pytest.param('spawn', 3, marks=pytest.mark.slow),
         pytest.param('forkserver', 3, marks=pytest.mark.slow),
