@@ -1,5 +1,7 @@
 """What other libraries say, as the one line that a message of this package has room for."""
 
+from collections.abc import Sequence
+
 
 def one_line(error: object) -> str:
     """Write an error, or any text, in one line.
@@ -11,3 +13,17 @@ def one_line(error: object) -> str:
         Its words with one space between two of them.
     """
     return ' '.join(str(error).split())
+
+
+def name_some(names: Sequence[object], *, most: int = 6) -> str:
+    """List the first few of many names.
+
+    Args:
+        names: Written as ``str`` does.
+        most: So many are named; of more, the rest is counted.
+
+    Returns:
+        Such as 'a, b and 3 more'.
+    """
+    more = f' and {len(names) - most} more' if len(names) > most else ''
+    return ', '.join(map(str, names[:most])) + more

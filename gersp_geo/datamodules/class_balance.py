@@ -1,6 +1,6 @@
 """How many pixels each class has in each split, which classes have none, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,15 +8,15 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
 
 from ..geoio.read.reader import open_reader, read_header, read_window
+from ..messages import name_some
 from ..windows import Window
 from .chosen_labels import ChosenValues
 from .label_sources import IGNORE, LabelSource, MaskFiles
 from .labelled_tiles import ScannedBlocks
 from .spatial_split import Split
 
-# Rows of the table, and names in a sentence: more would not be read.
+# Rows of the table: more would not be read.
 MOST_ROWS = 20
-MOST_NAMES = 6
 
 # Rows of a mask that are read at once.
 STRIP = 1024
@@ -75,7 +75,7 @@ class ClassBalance:
         found = []
         if absent:
             found.append(
-                f'no pixel is labelled {list_names(absent)}, which the model thus cannot learn; '
+                f'no pixel is labelled {name_some(absent)}, which the model thus cannot learn; '
                 + (
                     'check the labels and class_names'
                     if self.named
@@ -85,7 +85,7 @@ class ClassBalance:
             )
         if unseen:
             found.append(
-                f'no training block holds {list_names(unseen)}; pass another seed or a '
+                f'no training block holds {name_some(unseen)}; pass another seed or a '
                 f'smaller block_size than {block_size}'
             )
         return found
@@ -112,12 +112,6 @@ def report_classes(
     rank_zero_info(f'labelled pixels per class:\n{balance.table()}')
     for warning in balance.warnings(block_size=block_size):
         rank_zero_warn(warning)
-
-
-def list_names(names: Sequence[str]) -> str:
-    """Write names as a list, the first few of many."""
-    more = f' and {len(names) - MOST_NAMES} more' if len(names) > MOST_NAMES else ''
-    return ', '.join(names[:MOST_NAMES]) + more
 
 
 def check_classes(
@@ -155,7 +149,7 @@ def explain_masks(masks: MaskFiles) -> str:
     """Say which values the masks hold, and which of them mean "no label"."""
     values, nodata = count_values(masks)
     pixels = sum(values.values())
-    held = list_names([f'{value} ({count / pixels:.1%})' for value, count in values.items()])
+    held = name_some([f'{value} ({count / pixels:.1%})' for value, count in values.items()])
     unlabelled = {int(value) for value in nodata if value in values}
     reasons = [f'{value} is their nodata value' for value in sorted(unlabelled)]
     if IGNORE in values and IGNORE not in unlabelled:
@@ -199,7 +193,7 @@ def explain_polygons(labels: LabelSource, counts: NDArray[np.int64]) -> str:
     empty = [name for name, count in zip(labels.class_names, counts, strict=False) if not count]
     if empty:
         return (
-            f'polygons of {list_names(empty)} hold no centre of an observed pixel: they are smaller '
+            f'polygons of {name_some(empty)} hold no centre of an observed pixel: they are smaller '
             'than a pixel, covered by later polygons, or outside the images'
         )
     return (

@@ -2,12 +2,14 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
+
+from ..messages import name_some
 
 # as many as a mask of uint8 holds beside "no class"
 MOST_CLASSES = 255
@@ -120,7 +122,9 @@ def name_values(
         ValueError: If names are repeated, or do not fit the values.
     """
     if twice := sorted({name for name in given if given.count(name) > 1}):
-        raise ValueError(f'class_names must differ, got {show(twice)} more than once')
+        raise ValueError(
+            f'class_names must differ, got {name_some(twice, most=SHOWN)} more than once'
+        )
     if not given or needed <= set(given):
         return {value: value for value in values if not given or value in given}
     # with a number among the names, it would be open which class is meant
@@ -132,12 +136,12 @@ def name_values(
         return names
     if is_named:
         raise ValueError(
-            f'class_names must be one name for each class number of {where}, {show(values)}, in this '
-            f'order, got {len(given)} for {len(values)}: {show(given)}'
+            f'class_names must be one name for each class number of {where}, {name_some(values, most=SHOWN)}, in this '
+            f'order, got {len(given)} for {len(values)}: {name_some(given, most=SHOWN)}'
         )
     unknown = [value for value in values if value in needed and value not in given]
     raise ValueError(
-        f'{where} holds {show(unknown, repr)}, which class_names lack: {show(given, repr)}; name all '
+        f'{where} holds {name_some([*map(repr, unknown)], most=SHOWN)}, which class_names lack: {name_some([*map(repr, given)], most=SHOWN)}; name all '
         f'values as they are written{hint(unknown, given)}'
     )
 
@@ -149,7 +153,7 @@ def warn_of_lookalikes(values: Sequence[str], *, where: str) -> None:
         alike.setdefault(plain(value), []).append(value)
     if twice := [' and '.join(map(repr, group)) for group in alike.values() if len(group) > 1]:
         rank_zero_warn(
-            f'{where} holds values that look alike, each a class of its own: {show(twice)}; spell '
+            f'{where} holds values that look alike, each a class of its own: {name_some(twice, most=SHOWN)}; spell '
             'them alike, or pass class_names with both'
         )
 
@@ -168,9 +172,3 @@ def hint(unknown: Sequence[str], given: Sequence[str]) -> str:
         if plain(value) in known:
             return f' ({value!r} is not {known[plain(value)]!r})'
     return ''
-
-
-def show(values: Sequence[str], write: Callable[[str], str] = str) -> str:
-    """List the first few of many values."""
-    more = f' and {len(values) - SHOWN} more' if len(values) > SHOWN else ''
-    return ', '.join(map(write, values[:SHOWN])) + more

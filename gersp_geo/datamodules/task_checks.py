@@ -8,7 +8,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torchgeo.tasks import PixelwiseRegression, SemanticSegmentation
 
-from .class_balance import list_names
+from ..messages import name_some, one_line
 from .label_sources import IGNORE
 
 # Batch and side of the small maps that a loss is tried on.
@@ -82,7 +82,7 @@ def check_logits(
             other = f', or mask_values={list(values)} for classes of these values alone'
         raise ValueError(
             f'num_classes of the task must be the {count} classes of the labels '
-            f'({list_names(class_names)}), got {wanted}; pass num_classes={count}{other}'
+            f'({name_some(class_names)}), got {wanted}; pass num_classes={count}{other}'
         )
 
 
@@ -96,7 +96,7 @@ def check_per_class(task: SemanticSegmentation, class_names: Sequence[str]) -> N
         values, count = task.hparams.get(name), len(class_names)
         if values is not None and len(values) != count:
             raise ValueError(
-                f'{name} of the task must be one per class ({list_names(class_names)}), got '
+                f'{name} of the task must be one per class ({name_some(class_names)}), got '
                 f'{len(values)} for {count}'
             )
 
@@ -117,7 +117,7 @@ def check_single_logit(task: SemanticSegmentation, class_names: Sequence[str]) -
     if count != 2:
         raise ValueError(
             f"task='binary' needs two classes, the labels have {count} "
-            f'({list_names(class_names)}); {multiclass}'
+            f'({name_some(class_names)}); {multiclass}'
         )
     for name in ('num_classes', 'num_labels'):
         if task.hparams[name] not in (None, 1):
@@ -170,7 +170,7 @@ def check_loss(task: SemanticSegmentation, classes: int, *, unlabelled: float) -
     try:
         gradient = gradient_without_label(task, classes, holes=unlabelled > 0)
     except (IndexError, RuntimeError, TypeError, ValueError) as error:
-        reason = ' '.join(str(error).split())
+        reason = one_line(error)
         raise ValueError(
             f'{given} cannot be trained on masks with one class per pixel'
             f'{f", {unlabelled:.2%} of them without a label," if unlabelled else ""} ({reason}); '

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterable
 
 from ..geoio.read.reader import UnreadableFileError
+from ..messages import name_some
 
 # Share of files that a run may leave out: a damaged few do not change what is learnt, while more
 # hint at a broken copy or disk
@@ -38,7 +39,7 @@ class Unreadable:
             raise UnreadableFileError(
                 next(iter(self._all)),
                 f"on_error='skip' leaves out at most {LIMIT:.0%} of the files, got {len(self._all)} "
-                f'of {self.files} that cannot be read: {name_some(list(self._all))}; '
+                f'of {self.files} that cannot be read: {name_some([*self._all], most=NAMED)}; '
                 'repair or remove them',
             )
 
@@ -51,13 +52,7 @@ class Unreadable:
         if self._new:
             warnings.warn(
                 f'{len(self._new)} of {self.files} files cannot be read and are left out: '
-                f'{name_some(list(self._new))}',
+                f'{name_some([*self._new], most=NAMED)}',
                 stacklevel=2,
             )
         self._new = {}
-
-
-def name_some(names: list[str]) -> str:
-    """List the first of some names."""
-    rest = len(names) - NAMED
-    return ', '.join(names[:NAMED]) + (f' and {rest} more' if rest > 0 else '')

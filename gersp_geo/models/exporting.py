@@ -26,9 +26,8 @@ from .checkpoint_files import (
     TIMM_WEIGHTS,
 )
 from .formats import BackboneWeights, tell_part
-from .keeping import refuse_source
 from .onnx import write_graph
-from .weight_sources import WeightsSource, resolve_weights
+from .weight_sources import WeightsSource, refuse_source, resolve_weights
 
 type ExportFormat = Literal['torchvision', 'timm', 'torchgeo', 'openmmlab', 'onnx']
 

@@ -1,71 +1,9 @@
 """What weights there are, which of them lie on this computer, and what can be read."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
 from .checkpoint_files import sha256_of
-from .downloads import find_file, refuse_changed, weight_folders
+from .downloads import FOLDER_VARIABLE, find_file, refuse_changed, weight_folders
 from .layouts import FORMATS
 from .weights import GeRSP_Weights
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownWeights:
-    """One member of the enum."""
-
-    name: str
-    """As every task takes it."""
-
-    model: str
-    epochs: int
-    in_channels: int
-    files: tuple[str, ...]
-    """Names that its file may have."""
-
-    path: Path | None
-    """Its file, if it is here."""
-
-    sha256: str | None
-    """Of that file."""
-
-    changed: str = ''
-    """Why the file will be refused; '' if it will not."""
-
-
-def list_weights() -> list[KnownWeights]:
-    """List the published weights, and look for their files.
-
-    Returns:
-        One entry per member, in their order.
-
-    Raises:
-        FileNotFoundError: If the environment variable GERSP_WEIGHTS_DIR names no folder.
-    """
-    return [_look_up(member) for member in GeRSP_Weights.__members__.values()]
-
-
-def _look_up(member: GeRSP_Weights) -> KnownWeights:
-    """Find the file of a member."""
-    path = find_file(member.meta['files'])
-    return KnownWeights(
-        name=str(member),
-        model=member.meta['model'],
-        epochs=member.meta['epochs'],
-        in_channels=member.meta['in_chans'],
-        files=tuple(member.meta['files']),
-        path=path,
-        sha256=None if path is None else sha256_of(path),
-        changed='' if path is None else _change(path),
-    )
-
-
-def _change(path: Path) -> str:
-    """Say whether a file has changed since it was first used."""
-    try:
-        refuse_changed(path)
-    except ValueError as error:
-        return str(error)
-    return ''
 
 
 def describe_weights() -> str:
@@ -74,21 +12,38 @@ def describe_weights() -> str:
     Returns:
         The published weights with their files and checksums, where they are looked for, and the
         formats that exports are made from.
+
+    Raises:
+        FileNotFoundError: If the environment variable GERSP_WEIGHTS_DIR names no folder.
     """
-    lines = []
-    for known in list_weights():
-        lines.append(
-            f'{known.name}  {known.model}, {known.epochs} epochs, {known.in_channels} bands'
-        )
-        if known.path is None:
-            lines.append(f'  not here; looked for {", ".join(known.files)}')
-        else:
-            lines.append(f'  {known.path}\n  SHA-256 {known.sha256}')
-        if known.changed:
-            lines.append(f'  refused: {known.changed}')
+    lines = [
+        line for member in GeRSP_Weights.__members__.values() for line in describe_member(member)
+    ]
     folders = ', '.join(map(str, weight_folders()))
-    lines += ['', f'Folders: {folders} (GERSP_WEIGHTS_DIR names another)', '']
+    lines += ['', f'Folders: {folders} ({FOLDER_VARIABLE} names another)', '']
     lines.append('Formats that gersp-geo export and load_backbone read:')
     width = max(len(form.name) for form in FORMATS)
     lines += [f'  {form.name:<{width}}  {form.source}' for form in FORMATS]
     return '\n'.join(lines)
+
+
+def describe_member(member: GeRSP_Weights) -> list[str]:
+    """Name a member of the enum, as every task takes it; its file, if it is here; and its fault.
+
+    Args:
+        member: Its file is looked for, but not loaded.
+
+    Returns:
+        Lines.
+    """
+    meta = member.meta
+    title = f'{member}  {meta["model"]}, {meta["epochs"]} epochs, {meta["in_chans"]} bands'
+    path = find_file(meta['files'])
+    if path is None:
+        return [title, f'  not here; looked for {", ".join(meta["files"])}']
+    lines = [title, f'  {path}', f'  SHA-256 {sha256_of(path)}']
+    try:
+        refuse_changed(path)
+    except ValueError as error:
+        lines.append(f'  refused: {error}')
+    return lines
