@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .messages import one_line
 from .stopping import stoppable
 
 TRAINING = {
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         if os.environ.get('GERSP_GEO_TRACEBACK'):
             raise
-        text = ' '.join(str(error).split())
+        text = one_line(error)
         sys.stderr.write(f'gersp-geo: error: {text}\n')
         return DATA_ERROR
 

@@ -1,6 +1,5 @@
 """LightningCLI over torchgeo's and our classes."""
 
-import errno
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -19,15 +18,12 @@ from . import __version__, datamodules, models, tasks
 from .callbacks import PreprocessingRecord
 from .callbacks.atomic_checkpoint import AtomicCheckpointIO
 from .callbacks.stop_between_steps import StopBetweenSteps
+from .geoio.write.atomic import NO_ROOM
 from .stopping import StopRequest, stoppable
 from .tasks.targets import TargetCheck
 
 # importing these packages makes their classes known by name alone, and registers our weights
 NAMED = (datamodules, models, tasks, torchgeo.datamodules, torchgeo.tasks)
-
-
-# how a full disk, a quota, and a limit on the size of files are told
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class TrainingCLI(LightningCLI):
@@ -88,7 +84,7 @@ def train_from_arguments(arguments: Sequence[str], request: StopRequest | None =
             raise ValueError(str(error)) from error
         except OSError as error:
             # a checkpoint that fails says so itself; here it may be a log
-            if error.errno in FULL and listening.last is not None:
+            if error.errno in NO_ROOM and listening.last is not None:
                 raise OSError(
                     f'{error}; the last complete checkpoint is {listening.last}, to go on from with '
                     '--ckpt_path'

@@ -20,9 +20,10 @@ from ..geoio.crs import name_crs, same_crs
 from ..geoio.grids import describe_shift
 from ..geoio.read.observations import read_valid
 from ..geoio.read.reader import RasterHeader, open_reader, read_header, read_window
-from ..geoio.vector.attributes import attribute_texts
-from ..geoio.vector.read import burn, read_vectors
-from ..geoio.warp.places import describe_lack
+from ..geoio.vector.layers import attribute_texts
+from ..geoio.vector.rasterize import burn
+from ..geoio.vector.read import read_vectors
+from ..geoio.warp.location_text import describe_lack
 from ..windows import Window
 from .polygon_classes import choose_classes
 from .polygons import place_features

@@ -12,7 +12,7 @@ from ..datasets.index import group_by_crs, tile_bounds
 from ..geoio.crs import name_crs
 from ..geoio.grids import Bounds
 from ..geoio.read.reader import RasterHeader
-from ..geoio.vector.surroundings import place_around, rasters_bounds, reproject_bounds
+from ..geoio.vector.reprojection import place_around, rasters_bounds, reproject_bounds
 
 
 @dataclass(frozen=True, slots=True, eq=False)

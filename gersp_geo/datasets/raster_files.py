@@ -10,15 +10,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..geoio.formats import TILE_SUFFIXES
 from ..geoio.read.headers import read_headers
 from ..geoio.read.reader import RasterHeader, UnreadableFileError
-from ..geoio.warp.places import advise_place, describe_lack
+from ..geoio.warp.location_text import advise_place, describe_lack
 from ..windows import Window
 from .bad_files import Unreadable
 from .hidden import list_visible
 from .named_bands import BandNames, check_bands
-
-SUFFIXES = ('.tif', '.tiff', '.vrt')
 
 # metres, mean radius of the Earth (https://doi.org/10.1007/s001900050278)
 EARTH_RADIUS = 6371008.8
@@ -55,10 +54,10 @@ def find_rasters(paths: Paths) -> list[str]:
         if not Path(path).exists():
             raise FileNotFoundError(f'no file or folder {path}; check the path')
         visible = list_visible(Path(path))
-        inside = [str(file) for file in visible if file.suffix.lower() in SUFFIXES]
+        inside = [str(file) for file in visible if file.suffix.lower() in TILE_SUFFIXES]
         if not inside:
             raise FileNotFoundError(
-                f'no raster ({", ".join(SUFFIXES)}) in {path}; name a folder that holds some'
+                f'no raster ({", ".join(TILE_SUFFIXES)}) in {path}; name a folder that holds some'
             )
         found.update(inside)
     if not found:

@@ -11,6 +11,8 @@ import rasterio
 # rasterio means to keep this class to itself, but WarpedVRT and rasterio.shutil.copy raise it
 from rasterio._err import CPLE_BaseError as GDALError
 
+from ..messages import one_line
+
 __all__ = ('GDALError', 'enter_gdal', 'gdal_messages')
 
 # messages that differ in these are of one kind
@@ -64,7 +66,7 @@ class _Counting(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a message."""
-        text = ' '.join(record.getMessage().split())
+        text = one_line(record.getMessage())
         kind = _PLACE.sub('0', text)
         if kind not in self.first and len(self.first) == _MOST_KINDS:
             kind = _OTHERS

@@ -8,8 +8,13 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
+from .crs import turn_of
+
 # Pixels by which two grids may differ and still be one: nobody locates a pixel better.
 SAME_PLACE = 0.01
+
+# Degrees of a full turn.
+_CIRCLE = 360.0
 
 type Bounds = tuple[float, float, float, float]
 """Left, bottom, right and top in a coordinate reference system."""
@@ -53,6 +58,37 @@ class Grid:
 def place_points(transform: Affine, points: NDArray[Any]) -> NDArray[np.float64]:
     """Apply a transform to many points, shape (n, 2)."""
     return np.stack(transform @ points.T, axis=1)
+
+
+def middle_of_turn(source: Grid, grid: Grid) -> float | None:
+    """Say around which longitude those of a raster must be looked up to be found.
+
+    Args:
+        source: The raster.
+        grid: On which it is seen.
+
+    Returns:
+        In degrees. None where GDAL finds them by itself, and where x is no longitude.
+    """
+    turn = turn_of(source.crs)
+    # GDAL counts in degrees
+    if source.crs is None or not source.crs.is_geographic or turn is None or turn.length != _CIRCLE:
+        return None
+    left, right = source.x_range()
+    # borders are rounded
+    half = turn.length / 2 * (1 + 1e-9)
+    is_beyond = not -half <= left <= right <= half
+    is_moved = is_beyond and grid.crs is not None and source.crs != grid.crs
+    if not is_moved and grid.crs is not None and grid.crs.is_geographic:
+        begin, end = grid.x_range()
+        # a world that is widened to whole pixels reaches into itself by less than one of them
+        is_moved = any(
+            min(right + move * turn.length, end) - max(left + move * turn.length, begin)
+            > (end - begin) / grid.width
+            for move in turn.repeats(left, right, within=(begin, end))
+            if move
+        )
+    return (left + right) / 2 if is_moved else None
 
 
 def corner_offsets(one: Grid, other: Grid) -> NDArray[np.float64]:

@@ -8,13 +8,13 @@ from os import PathLike, fspath
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geoio.read.block_reader import CellReader, plan_cells
+from ..geoio.read.block_reader import CellReader, CellSource, plan_cells
+from ..geoio.read.observation_rules import Observed, Rule
 from ..geoio.read.reader import RasterHeader, Reader
-from ..geoio.read.rules import Observed, Rule
 from ..geoio.read.truncation import check_whole
 from ..geoio.vector.aoi import Area
 from ..geoio.warp.alignment import open_scene
-from ..geoio.warp.places import describe_place
+from ..geoio.warp.location_text import describe_place
 from ..preprocessing import Preprocessing
 from ..stitching import Weighting
 from ..tiling import TilePlan, cut_panels
@@ -114,17 +114,15 @@ class CuttingPlan:
             col_off=max(min(offsets), 0),
             col_stop=min(max(offsets) + self.tiles.size, self.tiles.width),
         )
-        return CellReader(
-            self.open,
-            grid,
+        scene = CellSource(
+            opener=self.open,
             bands=self.bands,
-            dtype=np.dtype(self.header.dtype),
-            width=self.tiles.width,
             nodata=self.nodata,
             rule=self.rule,
-            threads=self.threads,
+            block_shape=self.header.block_shape,
             stored=self.stored,
         )
+        return CellReader([scene], grid, dtype=np.dtype(self.header.dtype), threads=self.threads)
 
     @property
     def values(self) -> str | None:

@@ -1,12 +1,11 @@
 """Room on a disk: whether a prediction may fit, and what to do when it does not."""
 
-import errno
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..geoio.write.atomic import DiskFullError, describe_room, free_bytes
+from ..geoio.write.atomic import NO_ROOM, DiskFullError, describe_room, free_bytes
 from ..geoio.write.parts import BLOCK_SIZE
 from .estimate import readable
 from .plan import PredictionPlan
@@ -16,8 +15,6 @@ _BYTES_PER_BLOCK = 12
 
 # what any file takes
 _SMALLEST = 4096
-
-_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
 def check_room(plan: PredictionPlan) -> None:
@@ -64,7 +61,7 @@ def advising(plan: PredictionPlan) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if not isinstance(error, DiskFullError) and error.errno not in _FULL:
+        if not isinstance(error, DiskFullError) and error.errno not in NO_ROOM:
             raise
         asked = '' if isinstance(error, DiskFullError) else f'; {describe_room(plan.destination)}'
         raise DiskFullError(

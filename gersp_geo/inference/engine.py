@@ -12,8 +12,8 @@ from lightning.pytorch import LightningModule
 
 from .. import __version__
 from ..geoio.pixel_area import area_factor
+from ..geoio.read.observation_rules import Observed
 from ..geoio.read.reader import gdal_cache, read_tags
-from ..geoio.read.rules import Observed
 from ..geoio.write.atomic import publish, sync_folder
 from ..geoio.write.cog import OverviewResampling
 from ..geoio.write.mosaic import finish_map

@@ -6,13 +6,12 @@ from glob import glob, has_magic
 from os import PathLike, fspath
 from pathlib import Path
 
+from ..geoio.formats import FEATURE_SUFFIXES, GEOTIFF_SUFFIXES, PICTURE_SUFFIXES, SCENE_SUFFIXES
 from ..geoio.write.atomic import check_local
-
-# what a folder is searched for
-_SUFFIXES = ('.tif', '.tiff', '.gtif', '.vrt', '.jp2', '.img')
+from ..messages import one_line
 
 # names that end so are those of files, not of folders
-_FILE_SUFFIXES = ('.tif', '.tiff', '.gpkg', '.parquet', '.geojson', '.png')
+_FILE_SUFFIXES = (*GEOTIFF_SUFFIXES, *FEATURE_SUFFIXES, *PICTURE_SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +155,7 @@ def run_jobs[Result](
         except (OSError, ValueError) as error:
             if jobs.is_single:
                 raise
-            failures.append((job.scene, ' '.join(str(error).split())))
+            failures.append((job.scene, one_line(error)))
     return tuple(results), tuple(failures)
 
 
@@ -183,14 +182,14 @@ def find_scenes(sources: Sequence[str | PathLike[str]]) -> list[str]:
         else:
             names = [source]
         if not names:
-            raise FileNotFoundError(f'{source} holds no raster ({", ".join(_SUFFIXES)})')
+            raise FileNotFoundError(f'{source} holds no raster ({", ".join(SCENE_SUFFIXES)})')
         found |= dict.fromkeys(names)
     return list(found)
 
 
 def _is_raster(path: Path) -> bool:
     """Say whether a file looks like a raster by its name."""
-    return path.suffix.lower() in _SUFFIXES and not path.name.startswith('.')
+    return path.suffix.lower() in SCENE_SUFFIXES and not path.name.startswith('.')
 
 
 def _names_one(sources: Sequence[str | PathLike[str]]) -> bool:

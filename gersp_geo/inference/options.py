@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from lightning.pytorch import LightningModule
 
-from ..geoio.read.rules import Observed
+from ..geoio.read.observation_rules import Observed
 from ..geoio.write.cog import OverviewResampling
 from ..preprocessing import Preprocessing
 from ..tiling import plan_tile

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from ..geoio.read.block_reader import CellGrid, CellReader, CellSource, plan_cells
 from ..geoio.read.georeference import Georeference
+from ..geoio.read.observation_rules import Observed, Rule
 from ..geoio.read.reader import RasterHeader, Reader
-from ..geoio.read.rules import Observed, Rule
 from ..geoio.vector.aoi import Area
 from ..geoio.warp.alignment import open_scene
 from ..geoio.write.cog import MapLayout, OverviewResampling
@@ -225,16 +225,7 @@ class PredictionPlan:
     def open_cells(self, panel: Panel) -> CellReader:
         """Prepare to read the columns of a panel, of both dates if there are two."""
         return CellReader(
-            self.open,
-            self.cells(panel),
-            bands=self.bands,
-            dtype=np.dtype(self.header.dtype),
-            width=self.tiles.width,
-            nodata=self.nodata,
-            rule=self.rule,
-            threads=self.threads,
-            stored=self.stored,
-            others=self.sources[1:],
+            self.sources, self.cells(panel), dtype=np.dtype(self.header.dtype), threads=self.threads
         )
 
     def __str__(self) -> str:

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from ..geoio.polygons.geometry import simplify_polygons, to_polygons
 from ..geoio.polygons.maps import ClassMap, areas_above, describe_map, read_strips
 from ..geoio.polygons.outlines import Outlines, join_outlines, trace_outlines
-from ..geoio.polygons.symbols import write_symbols
 from ..geoio.read.reader import RasterHeader, gdal_cache, open_reader, read_header
-from ..geoio.vector.write import Features, check_suffix, new_features
-from ..geoio.warp.places import advise_place, describe_lack
+from ..geoio.vector.features import Features
+from ..geoio.vector.write import check_suffix, new_features
+from ..geoio.warp.location_text import advise_place, describe_lack
 from ..geoio.write.atomic import check_writable
+from ..geoio.write.styles import write_symbols
 from .output_paths import refuse_inputs
 from .polygons_summary import PolygonsSummary
 from .preview import check_picture
@@ -196,7 +197,12 @@ class _Tally:
         known, place = np.unique(values, return_inverse=True)
         names = np.array([described.name(value) for value in known.tolist()], dtype=object)
         return Features(
-            polygons=polygons, values=values, names=names[place], areas_m2=self.measure(outlines)
+            polygons=polygons,
+            columns={
+                'class': values,
+                'class_name': names[place],
+                'area_m2': self.measure(outlines),
+            },
         )
 
     def explain(self, described: ClassMap) -> dict[int, PolygonClass]:

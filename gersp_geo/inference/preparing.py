@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 import torch
 
+from ..geoio.formats import GEOTIFF_SUFFIXES
 from ..geoio.read.reader import RasterHeader
 from ..geoio.read.truncation import check_whole
-from ..geoio.warp.places import describe_place
+from ..geoio.warp.location_text import describe_place
 from ..geoio.write.cog import OverviewResampling
 from ..stitching import Weighting
 from ..tiling import TilePlan, cut_panels, plan_tile
@@ -98,7 +99,7 @@ def prepare(
     for path in (destination, options.probabilities):
         if path is not None:
             check_destination(
-                path, sources=(source, options.after), suffixes=('.tif', '.tiff'), holds='a map',
+                path, sources=(source, options.after), suffixes=GEOTIFF_SUFFIXES, holds='a map',
                 overwrite=may_exist,
             )  # fmt: skip
     watch = SourceWatch.of([source, options.after])

@@ -1,15 +1,18 @@
 """Write the sample data: scenes, masks, boxes, two dates of one place and natural images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
+import shapely
 from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
-from ..geoio.vector.read import make_boxes, write_vectors
+from ..geoio.vector.features import Attribute, Features
+from ..geoio.vector.write import new_features
 from ..geoio.write.atomic import new_folder
 from ..geoio.write.geotiff import write_raster
 from .natural import NATURAL_CLASSES, draw_natural_image
@@ -164,11 +167,20 @@ def _write_multispectral(folder: Path, *, seed: int, size: int) -> None:
 def _write_boxes(place: Place, destination: Path, *, seed: int, size: int) -> None:
     """Write the boxes of the buildings of a scene."""
     bounds = building_bounds(place, seed=seed, size=size)
-    attributes: dict[str, Sequence[object]] = {
-        'class_name': [CLASS_NAMES[BUILDING]] * len(bounds),
-        'building_id': range(1, len(bounds) + 1),
-    }
-    write_vectors(destination, make_boxes(bounds, attributes, crs=place.crs))
+    count = len(bounds)
+    buildings = Features(
+        polygons=shapely.box(*bounds.T),
+        columns={
+            'class_name': np.full(count, CLASS_NAMES[BUILDING], dtype=object),
+            'building_id': np.arange(1, count + 1),
+        },
+    )
+    attributes = (
+        Attribute(name='class_name', kind='string'),
+        Attribute(name='building_id', kind='int64'),
+    )
+    with new_features(destination, crs=place.crs, attributes=attributes) as write:
+        write(buildings)
 
 
 def _write_two_dates(folder: Path, *, seed: int, size: int) -> None:

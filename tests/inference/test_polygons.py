@@ -18,7 +18,7 @@ from pyproj import Geod
 from rasterio.windows import Window
 
 from gersp_geo.geoio.polygons import maps
-from gersp_geo.geoio.vector.read import rasterize_classes
+from gersp_geo.geoio.vector.rasterize import burn
 from gersp_geo.geoio.write.geotiff import write_raster
 from gersp_geo.inference import polygons
 from gersp_geo.inference.polygons import polygonize
@@ -72,15 +72,9 @@ def read(path: Path) -> geopandas.GeoDataFrame:
 
 
 def paint(frame: geopandas.GeoDataFrame, shape: tuple[int, int]) -> NDArray[np.uint8]:
-    return rasterize_classes(
-        frame,
-        'class_name',
-        class_names=NAMES,
-        crs=32632,
-        transform=UTM,
-        height=shape[0],
-        width=shape[1],
-    )
+    placed = frame.to_crs(32632).geometry.to_numpy()
+    values = [NAMES.index(name) for name in frame['class_name']]
+    return burn(placed, values, transform=UTM, height=shape[0], width=shape[1], fill=255)
 
 
 @pytest.mark.parametrize('suffix', ['.gpkg', '.parquet', '.geojson'])

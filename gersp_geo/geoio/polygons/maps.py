@@ -12,7 +12,7 @@ from ..pixel_area import pixel_areas_m2
 from ..read.categories import read_categories
 from ..read.observations import read_observed
 from ..read.reader import RasterHeader, Reader, common_type, describe_reader
-from ..warp.places import advise_place, describe_lack
+from ..warp.location_text import advise_place, describe_lack
 from ..write.styles import Color, check_legend, class_color
 
 LARGEST_CLASS = 65535

@@ -20,9 +20,9 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import calculate_default_transform
 
 from ...windows import Window
+from .observation_rules import is_of_all, mask_flags
 from .observations import read_unmasked
 from .reader import Reader, alpha_bands, hiding_bands, open_reader, read_window
-from .rules import is_of_all, mask_flags
 from .vrt import add_mask, name_for_gdal, virtual_raster
 
 # windows per side of a raster that are looked at, and their side in pixels

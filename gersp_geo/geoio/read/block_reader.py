@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from ...windows import Window
 from ..gdal_errors import enter_gdal
+from .observation_rules import Rule
 from .observations import Shown, read_observed
 from .padding import padded_window
 from .reader import RasterHeader, Reader
-from .rules import Rule
 
 # Smallest side of a cell in pixels: smaller blocks are read several at a time, since every read has
 # a cost of its own.
@@ -36,6 +36,9 @@ class CellGrid:
 
     height: int
     """Rows of the raster."""
+
+    width: int
+    """Columns of the raster."""
 
     col_off: int
     """First column that is read."""
@@ -74,6 +77,10 @@ class CellGrid:
     def blocks(self, window: Window) -> tuple[slice, slice]:
         """Say which rows and columns of blocks a window inside the raster touches."""
         return _touched(window, self.block_shape)
+
+    def inside(self, window: Window) -> tuple[NDArray[np.int64], NDArray[np.int64], Window]:
+        """Find the pixels inside the raster that a window is made of, see :func:`padded_window`."""
+        return padded_window(window, height=self.height, width=self.width)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +158,7 @@ def plan_cells(header: RasterHeader, *, col_off: int = 0, col_stop: int | None =
     block_height, block_width = header.block_shape
     return CellGrid(
         height=header.height,
+        width=header.width,
         block_shape=header.block_shape,
         col_off=col_off,
         col_stop=header.width if col_stop is None else col_stop,
@@ -177,47 +185,23 @@ class CellReader:
 
     def __init__(
         self,
-        opener: Callable[[], AbstractContextManager[Reader]],
+        sources: Sequence[CellSource],
         grid: CellGrid,
         *,
-        bands: Sequence[int],
         dtype: np.dtype[np.generic],
-        width: int,
-        nodata: float | None = None,
-        rule: Rule | None = None,
         threads: int = 1,
-        stored: NDArray[np.bool_] | None = None,
-        others: Sequence[CellSource] = (),
     ) -> None:
         """Set up; nothing is read yet.
 
         Args:
-            opener: Opens the raster; every thread opens its own.
-            grid: Cells of it.
-            bands: 1-based band indices in the order wanted.
+            sources: Rasters of the same rows and columns, whose bands follow each other.
+            grid: Cells of the first.
             dtype: Type of the pixels handed out.
-            width: Columns of the raster.
-            nodata: A further value that means "no observation".
-            rule: Where a pixel is an observation; None means what the file and *bands* say.
             threads: Threads that read, >= 1.
-            stored: Per block of the raster: whether the file holds it, shape (rows of blocks,
-                columns of blocks); others are not read, and hold no observation. None means all.
-            others: Further rasters of the same rows and columns, whose bands come after.
         """
-        first = CellSource(
-            opener=opener,
-            bands=tuple(bands),
-            nodata=nodata,
-            rule=rule,
-            block_shape=grid.block_shape,
-            stored=stored,
-        )
-        self.grid = grid
-        self.sources = (first, *others)
-        self.bands = tuple(band for source in self.sources for band in source.bands)
-        self.per_band = any(source.rule == 'any' for source in self.sources)
-        self.dtype = dtype
-        self.width = width
+        self.grid, self.sources, self.dtype = grid, tuple(sources), dtype
+        self.bands = tuple(band for source in sources for band in source.bands)
+        self.per_band = any(source.rule == 'any' for source in sources)
         self._thread = local()
         self._open = ExitStack()
         self._pool = ThreadPoolExecutor(
@@ -239,7 +223,7 @@ class CellReader:
         """Say whether any block of a window holds anything, as far as is known without reading."""
         if all(source.stored is None for source in self.sources):
             return True
-        _, _, inside = padded_window(window, height=self.grid.height, width=self.width)
+        _, _, inside = self.grid.inside(window)
         return self._is_stored(inside)
 
     def request(self, window: Window) -> None:
@@ -248,7 +232,7 @@ class CellReader:
         Args:
             window: Pixels that :meth:`take` will be asked for; may hang over any side.
         """
-        _, _, inside = padded_window(window, height=self.grid.height, width=self.width)
+        _, _, inside = self.grid.inside(window)
         for place in self._places(inside):
             cell = self.grid.window(*place)
             if place not in self._cells and self._is_stored(cell):
@@ -269,7 +253,7 @@ class CellReader:
         Raises:
             OSError: If the file is damaged there.
         """
-        rows, cols, inside = padded_window(window, height=self.grid.height, width=self.width)
+        rows, cols, inside = self.grid.inside(window)
         if inside == window:
             return self._fill(inside, out)
         pixels = np.empty((len(self.bands), inside.height, inside.width), dtype=self.dtype)

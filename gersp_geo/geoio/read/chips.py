@@ -10,6 +10,7 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioIOError
 from rasterio.windows import Window as RasterioWindow
 
+from ...messages import one_line
 from ...windows import Window
 from .alpha import copied_as_data, is_needed
 from .observations import read_valid
@@ -103,6 +104,6 @@ def _read_resized(
             resampling=Resampling.average if window.width > size else Resampling.bilinear,
         )
     except RasterioIOError as error:
-        reason = ' '.join(str(error.__cause__ or error).split())
+        reason = one_line(error.__cause__ or error)
         raise UnreadableFileError(src.name, f'{src.name} cannot be read: {reason}') from error
     return pixels

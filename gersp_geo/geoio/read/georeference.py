@@ -155,7 +155,7 @@ def add_to_vrt(
         SubElement(root, 'GeoTransform').text = ', '.join(map(repr, transform.to_gdal()))
     if georeference.polynomials:
         metadata = SubElement(root, 'Metadata', domain=RPC_DOMAIN)
-        add_polynomials(metadata, georeference.polynomials)
+        add_metadata(metadata, georeference.polynomials)
 
 
 def add_points(listed: Element, points: Iterable[Point]) -> None:
@@ -168,9 +168,9 @@ def add_points(listed: Element, points: Iterable[Point]) -> None:
         )  # fmt: skip
 
 
-def add_polynomials(metadata: Element, polynomials: Iterable[tuple[str, str]]) -> None:
-    """List rational polynomial coefficients in a virtual raster."""
-    for key, value in polynomials:
+def add_metadata(metadata: Element, items: Iterable[tuple[str, str]]) -> None:
+    """List tags, or rational polynomial coefficients, in a virtual raster."""
+    for key, value in items:
         SubElement(metadata, 'MDI', key=key).text = value
 
 

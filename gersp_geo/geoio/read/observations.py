@@ -8,6 +8,16 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioIOError
 
 from ...windows import Window
+from .observation_rules import (
+    OWN,
+    TAGGED,
+    WIDE,
+    BandFacts,
+    Rule,
+    given_as_stored,
+    is_of_all,
+    tag_as_stored,
+)
 from .padding import Pad, padded_window, take
 from .reader import (
     Reader,
@@ -17,7 +27,6 @@ from .reader import (
     rasterio_window,
     read_window,
 )
-from .rules import OWN, TAGGED, WIDE, BandFacts, Rule, given_as_stored, is_of_all, tag_as_stored
 
 type Shown = NDArray[np.bool_] | None
 """Shape (rows, columns), or (bands, rows, columns); None means everywhere."""

@@ -17,6 +17,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
 from ...bands import describe_scaling, name_by_file
+from ...messages import one_line
 from ...windows import Window
 from ..grids import Grid
 from .georeference import NOTHING, Georeference, read_georeference
@@ -125,7 +126,7 @@ def open_reader(path: str | PathLike[str]) -> Iterator[Reader]:
     except RasterioIOError as error:
         if is_local(name) and not Path(name).exists():
             raise FileNotFoundError(f'{name} does not exist') from error
-        reason = ' '.join(str(error).split())
+        reason = one_line(error)
         message = f'{name} is not a raster that GDAL can read: {reason}'
         raise UnreadableFileError(name, message) from error
     # not `with dataset`: that enters a GDAL environment, and files kept open close in any order
@@ -325,7 +326,7 @@ def rasterio_window(window: Window) -> RasterioWindow:
 
 def describe_damage(src: Reader, window: Window, error: RasterioIOError) -> str:
     """Say which part of which file could not be read, in one line."""
-    reason = ' '.join(str(error.__cause__ or error).split())
+    reason = one_line(error.__cause__ or error)
     return (
         f'{src.name} cannot be read at rows [{window.row_off}, {window.row_stop}), '
         f'columns [{window.col_off}, {window.col_stop}): {reason}'

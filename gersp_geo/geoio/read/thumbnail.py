@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from rasterio.enums import MaskFlags, Resampling
 
 from .alpha import is_needed
+from .observation_rules import Observed, find_rule, mask_flags
 from .reader import Reader, hiding_bands
-from .rules import Observed, find_rule, mask_flags
 
 # Pixels from which on averaging all of them takes seconds.
 _MANY_PIXELS = 2**26

@@ -60,6 +60,20 @@ def check_whole(path: str | PathLike[str]) -> None:
                 _check_file(f'{file}.msk', is_mask=True)
 
 
+def is_complete(path: Path) -> bool:
+    """Say whether a TIFF holds all that it lists: its blocks, and those of masks and overviews."""
+    with path.open('rb') as stream:
+        size = stream.seek(0, SEEK_END)
+        try:
+            directories = list(read_directories(stream, size))
+        except (KeyError, TruncatedTableError):
+            # no signature, or no end of the header
+            return False
+        return bool(directories) and all(
+            _beyond(stream, directory, size) is None for directory in directories
+        )
+
+
 def _check_file(file: str, *, is_mask: bool = False) -> None:
     """Look for the end of one file."""
     with Path(file).open('rb') as stream:

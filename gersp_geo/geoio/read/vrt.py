@@ -93,18 +93,25 @@ def add_band(
     parent: Element, dtype: str, nodata: float | None = None, **attributes: str
 ) -> Element:
     """Add a band to a VRT, or to its mask."""
-    named = {'dataType': typename_fwd[dtype_rev[dtype]], **attributes}
-    band = SubElement(parent, 'VRTRasterBand', named)
+    band = SubElement(parent, 'VRTRasterBand', {'dataType': gdal_type(dtype), **attributes})
     if nodata is not None:
         SubElement(band, 'NoDataValue').text = repr(nodata)
     return band
 
 
-def add_source(band: Element, source: Source, kind: str = 'SimpleSource') -> Element:
-    """Say where a band of a VRT comes from."""
+def gdal_type(dtype: str) -> str:
+    """Give GDAL's name of a NumPy type."""
+    name: str = typename_fwd[dtype_rev[dtype]]
+    return name
+
+
+def add_source(
+    band: Element, source: Source, kind: str = 'SimpleSource', *, is_relative: bool = False
+) -> Element:
+    """Say where a band of a VRT comes from; a relative name is one beside the VRT."""
     name, number = source
     added = SubElement(band, kind)
-    SubElement(added, 'SourceFilename', relativeToVRT='0').text = name
+    SubElement(added, 'SourceFilename', relativeToVRT=str(int(is_relative))).text = name
     SubElement(added, 'SourceBand').text = number
     return added
 

@@ -1,17 +1,20 @@
-"""Write polygons with any attributes to GeoParquet, batch by batch."""
+"""GeoParquet: features are written batch by batch, and attributes read some rows at a time."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
+from rasterio.crs import CRS as RasterCRS
+
+from ..crs import crs_text
+from .features import Attribute, Features
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,47 +23,27 @@ _ROWS_PER_GROUP = 65_536
 _BYTES_PER_GROUP = 64 * 2**20
 _SIDES = ('xmin', 'ymin', 'xmax', 'ymax')
 
-type Kind = Literal['bool', 'int32', 'int64', 'float32', 'float64', 'string']
-"""Type of the values of an attribute."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attribute:
-    """A column beside the polygons."""
-
-    name: str
-    """Its name."""
-
-    kind: Kind
-    """Type of its values."""
-
-    length: int | None = None
-    """Numbers per polygon, all of one column; None means one value."""
-
-
-type WriteRows = Callable[[NDArray[np.object_], Mapping[str, NDArray[Any]]], None]
-"""Takes polygons, and per attribute their values: shape (n,), or (n, length). NaN of a single float
-is written as missing."""
-
 
 @contextmanager
 def new_geoparquet(
     path: Path,
-    *,
-    crs: CRS,
+    layer: str,
+    crs: RasterCRS,
     attributes: Sequence[Attribute],
+    *,
     metadata: Mapping[str, str] | None = None,
-) -> Iterator[WriteRows]:
+) -> Iterator[Callable[[Features], int]]:
     """Write row groups of GeoParquet, https://geoparquet.org/releases/v1.1.0/.
 
     Args:
         path: File to write.
+        layer: Its name, for which the format has no place.
         crs: Coordinate reference system of the polygons.
         attributes: Columns, which come before bounds and geometry.
         metadata: Of the file, besides what the format wants.
 
     Yields:
-        A function that takes rows.
+        A function that takes further features, and leaves none of them out: it returns 0.
     """
     # 0.2 s that other formats can do without
     import pyarrow as pa
@@ -74,25 +57,26 @@ def new_geoparquet(
     bounds = np.array([np.inf, np.inf, -np.inf, -np.inf])
     with pq.ParquetWriter(path, schema, compression='zstd') as writer:
 
-        def write(polygons: NDArray[np.object_], values: Mapping[str, NDArray[Any]]) -> None:
-            if not len(polygons):
-                return
-            boxes = shapely.bounds(polygons)
+        def write(features: Features) -> int:
+            if not len(features):
+                return 0
+            boxes = shapely.bounds(features.polygons)
             np.minimum(bounds[:2], boxes[:, :2].min(axis=0), out=bounds[:2])
             np.maximum(bounds[2:], boxes[:, 2:].max(axis=0), out=bounds[2:])
             table = pa.table(
                 [
-                    *(_to_column(values[attribute.name], attribute) for attribute in attributes),
+                    *(_to_column(features.columns[each.name], each) for each in attributes),
                     pa.StructArray.from_arrays([pa.array(s) for s in boxes.T], fields=list(box)),
-                    pa.array(shapely.to_wkb(polygons), type=pa.binary()),
+                    pa.array(shapely.to_wkb(features.polygons), type=pa.binary()),
                 ],
                 schema=schema,
             )
             writer.write_table(table, row_group_size=group)
+            return 0
 
         yield write
         found = bounds.tolist() if np.isfinite(bounds).all() else None
-        geometry = json.dumps(_describe_geometry(crs, found))
+        geometry = json.dumps(_describe_geometry(CRS.from_wkt(crs_text(crs)), found))
         writer.add_key_value_metadata({**(metadata or {}), 'geo': geometry})
 
 

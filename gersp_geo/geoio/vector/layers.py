@@ -1,14 +1,20 @@
-"""The layer of a vector file that is read, and its values as the file types them."""
+"""The layer of a vector file that is read, and its values whatever type a file gives them."""
 
 import re
 import warnings
+from datetime import date, time
+from numbers import Integral, Real
+from typing import Any
 from zipfile import ZipFile, is_zipfile
 
 import geopandas
+import numpy as np
 import pandas
 import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
 from shapely.errors import GEOSException
+
+from ...messages import one_line
 
 # pyogrio: the layer is chosen here, and nobody can pass the option that it speaks of
 _OTHER_LAYERS = 'More than one layer found'
@@ -43,11 +49,11 @@ def read_layer(source: str, layer: str | None) -> geopandas.GeoDataFrame:
         frame = _read_with_gdal(name, _choose_layer(name, layer, source=source))
     except (DataSourceError, DataLayerError) as error:
         # what GDAL guesses after the semicolon is no way out
-        reason = ' '.join(str(error).split()).split('; It might help')[0]
+        reason = one_line(error).split('; It might help')[0]
         raise ValueError(f'{source} is not a vector file that GDAL can read: {reason}') from error
     except GEOSException as error:
         # such as a surface of triangles
-        reason = ' '.join(str(error).split())
+        reason = one_line(error)
         raise ValueError(
             f'{source} holds geometries that are no plain points, lines or polygons ({reason}); '
             'convert them, for example with ogr2ogr -nlt MULTIPOLYGON'
@@ -95,7 +101,7 @@ def _read_geoparquet(source: str, layer: str | None) -> geopandas.GeoDataFrame:
     try:
         return geopandas.read_parquet(source)
     except (ValueError, OSError) as error:
-        reason = ' '.join(str(error).split())
+        reason = one_line(error)
         raise ValueError(f'{source} is no GeoParquet: {reason}') from error
 
 
@@ -134,3 +140,53 @@ def _read_with_gdal(source: str, layer: str | None) -> geopandas.GeoDataFrame | 
         if kind == 'bool' and frame[name].dtype.kind == 'f':
             frame[name] = frame[name].astype('boolean')
     return frame
+
+
+# from here on, floats leave whole numbers out
+_EXACT = 2**53
+
+
+def attribute_texts(values: pandas.Series) -> list[str | None]:
+    """Write the values of an attribute as text.
+
+    Args:
+        values: Text, numbers, truth values or dates, some of which may be missing. pandas turns
+            integers beside missing ones into floats: whole numbers are written without point.
+
+    Returns:
+        One per value; None for what is missing, not a number, or blank.
+
+    Raises:
+        ValueError: If a value is of another type, or a whole number that a float cannot tell from
+            its neighbours.
+    """
+    return [_text(value, values.name) for value in values.astype(object)]
+
+
+def _text(value: Any, attribute: object) -> str | None:
+    """Write one value."""
+    # of what has several elements, isna() gives several answers
+    if np.ndim(value) == 0 and pandas.isna(value):
+        return None
+    match value:
+        case str():
+            return value if value.strip() else None
+        case bool() | np.bool_():
+            return str(bool(value))
+        case Integral():
+            return str(int(value))
+        case Real():
+            number = float(value)
+            if not number.is_integer():
+                return str(number)
+            if abs(number) >= _EXACT:
+                raise ValueError(
+                    f'{attribute!r} holds {number:.0f} as a float, which cannot tell it from its '
+                    'neighbours; write such numbers as text'
+                )
+            return str(int(number))
+        case date() | time():
+            return str(value)
+    raise ValueError(
+        f'{attribute!r} must hold text or numbers, got {type(value).__name__}: {str(value)[:40]}'
+    )

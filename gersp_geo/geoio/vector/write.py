@@ -1,8 +1,8 @@
-"""Write polygons of any number into vector files, batch by batch."""
+"""Write polygons of any number into vector files, batch by batch, by the ending of the name."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 import pyogrio.raw
 import shapely
-from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError, FieldError
 from pyproj import CRS
 from rasterio.crs import CRS as RasterCRS
 
 from ..crs import crs_text
-from ..write.atomic import DiskFullError, describe_room, new_file
+from ..formats import FEATURE_SUFFIXES
+from ..write.atomic import DiskFullError, new_file
+from .features import POLYGON_ATTRIBUTES, Attribute, Features
 from .geojson import DECIMALS, Degrees
-from .geoparquet import Attribute, new_geoparquet
+from .geoparquet import new_geoparquet
 
 MAX_GEOJSON_FEATURES = 500_000
 """GeoJSON is one text, which programs read as a whole."""
@@ -29,58 +30,6 @@ MAX_GEOJSON_BYTES = 100_000_000
 # what GDAL writes per vertex with 7 decimals, and per feature
 _VERTEX_BYTES, _FEATURE_BYTES = 28, 200
 
-POLYGON_ATTRIBUTES = (
-    Attribute(name='class', kind='int32'),
-    Attribute(name='class_name', kind='string'),
-    Attribute(name='area_m2', kind='float64'),
-)
-"""What is known of the polygons of a map."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Features:
-    """Polygons with their attributes."""
-
-    polygons: NDArray[np.object_]
-    """Geometries."""
-
-    values: NDArray[np.int64]
-    """Class of each."""
-
-    names: NDArray[np.object_]
-    """Name of its class."""
-
-    areas_m2: NDArray[np.float64]
-    """Area of each in square metres; NaN where it is not known."""
-
-    further: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    """Values of other attributes, by name."""
-
-    def columns(self, attributes: Sequence[Attribute]) -> list[NDArray[Any]]:
-        """List the values of attributes."""
-        known = {
-            'class': self.values,
-            'class_name': self.names,
-            'area_m2': self.areas_m2,
-            **self.further,
-        }
-        return [known[attribute.name] for attribute in attributes]
-
-    def select(self, chosen: NDArray[np.bool_]) -> 'Features':
-        """Keep some."""
-        return Features(
-            polygons=self.polygons[chosen],
-            values=self.values[chosen],
-            names=self.names[chosen],
-            areas_m2=self.areas_m2[chosen],
-            further={name: values[chosen] for name, values in self.further.items()},
-        )
-
-    def __len__(self) -> int:
-        """Count polygons."""
-        return len(self.polygons)
-
-
 type Write = Callable[[Features], int]
 """Takes further polygons; returns how many of them the format cannot express and leaves out."""
 
@@ -89,8 +38,9 @@ type Write = Callable[[Features], int]
 def new_features(
     destination: str | PathLike[str],
     *,
-    crs: RasterCRS,
+    crs: RasterCRS | str | int,
     attributes: Sequence[Attribute] = POLYGON_ATTRIBUTES,
+    metadata: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> Iterator[Write]:
     """Yield a function that writes polygons; the file appears when the block succeeds.
@@ -100,7 +50,8 @@ def new_features(
             (.parquet) of any size, or GeoJSON (.geojson) up to a size, in longitude and latitude,
             where polygons are cut at the 180th meridian.
         crs: Coordinate reference system of the polygons.
-        attributes: Columns.
+        attributes: Columns; those of lists of numbers have a place in GeoParquet alone.
+        metadata: Of the file, name to value; they have a place in GeoParquet alone.
         overwrite: Replace an existing file.
 
     Yields:
@@ -113,17 +64,16 @@ def new_features(
         OSError: If it cannot be written.
     """
     final = Path(destination)
-    check_format(final, crs=crs)
+    known = RasterCRS.from_user_input(crs)
+    check_format(final, crs=known)
     with new_file(final, overwrite=overwrite) as temporary:
         try:
-            make = _FORMATS[final.suffix.lower()]
-            with make(temporary, final.stem, crs, attributes) as write:
+            make: Callable[..., AbstractContextManager[Write]] = _WRITERS[final.suffix.lower()]
+            only = {'metadata': metadata} if metadata else {}
+            with make(temporary, final.stem, known, attributes, **only) as write:
                 yield write
         except (DataSourceError, DataLayerError, FieldError) as error:
-            reason = ' '.join(str(error).split())
-            raise DiskFullError(
-                f'{final} cannot be written: {reason}; {describe_room(final)}'
-            ) from error
+            raise DiskFullError.of(final, error) from error
 
 
 def check_suffix(destination: str | PathLike[str]) -> None:
@@ -132,8 +82,8 @@ def check_suffix(destination: str | PathLike[str]) -> None:
     Raises:
         ValueError: If the suffix is unknown.
     """
-    if Path(destination).suffix.lower() not in _FORMATS:
-        raise ValueError(f'{destination} must end in one of {", ".join(_FORMATS)}')
+    if Path(destination).suffix.lower() not in FEATURE_SUFFIXES:
+        raise ValueError(f'{destination} must end in one of {", ".join(FEATURE_SUFFIXES)}')
 
 
 def check_format(destination: str | PathLike[str], *, crs: RasterCRS) -> None:
@@ -180,18 +130,17 @@ def _geopackage(
     path: Path, layer: str, crs: RasterCRS, attributes: Sequence[Attribute]
 ) -> Iterator[Write]:
     """Append to a layer of a GeoPackage."""
-    options = {'driver': 'GPKG', 'layer': layer, 'crs': CRS.from_wkt(crs_text(crs)).to_wkt()}
 
     def write(features: Features) -> int:
-        polygons, columns = features.polygons, features.columns(attributes)
         _write_with_gdal(
             path,
-            polygons,
-            columns,
+            features,
             attributes,
+            driver='GPKG',
+            layer=layer,
+            crs=CRS.from_wkt(crs_text(crs)).to_wkt(),
             geometry_type='Polygon',
             append=path.exists(),
-            **options,
         )
         return 0
 
@@ -217,17 +166,21 @@ def _geojson(
         count += int(has_place.sum())
         vertices += int(shapely.get_num_coordinates(placed).sum())
         check_geojson(count, vertices=vertices)
-        moved = replace(features, polygons=placed)
-        batches.append(moved if has_place.all() else moved.select(has_place))
+        batches.append(replace(features, polygons=placed).select(has_place))
         return int((~has_place).sum())
 
     yield write
-    columns = zip(*(batch.columns(attributes) for batch in batches), strict=True)
+    whole = Features(
+        polygons=np.concatenate([batch.polygons for batch in batches]),
+        columns={
+            attribute.name: np.concatenate([batch.columns[attribute.name] for batch in batches])
+            for attribute in attributes
+        },
+    )
     finer = {} if decimals == DECIMALS else {'COORDINATE_PRECISION': str(decimals)}
     _write_with_gdal(
         path,
-        np.concatenate([batch.polygons for batch in batches]),
-        [np.concatenate(column) for column in columns],
+        whole,
         attributes,
         driver='GeoJSON',
         layer=layer,
@@ -238,63 +191,26 @@ def _geojson(
     )
 
 
-@contextmanager
-def _geoparquet(
-    path: Path, layer: str, crs: RasterCRS, attributes: Sequence[Attribute]
-) -> Iterator[Write]:
-    """Write row groups of GeoParquet."""
-    located = CRS.from_wkt(crs_text(crs))
-    with new_geoparquet(path, crs=located, attributes=attributes) as write_rows:
-
-        def write(features: Features) -> int:
-            names = [attribute.name for attribute in attributes]
-            columns = features.columns(attributes)
-            write_rows(features.polygons, dict(zip(names, columns, strict=True)))
-            return 0
-
-        yield write
-
-
-type _Format = Callable[[Path, str, RasterCRS, Sequence[Attribute]], AbstractContextManager[Write]]
-
-_FORMATS: dict[str, _Format] = {'.gpkg': _geopackage, '.parquet': _geoparquet, '.geojson': _geojson}
-
-FEATURE_SUFFIXES = tuple(_FORMATS)
-"""Endings that :func:`new_features` knows."""
-
-
 def _write_with_gdal(
-    path: Path,
-    polygons: NDArray[np.object_],
-    columns: Sequence[NDArray[Any]],
-    attributes: Sequence[Attribute],
-    **options: Any,
+    path: Path, features: Features, attributes: Sequence[Attribute], **options: Any
 ) -> None:
     """Write polygons through GDAL."""
     pyogrio.raw.write(
         path,
-        geometry=shapely.to_wkb(polygons),
+        geometry=shapely.to_wkb(features.polygons),
         fields=np.array([attribute.name for attribute in attributes], dtype=object),
         field_data=[
-            column.astype(_dtype(attribute))
-            for column, attribute in zip(columns, attributes, strict=True)
+            features.columns[attribute.name].astype(attribute.dtype) for attribute in attributes
         ],
         **options,
     )
 
 
-def _dtype(attribute: Attribute) -> np.dtype[Any]:
-    """Find the NumPy type of an attribute."""
-    return np.dtype(object if attribute.kind == 'string' else attribute.kind)
-
-
 def _none(attributes: Sequence[Attribute]) -> Features:
     """Make no features."""
-    empty = {attribute.name: np.zeros(0, _dtype(attribute)) for attribute in attributes}
-    return Features(
-        polygons=np.zeros(0, dtype=object),
-        values=empty.pop('class'),
-        names=empty.pop('class_name'),
-        areas_m2=empty.pop('area_m2'),
-        further=empty,
-    )
+    columns = {attribute.name: np.zeros(0, attribute.dtype) for attribute in attributes}
+    return Features(polygons=np.zeros(0, dtype=object), columns=columns)
+
+
+# a context manager of each ending, which yields the function that writes
+_WRITERS = dict(zip(FEATURE_SUFFIXES, (_geopackage, new_geoparquet, _geojson), strict=True))

@@ -15,9 +15,9 @@ from rasterio.transform import from_origin
 from ..crs import name_crs, same_crs, turn_of
 from ..grids import SAME_PLACE, Grid, corner_offsets
 from ..read.georeference import read_georeference
+from ..read.observation_rules import Rule
 from ..read.reader import RasterHeader, Reader, describe_reader, open_reader
-from ..read.rules import Rule
-from .places import advise_place
+from .location_text import advise_place
 from .rectified import choose_rectified_grid
 from .rectifier import POLYNOMIAL_CRS, Rectifier
 from .resampling import open_warped
@@ -98,7 +98,7 @@ def open_scene(
         nodata: Value that means "no observation", besides what the file says itself; where pixels
             are resampled, what is missing is not blended with its neighbours.
         bands: 1-based indices of the bands that are read; None means all but alpha bands.
-        rule: Where a pixel is an observation, see :func:`~gersp_geo.geoio.read.rules.find_rule`;
+        rule: Where a pixel is an observation, see :func:`~gersp_geo.geoio.read.observation_rules.find_rule`;
             None means what the file says.
 
     Yields:

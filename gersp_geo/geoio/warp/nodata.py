@@ -12,8 +12,7 @@ from xml.etree.ElementTree import SubElement
 
 import numpy as np
 
-from ..read.reader import Reader, alpha_bands, hiding_bands
-from ..read.rules import (
+from ..read.observation_rules import (
     WIDE,
     Rule,
     find_rule,
@@ -23,6 +22,7 @@ from ..read.rules import (
     mask_flags,
     tag_as_stored,
 )
+from ..read.reader import Reader, alpha_bands, hiding_bands
 from ..read.vrt import (
     Documents,
     Source,

@@ -1,18 +1,13 @@
-"""Images that lie by ground control points or rational polynomials, seen on a grid."""
+"""The grid of an image that lies by ground control points or rational polynomials."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.io import DatasetReader
 from rasterio.transform import from_origin
-from rasterio.vrt import WarpedVRT
 
 from ..grids import place_points
-from ..read.vrt import describe_warp, find_one, open_described
 from .rectifier import Rectifier
 
 # lines of samples along each side of an image, by which a grid is chosen and checked
@@ -89,38 +84,6 @@ def rectified_scales(
     x_scale, y_scale = np.linalg.norm(places[1:] - places[0], axis=1).tolist()
     is_known = 0 < x_scale < math.inf and 0 < y_scale < math.inf
     return (x_scale, y_scale) if is_known else (1.0, 1.0)
-
-
-@contextmanager
-def rectified(
-    warped: WarpedVRT, seen: DatasetReader, rectifier: Rectifier
-) -> Iterator[DatasetReader]:
-    """Let a warped view find its pixels by points or polynomials.
-
-    rasterio's WarpedVRT heeds these only on a grid of GDAL's choice, and has no splines; so its
-    description of the warp is completed: https://gdal.org/en/stable/drivers/raster/vrt.html (Warped
-    VRT).
-
-    Args:
-        warped: A view on a grid in the CRS of *rectifier*.
-        seen: What it shows.
-        rectifier: Says where pixels of that lie.
-
-    Yields:
-        The same view, of the right pixels.
-    """
-    root = describe_warp(warped, seen)
-    steps = find_one(root, './/GenImgProjTransformer')
-    for name in ('SrcGeoTransform', 'SrcInvGeoTransform'):
-        steps.remove(find_one(steps, name))
-    steps.insert(0, rectifier.to_xml())
-    # each position by itself: what GDAL interpolates depends on the window that is read, and misses
-    # what a spline does between two of its samples
-    transformer = find_one(root, './/Transformer')
-    transformer.clear()
-    transformer.append(steps)
-    with open_described(root) as view:
-        yield view
 
 
 def _pixel_side(

@@ -19,9 +19,10 @@ from rasterio.io import DatasetReader
 from rasterio.rpc import RPC
 from rasterio.transform import GCPTransformer, RPCTransformer
 
+from ...messages import one_line
 from ..crs import Turn, crs_text, turn_of
 from ..gdal_errors import GDALError
-from ..read.georeference import Georeference, Point, add_points, add_polynomials, read_georeference
+from ..read.georeference import Georeference, Point, add_metadata, add_points, read_georeference
 
 POLYNOMIAL_CRS = CRS.from_epsg(4326)
 """Of the longitudes and latitudes of rational polynomials, always."""
@@ -148,7 +149,7 @@ class Rectifier:
             add_points(SubElement(inner, 'GCPList'), self.points)
             return outer
         SubElement(inner, 'HeightOffset').text = repr(self.height)
-        add_polynomials(SubElement(inner, 'Metadata'), self.polynomials.items())
+        add_metadata(SubElement(inner, 'Metadata'), self.polynomials.items())
         return outer
 
     def _move(self, georeference: Georeference) -> tuple[Point, ...]:
@@ -222,7 +223,7 @@ class Rectifier:
             to_other = Transformer.from_crs(crs_text(one), crs_text(other), always_xy=True)
             x, y = to_other.transform(xs, ys)
         except ProjError as error:
-            reason = ' '.join(str(error).split())
+            reason = one_line(error)
             raise ValueError(
                 f'{self.name} cannot be expressed in {other}: {reason}; choose another CRS'
             ) from error
@@ -230,7 +231,7 @@ class Rectifier:
 
     def _why_not(self, error: Exception) -> ValueError:
         """Say that GDAL could not do it."""
-        reason = ' '.join(str(error).split())
+        reason = one_line(error)
         what = 'ground control points' if self.points else 'rational polynomials'
         return ValueError(f'{self.name} has {what} by which no place can be found: {reason}')
 

@@ -12,9 +12,9 @@ from pyproj import Transformer
 from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 
+from ...messages import one_line
 from ..crs import Turn, crs_text, turn_of
-from ..grids import Grid, place_points
-from .central_meridian import middle_of_turn
+from ..grids import Grid, middle_of_turn, place_points
 
 BEYOND = (
     'its x goes on beyond 180 degrees, which only longitudes in degrees may: cut it there in two, '
@@ -54,7 +54,7 @@ class Reprojection:
         try:
             forward = Transformer.from_crs(crs_text(source.crs), crs_text(crs), always_xy=True)
         except ProjError as error:
-            reason = ' '.join(str(error).split())
+            reason = one_line(error)
             raise ValueError(f'there is no way from {source.crs} to {crs}: {reason}') from error
         return cls(source=source, crs=crs, forward=forward)
 

@@ -2,22 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform as to_crs
 
-from ..crs import turn_of
+from ..crs import crs_text, turn_of
 from ..gdal_errors import GDALError
-from ..grids import Grid
+from ..grids import Grid, middle_of_turn
+from ..read.observation_rules import Rule
 from ..read.observations import mark_resampled
 from ..read.reader import Reader, alpha_bands
-from ..read.rules import Rule
-from .central_meridian import middle_of_turn, recentred
+from ..read.vrt import describe_warp, find_one, open_described
 from .nodata import hide_unobserved
-from .rectified import rectified, rectified_scales
+from .rectified import rectified_scales
 from .rectifier import Rectifier
 
 
@@ -75,15 +77,58 @@ def open_warped(
         middle = middle_of_turn(Grid.of(src), grid)
         # not `with warped`: as in open_reader
         with closing(warped):
-            if rectifier is not None:
-                with rectified(warped, seen.reader, rectifier) as view:
-                    yield mark_resampled(view)
-                return
-            if middle is None or src.crs is None:
+            if rectifier is None and middle is None:
                 yield mark_resampled(warped)
                 return
-            with recentred(warped, seen.reader, middle, source_crs=src.crs) as around:
-                yield mark_resampled(around)
+            # What rasterio has no argument for is added to its description of the warp:
+            # https://gdal.org/en/stable/drivers/raster/vrt.html (Warped VRT).
+            root = describe_warp(warped, seen.reader)
+            if rectifier is not None:
+                _find_by_points(root, rectifier)
+            elif middle is not None:
+                _look_around(root, middle, crs=src.crs)
+            with open_described(root) as view:
+                yield mark_resampled(view)
+
+
+def _find_by_points(root: Element, rectifier: Rectifier) -> None:
+    """Let a warp find its pixels by points or polynomials.
+
+    rasterio's WarpedVRT heeds these only on a grid of GDAL's choice, and has no splines.
+
+    Args:
+        root: Description of a warp onto a grid in the CRS of *rectifier*; changed.
+        rectifier: It says where pixels of the source lie.
+    """
+    steps = find_one(root, './/GenImgProjTransformer')
+    for name in ('SrcGeoTransform', 'SrcInvGeoTransform'):
+        steps.remove(find_one(steps, name))
+    steps.insert(0, rectifier.to_xml())
+    # Each position is computed by itself: what GDAL interpolates depends on the window that is
+    # read, and misses what a spline does between two of its samples.
+    transformer = find_one(root, './/Transformer')
+    transformer.clear()
+    transformer.append(steps)
+
+
+def _look_around(root: Element, middle: float, *, crs: CRS) -> None:
+    """Let a warp look longitudes up around a meridian, and not between -180 and 180 degrees.
+
+    Args:
+        root: Description of the warp; changed.
+        middle: Longitude of the meridian in degrees.
+        crs: That of the source.
+    """
+    pixels = find_one(root, './/GenImgProjTransformer')
+    step = pixels.find('.//ReprojectionTransformer')
+    if step is None:
+        # source and target have one CRS: GDAL would leave longitudes as they are
+        step = SubElement(SubElement(pixels, 'ReprojectTransformer'), 'ReprojectionTransformer')
+        SubElement(step, 'SourceSRS').text = crs_text(crs)
+        SubElement(step, 'TargetSRS').text = find_one(root, 'SRS').text
+    options = step.find('Options')
+    options = SubElement(step, 'Options') if options is None else options
+    SubElement(options, 'Option', key='CENTER_LONG').text = repr(middle)
 
 
 def _exactly(x_scale: float, y_scale: float) -> dict[str, object]:

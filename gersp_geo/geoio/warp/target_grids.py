@@ -15,11 +15,11 @@ from rasterio.crs import CRS
 from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
 
+from ...messages import one_line
 from ..crs import Turn, name_crs, turn_of
 from ..gdal_errors import GDALError
-from ..grids import Grid, place_points
+from ..grids import Grid, middle_of_turn, place_points
 from ..read.reader import Reader
-from .central_meridian import middle_of_turn
 from .reprojection import BEYOND, Reached, Reprojection, probe, reach
 
 # Share of the pixels that have to arrive on a grid that GDAL suggests, and on one of our own: a
@@ -61,7 +61,7 @@ def choose_grid(src: Reader, crs: CRS) -> Grid:
         with closing(WarpedVRT(src, crs=crs)) as warped:
             suggested, reason = replace(Grid.of(warped), crs=crs), None
     except GDALError as error:
-        suggested, reason = None, ' '.join(str(error).split())
+        suggested, reason = None, one_line(error)
     grid = _check_grid(Grid.of(src), crs, suggested)
     if isinstance(grid, Grid):
         return grid

@@ -1,5 +1,6 @@
 """Files and folders that appear under their name only when they are complete."""
 
+import errno
 import os
 import re
 import shutil
@@ -7,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
+from typing import Self
 from uuid import uuid4
+
+from ...messages import one_line
 
 # GDAL keeps statistics, overviews and masks in files beside a raster; left over from an earlier
 # file of the same name, they would describe pixels that no longer exist: they are removed
 STALE_SIDECARS = ('.aux.xml', '.ovr', '.msk')
-
 
 # GDAL's virtual file systems, and URLs; a single letter is a drive of Windows. pathlib leaves one
 # of two slashes
@@ -43,8 +46,17 @@ def check_local(path: str | PathLike[str]) -> None:
         )
 
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Numbers of the errors by which a system says that a file has no room."""
+
+
 class DiskFullError(OSError):
     """A file that could not be written completely, as a rule for want of room."""
+
+    @classmethod
+    def of(cls, path: str | PathLike[str], error: object) -> Self:
+        """Word what another library says about a file that it could not write."""
+        return cls(f'{path} cannot be written: {one_line(error)}; {describe_room(path)}')
 
 
 def check_writable(path: str | PathLike[str]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 
+from ...messages import one_line
 from ..gdal_errors import GDALError
 from ..grids import Grid
 from ..read.georeference import NOTHING, Georeference
@@ -92,7 +93,7 @@ def finish_cog(
         except (GDALError, SystemError) as error:
             # rasterio raises SystemError where GDAL's threads keep the reason to themselves
             known = isinstance(error, GDALError)
-            reason = ' '.join(str(error).split()) if known else 'GDAL gives no reason'
+            reason = one_line(error) if known else 'GDAL gives no reason'
             raise DiskFullError(
                 f'{source} cannot be copied to {destination}: {reason}; '
                 f'{describe_room(destination)}'

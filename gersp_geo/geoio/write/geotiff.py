@@ -15,6 +15,7 @@ from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
 from ..read.categories import write_categories
+from ..read.truncation import is_complete
 from .atomic import DiskFullError, describe_room, new_file
 from .styles import check_legend, class_tag, write_qml
 
@@ -103,7 +104,7 @@ def new_raster(destination: str | PathLike[str], *, overwrite: bool = False) -> 
     """
     with new_file(destination, overwrite=overwrite) as temporary:
         yield temporary
-        if temporary.exists() and not _is_complete(temporary):
+        if temporary.exists() and not is_complete(temporary):
             raise DiskFullError(
                 f'{destination} could not be written completely; {describe_room(destination)}'
             )
@@ -130,38 +131,7 @@ def write_window(
     try:
         dst.write(pixels, indexes=band, window=window)
     except RasterioIOError as error:
-        reason = ' '.join(str(error.__cause__ or error).split())
-        raise DiskFullError(
-            f'{dst.name} cannot be written: {reason}; {describe_room(dst.name)}'
-        ) from error
-
-
-def _is_complete(path: Path) -> bool:
-    """Say whether every block that a GeoTIFF and its overviews list lies inside the file."""
-    length = path.stat().st_size
-    try:
-        with rasterio.open(path) as src:
-            levels = [None, *range(len(src.overviews(1)))]
-        return all(_last_byte(path, level) <= length for level in levels)
-    except RasterioIOError:
-        return False
-
-
-def _last_byte(path: Path, level: int | None) -> int:
-    """Find where the last block of a GeoTIFF, or of one of its overviews, ends."""
-    options = {} if level is None else {'overview_level': level}
-    end = 0
-    with rasterio.open(path, **options) as src:
-        # otherwise a block holds all bands
-        is_by_band = src.profile.get('interleave') == 'band'
-        for band in src.indexes if is_by_band else (1,):
-            for (row, col), _ in src.block_windows(band):
-                offset, size = (
-                    int(src.get_tag_item(f'{what}_{col}_{row}', 'TIFF', bidx=band) or 0)
-                    for what in ('BLOCK_OFFSET', 'BLOCK_SIZE')
-                )
-                end = max(end, offset + size)
-    return end
+        raise DiskFullError.of(dst.name, error.__cause__ or error) from error
 
 
 def _check_layers(layers: NDArray[np.generic], *, bands: Sequence[str], block_size: int) -> None:

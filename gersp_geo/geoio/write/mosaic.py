@@ -8,11 +8,11 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
-from rasterio.dtypes import dtype_rev, typename_fwd
 
 from ..read.categories import describe_categories
-from ..read.georeference import add_to_vrt
+from ..read.georeference import add_metadata, add_to_vrt
 from ..read.reader import gdal_cache
+from ..read.vrt import add_band, add_source, gdal_type
 from .atomic import new_file
 from .cog import MapLayout, OverviewResampling, Threads, finish_cog
 from .overviews import Progress, build_overviews
@@ -119,33 +119,26 @@ def build_mosaic(
     folder = Path(destination).parent
     root = Element('VRTDataset', rasterXSize=str(layout.width), rasterYSize=str(layout.height))
     add_to_vrt(root, layout.georeference, crs=layout.crs, transform=layout.transform)
-    _add_tags(root, tags)
+    add_metadata(SubElement(root, 'Metadata'), tags.items())
     for index, description in enumerate(layout.descriptions, start=1):
         band = _add_band(root, layout, index=index, description=description)
         for part in parts:
             _add_part(band, part, folder, index=index, dtype=layout.dtype)
         for path in overviews:
-            overview = SubElement(band, 'Overview')
-            _add_source(overview, path, folder, index=index)
+            source = os.path.relpath(path, folder), str(index)
+            add_source(band, source, 'Overview', is_relative=True)
     with new_file(destination, overwrite=True) as unfinished:
         ElementTree.ElementTree(root).write(unfinished, encoding='utf-8')
 
 
 def _add_band(root: Element, layout: MapLayout, *, index: int, description: str) -> Element:
     """Add a band without sources."""
-    band = SubElement(
-        root,
-        'VRTRasterBand',
-        dataType=_gdal_type(layout.dtype),
-        band=str(index),
-        blockXSize=str(BLOCK_SIZE),
-        blockYSize=str(BLOCK_SIZE),
-    )
+    blocks = {'blockXSize': str(BLOCK_SIZE), 'blockYSize': str(BLOCK_SIZE)}
+    band = add_band(root, layout.dtype, float(layout.nodata), band=str(index), **blocks)
     if layout.class_names:
-        _add_tags(band, class_tag(layout.class_names))
+        add_metadata(SubElement(band, 'Metadata'), class_tag(layout.class_names).items())
         band.append(describe_categories(layout.class_names))
     SubElement(band, 'Description').text = description
-    SubElement(band, 'NoDataValue').text = repr(float(layout.nodata))
     if layout.scale is not None:
         SubElement(band, 'Scale').text = repr(float(layout.scale))
     if layout.class_colors:
@@ -158,37 +151,17 @@ def _add_band(root: Element, layout: MapLayout, *, index: int, description: str)
 
 def _add_part(band: Element, part: Part, folder: Path, *, index: int, dtype: str) -> None:
     """Add a part to a band. Its size and type are said, so that GDAL opens it later."""
-    source = SubElement(band, 'SimpleSource')
-    _add_source(source, part.path, folder, index=index)
+    place = os.path.relpath(part.path, folder), str(index)
+    source = add_source(band, place, is_relative=True)
     SubElement(
         source,
         'SourceProperties',
         RasterXSize=str(part.width),
         RasterYSize=str(part.height),
-        DataType=_gdal_type(dtype),
+        DataType=gdal_type(dtype),
         BlockXSize=str(BLOCK_SIZE),
         BlockYSize=str(BLOCK_SIZE),
     )
     size = {'xSize': str(part.width), 'ySize': str(part.height)}
     SubElement(source, 'SrcRect', {'xOff': '0', 'yOff': '0', **size})
     SubElement(source, 'DstRect', {'xOff': str(part.col_off), 'yOff': str(part.row_off), **size})
-
-
-def _add_source(parent: Element, path: str, folder: Path, *, index: int) -> None:
-    """Name a file and a band of it."""
-    name = SubElement(parent, 'SourceFilename', relativeToVRT='1')
-    name.text = os.path.relpath(path, folder)
-    SubElement(parent, 'SourceBand').text = str(index)
-
-
-def _add_tags(parent: Element, tags: Mapping[str, str]) -> None:
-    """Add metadata."""
-    metadata = SubElement(parent, 'Metadata')
-    for key, value in tags.items():
-        SubElement(metadata, 'MDI', key=key).text = value
-
-
-def _gdal_type(dtype: str) -> str:
-    """Give GDAL's name of a NumPy type."""
-    name: str = typename_fwd[dtype_rev[dtype]]
-    return name

@@ -15,6 +15,7 @@ from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import MemoryFile
 from rasterio.windows import Window as RasterioWindow
 
+from ...messages import one_line
 from ...windows import Window
 from .atomic import sync_folder
 from .geotiff import new_raster, write_window
@@ -188,7 +189,7 @@ def _read_part(part: Part, inside: RasterioWindow, *, band: int) -> NDArray[np.g
                 )
             pixels: NDArray[np.generic] = src.read(band, window=inside)
     except RasterioIOError as error:
-        reason = ' '.join(str(error.__cause__ or error).split())
+        reason = one_line(error.__cause__ or error)
         raise OSError(f'{part.path} cannot be read: {reason}; {_ANEW}') from error
     return pixels
 

@@ -10,8 +10,7 @@ from ...geoio.crs import crs_text
 from ...geoio.grids import place_points
 from ...geoio.pixel_area import polygon_areas_m2
 from ...geoio.read.reader import RasterHeader
-from ...geoio.vector.geoparquet import Attribute
-from ...geoio.vector.write import Features
+from ...geoio.vector.features import Attribute, Features
 from ...suppression import Detections
 
 OBJECT_ATTRIBUTES = (
@@ -46,17 +45,18 @@ def to_features(
     placed = shapely.transform(drawn, lambda points: place_points(header.transform, points))
     return Features(
         polygons=shapely.orient_polygons(placed),
-        values=found.labels,
-        names=np.array(named, dtype=np.object_),
-        areas_m2=np.full(len(drawn), np.nan) if areas is None else areas,
-        further={'score': found.scores, 'cut': found.is_cut},
+        columns={
+            'class': found.labels,
+            'class_name': np.array(named, dtype=np.object_),
+            'score': found.scores,
+            'cut': found.is_cut,
+            'area_m2': np.full(len(drawn), np.nan) if areas is None else areas,
+        },
     )
 
 
 def to_frame(features: Features, header: RasterHeader) -> geopandas.GeoDataFrame:
     """Give objects to geopandas."""
-    names = [attribute.name for attribute in OBJECT_ATTRIBUTES]
-    columns = dict(zip(names, features.columns(OBJECT_ATTRIBUTES), strict=True))
     return geopandas.GeoDataFrame(
-        columns, geometry=features.polygons, crs=crs_text(header.crs)
+        features.columns, geometry=features.polygons, crs=crs_text(header.crs)
     ).astype({'class_name': 'string'})

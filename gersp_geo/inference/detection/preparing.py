@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
-from ...geoio.vector.write import FEATURE_SUFFIXES, check_format
-from ...geoio.warp.places import advise_place, describe_lack
+from ...geoio.formats import FEATURE_SUFFIXES
+from ...geoio.vector.write import check_format
+from ...geoio.warp.location_text import advise_place, describe_lack
 from ...tiling import plan_tile
 from ..cutting import CuttingPlan, plan_cutting
 from ..model.detector import Detector

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...messages import one_line
+
 # types of the input that hold normalised values
 _DTYPES = {'tensor(float)': np.float32, 'tensor(float16)': np.float16, 'tensor(double)': np.float64}
 
@@ -200,5 +202,5 @@ def parse_metadata(text: str, *, source: str) -> object:
 
 def _reason(error: Exception) -> str:
     """Say in one line what is wrong; onnxruntime puts a code of its own first."""
-    text = ' '.join(str(error).split())
+    text = one_line(error)
     return text.rpartition('ONNXRuntimeError] : ')[2]

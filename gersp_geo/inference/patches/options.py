@@ -5,6 +5,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from ...geoio.formats import GEOTIFF_SUFFIXES, TABLE_SUFFIXES
 from ..options import CUTTING, PredictionOptions
 from ..output_paths import check_destination
 
@@ -14,8 +15,6 @@ type PatchTask = Literal['embed', 'classify']
 SIZE = 224
 """Side of a patch in pixels, as most backbones were trained with."""
 
-TABLE_SUFFIXES = ('.parquet',)
-MAP_SUFFIXES = ('.tif', '.tiff')
 
 # those of prediction that patches have too
 _SHARED = CUTTING | {'precision', 'channels_last'}
@@ -88,10 +87,12 @@ class PatchFiles:
                 path, sources=(source,), suffixes=suffixes, holds=holds, overwrite=overwrite
             )
 
-        final = check(destination, (*TABLE_SUFFIXES, *MAP_SUFFIXES), 'a table or map of patches')
+        final = check(
+            destination, (*TABLE_SUFFIXES, *GEOTIFF_SUFFIXES), 'a table or map of patches'
+        )
         is_table = final.suffix.lower() in TABLE_SUFFIXES
         if not is_table and raster is not None:
             raise ValueError(f'{final} is a map of patches already; leave out {raster}')
         if raster is not None:
-            check(raster, MAP_SUFFIXES, 'a map of patches')
+            check(raster, GEOTIFF_SUFFIXES, 'a map of patches')
         return cls(table=final if is_table else None, raster=raster if is_table else final)

@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import CRS
 
 from ... import __version__
-from ...geoio.crs import crs_text
-from ...geoio.vector.geoparquet import new_geoparquet
-from ...geoio.write.atomic import new_file
+from ...geoio.vector.features import Features
+from ...geoio.vector.write import new_features
 from ...geoio.write.patch_maps import new_patch_map
 from .grid import draw_patches
 from .preparing import PatchJob
@@ -67,16 +65,15 @@ def best_classes(patches: PatchRow) -> NDArray[np.int64]:
 def _new_table(job: PatchJob) -> Iterator[WritePatches]:
     """Write a row per patch."""
     assert job.files.table is not None
-    crs = CRS.from_wkt(crs_text(job.plan.header.crs))
-    overwrite = job.options.cutting.overwrite
     held: list[PatchRow] = []
     held_bytes = 0
-    with (
-        new_file(job.files.table, overwrite=overwrite) as unfinished,
-        new_geoparquet(
-            unfinished, crs=crs, attributes=job.attributes, metadata={'gersp_geo': _origin(job)}
-        ) as write_rows,
-    ):
+    with new_features(
+        job.files.table,
+        crs=job.plan.header.crs,
+        attributes=job.attributes,
+        metadata={'gersp_geo': _origin(job)},
+        overwrite=job.options.cutting.overwrite,
+    ) as write_features:
 
         def flush() -> None:
             polygons = [
@@ -85,7 +82,7 @@ def _new_table(job: PatchJob) -> Iterator[WritePatches]:
             ]
             columns = [_to_columns(job, some) for some in held]
             merged = {name: np.concatenate([c[name] for c in columns]) for name in columns[0]}
-            write_rows(np.concatenate(polygons), merged)
+            write_features(Features(polygons=np.concatenate(polygons), columns=merged))
             held.clear()
 
         def write(patches: PatchRow) -> None:

@@ -5,8 +5,8 @@ from functools import partial
 from os import PathLike, fspath
 from typing import Any
 
-from ...geoio.vector.geoparquet import Attribute
-from ...geoio.warp.places import advise_place, describe_lack
+from ...geoio.vector.features import Attribute
+from ...geoio.warp.location_text import advise_place, describe_lack
 from ...geoio.write.cog import MapLayout
 from ..cutting import CuttingPlan, plan_cutting
 from ..model.device import find_device

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ...geoio.read.observation_rules import Observed
 from ...geoio.read.reader import Reader, describe_reader, open_reader
-from ...geoio.read.rules import Observed
 from ...geoio.read.thumbnail import read_reduced
 from ...geoio.write.atomic import new_file
 from ...geoio.write.styles import Color

@@ -10,8 +10,8 @@ import shapely
 
 from ...geoio.crs import crs_text, turn_of
 from ...geoio.grids import Grid
+from ...geoio.read.observation_rules import Observed
 from ...geoio.read.reader import RasterHeader, read_header
-from ...geoio.read.rules import Observed
 from ...geoio.vector.antimeridian import bring_near
 from ...geoio.write.atomic import new_file
 from ...geoio.write.styles import Color, class_color

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ...geoio.read.observation_rules import Observed
 from ...geoio.read.reader import RasterHeader
-from ...geoio.read.rules import Observed
 from ...geoio.vector.geoparquet import read_rows
 from ...geoio.write.atomic import new_file
 from ...geoio.write.styles import Color

@@ -8,8 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ...geoio.read.observation_rules import Observed, find_rule
 from ...geoio.read.reader import Reader, describe_reader, open_reader
-from ...geoio.read.rules import Observed, find_rule
 from ...geoio.read.thumbnail import read_reduced
 from ...geoio.warp.alignment import on_one_grid, open_aligned
 from .sheet import Sheet

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from ...geoio.grids import Grid
 from ...geoio.read.block_reader import CellSource
+from ...geoio.read.observation_rules import Rule, find_rule
 from ...geoio.read.reader import RasterHeader, Reader, describe_reader, open_reader
-from ...geoio.read.rules import Rule, find_rule
 from ...geoio.read.stored_blocks import stored_blocks
 from ...geoio.read.truncation import check_whole
 from ...geoio.warp.alignment import on_one_grid, open_aligned
+from ...geoio.warp.location_text import advise_place, describe_lack, describe_means
 from ...geoio.warp.overlap import measure_overlap
-from ...geoio.warp.places import advise_place, describe_lack, describe_means
 from ...geoio.warp.reprojection import BEYOND, Reprojection
 from ...preprocessing import Preprocessing
 from ..model.load import LoadedModel

@@ -58,13 +58,12 @@ def noise(shape: tuple[int, ...], dtype: str = 'uint8') -> NDArray[Any]:
 
 def cell_reader(path: Path, *, bands: tuple[int, ...] = (1, 2), **options: Any) -> CellReader:
     header = read_header(path)
+    threads, others = options.pop('threads', 1), options.pop('others', ())
+    source = CellSource(
+        opener=partial(open_reader, path), bands=bands, block_shape=header.block_shape, **options
+    )
     return CellReader(
-        partial(open_reader, path),
-        plan_cells(header),
-        bands=bands,
-        dtype=np.dtype(header.dtype),
-        width=header.width,
-        **options,
+        [source, *others], plan_cells(header), dtype=np.dtype(header.dtype), threads=threads
     )
 
 
@@ -179,10 +178,8 @@ def test_each_block_is_decoded_once(layout: str, tmp_path: Path) -> None:
             yield Counting(src, decoded)
 
     header = read_header(path)
-    reader = CellReader(
-        opener, plan_cells(header), bands=(1, 2), dtype=np.dtype('uint8'), width=610, threads=2
-    )
-    with reader:
+    source = CellSource(opener=opener, bands=(1, 2), block_shape=header.block_shape)
+    with CellReader([source], plan_cells(header), dtype=np.dtype('uint8'), threads=2) as reader:
         for row_off in range(-30, 700, 50):
             for col_off in range(-30, 610, 50):
                 window = Window(row_off=row_off, col_off=col_off, height=96, width=96)
@@ -323,11 +320,10 @@ def test_each_thread_opens_each_raster_once_and_what_no_pixel_needs_is_not_read(
 
     source = CellSource(opener=partial(opener, other), bands=(1,), block_shape=(256, 256))
     window = Window(row_off=0, col_off=0, height=600, width=600)
-    reader = CellReader(
-        partial(opener, one), plan_cells(read_header(one)), bands=(1,), dtype=np.dtype('uint8'),
-        width=600, others=[source],
-    )  # fmt: skip
-    with reader:
+    header = read_header(one)
+    first = CellSource(opener=partial(opener, one), bands=(1,), block_shape=header.block_shape)
+    sources, cells = [first, source], plan_cells(header)
+    with CellReader(sources, cells, dtype=np.dtype('uint8')) as reader:
         reader.request(window)
         valid = reader.take(window, np.empty((2, 600, 600), dtype=np.uint8))
     assert valid is not None

@@ -25,7 +25,7 @@ from gersp_geo.geoio.read.georeference import (
     to_record,
 )
 from gersp_geo.geoio.read.reader import read_header
-from gersp_geo.geoio.warp.places import advise_place, suggest_crs
+from gersp_geo.geoio.warp.location_text import advise_place, suggest_crs
 
 pytestmark = pytest.mark.filterwarnings('ignore::rasterio.errors.NotGeoreferencedWarning')
 

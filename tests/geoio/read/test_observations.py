@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
+from gersp_geo.geoio.read.observation_rules import Observed, find_rule
 from gersp_geo.geoio.read.observations import read_observed, read_unmasked, read_valid
 from gersp_geo.geoio.read.reader import open_reader, read_header, read_window
-from gersp_geo.geoio.read.rules import Observed, find_rule
 from gersp_geo.geoio.warp.alignment import open_aligned
 from gersp_geo.windows import Window
 

@@ -1,6 +1,4 @@
 import zipfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,13 @@ import shapely
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyproj import CRS as PyprojCRS
 from rasterio.crs import CRS
 from shapely.geometry import Point, box
 
-from gersp_geo.geoio.vector.read import rasterize_classes, read_area, read_vectors, write_vectors
+from gersp_geo.geoio.vector.rasterize import burn
+from gersp_geo.geoio.vector.read import read_area, read_vectors
+from gersp_geo.geoio.vector.reprojection import reproject
 from gersp_geo.windows import Window
 
 UTM = CRS.from_epsg(32633)
@@ -32,50 +33,15 @@ def frame_of(*geometries: object, kinds: list[str] | None = None) -> geopandas.G
     return geopandas.GeoDataFrame({'kind': kinds}, geometry=list(geometries), crs=32633)
 
 
+def paint(frame: geopandas.GeoDataFrame) -> np.ndarray:
+    """Burn the classes of features in any CRS."""
+    placed = reproject(frame.geometry, PyprojCRS.from_user_input(UTM)).to_numpy()
+    return burn(placed, [CLASSES.index(kind) for kind in frame['kind']], fill=255, **GRID)
+
+
 def pixel_box(row: int, col: int, height: int, width: int) -> object:
     left, top = LEFT + 2 * col, TOP - 2 * row
     return box(left, top - 2 * height, left + 2 * width, top)
-
-
-@pytest.mark.parametrize('name', ['a.gpkg', 'a.geojson'])
-def test_features_survive_a_round_trip(tmp_path: Path, name: str) -> None:
-    frame = frame_of(pixel_box(0, 0, 5, 5), pixel_box(5, 5, 5, 5), kinds=['field', 'forest'])
-    path = write_vectors(tmp_path / name, frame)
-    read = read_vectors(path, crs=UTM)
-    assert read['kind'].tolist() == ['field', 'forest']
-    assert read.crs == frame.crs
-    # GeoJSON stores degrees with 7 decimals: a centimetre
-    np.testing.assert_allclose(read.total_bounds, frame.total_bounds, atol=0.02)
-    assert [entry.name for entry in tmp_path.iterdir()] == [name]
-
-
-def test_layer_is_called_like_the_file(tmp_path: Path) -> None:
-    path = write_vectors(tmp_path / 'boxes.gpkg', frame_of(Point(LEFT, TOP)))
-    assert geopandas.list_layers(path)['name'].tolist() == ['boxes']
-
-
-def test_existing_file_and_bad_frames_are_refused(tmp_path: Path) -> None:
-    frame = frame_of(Point(LEFT, TOP))
-    path = write_vectors(tmp_path / 'a.gpkg', frame)
-    with pytest.raises(FileExistsError):
-        write_vectors(path, frame)
-    write_vectors(path, frame, overwrite=True)
-    with pytest.raises(ValueError, match='must end in one of'):
-        write_vectors(tmp_path / 'a.doc', frame)
-    with pytest.raises(ValueError, match='no CRS'):
-        write_vectors(tmp_path / 'b.gpkg', frame.set_crs(None, allow_override=True))
-    assert [entry.name for entry in tmp_path.iterdir()] == ['a.gpkg']
-
-
-@pytest.mark.parametrize('name', ['a.gpkg', 'a.geojson'])
-def test_a_full_disk_leaves_nothing_behind(
-    tmp_path: Path, name: str, small_disk: Callable[[int], AbstractContextManager[None]]
-) -> None:
-    frame = frame_of(*(Point(LEFT + i, TOP) for i in range(3000)))
-    with small_disk(10_000), pytest.raises(OSError, match='is the disk full') as info:
-        write_vectors(tmp_path / name, frame)
-    assert '\n' not in str(info.value)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_unreadable_files_are_named(tmp_path: Path) -> None:
@@ -108,7 +74,7 @@ def test_polygon_in_any_crs_marks_exactly_its_pixels(
     row: int, col: int, height: int, width: int, crs: int
 ) -> None:
     frame = frame_of(pixel_box(row, col, height, width)).to_crs(crs)
-    mask = rasterize_classes(frame, 'kind', class_names=CLASSES, crs=UTM, **GRID)
+    mask = paint(frame)
     expected = np.full((20, 30), 255, dtype=np.uint8)
     expected[row : row + height, col : col + width] = 1
     np.testing.assert_array_equal(mask, expected)
@@ -119,24 +85,11 @@ def test_last_polygon_wins_and_missing_geometries_mark_nothing() -> None:
     frame = frame_of(
         pixel_box(0, 0, 20, 30), None, pixel_box(0, 0, 4, 4), kinds=['field', 'field', 'forest']
     )
-    mask = rasterize_classes(frame, 'kind', class_names=CLASSES, crs=UTM, **GRID)
+    mask = paint(frame)
     assert mask[3, 3] == 1
     assert mask[4, 4] == 0
-    empty = rasterize_classes(frame.iloc[1:2], 'kind', class_names=CLASSES, crs=UTM, **GRID)
+    empty = paint(frame.iloc[1:2])
     assert (empty == 255).all()
-
-
-def test_wrong_attributes_and_values_are_named() -> None:
-    frame = frame_of(pixel_box(0, 0, 4, 4), kinds=['swamp'])
-    with pytest.raises(ValueError, match=r"no attribute 'class'; the features have \['kind'\]"):
-        rasterize_classes(frame, 'class', class_names=CLASSES, crs=UTM, **GRID)
-    with pytest.raises(ValueError, match=r"values \['swamp'\] that are no class"):
-        rasterize_classes(frame, 'kind', class_names=CLASSES, crs=UTM, **GRID)
-    with pytest.raises(ValueError, match=r'ignore_value must be in \[2, 255\]'):
-        rasterize_classes(frame, 'kind', class_names=CLASSES, crs=UTM, ignore_value=1, **GRID)
-    lost = frame.set_crs(None, allow_override=True)
-    with pytest.raises(ValueError, match='no CRS'):
-        rasterize_classes(lost, 'kind', class_names=CLASSES, crs=UTM, **GRID)
 
 
 WHOLE = Window(row_off=0, col_off=0, height=20, width=30)

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas
@@ -11,7 +12,8 @@ from pyproj import Geod
 from rasterio.crs import CRS
 
 from gersp_geo.geoio.vector import write as writing
-from gersp_geo.geoio.vector.write import Features, check_format, new_features
+from gersp_geo.geoio.vector.features import Features
+from gersp_geo.geoio.vector.write import check_format, new_features
 
 UTM = CRS.from_epsg(32632)
 SUFFIXES = ('.gpkg', '.parquet', '.geojson')
@@ -34,9 +36,11 @@ def squares(*lefts: float, side: float = 10, bottom: float = 5_000_000) -> Featu
     areas[-1] = np.nan
     return Features(
         polygons=polygons,
-        values=np.arange(len(lefts)),
-        names=np.array([f'Straße {left}' for left in lefts], dtype=object),
-        areas_m2=areas,
+        columns={
+            'class': np.arange(len(lefts)),
+            'class_name': np.array([f'Straße {left}' for left in lefts], dtype=object),
+            'area_m2': areas,
+        },
     )
 
 
@@ -58,7 +62,9 @@ def test_batches_become_one_layer_that_geopandas_reads(tmp_path: Path, suffix: s
     assert list(tmp_path.iterdir()) == [path]
     frame = read(path)
     assert list(frame['class']) == [0, 1, 0, 1, 2]
-    assert list(frame['class_name']) == [name for batch in batches for name in batch.names]
+    assert list(frame['class_name']) == [
+        name for batch in batches for name in batch.columns['class_name']
+    ]
     assert frame['area_m2'].isna().tolist() == [False, True, False, False, True]
     assert set(frame['area_m2'].dropna()) == {100.0}
     assert frame.crs == ('EPSG:4326' if suffix == '.geojson' else 'EPSG:32632')
@@ -216,8 +222,5 @@ def test_geojson_of_the_whole_world_is_none_the_worse(tmp_path: Path) -> None:
     path = tmp_path / 'world.geojson'
     world = squares(-180, side=360, bottom=-180)
     clipped = shapely.intersection(world.polygons, shapely.box(-180, -90, 180, 90))
-    batch = Features(
-        polygons=clipped, values=world.values, names=world.names, areas_m2=world.areas_m2
-    )
-    write(path, batch, crs=CRS.from_epsg(4326))
+    write(path, replace(world, polygons=clipped), crs=CRS.from_epsg(4326))
     assert read(path).total_bounds.tolist() == [-180, -90, 180, 90]

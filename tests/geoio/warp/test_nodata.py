@@ -11,9 +11,9 @@ from rasterio.enums import ColorInterp
 from rasterio.shutil import copy
 from rasterio.transform import from_origin
 
+from gersp_geo.geoio.read.observation_rules import Rule
 from gersp_geo.geoio.read.observations import read_observed
 from gersp_geo.geoio.read.reader import open_reader
-from gersp_geo.geoio.read.rules import Rule
 from gersp_geo.geoio.warp.alignment import open_scene
 from gersp_geo.geoio.warp.nodata import hide_unobserved
 from gersp_geo.windows import Window

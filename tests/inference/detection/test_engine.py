@@ -17,7 +17,6 @@ from torch import Tensor
 from torchvision.models.detection import FasterRCNN, fasterrcnn_mobilenet_v3_large_320_fpn
 
 from gersp_geo.geoio.vector import write
-from gersp_geo.geoio.vector.read import write_vectors
 from gersp_geo.inference.detection import DetectionSummary, detect_objects
 from gersp_geo.inference.model.detector import Detector, count_classes, is_detector, name_labels
 from gersp_geo.inference.model.load import LoadedModel
@@ -207,10 +206,8 @@ def test_objects_outside_the_area_are_dropped_and_those_across_are_whole(
     # two thirds of the second object, a third of the first
     left, top = GRID @ (20, 0)
     right, bottom = GRID @ (68, 100)
-    area = write_vectors(
-        tmp_path / 'area.gpkg',
-        geopandas.GeoDataFrame(geometry=[shapely.box(left, bottom, right, top)], crs=UTM),
-    )
+    area = tmp_path / 'area.gpkg'
+    geopandas.GeoSeries([shapely.box(left, bottom, right, top)], crs=UTM).to_file(area)
     _, frame = detect(Exact(), source, area=area)
     assert centres(frame) == {(65, 67)}
     assert frame.area[0] == pytest.approx(150 * 0.09)

@@ -1,4 +1,4 @@
-"""What of the features of a vector file lies around rasters."""
+"""Features in the CRS of rasters: long edges as curves, and of far ones what lies around."""
 
 from collections.abc import Sequence
 
@@ -8,12 +8,13 @@ from geopandas import GeoSeries
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
+from shapely import GeometryType
 
 from ..crs import find_turn
 from ..grids import Bounds
+from ..pixel_area import longest_edge
 from ..read.reader import RasterHeader
 from .antimeridian import turn_onto, unroll
-from .curves import repair, reproject
 
 # Points per side of bounds that are reprojected, as GDAL takes.
 _POINTS = 21
@@ -122,3 +123,54 @@ def _cut(geometries: NDArray[np.object_], boxes: Sequence[shapely.Polygon]) -> N
     near[within] = geometries[within]
     near[beyond] = shapely.intersection(repair(geometries[beyond]), around)
     return near
+
+
+# vertices that shorter edges may cost; edges stay longer where there is more circumference
+_MAX_NEW_VERTICES = 1_000_000
+
+
+def reproject(geometries: GeoSeries, crs: CRS) -> GeoSeries:
+    """Reproject geometries, long edges as the curves that they are.
+
+    Args:
+        geometries: With a CRS; some may be missing. Polygons that cross themselves are repaired.
+        crs: CRS wanted.
+
+    Returns:
+        As many geometries, in *crs*.
+    """
+    if geometries.crs == crs:
+        return geometries
+    # of polygons that cross themselves, GEOS would lose parts
+    whole = GeoSeries(repair(geometries.to_numpy()), index=geometries.index, crs=geometries.crs)
+    circumference = float(np.nansum(shapely.length(whole.to_numpy())))
+    edge = max(longest_edge(geometries.crs), circumference / _MAX_NEW_VERTICES)
+    return whole.segmentize(edge).to_crs(crs)
+
+
+def repair(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Repair polygons that cross themselves; what has no extent of these is left out.
+
+    Args:
+        geometries: Of any kind; some may be missing.
+
+    Returns:
+        As many geometries; all others as they are.
+    """
+    repaired = np.array(geometries, dtype=np.object_)
+    is_polygon = np.isin(
+        shapely.get_type_id(repaired), (GeometryType.POLYGON, GeometryType.MULTIPOLYGON)
+    )
+    for place in np.flatnonzero(is_polygon & ~shapely.is_valid(repaired)):
+        repaired[place] = shapely.union_all(valid_parts(repaired[[place]]))
+    return repaired
+
+
+def valid_parts(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Split polygons into valid ones with an extent, which overlap where parts of one did."""
+    # together, two parts that overlap would cancel out
+    repaired = shapely.make_valid(shapely.get_parts(geometries))
+    # of a polygon that crosses itself, lines may remain
+    parts: NDArray[np.object_] = shapely.get_parts(shapely.get_parts(repaired))
+    has_extent: NDArray[np.bool_] = shapely.area(parts) > 0
+    return parts[has_extent]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 from scipy import ndimage
 
-from gersp_geo.geoio.vector.mask_outlines import outline_mask
+from gersp_geo.geoio.vector.rasterize import outline_mask
 
 
 @settings(max_examples=100, deadline=None)

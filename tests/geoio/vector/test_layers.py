@@ -3,7 +3,7 @@ from typing import Any
 import pandas
 import pytest
 
-from gersp_geo.geoio.vector.attributes import attribute_texts
+from gersp_geo.geoio.vector.layers import attribute_texts
 
 
 @pytest.mark.parametrize(

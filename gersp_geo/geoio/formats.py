@@ -1,0 +1,19 @@
+"""Endings of the names of files, by what the files hold."""
+
+GEOTIFF_SUFFIXES = ('.tif', '.tiff')
+"""Endings of GeoTIFFs, the format of the maps that are written."""
+
+TILE_SUFFIXES = (*GEOTIFF_SUFFIXES, '.vrt')
+"""Endings by which training finds tiles in a folder; any raster can be named by itself."""
+
+SCENE_SUFFIXES = (*GEOTIFF_SUFFIXES, '.gtif', '.vrt', '.jp2', '.img')
+"""Endings by which prediction finds scenes in a folder; any raster can be named by itself."""
+
+TABLE_SUFFIXES = ('.parquet',)
+"""Endings of the tables of patches, which hold lists of numbers."""
+
+FEATURE_SUFFIXES = ('.gpkg', *TABLE_SUFFIXES, '.geojson')
+"""Endings of the files of polygons that are written."""
+
+PICTURE_SUFFIXES = ('.png',)
+"""Endings of the pictures that are written."""
