@@ -3,21 +3,20 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from lightning.pytorch import Callback
 from torch import nn
 from torchgeo import tasks
 from torchvision.ops import FrozenBatchNorm2d
 
 from ..models import load_backbone
 from ..models.loading import LoadReport
-from .targets import TargetCheck, check_loaded
+from .targets import CheckedDetector
 
 # Stages of a ResNet in the order in which torchvision unfreezes them:
 # https://github.com/pytorch/vision/blob/v0.20.0/torchvision/models/detection/backbone_utils.py
 STAGES = ('layer4', 'layer3', 'layer2', 'layer1', 'conv1')
 
 
-class ObjectDetection(tasks.ObjectDetection):
+class ObjectDetection(CheckedDetector, tasks.ObjectDetection):
     """torchgeo's ObjectDetection, started from any weights.
 
     Batches, losses and metrics are torchgeo's. What differs: *weights* may be whatever
@@ -62,52 +61,38 @@ class ObjectDetection(tasks.ObjectDetection):
         self.rgb_bands, self.report = tuple(rgb_bands), None
         super().__init__(model, backbone, weights, in_channels, **kwargs)
 
-    def configure_callbacks(self) -> list[Callback]:
-        """Have every batch checked that the model gets."""
-        return [TargetCheck()]
-
-    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Check every batch as it is loaded, too: augmentations trip over impossible boxes."""
-        check_loaded(self, batch)
-        return batch
-
     def configure_models(self) -> None:
         """Build the detector, fill its backbone, and freeze what is asked for."""
         # torchgeo would hand them to torchvision, which takes its own alone
         weights, self.weights = self.weights, None
         super().configure_models()
         self.weights = weights
-        backbone: nn.Module = self.model.backbone
-        if weights is not None:
-            self.report = load_backbone(
-                backbone.get_submodule('body'),
-                weights,
-                in_channels=self.hparams['in_channels'],
-                rgb_bands=self.rgb_bands,
-            )
-        prepare_backbone(
-            backbone,
-            loaded=weights is not None,
-            trainable_layers=self.hparams['trainable_layers'],
-            frozen=self.hparams['freeze_backbone'],
-        )
+        prepare_backbone(self, weights, trainable_layers=self.hparams['trainable_layers'])
 
 
 def prepare_backbone(
-    backbone: nn.Module, *, loaded: bool, trainable_layers: int = len(STAGES), frozen: bool
+    task: Any, weights: Any | None, *, is_loaded: bool = False, trainable_layers: int = len(STAGES)
 ) -> None:
-    """Freeze parts of a detector's backbone, in place.
+    """Fill the ResNet of a detector, and freeze parts of its backbone, in place.
+
+    BatchNorm of a ResNet with weights keeps statistics, scale and offset; without, all of it is
+    trained.
 
     Args:
-        backbone: Of torchvision, with a ResNet in ``body``.
-        loaded: Whether the ResNet has weights. Its BatchNorm then keeps statistics, scale and
-            offset; without, all of it is trained.
-        trainable_layers: Stages of a loaded ResNet that are trained, from the last one.
-        frozen: Train nothing in *backbone*, and leave BatchNorm as it is.
+        task: Has a detector of torchvision, with a ResNet in ``model.backbone.body``.
+        weights: Of the ResNet, as :func:`~gersp_geo.load_backbone` takes them; None loads none.
+        is_loaded: Whether it has weights already.
+        trainable_layers: Stages of a ResNet with weights that are trained, from the last one.
     """
-    body = backbone.get_submodule('body')
-    replace_norm(body, frozen=loaded or frozen)
-    trained = STAGES[:trainable_layers] if loaded else ('',)
+    backbone: nn.Module = task.model.backbone
+    body, frozen = backbone.get_submodule('body'), task.hparams['freeze_backbone']
+    if weights is not None:
+        task.report = load_backbone(
+            body, weights, in_channels=task.hparams['in_channels'], rgb_bands=task.rgb_bands
+        )
+        is_loaded = True
+    replace_norm(body, frozen=is_loaded or frozen)
+    trained = STAGES[:trainable_layers] if is_loaded else ('',)
     for name, parameter in body.named_parameters():
         parameter.requires_grad_(name.startswith(trained))
     if frozen:

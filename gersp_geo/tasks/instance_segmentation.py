@@ -3,17 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from lightning.pytorch import Callback
-from torch import nn
 from torchgeo import tasks
 
-from ..models import load_backbone
 from ..models.loading import LoadReport
 from .detection import prepare_backbone
-from .targets import TargetCheck, check_loaded
+from .targets import CheckedDetector
 
 
-class InstanceSegmentation(tasks.InstanceSegmentation):
+class InstanceSegmentation(CheckedDetector, tasks.InstanceSegmentation):
     """torchgeo's InstanceSegmentation, with a backbone from any weights.
 
     Batches, losses and metrics are torchgeo's. What differs: *weights_backbone* may be whatever
@@ -58,31 +55,10 @@ class InstanceSegmentation(tasks.InstanceSegmentation):
         self.rgb_bands, self.report = tuple(rgb_bands), None
         super().__init__(model, backbone, weights, weights_backbone, in_channels, **kwargs)
 
-    def configure_callbacks(self) -> list[Callback]:
-        """Have every batch checked that the model gets."""
-        return [TargetCheck()]
-
-    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Check every batch as it is loaded, too: augmentations trip over impossible boxes."""
-        check_loaded(self, batch)
-        return batch
-
     def configure_models(self) -> None:
         """Build the detector, fill its backbone, and freeze what is asked for."""
         # torchgeo would hand them to torchvision, which takes its own alone
         weights, self.weights_backbone = self.weights_backbone, None
         super().configure_models()
         self.weights_backbone = weights
-        backbone: nn.Module = self.model.backbone
-        if weights is not None:
-            self.report = load_backbone(
-                backbone.get_submodule('body'),
-                weights,
-                in_channels=self.hparams['in_channels'],
-                rgb_bands=self.rgb_bands,
-            )
-        prepare_backbone(
-            backbone,
-            loaded=weights is not None or self.weights is not None,
-            frozen=self.hparams['freeze_backbone'],
-        )
+        prepare_backbone(self, weights, is_loaded=self.weights is not None)

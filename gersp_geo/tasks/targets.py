@@ -69,34 +69,29 @@ class TargetCheck(Callback):
             )
 
     def on_validation_batch_start(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, *place: Any, **more: Any
     ) -> None:
-        """Check a batch before it is validated on; some are, before training begins.
-
-        Raises:
-            ValueError: As :func:`check_batch`.
-        """
+        """Check a batch before it is validated on; some are, before training begins."""
         check_batch(pl_module, batch, purpose='validation')
 
     def on_test_batch_start(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, *place: Any, **more: Any
     ) -> None:
-        """Check a batch before it is tested on.
-
-        Raises:
-            ValueError: As :func:`check_batch`.
-        """
+        """Check a batch before it is tested on."""
         check_batch(pl_module, batch, purpose='test')
+
+
+class CheckedDetector(LightningModule):
+    """A detector of torchgeo that checks every batch: as it is loaded, and as the model gets it."""
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Have every batch checked that the model gets."""
+        return [TargetCheck()]
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Check every batch as it is loaded, too: augmentations trip over impossible boxes."""
+        check_loaded(self, batch)
+        return batch
 
 
 def check_loaded(task: LightningModule, batch: Mapping[str, Any]) -> None:
