@@ -15,7 +15,7 @@ from torch import Tensor
 from ..bands import are_colors
 from ..datasets.samples import Observed
 from ..datasets.streams import RemoteSensingStream, positions
-from ..geoio.read.cache import fingerprint, recall, remember
+from ..geoio.read.cache import hash_stamps, recall, remember
 from ..geoio.read.headers import WORTH_KEEPING
 from ..geoio.read.reader import UnreadableFileError
 from ..preprocessing import Preprocessing
@@ -200,7 +200,7 @@ def stream_statistics(
         ValueError: If no pixel is observed, or *scale* does not have one value per band.
     """
     files = stream.paths
-    marks = fingerprint(files) if files else None
+    marks = hash_stamps(files) if files else None
     given = None if scale is None else list(scale)
     known = [VERSION, marks, given, seed, size, measured_patches(size), settings]
     key = json.dumps(known, default=str)

@@ -20,7 +20,7 @@ from torchgeo.datasets.utils import GeoSlice, Sample
 
 from ..geoio.crs import crs_text
 from ..geoio.read.alpha import open_on_grid
-from ..geoio.read.cache import fingerprint, recall, remember
+from ..geoio.read.cache import hash_stamps, recall, remember
 from ..geoio.read.headers import WORTH_KEEPING
 from ..geoio.read.observations import read_unmasked, read_valid
 from ..geoio.read.reader import open_reader, read_window
@@ -262,7 +262,7 @@ class GeoTIFFPatches(RasterDataset):
         missing = [tile for tile in range(len(self.tiles)) if self.may_miss(tile)]
         if not missing:
             return shares
-        marks = fingerprint([self._files[tile] for tile in missing])
+        marks = hash_stamps([self._files[tile] for tile in missing])
         key = json.dumps([_SHARES, marks, self.chosen, self.nodata])
         found = None if marks is None else recall('valid-shares', key)
         if found is None:

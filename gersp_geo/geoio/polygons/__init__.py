@@ -1,5 +1,14 @@
-"""Polygons of the components of a class map, strip by strip.
+"""Class maps become polygons along the sides of their pixels, strip by strip.
 
-``segments`` finds sides within a strip and what they join, ``rings`` follows them around, ``outlines``
-keeps what is open between strips, and ``geometry`` turns outlines into polygons in a CRS.
+``maps`` reads strips, ``segments`` lists the sides of their components, ``rings`` and ``outlines``
+join these across strips, and ``geometry`` makes polygons of them.
 """
+
+from .geometry import simplify_polygons, to_polygons
+from .maps import ClassMap, areas_above, describe_map, read_strips
+from .outlines import Outlines, join_outlines, trace_outlines
+
+__all__ = (
+    'ClassMap', 'Outlines', 'areas_above', 'describe_map', 'join_outlines', 'read_strips',
+    'simplify_polygons', 'to_polygons', 'trace_outlines',
+)  # fmt: skip

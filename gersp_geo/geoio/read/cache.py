@@ -104,7 +104,7 @@ def file_stamps(files: Sequence[str]) -> list[list[int] | None]:
     return stamps
 
 
-def fingerprint(files: Sequence[str]) -> str | None:
+def hash_stamps(files: Sequence[str]) -> str | None:
     """Tell one set of rasters from another.
 
     Returns:

@@ -102,6 +102,28 @@ class Georeference:
         """Give the points as rasterio has them."""
         return [GroundControlPoint(p.row, p.col, p.x, p.y, p.z) for p in self.points]
 
+    def to_record(self) -> list[Any] | None:
+        """Turn it into what JSON holds exactly; None for nothing."""
+        if not self:
+            return None
+        points = [(p.col, p.row, p.x, p.y, p.z) for p in self.points]
+        crs = None if self.points_crs is None else crs_text(self.points_crs)
+        return [points, crs, list(self.polynomials), self.has_arrays, self.is_place]
+
+    @classmethod
+    def from_record(cls, record: Sequence[Any] | None) -> 'Georeference':
+        """Turn a record back."""
+        if record is None:
+            return NOTHING
+        points, crs, polynomials, has_arrays, is_place = record
+        return cls(
+            points=tuple(Point(col=c, row=r, x=x, y=y, z=z) for c, r, x, y, z in points),
+            points_crs=None if crs is None else CRS.from_wkt(crs),
+            polynomials=tuple((name, value) for name, value in polynomials),
+            has_arrays=has_arrays,
+            is_place=is_place,
+        )
+
 
 NOTHING = Georeference()
 """Of a raster that has a CRS and a transform alone, or nothing at all."""
@@ -172,30 +194,6 @@ def add_metadata(metadata: Element, items: Iterable[tuple[str, str]]) -> None:
     """List tags, or rational polynomial coefficients, in a virtual raster."""
     for key, value in items:
         SubElement(metadata, 'MDI', key=key).text = value
-
-
-def to_record(georeference: Georeference) -> list[Any] | None:
-    """Turn it into what JSON holds exactly; None for nothing."""
-    if not georeference:
-        return None
-    points = [(p.col, p.row, p.x, p.y, p.z) for p in georeference.points]
-    crs = None if georeference.points_crs is None else _wkt(georeference.points_crs)
-    rest = (list(georeference.polynomials), georeference.has_arrays, georeference.is_place)
-    return [points, crs, *rest]
-
-
-def from_record(record: Sequence[Any] | None) -> Georeference:
-    """Turn a record back."""
-    if record is None:
-        return NOTHING
-    points, crs, polynomials, has_arrays, is_place = record
-    return Georeference(
-        points=tuple(Point(col=c, row=r, x=x, y=y, z=z) for c, r, x, y, z in points),
-        points_crs=None if crs is None else CRS.from_wkt(crs),
-        polynomials=tuple((name, value) for name, value in polynomials),
-        has_arrays=has_arrays,
-        is_place=is_place,
-    )
 
 
 def _wkt(crs: CRS | None) -> str:

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import track
 
 from ..crs import crs_text
-from . import georeference
 from .cache import file_stamps, recall, remember
+from .georeference import Georeference
 from .reader import RasterHeader, UnreadableFileError, read_header
 from .sidecars import ways_of_looking
 
@@ -31,12 +31,13 @@ SHOW_PROGRESS_FROM = 500
 type Found = RasterHeader | UnreadableFileError
 
 
-def read_headers(files: Sequence[str], *, progress: bool = True) -> list[Found]:
+def read_headers(files: Sequence[str]) -> list[Found]:
     """Read the headers of rasters, those that have not changed from the cache.
+
+    Where there are many, a bar is shown.
 
     Args:
         files: Paths, or names that only GDAL understands; these are read each time.
-        progress: Show a bar where there are many.
 
     Returns:
         One per file; the error in place of the header of a file that cannot be read.
@@ -56,7 +57,7 @@ def read_headers(files: Sequence[str], *, progress: bool = True) -> list[Found]:
     begin = monotonic()
     failed: dict[int, UnreadableFileError] = {}
     shown: Iterable[int] = new
-    if progress and len(new) >= SHOW_PROGRESS_FROM:
+    if len(new) >= SHOW_PROGRESS_FROM:
         shown = track(
             new, 'Reading headers of rasters', console=Console(stderr=True), transient=True
         )
@@ -122,7 +123,7 @@ _FIELDS = (
 def to_record(header: RasterHeader) -> list[Any]:
     """Turn all but the CRS into what JSON holds exactly."""
     plain = [getattr(header, name) for name in _FIELDS]
-    place = georeference.to_record(header.georeference)
+    place = header.georeference.to_record()
     return [*plain, list(header.block_shape), list(header.transform)[:6], place]
 
 
@@ -138,6 +139,6 @@ def from_record(record: Sequence[Any], *, crs: CRS | None) -> RasterHeader:
         block_shape=(block_shape[0], block_shape[1]),
         transform=Affine(*transform),
         crs=crs,
-        georeference=georeference.from_record(place),
+        georeference=Georeference.from_record(place),
         **fields,
     )

@@ -18,7 +18,7 @@ from .observation_rules import (
     is_of_all,
     tag_as_stored,
 )
-from .padding import Pad, padded_window, take
+from .padding import padded_window, take
 from .reader import (
     Reader,
     UnreadableFileError,
@@ -87,7 +87,6 @@ def read_valid(
     *,
     nodata: float | None = None,
     bands: Sequence[int] | None = None,
-    pad: Pad = 'reflect',
     rule: Rule | None = None,
 ) -> NDArray[np.bool_]:
     """Say which pixels of a window are observations.
@@ -103,7 +102,6 @@ def read_valid(
             padded like pixels.
         nodata: As in :func:`read_observed`.
         bands: 1-based indices of the bands that count; None means all but alpha bands.
-        pad: As in :func:`~gersp_geo.geoio.read.reader.read_window`.
         rule: As in :func:`read_observed`.
 
     Returns:
@@ -118,7 +116,7 @@ def read_valid(
     chosen = list(bands or (band for band in src.indexes if band not in alpha)) or list(src.indexes)
     if not all(1 <= band <= src.count for band in chosen):
         raise ValueError(f'bands must be in [1, {src.count}] for {src.name}, got {chosen}')
-    rows, cols, inside = padded_window(window, height=src.height, width=src.width, pad=pad)
+    rows, cols, inside = padded_window(window, height=src.height, width=src.width)
     is_masked = nodata is None and BandFacts.of(src, chosen).is_masked
     pixels = None if is_masked else read_window(src, inside, bands=chosen)
     valid = _judge(src, inside, pixels, bands=chosen, nodata=nodata, rule=rule)

@@ -1,27 +1,22 @@
 """Windows that hang over the sides of a raster: which pixel inside stands for one outside."""
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ...windows import Window
 
-type Pad = Literal['reflect', 'edge']
-"""How pixels outside a raster are made from those inside."""
-
 
 def padded_window(
-    window: Window, *, height: int, width: int, pad: Pad = 'reflect'
+    window: Window, *, height: int, width: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Window]:
     """Find, for every row and column of a window, the pixel inside a raster it comes from.
 
+    What lies outside is mirrored at the border pixel, as often as it takes.
+
     Args:
-        window: Pixels wanted; may hang over any side.
+        window: Pixels wanted; it may hang over any side.
         height: Rows of the raster.
         width: Columns of the raster.
-        pad: 'reflect' mirrors at the border pixel, as often as it takes, and 'edge' repeats the border
-            pixel.
 
     Returns:
         Rows and columns, counted within the smallest window inside the raster that holds them
@@ -32,8 +27,8 @@ def padded_window(
     """
     if window.height < 1 or window.width < 1:
         raise ValueError(f'window must have at least one pixel, got {window}')
-    rows = _inside(np.arange(window.row_off, window.row_stop), height, pad=pad)
-    cols = _inside(np.arange(window.col_off, window.col_stop), width, pad=pad)
+    rows = _mirror(np.arange(window.row_off, window.row_stop), height)
+    cols = _mirror(np.arange(window.col_off, window.col_stop), width)
     inside = Window(
         row_off=int(rows.min()),
         col_off=int(cols.min()),
@@ -43,12 +38,8 @@ def padded_window(
     return rows - inside.row_off, cols - inside.col_off, inside
 
 
-def _inside(indices: NDArray[np.int64], length: int, *, pad: Pad) -> NDArray[np.int64]:
+def _mirror(indices: NDArray[np.int64], length: int) -> NDArray[np.int64]:
     """Map indices outside [0, length) to indices inside."""
-    if pad == 'edge':
-        return np.clip(indices, 0, length - 1)
-    if pad != 'reflect':
-        raise ValueError(f"pad must be 'reflect' or 'edge', got {pad!r}")
     # reflection has period 2 * (length - 1): a b c | b a | b c ...; a single pixel has none
     period = max(2 * (length - 1), 1)
     phase = indices % period

@@ -21,7 +21,7 @@ from ...messages import one_line
 from ...windows import Window
 from ..grids import Grid
 from .georeference import NOTHING, Georeference, read_georeference
-from .padding import Pad, padded_window, take
+from .padding import padded_window, take
 from .sidecars import is_local, looking_by_name
 
 # what rasterio reads complex whole numbers into
@@ -247,17 +247,15 @@ def common_type(names: Iterable[str]) -> np.dtype[Any]:
     return np.result_type(*known)
 
 
-def read_window(
-    src: Reader, window: Window, *, bands: Sequence[int], pad: Pad = 'reflect'
-) -> NDArray[np.generic]:
+def read_window(src: Reader, window: Window, *, bands: Sequence[int]) -> NDArray[np.generic]:
     """Read a window that may hang over any side of the raster.
+
+    What lies outside is mirrored at the border pixel, as often as it takes.
 
     Args:
         src: An open raster.
         window: Pixels to read; offsets may be negative, and it may be larger than the raster.
         bands: 1-based band indices in the order wanted; repeats are allowed.
-        pad: How pixels outside are made: 'reflect' mirrors at the border pixel, as often as it
-            takes, and 'edge' repeats the border pixel.
 
     Returns:
         Array of shape (bands, window.height, window.width), in the file's data type (in the
@@ -273,7 +271,7 @@ def read_window(
     dtypes = {stored[band - 1] for band in bands}
     # None is the stored one, and saves a conversion of its name
     dtype = None if len(dtypes) == 1 else common_type(dtypes)
-    is_inside = pad in ('reflect', 'edge') and (
+    is_inside = (
         0 <= window.row_off < window.row_stop <= src.height
         and 0 <= window.col_off < window.col_stop <= src.width
     )
@@ -282,7 +280,7 @@ def read_window(
             # the usual case, which training repeats thousands of times per second
             part = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
             return _read(src, part, bands, dtype)
-        rows, cols, inside = padded_window(window, height=src.height, width=src.width, pad=pad)
+        rows, cols, inside = padded_window(window, height=src.height, width=src.width)
         pixels = _read(src, rasterio_window(inside), bands, dtype)
     except RasterioIOError as error:
         raise UnreadableFileError(src.name, describe_damage(src, window, error)) from error

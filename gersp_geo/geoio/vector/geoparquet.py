@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _ROWS_PER_GROUP = 65_536
 _BYTES_PER_GROUP = 64 * 2**20
+_ROWS_READ = 8192
 _SIDES = ('xmin', 'ymin', 'xmax', 'ymax')
 
 
@@ -81,14 +82,13 @@ def new_geoparquet(
 
 
 def read_rows(
-    path: str | PathLike[str], columns: Sequence[str], *, count: int = 8192
+    path: str | PathLike[str], columns: Sequence[str]
 ) -> Iterator[dict[str, NDArray[Any]]]:
     """Read attributes of a GeoParquet file, some rows at a time.
 
     Args:
         path: The file.
         columns: Attributes without missing values.
-        count: Rows at a time.
 
     Yields:
         Per attribute: values, shape (n,), or (n, length) of lists of one length.
@@ -97,7 +97,7 @@ def read_rows(
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=count, columns=list(columns)):
+        for batch in file.iter_batches(batch_size=_ROWS_READ, columns=list(columns)):
             found = {}
             for name in columns:
                 column = batch.column(name)

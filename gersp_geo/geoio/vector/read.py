@@ -19,15 +19,12 @@ from .layers import read_layer
 from .reprojection import reproject, valid_parts
 
 
-def read_vectors(
-    path: str | PathLike[str], *, crs: CRS | str | int | None = None, layer: str | None = None
-) -> geopandas.GeoDataFrame:
+def read_vectors(path: str | PathLike[str], *, layer: str | None = None) -> geopandas.GeoDataFrame:
     """Read the features of a vector file.
 
     Args:
         path: Any file or folder that GDAL reads as vectors, also in a zip archive
             (``a.zip!b.shp``), or GeoParquet.
-        crs: Reproject the features to it.
         layer: Name of the layer to read. None takes the only one that holds features with a place.
 
     Returns:
@@ -46,7 +43,7 @@ def read_vectors(
         raise ValueError(f'{source} holds no feature')
     if frame.crs is None:
         raise ValueError(f'{source} names no CRS; assign one, for example with ogr2ogr -a_srs')
-    return frame if crs is None else frame.to_crs(crs)
+    return frame
 
 
 def read_area(

@@ -1,1 +1,11 @@
-"""Rasters seen on another grid."""
+"""Rasters seen on another grid, and how they lie beside others."""
+
+from .alignment import on_one_grid, open_aligned, open_scene
+from .location_text import advise_place, describe_lack, describe_means, describe_place
+from .overlap import measure_overlap
+from .reprojection import BEYOND, Reprojection
+
+__all__ = (
+    'BEYOND', 'Reprojection', 'advise_place', 'describe_lack', 'describe_means', 'describe_place',
+    'measure_overlap', 'on_one_grid', 'open_aligned', 'open_scene',
+)  # fmt: skip

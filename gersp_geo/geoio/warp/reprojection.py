@@ -114,12 +114,11 @@ class Reprojection:
         ground[np.abs(ground[:, 1]) > np.pi / 2 * (1 + 1e-9)] = np.nan
         return ground
 
-    def share_found_again(self, grid: Grid, *, slack: float = 1.0) -> float:
+    def share_found_again(self, grid: Grid) -> float:
         """Measure which share of the raster a grid shows, where the grid is to show all of it.
 
         Args:
             grid: In the other CRS.
-            slack: Pixels of the grid by which a pixel of the raster may lie outside.
 
         Returns:
             Share of the pixels on the ground that lie on the grid, and are found again from there
@@ -130,7 +129,7 @@ class Reprojection:
         if not len(points):
             return 0.0
         places = self.go(points)
-        is_found = self._is_on(grid, places, slack) & self._is_found(grid, places, points)
+        is_found = self._is_on(grid, places) & self._is_found(grid, places, points)
         return float(is_found.mean())
 
     def share_lost(self, grid: Grid) -> float:
@@ -156,14 +155,14 @@ class Reprojection:
             return 0.0
         return float((~_is_inside(self.source, found))[is_there].mean())
 
-    def _is_on(self, grid: Grid, places: NDArray[np.float64], slack: float) -> NDArray[np.bool_]:
-        """Say which coordinates lie on a grid, whole turns aside."""
+    def _is_on(self, grid: Grid, places: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Say which coordinates lie on a grid or within a pixel of it, whole turns aside."""
         if self.turn is not None:
             middle = float((grid.transform @ (grid.width / 2, grid.height / 2))[0])
             places = np.stack([self.turn.into(places[:, 0], middle), places[:, 1]], axis=1)
         with np.errstate(invalid='ignore'):
             points = place_points(~grid.transform, places)
-        return _is_inside(grid, points, slack)
+        return _is_inside(grid, points, slack=1.0)
 
     def _is_found(
         self, grid: Grid, places: NDArray[np.float64], points: NDArray[np.float64]

@@ -1,1 +1,29 @@
-"""Maps as files that other programs understand, whole or absent."""
+"""Rasters and other files written: complete, or not at all."""
+
+from .atomic import (
+    NO_ROOM,
+    STALE_SIDECARS,
+    DiskFullError,
+    check_local,
+    check_writable,
+    describe_room,
+    free_bytes,
+    new_file,
+    new_folder,
+    publish,
+    sync_folder,
+)
+from .cog import MapLayout, OverviewResampling
+from .geotiff import write_raster
+from .mosaic import finish_map
+from .parts import BLOCK_SIZE, Part, checksum, is_sound, write_part
+from .patch_maps import new_patch_map
+from .styles import Color, check_legend, class_color, write_qml, write_symbols
+
+__all__ = (
+    'BLOCK_SIZE', 'NO_ROOM', 'STALE_SIDECARS', 'Color', 'DiskFullError', 'MapLayout',
+    'OverviewResampling', 'Part', 'check_legend', 'check_local', 'check_writable', 'checksum',
+    'class_color', 'describe_room', 'finish_map', 'free_bytes', 'is_sound', 'new_file',
+    'new_folder', 'new_patch_map', 'publish', 'sync_folder', 'write_part', 'write_qml',
+    'write_raster', 'write_symbols',
+)  # fmt: skip

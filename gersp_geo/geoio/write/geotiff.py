@@ -19,8 +19,6 @@ from ..read.truncation import is_complete
 from .atomic import DiskFullError, describe_room, new_file
 from .styles import check_legend, class_tag, write_qml
 
-__all__ = ('new_file', 'new_raster', 'write_raster', 'write_window')
-
 
 def write_raster(
     destination: str | PathLike[str],

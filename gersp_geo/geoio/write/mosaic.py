@@ -15,11 +15,9 @@ from ..read.reader import gdal_cache
 from ..read.vrt import add_band, add_source, gdal_type
 from .atomic import new_file
 from .cog import MapLayout, OverviewResampling, Threads, finish_cog
-from .overviews import Progress, build_overviews
-from .parts import BLOCK_SIZE, Part, write_part
+from .overviews import build_overviews
+from .parts import BLOCK_SIZE, Part
 from .styles import class_tag
-
-__all__ = ('Part', 'Progress', 'build_mosaic', 'finish_map', 'write_part')
 
 _CACHE_BYTES = 64 * 1024**2
 """What GDAL keeps of decoded blocks; each is needed once, so that more would not help."""
@@ -40,7 +38,6 @@ def finish_map(
     overwrite: bool = False,
     threads: Threads = 'ALL_CPUS',
     block_size: int = BLOCK_SIZE,
-    progress: Progress | None = None,
 ) -> None:
     """Join parts to a COG with overviews, in bounded memory; it appears when complete.
 
@@ -58,7 +55,6 @@ def finish_map(
         overwrite: Whether an existing file may be replaced.
         threads: Threads that work.
         block_size: Side of the blocks of the COG in pixels; a multiple of 16, at least 128.
-        progress: Is told how far the overviews are; the copy that follows says nothing.
 
     Raises:
         FileExistsError: If *destination* exists and *overwrite* is false.
@@ -81,7 +77,6 @@ def finish_map(
             resampling=overview_resampling,
             threads=min(count, _MAX_OVERVIEW_THREADS),
             block_size=block_size,
-            progress=progress,
         )
         mosaic = folder / 'map.vrt'
         build_mosaic(parts, mosaic, layout, tags, overviews=overviews)

@@ -1,7 +1,7 @@
 """Overviews of a map that is mostly empty: only where it holds something."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import batched
@@ -18,9 +18,6 @@ from ..gdal_errors import enter_gdal
 from .cog import MapLayout, OverviewResampling
 from .geotiff import new_raster, write_window
 from .parts import BLOCK_SIZE, Part, part_profile, read_parts
-
-type Progress = Callable[[float], None]
-"""Is told the share of the overviews that is made, in (0, 1]."""
 
 # blocks along the side of a window, which so becomes one block of the overview
 _BLOCKS_PER_WINDOW = 2
@@ -48,7 +45,6 @@ def build_overviews(
     resampling: OverviewResampling,
     threads: int = 1,
     block_size: int = BLOCK_SIZE,
-    progress: Progress | None = None,
 ) -> list[str]:
     """Make ever coarser copies of a map, until one fits into a block.
 
@@ -63,7 +59,6 @@ def build_overviews(
         resampling: How four pixels become one; see :func:`halve`.
         threads: Threads that read and halve.
         block_size: Side of a block in pixels.
-        progress: Is told how far it is.
 
     Returns:
         The files, the finest first; none if the map fits into a block.
@@ -74,8 +69,6 @@ def build_overviews(
     side = block_size * _BLOCKS_PER_WINDOW
     bands = range(1, len(layout.descriptions) + 1)
     steps = _plan_steps(parts, folder, layout, side=side, block_size=block_size)
-    total = len(bands) * sum(len(step.sources) for step in steps)
-    done = 0
     for step in steps:
         profile = part_profile(
             shape=(len(bands), step.level.height, step.level.width),
@@ -90,9 +83,6 @@ def build_overviews(
         ):
             for band, window, pixels in _halves(step, layout, resampling, bands, threads=threads):
                 write_window(dst, pixels, window, band=band)
-                done += 1
-                if progress is not None:
-                    progress(done / total)
     return [step.level.path for step in steps]
 
 

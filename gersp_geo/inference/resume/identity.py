@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from ... import __version__
-from ...geoio.read.georeference import to_record
 from ...geoio.read.reader import list_files
 from ..model.load import LoadedModel
 from ..plan import PredictionPlan
@@ -32,7 +31,7 @@ def identify(loaded: LoadedModel, plan: PredictionPlan) -> dict[str, Any]:
         checksum (a function by its name alone), its record, and every option that matters.
     """
     # these may stand in files that are not looked at otherwise
-    place = {'georeference': to_record(plan.georeference)} if plan.georeference else {}
+    place = {'georeference': plan.georeference.to_record()} if plan.georeference else {}
     return {
         'source': plan.source,
         'source_files': [_stamp(path) for path in list_files(plan.source)],

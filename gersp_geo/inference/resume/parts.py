@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...geoio.gdal_errors import enter_gdal
-from ...geoio.write.mosaic import Part, write_part
-from ...geoio.write.parts import checksum, is_sound
+from ...geoio.write.parts import Part, checksum, is_sound, write_part
 from ...windows import Panel
 from ..outputs.map_counts import count_pixels
 from ..plan import MapPlan, PredictionPlan

@@ -11,7 +11,7 @@ from gersp_geo.geoio.read.cache import (
     cache_folder,
     file_stamp,
     file_stamps,
-    fingerprint,
+    hash_stamps,
     recall,
     remember,
 )
@@ -53,20 +53,20 @@ def test_the_folder_follows_the_platforms_convention(monkeypatch: pytest.MonkeyP
     assert cache_folder() == Path('/somewhere/gersp_geo')
 
 
-def test_any_change_of_a_file_or_of_the_set_changes_the_fingerprint(tmp_path: Path) -> None:
+def test_any_change_of_a_file_or_of_the_set_changes_the_hash(tmp_path: Path) -> None:
     files = [str(tmp_path / name) for name in ('a.tif', 'b.tif')]
     for file in files:
         Path(file).write_bytes(b'1')
-    first = fingerprint(files)
-    assert fingerprint(files) == first
-    assert fingerprint(files[:1]) != first
+    first = hash_stamps(files)
+    assert hash_stamps(files) == first
+    assert hash_stamps(files[:1]) != first
     os.utime(files[0], ns=(0, 0))
-    second = fingerprint(files)
+    second = hash_stamps(files)
     Path(files[0] + '.aux.xml').write_text('<PAMDataset/>')
-    third = fingerprint(files)
+    third = hash_stamps(files)
     Path(files[1]).write_bytes(b'12')
-    assert len({first, second, third, fingerprint(files)}) == 4
-    assert fingerprint([*files, 's3://bucket/c.tif']) is None
+    assert len({first, second, third, hash_stamps(files)}) == 4
+    assert hash_stamps([*files, 's3://bucket/c.tif']) is None
     assert file_stamp('s3://bucket/c.tif') is None
 
 
@@ -83,7 +83,7 @@ def test_what_lies_beside_a_raster_belongs_to_its_content(name: str, tmp_path: P
     def seen() -> list[object]:
         assert file_stamps(files) == [file_stamp(file) for file in files]
         assert len({tuple(stamp or ()) for stamp in file_stamps(files[:1])}) == 1
-        return [file_stamps(files)[0], file_stamps(files[:1])[0], fingerprint(files[:1])]
+        return [file_stamps(files)[0], file_stamps(files[:1])[0], hash_stamps(files[:1])]
 
     beside, before = tmp_path / name, seen()
     beside.write_bytes(b'1')
@@ -116,13 +116,13 @@ def test_a_part_of_a_vrt_and_its_mask_belong_to_the_content(tmp_path: Path) -> N
     ) as dst:  # fmt: skip
         dst.write(np.zeros((1, 4, 4), dtype='uint8'))
     copy(part, whole, driver='VRT')
-    seen = [fingerprint([whole])]
+    seen = [hash_stamps([whole])]
     Path(f'{part}.msk').write_bytes(b'1')
-    seen.append(fingerprint([whole]))
+    seen.append(hash_stamps([whole]))
     os.utime(part, ns=(0, 0))
-    seen.append(fingerprint([whole]))
+    seen.append(hash_stamps([whole]))
     part.unlink()
-    assert fingerprint([whole]) is None
+    assert hash_stamps([whole]) is None
     assert len(set(seen)) == 3
 
 
@@ -131,8 +131,8 @@ def test_a_setting_that_hides_files_is_remembered_apart(
 ) -> None:
     file = tmp_path / 'a.tif'
     file.write_bytes(b'1')
-    before = fingerprint([str(file)])
+    before = hash_stamps([str(file)])
     with rasterio.Env(GDAL_PAM_ENABLED=False):
-        assert fingerprint([str(file)]) != before
+        assert hash_stamps([str(file)]) != before
     monkeypatch.setenv('GDAL_DISABLE_READDIR_ON_OPEN', 'EMPTY_DIR')
-    assert fingerprint([str(file)]) != before
+    assert hash_stamps([str(file)]) != before

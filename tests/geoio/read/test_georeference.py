@@ -20,9 +20,7 @@ from gersp_geo.geoio.read.georeference import (
     Georeference,
     Point,
     add_to_vrt,
-    from_record,
     read_georeference,
-    to_record,
 )
 from gersp_geo.geoio.read.reader import read_header
 from gersp_geo.geoio.warp.location_text import advise_place, suggest_crs
@@ -57,7 +55,7 @@ georeferences = st.builds(
 
 @given(georeferences)
 def test_what_is_remembered_is_the_same(found: Georeference) -> None:
-    back = from_record(json.loads(json.dumps(to_record(found))))
+    back = Georeference.from_record(json.loads(json.dumps(found.to_record())))
     assert back == (found or NOTHING)
 
 

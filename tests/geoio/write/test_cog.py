@@ -16,7 +16,8 @@ from rasterio.crs import CRS
 from rio_cogeo.cogeo import cog_validate
 
 from gersp_geo.geoio.write.cog import MapLayout, finish_cog
-from gersp_geo.geoio.write.mosaic import Part, build_mosaic, write_part
+from gersp_geo.geoio.write.mosaic import build_mosaic
+from gersp_geo.geoio.write.parts import Part, write_part
 
 CLASSES = MapLayout(
     height=700,

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from rasterio.io import MemoryFile
 
-from gersp_geo.geoio.write.atomic import new_folder
-from gersp_geo.geoio.write.geotiff import new_file, write_raster
+from gersp_geo.geoio.write.atomic import new_file, new_folder
+from gersp_geo.geoio.write.geotiff import write_raster
 
 NORTH_UP = Affine(0.1, 0, 500_000.1, 0, -0.1, 5_000_000.3)
 PLACED: dict[str, Any] = {'crs': 'EPSG:32633', 'transform': NORTH_UP}

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,9 +22,11 @@ from rasterio.crs import CRS
 from rasterio.env import get_gdal_config
 from rio_cogeo.cogeo import cog_validate
 
+from gersp_geo.geoio.write import overviews
 from gersp_geo.geoio.write.cog import MapLayout, OverviewResampling
-from gersp_geo.geoio.write.mosaic import Part, build_mosaic, finish_map, write_part
+from gersp_geo.geoio.write.mosaic import build_mosaic, finish_map
 from gersp_geo.geoio.write.overviews import build_overviews, halve
+from gersp_geo.geoio.write.parts import Part, write_part
 
 type Box = tuple[int, int, int, int]
 
@@ -296,31 +299,31 @@ def test_every_kind_of_nan_is_the_one_nodata(tmp_path: Path) -> None:
     assert path.read_bytes() == make(tmp_path / 'cut', layout, pixels, quarters).read_bytes()
 
 
-def test_a_map_of_more_than_4_gib_is_a_valid_cog(tmp_path: Path) -> None:
+def test_a_map_of_more_than_4_gib_is_a_valid_cog(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     layout = replace(QUANTITIES, height=40_000, width=30_000, descriptions=('value',))
     patch = np.arange(600 * 700, dtype='float32').reshape(1, 600, 700)
     write_part(tmp_path / 'part.tif', patch, nodata=math.nan)
     part = Part(
         path=str(tmp_path / 'part.tif'), row_off=39_400, col_off=29_300, height=600, width=700
     )
-    made: list[float] = []
+    made: list[NDArray[np.generic]] = []
+
+    def counted(pixels: NDArray[np.generic], **options: Any) -> NDArray[np.generic]:
+        made.append(halve(pixels, **options))
+        return made[-1]
+
+    monkeypatch.setattr(overviews, 'halve', counted)
     finish_map(
-        [part],
-        tmp_path / 'map.tif',
-        layout,
-        {},
-        overview_resampling='average',
-        work=tmp_path,
-        progress=made.append,
+        [part], tmp_path / 'map.tif', layout, {}, overview_resampling='average', work=tmp_path
     )
     assert_valid(tmp_path / 'map.tif')
     # BigTIFF, and nearly empty
     assert (tmp_path / 'map.tif').read_bytes()[:4] == b'II+\0'
     assert (tmp_path / 'map.tif').stat().st_size < 8e6
     # at most 2 x 2 windows of each level were touched
-    assert len(made) <= 4 * 7
-    assert made == sorted(made)
-    assert made[-1] == 1
+    assert 7 <= len(made) <= 4 * 7
     with rasterio.open(tmp_path / 'map.tif') as src:
         assert src.overviews(1) == [2, 4, 8, 16, 32, 64, 128]
         window = rasterio.windows.Window(29_300, 39_400, 700, 600)
