@@ -87,10 +87,7 @@ OTHER_WORDS = frozenset((
 
 
 def find_colors(bands: Sequence[str]) -> tuple[int, int, int] | None:
-    """Find red, green and blue by name.
-
-    Args:
-        bands: Names in any order and case.
+    """Find red, green and blue among band names in any order and case.
 
     Returns:
         Their places in *bands*, 0-based; None where no set of names is complete.
@@ -103,14 +100,7 @@ def find_colors(bands: Sequence[str]) -> tuple[int, int, int] | None:
 
 
 def color_order(bands: Sequence[str]) -> tuple[int, int, int]:
-    """Say in which order three bands are red, green and blue.
-
-    Args:
-        bands: Names; empty where they are unknown.
-
-    Returns:
-        Where red, green and blue are, 0-based; in order if these are not three such names.
-    """
+    """Say where red, green and blue are among three bands, 0-based; without names, in order."""
     return (find_colors(bands) if len(bands) == 3 else None) or (0, 1, 2)
 
 
@@ -141,10 +131,10 @@ def _counts(description: str, band: int) -> bool:
 
 
 def tell_meanings(names: Sequence[str | None], *, sure: bool = True) -> tuple[str | None, ...]:
-    """Say what bands measure, as far as their names tell.
+    """Say what bands measure, as far as their names, in any case, tell.
 
     Args:
-        names: In any case; None where a band has none.
+        names: None where a band has none.
         sure: Leave out what another sensor means otherwise: B4, B3 and B2 are red, green and blue
             beside names that only Sentinel-2 and Landsat 8 and 9 have.
 
@@ -161,14 +151,10 @@ def tell_meanings(names: Sequence[str | None], *, sure: bool = True) -> tuple[st
 
 
 def describe_scaling(scales: Sequence[float], offsets: Sequence[float]) -> str | None:
-    """Say that values are taken as stored, where a file tags a scale or an offset.
-
-    Args:
-        scales: Of the bands that are read.
-        offsets: Of the same bands.
+    """Say in one line that values are taken as stored, where bands have a tagged scale or offset.
 
     Returns:
-        One line; None where nothing is tagged.
+        None where nothing is tagged.
     """
     tagged = []
     for name, values, usual in (('scale', scales, 1), ('offset', offsets, 0)):
@@ -180,10 +166,7 @@ def describe_scaling(scales: Sequence[float], offsets: Sequence[float]) -> str |
 
 
 def are_colors(bands: Sequence[str]) -> bool | None:
-    """Say whether bands are red, green and blue, as far as their names tell.
-
-    Args:
-        bands: Names in any order and case.
+    """Say whether bands are red, green and blue, as far as their names tell, in any order and case.
 
     Returns:
         True where they are these three; False where they are not three, or a name means something

@@ -14,8 +14,8 @@ __all__ = (
 )  # fmt: skip
 
 warn(
-    f'{__name__} is gersp_geo.windows, gersp_geo.preprocessing and gersp_geo.batches now; the former '
-    'name ends with the next release',
+    f'{__name__} is gersp_geo.windows, gersp_geo.preprocessing and gersp_geo.batches now; the '
+    'former name ends with the next release',
     DeprecationWarning,
     stacklevel=2,
 )

@@ -95,8 +95,8 @@ class PatchSampler(GeoSampler):
             areas *= dataset.valid_shares()
         if areas.sum() == 0:
             raise ValueError(
-                f'none of {len(areas)} tiles holds a patch of {size} px; check roi, toi, nodata and '
-                'small_tiles, or pass a smaller size'
+                f'none of {len(areas)} tiles holds a patch of {size} px; check roi, toi, nodata '
+                'and small_tiles, or pass a smaller size'
             )
         ends = np.cumsum(areas)
         self._ends = (ends / ends[-1]).tolist()

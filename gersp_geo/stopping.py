@@ -71,8 +71,9 @@ def stoppable() -> Iterator[StopRequest]:
         What they ask for.
 
     Raises:
-        SystemExit: With 128 + the number of the signal, if one stopped the block; with 0 in a process
-            that does not talk to the user, since the code of the one that does is the answer.
+        SystemExit: With 128 + the number of the signal, if one stopped the block; with 0 in a
+            process that does not talk to the user, since the code of the one that does is the
+            answer.
     """
     request = StopRequest()
     # Python lets no other thread listen

@@ -43,11 +43,11 @@ class TrainingCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Make the Trainer.
 
-        It gets a record of preprocessing unless it was given one, writes checkpoints atomically unless
-        another way was chosen, and stops between steps.
+        It gets a record of preprocessing unless it was given one, writes checkpoints atomically
+        unless another way was chosen, and stops between steps.
         """
         trainer = super().instantiate_trainer(**kwargs)
-        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set dynamically
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
         if not any(isinstance(callback, PreprocessingRecord) for callback in callbacks):
             # first, so that a checkpoint callback finds the record in place
             callbacks.insert(0, PreprocessingRecord())
@@ -86,8 +86,8 @@ def train_from_arguments(arguments: Sequence[str], request: StopRequest | None =
             # a checkpoint that fails says so itself; here it may be a log
             if error.errno in NO_ROOM and listening.last is not None:
                 raise OSError(
-                    f'{error}; the last complete checkpoint is {listening.last}, to go on from with '
-                    '--ckpt_path'
+                    f'{error}; the last complete checkpoint is {listening.last}, to go on from '
+                    'with --ckpt_path'
                 ) from error
             raise
 

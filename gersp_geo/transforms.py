@@ -11,8 +11,8 @@ class ScaleValues(nn.Module):
     """Bring file values into the unit in which mean and standard deviation are given.
 
     uint8 is divided by 255, other integers are multiplied by *scale*, and floating point is
-    taken as already scaled unless told otherwise, so that ``x`` (uint8) and ``x.float() / 255`` give
-    equal results.
+    taken as already scaled unless told otherwise, so that ``x`` (uint8) and ``x.float() / 255``
+    give equal results.
     """
 
     factors: Tensor
@@ -103,7 +103,8 @@ class CheckUnitRange(nn.Module):
             *images* itself.
 
         Raises:
-            ValueError: If more than a tenth of the values of all batches so far lies outside [0, 1].
+            ValueError: If more than a tenth of the values of all batches so far lies outside [0,
+                1].
         """
         if self.checked < CHECKED_BATCHES:
             self.checked += 1
@@ -112,11 +113,11 @@ class CheckUnitRange(nn.Module):
             share = self.outside / max(self.values, 1)
             if share > LARGEST_SHARE_OUTSIDE and self.values >= ENOUGH_VALUES:
                 raise ValueError(
-                    f'colours must lie in [0, 1] after scaling, got {share:.0%} of the values outside, '
-                    f'from {float(images.min()):.4g} to {float(images.max()):.4g}; pass the data '
-                    'module scale for colours; for other bands leave augmentation1 out, with a '
-                    'GeRSPDataModule, or pass transforms.spectral_recipe; a pipeline for natural '
-                    'images of your own is augmentation_natural'
+                    f'colours must lie in [0, 1] after scaling, got {share:.0%} of the values '
+                    f'outside, from {float(images.min()):.4g} to {float(images.max()):.4g}; pass '
+                    'the data module scale for colours; for other bands leave augmentation1 out, '
+                    'with a GeRSPDataModule, or pass transforms.spectral_recipe; a pipeline for '
+                    'natural images of your own is augmentation_natural'
                 )
         return images
 

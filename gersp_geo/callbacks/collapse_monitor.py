@@ -53,11 +53,7 @@ class CollapseMonitor(Callback):
         self.has_warned = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Start a run.
-
-        Raises:
-            ValueError: If the task has no queue of keys.
-        """
+        """Start a run, and refuse a task without a queue of keys."""
         if stage != 'fit':
             return
         if not (hasattr(pl_module, 'queue') and hasattr(pl_module, 'queue_ptr')):
@@ -117,9 +113,7 @@ def low_rank(rank: float, keys: Tensor, *, minimum: float) -> str:
 def low_deviation(deviation: Tensor | None, pl_module: LightningModule) -> str:
     """Say how the features' standard deviation falls below its limit, '' if it does not.
 
-    Args:
-        deviation: The epoch's ``train_ssl_std``, None where the task does not log it.
-        pl_module: Has the backbone.
+    *deviation* is the epoch's ``train_ssl_std``; it is None where the task does not log it.
     """
     if deviation is None:
         return ''
@@ -131,15 +125,9 @@ def low_deviation(deviation: Tensor | None, pl_module: LightningModule) -> str:
 
 
 def newest_keys(queue: Tensor, pointer: Tensor, *, count: int) -> Tensor:
-    """Take the latest keys out of a ring buffer.
+    """Take the latest *count* keys, oldest first, out of a ring buffer of shape (K, D).
 
-    Args:
-        queue: Shape (K, D).
-        pointer: Row where the next key goes, shape (1,).
-        count: Number of keys wanted, >= 0.
-
-    Returns:
-        The min(K, *count*) rows before *pointer*, oldest first, shape (n, D).
+    *pointer* is the row where the next key goes, shape (1,). The result has min(K, *count*) rows.
     """
     # the oldest row first, then the last ones of that order
     ordered = queue.roll(-int(pointer), dims=0)

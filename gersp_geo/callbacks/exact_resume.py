@@ -87,8 +87,8 @@ class ExactResume(Callback):
         """Stop here on SIGTERM.
 
         Raises:
-            SIGTERMException: If SIGTERM was received. Lightning raises it a little later, in the last
-                step of an epoch too late: a run resumed from there counts that epoch twice.
+            SIGTERMException: If SIGTERM was received. Lightning raises it a little later, in the
+                last step of an epoch too late: a run resumed from there counts that epoch twice.
         """
         self.is_within = False
         stop = trainer.received_sigterm

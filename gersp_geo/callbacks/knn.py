@@ -121,15 +121,7 @@ class OnlineKNN(Callback):
     def extract(
         self, pl_module: LightningModule, chips: LabelledChips, rows: Sequence[int]
     ) -> Tensor:
-        """Compute the features of some images.
-
-        Args:
-            pl_module: In evaluation mode.
-            chips: The images.
-            rows: Indices of N of them.
-
-        Returns:
-            Shape (N, D), float32, on the CPU.
+        """Compute the features of the images of some rows, shape (N, D), float32, on the CPU.
 
         Raises:
             ValueError: If the backbone gives anything but one vector per image.
@@ -152,11 +144,7 @@ class ToInput(nn.Module):
     """From values as stored to a backbone's input, without augmentation."""
 
     def __init__(self, record: Preprocessing) -> None:
-        """Initialize a new ToInput instance.
-
-        Args:
-            record: Scale, mean and standard deviation per band.
-        """
+        """Initialize a new ToInput instance from scale, mean and standard deviation per band."""
         super().__init__()
         # a scale of floating point files holds for these too; that of integers does not
         floats = record.dtype is not None and np.dtype(record.dtype).kind == 'f'
@@ -178,11 +166,7 @@ class ToInput(nn.Module):
 
 
 def find_features(pl_module: Any) -> Features:
-    """Find what turns images into features in a task.
-
-    Raises:
-        ValueError: If it has no backbone.
-    """
+    """Find what turns images into features in a task, and refuse a task without a backbone."""
     if isinstance(getattr(pl_module, 'backbone', None), nn.Module):
         backbone: Features = pl_module.backbone
         return backbone
@@ -198,7 +182,7 @@ def find_features(pl_module: Any) -> Features:
 
 def find_record(trainer: Trainer, pl_module: LightningModule) -> Preprocessing:
     """Take the record that goes into checkpoints, which may have been given by hand."""
-    callbacks: Sequence[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set dynamically
+    callbacks: Sequence[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     given = [callback for callback in callbacks if isinstance(callback, PreprocessingRecord)]
     return (given or [PreprocessingRecord()])[0].find_record(trainer, pl_module)
 
@@ -206,9 +190,7 @@ def find_record(trainer: Trainer, pl_module: LightningModule) -> Preprocessing:
 def check_images(chips: LabelledChips, *, in_channels: int) -> None:
     """Refuse images that cannot be evaluated.
 
-    Raises:
-        ValueError: If there are fewer than two classes, a class has fewer than two images, or the
-            first image has other than *in_channels* bands.
+    They need two classes of two images each, and as many bands as the task takes.
     """
     if len(chips.classes) < 2:
         raise ValueError(

@@ -17,9 +17,6 @@ from torch import nn
 def make_plain(value: Any) -> Any:
     """Replace what is as good as a plain value by that value, at any depth.
 
-    Args:
-        value: Whatever a checkpoint is to hold.
-
     Returns:
         NumPy's scalars and arrays as Python's numbers, text and lists, paths as text, mappings of
         other classes as dictionaries. What needs no change is returned itself.
@@ -53,22 +50,14 @@ def make_checkpoint_plain(checkpoint: dict[str, Any]) -> None:
 
 
 def check_hyperparameters(trainer: Trainer, pl_module: LightningModule) -> None:
-    """Refuse arguments of task and data module with which no checkpoint would load safely.
-
-    Raises:
-        ValueError: Names the first one, its type, and what to do.
-    """
+    """Refuse arguments of task and data module with which no checkpoint would load safely."""
     for owner in (pl_module, getattr(trainer, 'datamodule', None)):
         for name, value in dict(getattr(owner, 'hparams', {})).items():
             refuse_unsafe(value, f'hyperparameter {name}', of=owner, fix=fix_of(name, value))
 
 
 def check_states(trainer: Trainer) -> None:
-    """Refuse states of what takes part in training with which no checkpoint would load safely.
-
-    Raises:
-        ValueError: Names the first one, its type, and what to do.
-    """
+    """Refuse states of what takes part in training with which no checkpoint would load safely."""
     fix = 'return numbers, text, tensors, and lists and dictionaries of them from state_dict'
     callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]  # set dynamically
     schedules = [config.scheduler for config in trainer.lr_scheduler_configs]
@@ -82,16 +71,12 @@ def check_states(trainer: Trainer) -> None:
 
 
 def refuse_unsafe(value: Any, name: str, *, of: object, fix: str) -> None:
-    """Refuse a value that cannot be read back safely once it is made plain.
-
-    Raises:
-        ValueError: If so.
-    """
+    """Refuse a value that cannot be read back safely once it is made plain; tell place and type."""
     for place, found in unsafe_parts(make_plain(value), name):
         kind = f'{type(found).__module__}.{type(found).__qualname__}'
         raise ValueError(
-            f'{type(of).__name__}: {place} is of type {kind}, and a checkpoint with it could not be '
-            f'opened for prediction, which reads plain data and no code; {fix}'
+            f'{type(of).__name__}: {place} is of type {kind}, and a checkpoint with it could not '
+            f'be opened for prediction, which reads plain data and no code; {fix}'
         )
 
 
@@ -121,7 +106,7 @@ def unsafe_parts(value: Any, name: str) -> Iterator[tuple[str, object]]:
 
 
 def loads_safely(value: object) -> bool:
-    """Say whether torch reads a value back without running code, as prediction reads a checkpoint."""
+    """Say whether torch reads a value back without running code, as prediction does."""
     if isinstance(value, nn.Module):
         # known, and perhaps large
         return False

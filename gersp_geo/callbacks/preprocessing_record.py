@@ -83,8 +83,8 @@ class PreprocessingRecord(Callback):
     ) -> None:
         """Add the record under the key ``gersp_geo``, and what made the checkpoint beside it.
 
-        Both are plain dictionaries and lists, which load with ``weights_only=True``; NumPy's numbers
-        and paths elsewhere in the checkpoint become plain as well.
+        Both are plain dictionaries and lists, which load with ``weights_only=True``; NumPy's
+        numbers and paths elsewhere in the checkpoint become plain as well.
         """
         make_checkpoint_plain(checkpoint)
         record = self.record or self.find_record(trainer, pl_module)
@@ -124,14 +124,8 @@ class PreprocessingRecord(Callback):
 def check_channels(task: LightningModule, record: Preprocessing, datamodule: Any) -> None:
     """Refuse a task that takes another number of bands than its data module reads.
 
-    Args:
-        task: Says by its hyperparameter ``in_channels`` how many bands of one date it takes; if it
-            does not, nothing is checked.
-        record: What the data module says of its bands, those of one date.
-        datamodule: Names by ``left_out`` the bands that it takes for transparency, if it has that.
-
-    Raises:
-        ValueError: If they differ; says both numbers, and how to read a band that was left out.
+    The task says by its hyperparameter ``in_channels`` how many bands of one date it takes; if it
+    does not, nothing is checked. The error says how to read a band that was left out as alpha.
     """
     wanted = task.hparams.get('in_channels')
     count = len(record.bands)
@@ -144,8 +138,8 @@ def check_channels(task: LightningModule, record: Preprocessing, datamodule: Any
         advice = f'set bands={[*range(1, wanted + 1)]} to read it, or in_channels={count}'
     left = f'; band {hidden[0]} is tagged as alpha and left out' if hidden else ''
     raise ValueError(
-        f'in_channels must be the number of bands of the data, {count} ({names}), got {wanted}{left}; '
-        f'{advice}'
+        f'in_channels must be the number of bands of the data, {count} ({names}), got '
+        f'{wanted}{left}; {advice}'
     )
 
 
@@ -169,12 +163,7 @@ def describe_training(trainer: Trainer, pl_module: LightningModule) -> dict[str,
 
 
 def warn_of_other_input(record: Preprocessing, *, weights: Preprocessing) -> None:
-    """Warn where a band that weights were trained on is prepared in another way.
-
-    Args:
-        record: What the data module does.
-        weights: What was done for the weights.
-    """
+    """Warn where the data module prepares a band in another way than was done for the weights."""
     for band in weights.bands:
         if band not in record.bands:
             continue
@@ -183,8 +172,8 @@ def warn_of_other_input(record: Preprocessing, *, weights: Preprocessing) -> Non
         if not same_input(now, then, scaled=scaled):
             rank_zero_warn(
                 f'the data module prepares band {band} with scale, mean, std = {now}, the weights '
-                f'were trained with {then}: pass those to the data module, if it reads the same kind '
-                'of images'
+                f'were trained with {then}: pass those to the data module, if it reads the same '
+                'kind of images'
             )
             return
 
@@ -201,7 +190,7 @@ def same_input(
 
     Args:
         left: Scale, mean, standard deviation.
-        right: The same.
+        right: Scale, mean, standard deviation of the other.
         scaled: Whether file values are of one type, so that scales must agree as well; the unit of
             mean and deviation may then differ.
     """

@@ -12,11 +12,7 @@ type States = dict[str, Tensor]
 
 
 def read_states(device: torch.device) -> States:
-    """Read the states of all generators that augmentation and dropout may draw from.
-
-    Args:
-        device: Where the model is.
-    """
+    """Read the states of all generators that augmentation and dropout may draw from on a device."""
     _, numpy_keys, numpy_position, *_ = np.random.get_state()
     _, python_state, _ = random.getstate()
     states = {
@@ -42,12 +38,7 @@ def write_states(states: States) -> None:
 
 
 def seed_states(seed: int, *, device: torch.device) -> States:
-    """Make the states that a seed leads to, and leave the generators as they are.
-
-    Args:
-        seed: In [0, 2 ** 32).
-        device: Where the model is.
-    """
+    """Make the states that a seed in [0, 2 ** 32) leads to; the generators stay as they are."""
     before = read_states(device)
     torch.manual_seed(seed)  # of accelerators, too
     np.random.seed(seed)

@@ -25,13 +25,13 @@ class StopBetweenSteps(Checkpoint):
     """End training between two steps when a signal asks for it, and save where it stands.
 
     What Lightning does on SIGTERM alone is not enough: the last step of an epoch is taken twice, a
-    validation is finished with half its batches, several processes may wait for each other for ever,
-    and nothing is saved unless a callback saves after errors too. Of Ctrl-C it makes an error within
-    a step.
+    validation is finished with half its batches, several processes may wait for each other for
+    ever, and nothing is saved unless a callback saves after errors too. Of Ctrl-C it makes an error
+    within a step.
 
-    A stop within an epoch waits for the optimiser, so that no accumulated gradient is lost. After the
-    last step of an epoch it comes before the validation, which the resumed run then does, or after
-    the end of the epoch if there is none. A validation at hand is left, and done anew.
+    A stop within an epoch waits for the optimiser, so that no accumulated gradient is lost. After
+    the last step of an epoch it comes before the validation, which the resumed run then does, or
+    after the end of the epoch if there is none. A validation at hand is left, and done anew.
 
     A batch system may end the processes that read data together with this one. Where the next batch
     then does not come, this is between two steps as well.
@@ -81,17 +81,13 @@ class StopBetweenSteps(Checkpoint):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """A step begins."""
+        """Note that a step begins."""
         self.in_step = True
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stop here, unless gradients accumulate, a validation follows or the epoch ends.
-
-        Raises:
-            Stopped: If a signal asked for it.
-        """
+        """Stop here, unless gradients accumulate, a validation follows or the epoch ends."""
         self.in_step = False
         between = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         more = trainer.is_last_batch or validation_follows(trainer, batch_idx)
@@ -99,11 +95,7 @@ class StopBetweenSteps(Checkpoint):
             self.stop_if_asked(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop here rather than validate.
-
-        Raises:
-            Stopped: If a signal asked for it.
-        """
+        """Stop here rather than validate."""
         if not trainer.sanity_checking:
             self.leaves_validation = True
             self.stop_if_asked(trainer)
@@ -111,25 +103,17 @@ class StopBetweenSteps(Checkpoint):
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, *arguments: Any, **more: Any
     ) -> None:
-        """Leave the validation.
-
-        Raises:
-            Stopped: If a signal asked for it.
-        """
+        """Leave the validation."""
         # processes may have different numbers of batches, and must not wait for each other here
         if not trainer.sanity_checking and trainer.world_size == 1:
             self.stop_if_asked(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The validation is done."""
+        """Note that the validation is done."""
         self.leaves_validation = False
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop here, unless this was all.
-
-        Raises:
-            Stopped: If a signal asked for it.
-        """
+        """Stop here, unless this was all."""
         last = trainer.max_epochs is not None and trainer.current_epoch + 1 == trainer.max_epochs
         if not last and not is_done(trainer):
             self.stop_if_asked(trainer)
@@ -172,7 +156,7 @@ class StopBetweenSteps(Checkpoint):
         )
 
     def lost_readers(self, trainer: Trainer, exception: BaseException) -> bool:
-        """Say whether what reads data was ended as this process was asked to stop, between steps."""
+        """Say whether readers of data ended, between steps, as this process was asked to stop."""
         of_readers = isinstance(exception, RuntimeError) and is_stop(exception)
         noted = self.request.waits and self.request.number is not None
         # all processes save together, and the others may be within a step
@@ -183,13 +167,14 @@ class StopBetweenSteps(Checkpoint):
     ) -> None:
         """Let a validation that is left be done anew, in whole.
 
-        Lightning would go on in its middle with a fresh loader and skip as many batches at the end, or
-        skip it altogether if it was just between two batches.
+        Lightning would go on in its middle with a fresh loader and skip as many batches at the end,
+        or skip it altogether if it was just between two batches.
         """
         if not self.leaves_validation or self.request.number is None:
             return
         progress = checkpoint['loops']['fit_loop']['epoch_loop.val_loop.batch_progress']
-        # by this Lightning knows that a validation was left: a batch that was started, not processed
+        # by this Lightning knows that a validation was left: a batch that was started, not
+        # processed
         begun = max(1, progress['total']['ready'])
         progress['total'] |= {
             'ready': begun, 'started': begun, 'processed': begun - 1, 'completed': begun - 1
@@ -205,7 +190,7 @@ def savers(trainer: Trainer) -> list[ModelCheckpoint]:
 
 
 def validation_follows(trainer: Trainer, batch_idx: int) -> bool:
-    """Say whether a validation within the epoch comes next: a run resumed here would leave it out."""
+    """Say whether a validation within the epoch comes next, which a run resumed here would omit."""
     every: float | None = getattr(trainer, 'val_check_batch', None)
     if not trainer.enable_validation or not every:
         return False
@@ -220,10 +205,7 @@ def is_done(trainer: Trainer) -> bool:
 
 
 def find_place(trainer: Trainer) -> str | None:
-    """Choose where to save.
-
-    Args:
-        trainer: Its checkpoint callbacks say where.
+    """Choose where to save, as the checkpoint callbacks of the trainer say.
 
     Returns:
         ``last.ckpt`` of the callback that has one, as it names it; else ``stopped.ckpt`` beside the
@@ -242,7 +224,7 @@ def find_place(trainer: Trainer) -> str | None:
 
 
 def free_place(saver: ModelCheckpoint, name: str, trainer: Trainer) -> str:
-    """Name a file as Lightning does: what another run left is replaced only where that is wanted."""
+    """Name a file as Lightning does, which replaces another run's file only if that is wanted."""
     place = saver.format_checkpoint_name({}, filename=name)
     # not public, but there is no other way to ask
     counts = saver._enable_version_counter  # noqa: SLF001
@@ -262,11 +244,7 @@ def last_complete(trainer: Trainer) -> str | None:
 
 
 def check_writable(folder: str) -> None:
-    """Refuse a folder in which no file can be written; a remote one is not asked.
-
-    Raises:
-        OSError: If it is none, or may not be written to.
-    """
+    """Refuse, by an OSError, a folder in which no file can be written; ask no remote one."""
     if '://' in folder:
         return
     place = Path(folder)
@@ -278,6 +256,6 @@ def check_writable(folder: str) -> None:
         )
     if not os.access(place, os.W_OK | os.X_OK):
         raise PermissionError(
-            f'checkpoints cannot be written to {folder}: {place} may not be written to; pass another '
-            'dirpath'
+            f'checkpoints cannot be written to {folder}: {place} may not be written to; pass '
+            'another dirpath'
         )

@@ -64,8 +64,8 @@ def measure_bands(
         scaled values, shape (C, n), that ranges can be taken from.
 
     Raises:
-        ValueError: If no pixel is observed, *scale* does not have one value per band, or a few values
-            beyond all others decide the deviation.
+        ValueError: If no pixel is observed, *scale* does not have one value per band, or a few
+            values beyond all others decide the deviation.
     """
     count = 0
     parts: list[NDArray[np.float64]] = []

@@ -59,17 +59,10 @@ class ChosenValues(MaskFiles):
         self.class_colors = tuple(colors[v] for v in values) if colors and min(values) >= 0 else ()
 
     def read(self, tile: int, window: Window) -> NDArray[np.uint8]:
-        """Read classes; a chosen value is a class also where the mask names it as nodata.
+        """Read the classes of a window inside image *tile*, shape (window.height, window.width).
 
-        Args:
-            tile: Number of the image.
-            window: Inside it.
-
-        Returns:
-            Shape (window.height, window.width).
-
-        Raises:
-            ValueError: If another value is neither 255 nor nodata.
+        A chosen value is a class also where the mask names it as nodata. Another value that is
+        neither 255 nor nodata is an error.
         """
         src = self._readers.get(self.files[tile])
         values = read_window(src, window, bands=[1])[0].astype(np.int64)
@@ -96,10 +89,10 @@ class ChosenValues(MaskFiles):
 def name_values(
     values: Sequence[int], given: Sequence[str], *, tagged: Sequence[str]
 ) -> tuple[str, ...]:
-    """Name the values of masks that are classes.
+    """Name the *values* of masks that are classes.
 
     Args:
-        values: The values.
+        values: The classes, in their order.
         given: Names by the user, one per value, or none.
         tagged: Names that the masks give: of all values from 0 on, or of the classes.
     """
@@ -116,11 +109,7 @@ class WithBackground:
     """Polygons, and a class of its own, the first one, for all pixels under none."""
 
     def __init__(self, labels: VectorLabels, *, name: str) -> None:
-        """Initialize a new WithBackground instance.
-
-        Args:
-            labels: The other classes.
-            name: Of the first class.
+        """Initialize a new WithBackground instance, whose first class is called *name*.
 
         Raises:
             ValueError: If a class of *labels* has that name, or there are too many.
@@ -141,16 +130,10 @@ class WithBackground:
         self.class_colors: Colors = ()
 
     def read(self, tile: int, window: Window) -> NDArray[np.uint8]:
-        """Read classes: 0 under no polygon, the others moved up by one.
+        """Read the classes of a window inside image *tile*, shape (window.height, window.width).
 
-        What lies under a polygon without a class is neither this nor that.
-
-        Args:
-            tile: Number of the image.
-            window: Inside it.
-
-        Returns:
-            Shape (window.height, window.width).
+        Class 0 lies under no polygon, and the others are moved up by one. What lies under a polygon
+        without a class is neither this nor that.
         """
         classes = self.labels.read(tile, window)
         moved = np.where(classes == IGNORE, IGNORE, classes + 1)

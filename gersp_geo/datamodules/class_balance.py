@@ -56,14 +56,7 @@ class ClassBalance:
         )
 
     def warnings(self, *, block_size: int) -> list[str]:
-        """Name the classes that training does not see.
-
-        Args:
-            block_size: Of the split, for advice.
-
-        Returns:
-            Sentences, one per cause.
-        """
+        """Name the classes that training does not see: one sentence per cause, with advice."""
         total = np.sum(list(self.pixels.values()), axis=0)
         training = next(iter(self.pixels.values()))
         absent = [name for name, count in zip(self.class_names, total, strict=True) if not count]
@@ -79,8 +72,8 @@ class ClassBalance:
                 + (
                     'check the labels and class_names'
                     if self.named
-                    else f'pass mask_values={np.flatnonzero(total).tolist()} for classes of these values '
-                    'of the masks alone, or class_names'
+                    else f'pass mask_values={np.flatnonzero(total).tolist()} for classes of these '
+                    'values of the masks alone, or class_names'
                 )
             )
         if unseen:
@@ -94,13 +87,9 @@ class ClassBalance:
 def report_classes(
     scanned: ScannedBlocks, split: Split, class_names: tuple[str, ...], *, block_size: int
 ) -> None:
-    """Say how many pixels each class has in each split, and warn of those without any.
+    """Say how many pixels each class has in each split, and warn of classes without any.
 
-    Args:
-        scanned: All blocks.
-        split: Which of them are in which split.
-        class_names: Names of the classes.
-        block_size: For advice.
+    *block_size* is named in advice.
     """
     parts = {'training': split.train, 'validation': split.val, 'test': split.test}
     counts = scanned.counts[:, : len(class_names)]
@@ -117,16 +106,13 @@ def report_classes(
 def check_classes(
     labels: LabelSource, counts: NDArray[np.int64], *, at_least: int, source: str
 ) -> None:
-    """Refuse labels of which no model can learn to tell classes apart.
+    """Refuse labels of which no model can learn to tell classes apart, and say why.
 
     Args:
         labels: Where the classes come from.
         counts: Labelled pixels of each class in all images, shape (256,).
         at_least: Classes that must have pixels.
         source: Masks or vector file, as the user named them.
-
-    Raises:
-        ValueError: If fewer have any; says why as far as the files tell.
     """
     present = np.flatnonzero(counts)
     if len(present) >= at_least:
@@ -168,11 +154,7 @@ def explain_masks(masks: MaskFiles) -> str:
 
 
 def count_values(masks: MaskFiles) -> tuple[dict[int, int], set[float]]:
-    """Count the pixels of each value in all masks, whatever it means.
-
-    Returns:
-        Pixels by value, ascending, and the values that the files name as nodata.
-    """
+    """Count the pixels of each value in all masks, whatever it means; list the nodata values."""
     found: dict[int, int] = {}
     nodata: set[float] = set()
     for file in masks.files:

@@ -79,14 +79,7 @@ class MaskFiles:
         self.class_colors = read_colors(src, count=len(self.class_names))
 
     def read(self, tile: int, window: Window) -> NDArray[np.uint8]:
-        """Read classes.
-
-        Args:
-            tile: Number of the image.
-            window: Inside it.
-
-        Returns:
-            Shape (window.height, window.width).
+        """Read the classes of a window inside image *tile*, shape (window.height, window.width).
 
         Raises:
             ValueError: If a value is no class.
@@ -167,27 +160,11 @@ class VectorLabels:
         self._placed = [ordered[id(placed)] for placed in places]
 
     def read(self, tile: int, window: Window) -> NDArray[np.uint8]:
-        """Rasterize the features of a window: later ones over earlier ones.
-
-        Args:
-            tile: Number of the image.
-            window: Inside it.
-
-        Returns:
-            Shape (window.height, window.width).
-        """
+        """Rasterize the features over a window inside image *tile*, later ones over earlier."""
         return self._burn(tile, window, self._values, fill=IGNORE)
 
     def read_outside(self, tile: int, window: Window) -> NDArray[np.bool_]:
-        """Say which pixels lie under no feature, with a class or without.
-
-        Args:
-            tile: Number of the image.
-            window: Inside it.
-
-        Returns:
-            Shape (window.height, window.width).
-        """
+        """Say which pixels of a window inside image *tile* lie under no feature at all."""
         return self._burn(tile, window, np.zeros_like(self._values), fill=1) > 0
 
     def _burn(
@@ -236,11 +213,9 @@ def match_masks(images: Sequence[str], masks: Sequence[str]) -> list[str]:
 
 
 def check_mask(file: str, header: RasterHeader, *, image: str, expected: RasterHeader) -> None:
-    """Refuse masks that are not class rasters on the grid of their image.
+    """Refuse masks that are not one band of integers on the grid of their image.
 
-    Raises:
-        ValueError: If sizes or CRS differ, a corner lies more than 0.01 pixels off, or it is not
-            one band of integers.
+    A corner may lie up to 0.01 pixels off.
     """
     if header.count != 1 or np.dtype(header.dtype).kind not in 'iu':
         raise ValueError(

@@ -49,11 +49,7 @@ class LabelledTiles:
         self.images, self.labels, self.nodata = images, labels, nodata
 
     def read_mask(self, tile: int, window: Window) -> NDArray[np.uint8]:
-        """Read the classes of a window.
-
-        Args:
-            tile: Number of the image.
-            window: May hang over the edges of the image.
+        """Read the classes of a window, which may hang over the edges of image *tile*.
 
         Returns:
             Shape (window.height, window.width); :data:`IGNORE` where there is no class, no
@@ -75,11 +71,7 @@ class LabelledTiles:
         return mask
 
     def read(self, tile: int, window: Window) -> Sample:
-        """Read a window.
-
-        Args:
-            tile: Number of the image.
-            window: May hang over the edges of the image, whose pixels are then reflected.
+        """Read a window of image *tile*; pixels beyond its edges are reflected.
 
         Returns:
             'image': values of the file as float32, NaN where there is no observation, shape
@@ -91,12 +83,7 @@ class LabelledTiles:
         return {'image': image, 'mask': torch.from_numpy(self.read_mask(tile, window)).long()}
 
     def scan(self, block: Block, *, seed: Sequence[int]) -> BlockLabels:
-        """Count the classes of a block, and remember some pixels of each.
-
-        Args:
-            block: The block, inside its image.
-            seed: Decides which pixels are remembered.
-        """
+        """Count the classes of a block, and remember some pixels of each, which *seed* decides."""
         mask = self.read_mask(block.tile, block.window)
         counts = np.bincount(mask.ravel(), minlength=256)
         counts[IGNORE] = 0
@@ -127,11 +114,9 @@ class ScannedBlocks:
     """Pixels per block and class, shape (blocks, 256)."""
 
     def unlabelled(self, chosen: Sequence[int], *, size: int) -> float:
-        """Take the share of pixels without a class in patches that cover some blocks.
+        """Measure the share of pixels without a class in patches that cover the *chosen* blocks.
 
-        Args:
-            chosen: Numbers of blocks.
-            size: Side of the patches, which hang over narrower blocks.
+        *size* is the side of the patches, which hang over narrower blocks.
         """
         windows = [self.blocks[i].window for i in chosen]
         area = sum(max(w.height, size) * max(w.width, size) for w in windows)
@@ -139,16 +124,10 @@ class ScannedBlocks:
 
 
 def scan_blocks(tiles: LabelledTiles, *, block_size: int, size: int, seed: int) -> ScannedBlocks:
-    """Cut images into blocks, and look which classes each holds.
+    """Cut images into blocks of about *block_size* pixels, and look which classes each holds.
 
-    Args:
-        tiles: The images and their classes.
-        block_size: Side of the blocks in pixels, about.
-        size: Side of the patches.
-        seed: Decides which pixels are remembered.
-
-    Raises:
-        ValueError: If *size* is not in [1, *block_size*].
+    No block is narrower than *size*, unless its image is. *seed* decides which pixels are
+    remembered.
     """
     shapes = [(tile.height, tile.width) for tile in tiles.images.tiles]
     blocks = cut_blocks(shapes, block_size=block_size, size=size)
@@ -195,14 +174,9 @@ class TrainingPatches(Dataset[Sample]):
         return self.length
 
     def patch(self, epoch: int, index: int) -> tuple[int, Window]:
-        """Draw one patch; the same arguments give the same place.
+        """Draw one patch of an epoch: the number of the image, and the window in it.
 
-        Args:
-            epoch: >= 0.
-            index: >= 0.
-
-        Returns:
-            Number of the image, and the window in it.
+        The same arguments give the same place.
         """
         sequence = np.random.SeedSequence([self.seed, epoch, index])
         generator = np.random.default_rng(sequence)
@@ -231,13 +205,7 @@ class GridPatches(Dataset[Sample]):
     """Patches that cover blocks, without those that hold no labelled pixel."""
 
     def __init__(self, tiles: LabelledTiles, blocks: Sequence[Block], *, size: int) -> None:
-        """Initialize a new GridPatches instance.
-
-        Args:
-            tiles: Where to read.
-            blocks: What to cover.
-            size: Side of the patches in pixels.
-        """
+        """Initialize a new GridPatches instance of patches of *size* pixels that cover *blocks*."""
         self.tiles = tiles
         self.patches = [
             (block.tile, window)

@@ -64,15 +64,7 @@ def describe_patches(
 
 
 def check_types(files: Sequence[str], types: Sequence[str]) -> None:
-    """Refuse images of several data types: one scale cannot be right for all.
-
-    Args:
-        files: The images.
-        types: NumPy type of each.
-
-    Raises:
-        ValueError: Names the first file, and the first of another type.
-    """
+    """Refuse images of several data types: one scale cannot be right for all."""
     for file, dtype in zip(files, types, strict=True):
         if dtype != types[0]:
             raise ValueError(
@@ -93,13 +85,7 @@ def observed(train: TrainingPatches) -> Iterator[tuple[NDArray[np.generic], NDAr
 def tell_scaling(
     files: Sequence[str], headers: Sequence[RasterHeader], bands: Sequence[int]
 ) -> None:
-    """Say once that values enter as stored, if a file tags a scale or an offset.
-
-    Args:
-        files: Paths.
-        headers: Of these files.
-        bands: 1-based bands that are read.
-    """
+    """Say once that values enter as stored, if a file tags a scale or an offset of *bands*."""
     told = [header.describe_scaling(bands) for header in headers]
     first = next((place for place, text in enumerate(told) if text is not None), None)
     if first is not None:

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
@@ -14,8 +15,8 @@ from ..messages import name_some
 # as many as a mask of uint8 holds beside "no class"
 MOST_CLASSES = 255
 
-# Values in a message: more would not be read.
-SHOWN = 8
+# of more values in a message, the rest would not be read
+show = partial(name_some, most=8)
 
 NUMBER = re.compile(r'[+-]?[0-9]+')
 
@@ -41,9 +42,9 @@ def choose_classes(
 ) -> PolygonClasses:
     """Number the values of an attribute.
 
-    Class numbers, that is whole numbers of any type and text of digits, are sorted as numbers. Names
-    that are given may be values, in any order and with others that do not occur; or, for class
-    numbers, one name per number of the file in ascending order.
+    Class numbers, that is whole numbers of any type and text of digits, are sorted as numbers.
+    Names that are given may be values, in any order and with others that do not occur; or, for
+    class numbers, one name per number of the file in ascending order.
 
     Args:
         texts: Value of each feature, None for those without.
@@ -66,7 +67,8 @@ def choose_classes(
     needed = {text for text in over if text is not None}
     if not needed:
         raise ValueError(
-            f'{where} has no value in the {len(over)} features over the images; pass another attribute'
+            f'{where} has no value in the {len(over)} features over the images; pass another '
+            'attribute'
         )
     if missing := over.count(None):
         rank_zero_warn(
@@ -78,8 +80,8 @@ def choose_classes(
     if len(order) > MOST_CLASSES:
         held = f'class_names has {len(order)}' if given else f'{where} has {len(order)} values'
         raise ValueError(
-            f'there may be at most {MOST_CLASSES} classes, {held}; pass an attribute with fewer, or '
-            'class_names of those over the images'
+            f'there may be at most {MOST_CLASSES} classes, {held}; pass an attribute with fewer, '
+            'or class_names of those over the images'
         )
     if not given:
         warn_of_lookalikes(values, where=where)
@@ -122,9 +124,7 @@ def name_values(
         ValueError: If names are repeated, or do not fit the values.
     """
     if twice := sorted({name for name in given if given.count(name) > 1}):
-        raise ValueError(
-            f'class_names must differ, got {name_some(twice, most=SHOWN)} more than once'
-        )
+        raise ValueError(f'class_names must differ, got {show(twice)} more than once')
     if not given or needed <= set(given):
         return {value: value for value in values if not given or value in given}
     # with a number among the names, it would be open which class is meant
@@ -136,13 +136,13 @@ def name_values(
         return names
     if is_named:
         raise ValueError(
-            f'class_names must be one name for each class number of {where}, {name_some(values, most=SHOWN)}, in this '
-            f'order, got {len(given)} for {len(values)}: {name_some(given, most=SHOWN)}'
+            f'class_names must be one name for each class number of {where}, {show(values)}, in '
+            f'this order, got {len(given)} for {len(values)}: {show(given)}'
         )
     unknown = [value for value in values if value in needed and value not in given]
     raise ValueError(
-        f'{where} holds {name_some([*map(repr, unknown)], most=SHOWN)}, which class_names lack: {name_some([*map(repr, given)], most=SHOWN)}; name all '
-        f'values as they are written{hint(unknown, given)}'
+        f'{where} holds {show([*map(repr, unknown)])}, which class_names lack: '
+        f'{show([*map(repr, given)])}; name all values as they are written{hint(unknown, given)}'
     )
 
 
@@ -153,7 +153,7 @@ def warn_of_lookalikes(values: Sequence[str], *, where: str) -> None:
         alike.setdefault(plain(value), []).append(value)
     if twice := [' and '.join(map(repr, group)) for group in alike.values() if len(group) > 1]:
         rank_zero_warn(
-            f'{where} holds values that look alike, each a class of its own: {name_some(twice, most=SHOWN)}; spell '
+            f'{where} holds values that look alike, each a class of its own: {show(twice)}; spell '
             'them alike, or pass class_names with both'
         )
 

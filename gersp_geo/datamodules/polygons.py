@@ -49,12 +49,7 @@ class Meetings:
 def place_features(
     geometries: GeoSeries, tiles: Sequence[RasterHeader], *, source: str
 ) -> tuple[list[PlacedFeatures], Meetings]:
-    """Find the features over each image.
-
-    Args:
-        geometries: Of all features, with a CRS.
-        tiles: Headers of the images.
-        source: The vector file, for messages.
+    """Find the features of a vector file over each image.
 
     Returns:
         Features per image, shared by images in one CRS; and which of both meet.

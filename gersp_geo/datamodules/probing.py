@@ -61,8 +61,8 @@ def probe_transform(transform: Any, *, shape: tuple[int, ...]) -> tuple[list[flo
     """Find mean and standard deviation that a transform of batches applies per band.
 
     Args:
-        transform: Takes and returns a dictionary with 'image' of shape (B, C, H, W), or of two dates
-            (B, 2, C, H, W).
+        transform: Takes and returns a dictionary with 'image' of shape (B, C, H, W), or of two
+            dates (B, 2, C, H, W).
         shape: (C, H, W) or (2, C, H, W) of the images to try.
 
     Returns:

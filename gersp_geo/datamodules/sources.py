@@ -95,11 +95,7 @@ PLACES = ('roi', 'toi', 'patches_per_block', 'patches_per_pass')
 
 
 def refuse(options: PatchOptions, names: Sequence[str], *, kind: str) -> None:
-    """Refuse options that would have no effect.
-
-    Raises:
-        ValueError: Names the first.
-    """
+    """Refuse options of these *names* that would have no effect on this *kind* of source."""
     default = PatchOptions()
     for name in names:
         if getattr(options, name) != getattr(default, name):
@@ -126,10 +122,7 @@ def make_sampler(
 
 
 def rectangle(bounds: Sequence[float]) -> Polygon:
-    """Make a region of interest.
-
-    Args:
-        bounds: left, bottom, right, top in the CRS of the data.
+    """Make a region of interest of left, bottom, right, top in the CRS of the data.
 
     Raises:
         ValueError: If these are not four numbers in that order.
@@ -140,10 +133,7 @@ def rectangle(bounds: Sequence[float]) -> Polygon:
 
 
 def time_span(dates: Sequence[str]) -> pd.Interval:
-    """Make a time of interest.
-
-    Args:
-        dates: First and last day, as 2020-06-01.
+    """Make a time of interest of its first and last day, such as 2020-06-01.
 
     Raises:
         ValueError: If these are not two dates in that order.

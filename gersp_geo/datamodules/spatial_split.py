@@ -105,13 +105,10 @@ def split_blocks(
 def take_blocks(
     order: NDArray[np.int64], pixels: NDArray[np.int64], target: float, *, leave: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Cut *order* where the pixels of the first part come closest to *target*.
+    """Cut *order* where the *pixels* of the first part come closest to *target*.
 
-    Args:
-        order: Numbers of blocks.
-        pixels: Per block.
-        target: 0 takes none; above, at least one block is taken.
-        leave: Blocks that must remain.
+    A target of 0 takes none, and any above at least one block. *leave* is the number of blocks that
+    must remain.
     """
     if target == 0:
         return order[:0], order
@@ -123,10 +120,7 @@ def take_blocks(
 def grid_windows(block: Window, *, size: int) -> list[Window]:
     """Cover a block with patches, the last of each row and column flush with its far edge.
 
-    Args:
-        block: The part of an image to cover.
-        size: Side of the patches. A block narrower than that gets one that hangs over its far
-            edge.
+    A block narrower than *size* gets one patch that hangs over its far edge.
     """
     rows, cols = (
         [*range(first, first + length - size, size), first + max(length - size, 0)]

@@ -103,13 +103,9 @@ def share_blocks(
 def describe_split(scanned: ScannedBlocks, record: Preprocessing) -> dict[str, Any]:
     """Write down what decides a split, besides what the user chose.
 
-    Args:
-        scanned: All blocks.
-        record: Says what the classes are called.
-
     Returns:
-        The class names; name, size and place of each image, whose folder may move; number and digest
-        of the labels in each block.
+        The class names; name, size and place of each image, whose folder may move; number and
+        digest of the labels in each block.
     """
     images = scanned.tiles.images
     counts = scanned.counts

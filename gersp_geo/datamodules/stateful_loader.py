@@ -99,10 +99,7 @@ class ResumableLoader[Item](DataLoader[Item]):
         return {'epoch': epoch, 'step': step, 'cut': self.cut}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next iteration go on from a saved state.
-
-        Args:
-            state: What ``state_dict`` returned.
+        """Let the next iteration go on from what ``state_dict`` returned.
 
         Raises:
             ValueError: If an epoch was cut in another way then, so that positions differ.
@@ -125,7 +122,8 @@ def read_ahead[Item](items: Iterator[Item]) -> Iterator[Item]:
 class UnreadableAsItems[Item](Dataset[Item | UnreadableFileError]):
     """Hand out the error of a file that cannot be read as an item.
 
-    Raised in a worker, it would arrive as a traceback of some twenty lines that ends in its message.
+    Raised in a worker, it would arrive as a traceback of some twenty lines that ends in its
+    message.
     """
 
     def __init__(self, dataset: Dataset[Item]) -> None:
@@ -141,11 +139,7 @@ class UnreadableAsItems[Item](Dataset[Item | UnreadableFileError]):
 
 
 def check_cut(saved: Mapping[str, int | None], present: Mapping[str, int | None]) -> None:
-    """Refuse to go on where positions mean other samples than they did.
-
-    Raises:
-        ValueError: Names the first difference.
-    """
+    """Refuse to go on where positions mean other samples; tell the first difference."""
     for name in sorted(saved.keys() | present.keys()):
         if saved.get(name) != present.get(name):
             raise ValueError(

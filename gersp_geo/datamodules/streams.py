@@ -62,12 +62,7 @@ class PatchStream:
     has_file_values = True
 
     def __init__(self, tiles: GeoTIFFPatches, sampler: PatchSampler) -> None:
-        """Initialize a new PatchStream instance.
-
-        Args:
-            tiles: Opened with ``raw=True``.
-            sampler: Over *tiles*.
-        """
+        """Initialize a new PatchStream instance of tiles that were opened with ``raw=True``."""
         self.tiles, self.sampler = tiles, sampler
         self.bands = tuple(tiles.bands)
         self.res_m: float | None = tiles.res_m
@@ -253,12 +248,9 @@ def group_dates(files: Sequence[str], regex: str) -> list[list[int]]:
 
 
 def choose_date(numbers: Sequence[int], tile: int, *, place: tuple[int, int, int]) -> int:
-    """Draw another date of the same place.
+    """Draw another date than *tile* from the *numbers* of a place.
 
-    Args:
-        numbers: Files of the place, at least two.
-        tile: The one that is not drawn.
-        place: Seed, pass and index; the same ones give the same date.
+    *place* is seed, pass and index; the same ones give the same date.
     """
     others = [number for number in numbers if number != tile]
     if len(others) == 1:

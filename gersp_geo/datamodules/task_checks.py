@@ -33,7 +33,8 @@ def check_task(
         class_names: Names of the classes 0, 1, ...
         present: Classes that have pixels.
         unlabelled: Share of the pixels of patches that have no class and hold 255, in [0, 1].
-        numbered: Whether nothing names the classes, so that they are counted by the values of masks.
+        numbered: Whether nothing names the classes, so that they are counted by the values of
+            masks.
 
     Raises:
         ValueError: Names what does not fit, and a combination that does.
@@ -66,13 +67,7 @@ def check_logits(
 ) -> None:
     """Refuse a task with more or fewer logits than there are classes.
 
-    Args:
-        task: Any task.
-        class_names: Names of the classes.
-        values: Values of masks whose classes nothing names.
-
-    Raises:
-        ValueError: Names both numbers.
+    *values* are those of masks whose classes nothing names; the error advises to choose them.
     """
     wanted, count = task.hparams.get('num_classes'), len(class_names)
     if wanted is not None and wanted != count:
@@ -87,11 +82,7 @@ def check_logits(
 
 
 def check_per_class(task: SemanticSegmentation, class_names: Sequence[str]) -> None:
-    """Refuse weights and labels of a task that are not one per class.
-
-    Raises:
-        ValueError: Names both numbers.
-    """
+    """Refuse weights and labels of a task that are not one per class."""
     for name in ('class_weights', 'labels'):
         values, count = task.hparams.get(name), len(class_names)
         if values is not None and len(values) != count:
@@ -102,11 +93,7 @@ def check_per_class(task: SemanticSegmentation, class_names: Sequence[str]) -> N
 
 
 def check_single_logit(task: SemanticSegmentation, class_names: Sequence[str]) -> None:
-    """Refuse a binary task for other than two classes, and one that wants masks of several layers.
-
-    Raises:
-        ValueError: Names the value that does not fit.
-    """
+    """Refuse a binary task for other than two classes, and one that wants a mask per label."""
     kind, count = task.hparams['task'], len(class_names)
     multiclass = f"pass task='multiclass' with num_classes={count}"
     if kind != 'binary':
@@ -133,17 +120,13 @@ def check_ignore_index(
     present: Sequence[int],
     unlabelled: float,
 ) -> None:
-    """Refuse to ignore a class, or not to ignore what has no class.
-
-    Raises:
-        ValueError: Names the value, and what it means in these labels.
-    """
+    """Refuse to ignore a class, or not to ignore what has no class; say what the value means."""
     ignored = task.hparams['ignore_index']
     if ignored in present:
         raise ValueError(
-            f'ignore_index={ignored} is the class {class_names[ignored]} of the labels, which would '
-            f'not be learned; pass ignore_index={IGNORE}, and make {ignored} the nodata value of the '
-            'masks if it means no label'
+            f'ignore_index={ignored} is the class {class_names[ignored]} of the labels, which '
+            f'would not be learned; pass ignore_index={IGNORE}, and make {ignored} the nodata '
+            'value of the masks if it means no label'
         )
     if unlabelled and ignored != IGNORE:
         raise ValueError(
@@ -156,13 +139,8 @@ def check_ignore_index(
 def check_loss(task: SemanticSegmentation, classes: int, *, unlabelled: float) -> None:
     """Try the loss on small maps, and refuse it if it fails or learns from pixels without a label.
 
-    Args:
-        task: Its ``criterion`` is tried, so that losses of subclasses are judged as well.
-        classes: Number of classes.
-        unlabelled: Share of the pixels that have no label.
-
-    Raises:
-        ValueError: Names loss, task and ignored value, and a combination that works.
+    The ``criterion`` of the task is tried, so that losses of subclasses are judged as well. The
+    error names a combination that works. *unlabelled* is the share of pixels that have no label.
     """
     settings = {name: task.hparams[name] for name in ('task', 'loss', 'ignore_index')}
     given = ', '.join(f'{name}={value!r}' for name, value in settings.items())
@@ -184,12 +162,7 @@ def check_loss(task: SemanticSegmentation, classes: int, *, unlabelled: float) -
 
 
 def gradient_without_label(task: SemanticSegmentation, classes: int, *, holes: bool) -> Tensor:
-    """Take the gradient of the loss for the logits of pixels without a label.
-
-    Args:
-        task: As in :func:`check_loss`.
-        classes: Number of classes.
-        holes: Whether there are such pixels.
+    """Take the gradient of the loss for the logits of pixels without a label, if there are *holes*.
 
     Returns:
         Their gradients, which are 0 if the loss leaves them out; of no pixel, if there are none.

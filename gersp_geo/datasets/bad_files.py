@@ -38,7 +38,8 @@ class Unreadable:
         if len(self._all) > LIMIT * self.files:
             raise UnreadableFileError(
                 next(iter(self._all)),
-                f"on_error='skip' leaves out at most {LIMIT:.0%} of the files, got {len(self._all)} "
+                f"on_error='skip' leaves out at most {LIMIT:.0%} of the files, got "
+                f'{len(self._all)} '
                 f'of {self.files} that cannot be read: {name_some([*self._all], most=NAMED)}; '
                 'repair or remove them',
             )

@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-# Beside names that begin with a dot, as .ipynb_checkpoints, .git, and macOS's ._a.tif: of Synology and
-# QNAP, of archives made by macOS, of Windows, and of file systems.
+# Beside names that begin with a dot, as .ipynb_checkpoints, .git, and macOS's ._a.tif: of Synology
+# and QNAP, of archives made by macOS, of Windows, and of file systems.
 _NAMES = frozenset(
-    ('@eaDir', '@tmp', '#recycle', '@Recycle', '__MACOSX', '$RECYCLE.BIN', 'System Volume Information',
-     'Thumbs.db', 'desktop.ini', 'lost+found')
+    ('@eaDir', '@tmp', '#recycle', '@Recycle', '__MACOSX', '$RECYCLE.BIN',
+     'System Volume Information', 'Thumbs.db', 'desktop.ini', 'lost+found')
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Labelled remote-sensing images: one folder per class, of JPEG or PNG files or of GeoTIFF chips."""
+"""Labelled remote-sensing images: one folder per class of JPEG or PNG files or GeoTIFF chips."""
 
 from os import PathLike
 from pathlib import Path

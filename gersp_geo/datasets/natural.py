@@ -22,7 +22,7 @@ type FileAndLabel = tuple[str | PathLike[str], int]
 
 
 class NaturalStream:
-    """Labelled images as a stream: files, decoded where they are needed, or the items of a data set."""
+    """Labelled images as a stream: files that are decoded here, or the items of a data set."""
 
     def __init__(
         self,

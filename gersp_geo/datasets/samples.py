@@ -58,8 +58,8 @@ def check_numbered(dataset: Dataset[Any]) -> None:
     if is_iterable or not hasattr(dataset, '__len__'):
         reason = 'is an IterableDataset' if is_iterable else 'has no length'
         raise ValueError(
-            f'{type(dataset).__name__} {reason}; batches are drawn by number, so that a run resumes '
-            'where it was: give a map-style Dataset with __getitem__ and __len__'
+            f'{type(dataset).__name__} {reason}; batches are drawn by number, so that a run '
+            'resumes where it was: give a map-style Dataset with __getitem__ and __len__'
         )
 
 

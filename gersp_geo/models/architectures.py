@@ -9,8 +9,8 @@ import timm
 import torch
 from torch import Tensor, nn
 
-# ResNets are tried where a file does not say what it holds; torchvision, timm and OpenMMLab agree on
-# their names and shapes.
+# ResNets are tried where a file does not say what it holds; torchvision, timm and OpenMMLab agree
+# on their names and shapes.
 _RESNETS = (
     'resnet50', 'resnet18', 'resnet34', 'resnet101', 'resnet152',
     'wide_resnet50_2', 'resnext50_32x4d', 'resnext101_32x8d',
@@ -80,7 +80,8 @@ def head_names(model: nn.Module) -> tuple[str, ...]:
     """List the modules of a backbone that classify.
 
     Args:
-        model: From timm, or anything whose classifier is called ``fc``, as in torchvision's ResNets.
+        model: From timm, or anything whose classifier is called ``fc``, as in torchvision's
+            ResNets.
 
     Returns:
         Names of modules, which need not exist.

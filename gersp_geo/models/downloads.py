@@ -128,8 +128,8 @@ def remember_checksum(path: Path) -> None:
     # a folder on a read-only file system gives no PermissionError
     except OSError as error:
         warnings.warn(
-            f'{sidecar} cannot be written ({error.strerror or error}); a later change of {path.name} '
-            'will go unnoticed',
+            f'{sidecar} cannot be written ({error.strerror or error}); a later change of '
+            f'{path.name} will go unnoticed',
             stacklevel=2,
         )
 

@@ -118,8 +118,8 @@ def export_backbone(
         FileNotFoundError: If *source* does not exist.
         FileExistsError: If the output exists and *overwrite* is False.
         ValueError: If *source* is of no known format, *format* is unknown, *destination* has the
-            wrong suffix or is the source itself, or the format needs an architecture that is unknown or an extra that is
-            not installed.
+            wrong suffix or is the source itself, or the format needs an architecture that is
+            unknown or an extra that is not installed.
     """
     if format not in _WRITERS:
         raise ValueError(f'format must be one of {", ".join(_WRITERS)}, got {format!r}')

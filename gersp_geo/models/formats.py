@@ -15,12 +15,12 @@ from .checkpoint_files import Content, open_checkpoint, parse
 from .layouts import FORMATS, Format
 from .spellings import SPELLINGS, Spelling, find_backbones, find_spelling, unwrap
 
-# What a copy is called whose weights are an average of the other's. Not 'target': of two domains, one
-# is called so too.
+# What a copy is called whose weights are an average of the other's. Not 'target': of two domains,
+# one is called so too.
 _TEACHER = re.compile(r'(?:^|[._])(?:momentum|teacher|ema|key|k)(?=[._])')
 
-# What modules of a ResNet are called. What tools add beside a whole one under other names are heads:
-# SwAV's prototypes, linear probes.
+# What modules of a ResNet are called. What tools add beside a whole one under other names are
+# heads: SwAV's prototypes, linear probes.
 _OF_RESNET = ('conv', 'bn', 'layer', 'stem', 'downsample')
 
 # OpenMMLab's name of the three convolutions before the first stage

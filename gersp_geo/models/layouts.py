@@ -18,7 +18,7 @@ class Format:
     """How reports call it."""
 
     needs: tuple[str | tuple[str, ...], ...]
-    """It is this format if for each of these prefixes, or for one of each group, there is a tensor."""
+    """It is this format if some tensor has each of these prefixes, or one of each group."""
 
     student: tuple[str, ...]
     """What to cut off the names of the backbone: the first prefix that some tensor has."""

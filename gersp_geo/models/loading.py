@@ -70,10 +70,10 @@ def load_backbone(
     encoder of a segmentation model, the body of a torchvision detector, these inside a task of
     torchgeo, or student and teacher of a self-supervised task. Classifiers and decoders stay as
     they are. Either every tensor of the backbone is set, or none is and an error says why. For
-    weights with three bands and a target with others, see :func:`.first_layer.adapt_stem`. If the weights
-    carry a record that names red, green and blue in another order, their filters are taken by name;
-    otherwise three filters read red, green and blue, and as many filters as the target has bands
-    are taken in their order.
+    weights with three bands and a target with others, see :func:`.first_layer.adapt_stem`. If the
+    weights carry a record that names red, green and blue in another order, their filters are taken
+    by name; otherwise three filters read red, green and blue, and as many filters as the target has
+    bands are taken in their order.
 
     Args:
         target: A task of torchgeo or this package, or a model of timm, torchvision or

@@ -22,8 +22,8 @@ def find_tensors(loaded: Mapping[str, Any]) -> dict[str, Tensor]:
     """Find the tensors in what a checkpoint holds.
 
     Args:
-        loaded: A state dict, a mapping with one where tools put it, or with several under keys of any
-            name.
+        loaded: A state dict, a mapping with one where tools put it, or with several under keys of
+            any name.
 
     Returns:
         Tensors by name; if they are somewhere else, all keys that lead to them are part of it.

@@ -120,6 +120,6 @@ def refuse_source(source: object, destination: Path) -> None:
     one, other = given.resolve(), destination.resolve()
     if destination.samefile(given) or one in other.parents or other in one.parents:
         raise ValueError(
-            f'{destination} would replace what it is made from, {given}, and holds less; pass another '
-            'destination'
+            f'{destination} would replace what it is made from, {given}, and holds less; pass '
+            'another destination'
         )

@@ -36,7 +36,8 @@ class ChangeDetection(tasks.ChangeDetection):
         self,
         model: ChangeModel = 'unet',
         backbone: str = 'resnet50',
-        # WeightsSource | bool; the parser of configurations would open a file to look for its mapping
+        # WeightsSource | bool; the parser of configurations would open a file to look for its
+        # mapping
         weights: Any | None = None,
         in_channels: int = 3,
         *,
@@ -47,7 +48,8 @@ class ChangeDetection(tasks.ChangeDetection):
 
         Args:
             model: 'unet', 'deeplabv3+', 'upernet', 'segformer', 'dpt' (with a backbone of timm,
-                'tu-resnet50'), 'fcsiamdiff' or 'fcsiamconc'; without weights also torchgeo's others.
+                'tu-resnet50'), 'fcsiamdiff' or 'fcsiamconc'; without weights also torchgeo's
+                others.
             backbone: Encoder of segmentation_models_pytorch.
             weights: Enum member, its name, a path to any known format, or a state dict; True for
                 ImageNet, None for random weights.

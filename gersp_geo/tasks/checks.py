@@ -88,8 +88,8 @@ class NoViews(nn.Module):
             ValueError: Says where statistics come from.
         """
         raise ValueError(
-            f'images of {images.shape[1]} bands need augmentation1, or a Trainer with a data module '
-            'that describes its bands (GeRSPDataModule)'
+            f'images of {images.shape[1]} bands need augmentation1, or a Trainer with a data '
+            'module that describes its bands (GeRSPDataModule)'
         )
 
 
@@ -105,8 +105,8 @@ def check_normalization(backbone: nn.Module) -> None:
     kinds = [module for module in backbone.modules() if type(module) is nn.SyncBatchNorm]
     if any(list(module.children()) for module in kinds):
         raise ValueError(
-            'sync_batchnorm=True has dropped the activations of this backbone; convert backbone and '
-            'backbone_momentum with timm.layers.convert_sync_batchnorm, and leave it out'
+            'sync_batchnorm=True has dropped the activations of this backbone; convert backbone '
+            'and backbone_momentum with timm.layers.convert_sync_batchnorm, and leave it out'
         )
 
 

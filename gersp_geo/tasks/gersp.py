@@ -203,7 +203,7 @@ class GeRSPTask(BaseTask):
         Returns:
             Those that the trainer was not given.
         """
-        given: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]  # set dynamically
+        given: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
         wanted = (ExactResume, CollapseMonitor, ViewPairs)
         return [kind() for kind in wanted if not any(isinstance(one, kind) for one in given)]
 
@@ -396,7 +396,7 @@ class GeRSPTask(BaseTask):
         return self.normalize(self.projection_head_momentum(self.backbone_momentum(images)))
 
     def normalize(self, projected: Tensor) -> Tensor:
-        """Bring embeddings to length 1, in the queue's type: in bfloat16 it would be off by 0.4 %."""
+        """Bring embeddings to length 1, in the queue's type: bfloat16 would be off by 0.4 %."""
         return F.normalize(projected.to(self.queue.dtype), dim=1)
 
     @property

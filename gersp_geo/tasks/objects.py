@@ -132,7 +132,8 @@ def complain(
         'empty': f'boxes must have an area, got [{corners}]: leave such objects out',
         'outside': (
             f'boxes must lie in the image of {width} x {height} px, at least in part, got '
-            f'[{corners}]: cut and resize boxes with their image, and leave out what it does not show'
+            f'[{corners}]: cut and resize boxes with their image, and leave out what it does not '
+            'show'
         ),
         'low': f'{known.rule}, got {label}: {known.fix}',
         'high': f'{known.rule}, got {label}: {known.fix}',

@@ -27,8 +27,8 @@ _PURPOSES: dict[RunningStage | None, str] = {
 def has_background(network: object) -> bool:
     """Say whether label 0 of a detector of torchvision means that there is nothing.
 
-    It does in those that choose one of all classes for a box. RetinaNet and FCOS score each class on
-    its own: label 0 is a class like any other, and the background has no label.
+    It does in those that choose one of all classes for a box. RetinaNet and FCOS score each class
+    on its own: label 0 is a class like any other, and the background has no label.
     """
     return not isinstance(network, RetinaNet | FCOS)
 
@@ -64,8 +64,8 @@ class TargetCheck(Callback):
         """Warn if there was nothing to find."""
         if self.objects == 0:
             rank_zero_warn(
-                'no image of the epoch has an object, of which nothing can be learned: are the labels '
-                'of this data set read?'
+                'no image of the epoch has an object, of which nothing can be learned: are the '
+                'labels of this data set read?'
             )
 
     def on_validation_batch_start(

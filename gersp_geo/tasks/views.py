@@ -66,9 +66,9 @@ def choose_pipeline(data: Any, *, size: int) -> nn.Module | None:
 class FirstViews:
     """Looks at the first views of a run, whatever pipeline made them.
 
-    A pipeline that ends at bounds which the values do not fit (colour jitter on decibels, a clamp to
-    [0, 1] on digital numbers) gives constant or half-cut images, on which a contrastive loss falls
-    all the same.
+    A pipeline that ends at bounds which the values do not fit (colour jitter on decibels, a clamp
+    to [0, 1] on digital numbers) gives constant or half-cut images, on which a contrastive loss
+    falls all the same.
     """
 
     def __init__(self) -> None:
@@ -101,7 +101,8 @@ class FirstViews:
         ):
             if not view.isfinite().all():
                 raise ValueError(
-                    f"the {name}'s view holds values that are not finite; an augmentation of your own "
+                    f"the {name}'s view holds values that are not finite; an augmentation of your "
+                    'own '
                     'has to fill what is missing, as transforms.FillMissing does'
                 )
             self.lost.append(share_lost(date, view))
@@ -119,9 +120,9 @@ class FirstViews:
             raise ValueError(explain_loss(float(lost.mean()), dates[0]))
         if are_many and lost[few] > PADDED:
             rank_zero_warn(
-                f'{float(lost.mean()):.0%} of the pixels of augmented views lie at the darkest or brightest '
-                'value in all bands at once, and not in the images: padding and erasing do that, and '
-                'are fine; a clamp that the values exceed is not'
+                f'{float(lost.mean()):.0%} of the pixels of augmented views lie at the darkest or '
+                'brightest value in all bands at once, and not in the images: padding and erasing '
+                'do that, and are fine; a clamp that the values exceed is not'
             )
 
 
@@ -130,11 +131,11 @@ def explain_loss(lost: float, images: Tensor) -> str:
     values = images.float()
     values = values[values.isfinite()]
     return (
-        f'the augmented views are constant or cut: {lost:.0%} of their pixels lie at the darkest or '
-        f'brightest value, and not in the images as loaded, whose values go from '
+        f'the augmented views are constant or cut: {lost:.0%} of their pixels lie at the darkest '
+        f'or brightest value, and not in the images as loaded, whose values go from '
         f'{float(values.min()):.4g} to {float(values.max()):.4g}. Leave augmentation1 out with a '
-        'GeRSPDataModule, which chooses what fits the values, or give it a pipeline without a clamp '
-        'that they exceed; scale brings colours to [0, 1]'
+        'GeRSPDataModule, which chooses what fits the values, or give it a pipeline without a '
+        'clamp that they exceed; scale brings colours to [0, 1]'
     )
 
 
