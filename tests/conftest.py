@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import shutil
 import tempfile
@@ -12,6 +13,11 @@ from gersp_geo.main import main
 
 # What tests remember is theirs alone, also in the processes that they start
 os.environ['GERSP_GEO_CACHE'] = tempfile.mkdtemp(prefix='gersp-geo-cache-')
+
+# Processes of tests are forked from one that has the large imports behind it, once
+multiprocessing.get_context('forkserver').set_forkserver_preload(
+    ['gersp_geo.training', 'gersp_geo.inference.engine', 'geopandas']
+)
 
 # Files that take longest come first, so that no process is left with one of them at the end
 LONGEST = ('test_docs.py', 'test_run.py', 'test_main.py', 'test_golden_trace.py')

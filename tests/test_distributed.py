@@ -18,9 +18,7 @@ from gersp_geo.distributed import embed_shuffled, gather_rows, has_batch_statist
 
 PROCESSES, PAIRS, STEPS, CLASSES, SIDE = 2, 3, 5, 4, 32
 
-# children are copies of one process that has imported everything, once
 CONTEXT = multiprocessing.get_context('forkserver')
-CONTEXT.set_forkserver_preload(['gersp_geo.tasks'])
 
 
 def run_in_processes(work: Callable[..., Any], folder: Path, *arguments: Any) -> list[Any]:

@@ -120,12 +120,10 @@ def commands(code: str, folder: Path) -> Iterator[list[str]]:
 
 def run_apart[T](function: Callable[[T], None], argument: T, folder: Path) -> None:
     """Run in a process of its own, forked from one that has the large imports behind it."""
-    context = get_context('forkserver')
-    context.set_forkserver_preload(
-        ['gersp_geo.training', 'gersp_geo.inference.engine', 'geopandas']
-    )
     log = folder.with_suffix('.log')
-    process = context.Process(target=work_in, args=(folder, log, function, argument))
+    process = get_context('forkserver').Process(
+        target=work_in, args=(folder, log, function, argument)
+    )
     process.start()
     process.join()
     assert process.exitcode == 0, f'{argument}\n{log.read_text()}'

@@ -19,9 +19,7 @@ from gersp_geo.training import train_from_arguments
 # more than the test waits for, so that only the signal can end the run
 MANY = 10_000
 
-# children are copies of one process that has imported everything, once
 CONTEXT = multiprocessing.get_context('forkserver')
-CONTEXT.set_forkserver_preload(['gersp_geo.training'])
 
 CONFIG = Path(__file__).parents[1] / 'configs' / 'finetune' / 'segmentation.yaml'
 

@@ -25,9 +25,7 @@ from gersp_geo.callbacks.random_states import read_states, seed_states, write_st
 # each step takes 3, so that their stream wraps within epochs
 STEPS, PAIRS, STEPS_PER_EPOCH, NATURAL, SIDE = 40, 4, 12, 20, 32
 
-# children are copies of one process that has imported everything, once
 CONTEXT = multiprocessing.get_context('forkserver')
-CONTEXT.set_forkserver_preload(['gersp_geo.tasks', 'gersp_geo.datamodules'])
 
 
 @pytest.fixture(scope='module')

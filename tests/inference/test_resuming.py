@@ -132,9 +132,7 @@ def run_until_killed(scene: Path, destination: Path, log: Path, where: str, coun
 
 @pytest.fixture(scope='module')
 def server() -> ForkServerContext:
-    context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(['gersp_geo.inference.engine'])
-    return context
+    return multiprocessing.get_context('forkserver')
 
 
 def run_through_kills(

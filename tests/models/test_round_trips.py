@@ -111,13 +111,19 @@ def test_features_survive(
     torch.testing.assert_close(load(report.path), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_a_graph_carries_its_record(checkpoint: Path, tmp_path: Path) -> None:
-    saved = torch.load(checkpoint, weights_only=True)
+def save_as_task(path: Path, model: nn.Module, name: str, **more: object) -> None:
+    """Save a model of timm in a checkpoint of a task."""
+    state = {f'model.{key}': value for key, value in model.state_dict().items()}
+    torch.save({'hyper_parameters': {'model': name}, 'state_dict': state} | more, path)
+
+
+def test_a_graph_carries_its_record(tmp_path: Path) -> None:
     record = {
         'bands': ['red', 'green', 'blue'], 'scale': [1 / 255] * 3, 'mean': [0.4] * 3,
         'std': [0.2] * 3, 'size': 96,
     }  # fmt: skip
-    torch.save(saved | {'gersp_geo': record}, tmp_path / 'task.ckpt')
+    model = timm.create_model('test_resnet', num_classes=0)
+    save_as_task(tmp_path / 'task.ckpt', model, 'test_resnet', gersp_geo=record)
     export_backbone(tmp_path / 'task.ckpt', tmp_path / 'a.onnx', format='onnx')
     props = {p.key: p.value for p in onnx.load(tmp_path / 'a.onnx').metadata_props}
     assert json.loads(props['gersp_geo'])['size'] == 96
@@ -126,13 +132,13 @@ def test_a_graph_carries_its_record(checkpoint: Path, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {'task.ckpt', 'a.onnx'}
 
 
-def test_a_transformer_keeps_its_size(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    'name', ['test_vit', pytest.param('vit_tiny_patch16_224', marks=pytest.mark.slow)]
+)
+def test_a_transformer_keeps_its_size(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model = timm.create_model('vit_tiny_patch16_224', num_classes=0, img_size=224)
-    state = {'hyper_parameters': {'model': 'vit_tiny_patch16_224'}, 'state_dict': {
-        f'model.{key}': value for key, value in model.state_dict().items()
-    }}  # fmt: skip
-    torch.save(state, tmp_path / 'vit.ckpt')
+    model = timm.create_model(name, num_classes=0, img_size=224)
+    save_as_task(tmp_path / 'vit.ckpt', model, name)
     export_backbone(tmp_path / 'vit.ckpt', tmp_path / 'vit.onnx', format='onnx')
     session = onnxruntime.InferenceSession(tmp_path / 'vit.onnx')
     image = torch.rand(3, 3, 224, 224)

@@ -20,9 +20,7 @@ from gersp_geo import GeRSPDataModule, GeRSPTask
 
 PROCESSES, PAIRS, STEPS, SIDE = 2, 2, 7, 32
 
-# children are copies of one process that has imported everything, once
 CONTEXT = multiprocessing.get_context('forkserver')
-CONTEXT.set_forkserver_preload(['gersp_geo.tasks', 'gersp_geo.datamodules'])
 
 
 @pytest.fixture(scope='module')

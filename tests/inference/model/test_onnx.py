@@ -92,9 +92,13 @@ def relabel(graph: Path, path: Path, metadata: dict[str, str]) -> Path:
     return path
 
 
-def test_a_unet_computes_what_the_model_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize('depth', [3, pytest.param(5, marks=pytest.mark.slow)])
+def test_a_unet_computes_what_the_model_does(depth: int, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model = Unet('resnet18', encoder_weights=None, in_channels=3, classes=4)
+    model = Unet(
+        'resnet18', encoder_depth=depth, encoder_weights=None, classes=4,
+        decoder_channels=(256, 128, 64, 32, 16)[-depth:],
+    )  # fmt: skip
     loaded = load_model(export(model, tmp_path / 'unet.onnx'))
     for shape in ((1, 3, 64, 64), (2, 3, 96, 96)):
         images = torch.rand(shape)
