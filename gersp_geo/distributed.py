@@ -13,13 +13,9 @@ def process_count() -> int:
 
 
 def gather_rows(rows: Tensor) -> Tensor:
-    """Collect the rows of all processes, without gradients.
+    """Collect the rows of all processes, in their order, without gradients.
 
-    Args:
-        rows: Shape (B, ...), the same in every process.
-
-    Returns:
-        In the order of processes, shape (processes * B, ...); *rows* itself with one process.
+    Every process has as many, (B, ...) of (processes * B, ...). With one it is *rows* itself.
     """
     if process_count() == 1:
         return rows
@@ -38,13 +34,9 @@ def share_first(values: Tensor) -> None:
 
 
 def take_share(rows: Tensor) -> Tensor:
-    """Pick the part of gathered rows that belongs to this process.
+    """Pick the part of rows of all processes, in their order, that belongs to this one.
 
-    Args:
-        rows: Shape (processes * B, ...), in the order of processes.
-
-    Returns:
-        Shape (B, ...); *rows* itself with one process.
+    With one process it is *rows* itself.
     """
     if process_count() == 1:
         return rows

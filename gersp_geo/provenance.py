@@ -34,10 +34,7 @@ def software() -> dict[str, str]:
 
 
 def configuration(checkpoint: Mapping[str, Any]) -> dict[str, str]:
-    """Read from a checkpoint of Lightning how and on what it was trained.
-
-    Args:
-        checkpoint: As ``torch.load`` returns it.
+    """Read from a checkpoint of Lightning, once loaded, how and on what it was trained.
 
     Returns:
         ``config``, the arguments of the task as JSON, long ones cut; ``epoch`` and
@@ -58,11 +55,7 @@ def configuration(checkpoint: Mapping[str, Any]) -> dict[str, str]:
 def name_source(source: object) -> str:
     """Name what a stream is read from.
 
-    Args:
-        source: A path, several of them, or a data set.
-
-    Returns:
-        The path; the first of several, and their number; the class of a data set.
+    That is a path; the first of several paths, and their number; or the class of a data set.
     """
     if isinstance(source, str | PathLike):
         return fspath(source)

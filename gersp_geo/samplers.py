@@ -139,10 +139,6 @@ class PatchSampler(GeoSampler):
     def geoslice(self, epoch: int, index: int) -> PatchSlice:
         """Draw one patch as a torchgeo index.
 
-        Args:
-            epoch: >= 0.
-            index: >= 0.
-
         Returns:
             [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] with the file and window. A tile that
             the data set warps (another CRS or resolution than the first) is sampled at the same
@@ -172,11 +168,7 @@ class PatchSampler(GeoSampler):
         return PatchSlice.of(place, file=file, window=window)
 
     def __iter__(self) -> Iterator[PatchSlice]:
-        """Yield this process's patches of the chosen epoch as torchgeo indices.
-
-        Yields:
-            As :meth:`geoslice` returns them.
-        """
+        """Yield this process's patches of the chosen epoch as torchgeo indices."""
         for step in range(self._length):
             yield self.geoslice(self.epoch, step * self.processes + self.rank)
 
@@ -258,13 +250,10 @@ def rescale(position: int, count: int, new_count: int) -> int:
 
 
 def draw_near(position: int, count: int, *, side: int, number: float) -> int:
-    """Draw a position from the cell of *side* positions in which *position* lies.
+    """Draw a position from the cell of *side* positions in which *position*, of *count*, lies.
 
-    Args:
-        position: In [0, *count*). If it is uniform, so is the result.
-        count: Number of positions.
-        side: Of a cell; the last one may be narrower.
-        number: Uniform in [0, 1).
+    *number* is uniform in [0, 1). If *position* is uniform, so is the result. The last cell may be
+    narrower.
     """
     first = position - position % side
     return first + int(number * (min(first + side, count) - first))

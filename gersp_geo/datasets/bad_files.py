@@ -18,11 +18,7 @@ class Unreadable:
     """Counts distinct files."""
 
     def __init__(self, files: int) -> None:
-        """Initialize a new Unreadable instance.
-
-        Args:
-            files: Number of all files.
-        """
+        """Initialize a new Unreadable instance for so many files in all."""
         self.files = files
         self._all: dict[str, None] = {}
         self._new: dict[str, None] = {}

@@ -132,15 +132,9 @@ def decode_image(file: str | PathLike[str], *, size: int, crop: Crop = middle) -
 def decode_jpeg(
     image: Image.Image, content: bytes, *, wanted: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    """Decode a JPEG, at a fraction of its size if that is still large enough.
+    """Decode a JPEG at a fraction of its size, if that has the *wanted* width and height at least.
 
-    Args:
-        image: As opened: only its header has been read.
-        content: What it was opened from.
-        wanted: Smallest width and height needed.
-
-    Returns:
-        Shape (H, W, 3).
+    *image* is opened from *content*: only its header has been read. The result is (H, W, 3).
     """
     width, height = wanted
     try:
@@ -155,25 +149,13 @@ def decode_jpeg(
 
 
 def decode_any(image: Image.Image) -> NDArray[np.uint8]:
-    """Decode an image of any format, and turn it upright.
-
-    Returns:
-        Shape (H, W, 3).
-    """
+    """Decode an image of any format, and turn it upright, as (H, W, 3)."""
     upright = ImageOps.exif_transpose(image)
     return np.array(upright if upright.mode == 'RGB' else upright.convert('RGB'))
 
 
 def resize(pixels: Tensor, *, size: int) -> Tensor:
-    """Resize to a square, bilinearly with antialiasing.
-
-    Args:
-        pixels: uint8, shape (3, H, W).
-        size: In pixels.
-
-    Returns:
-        Shape (3, *size*, *size*).
-    """
+    """Resize uint8 of shape (3, H, W) to a square, bilinearly with antialiasing."""
     if tuple(pixels.shape[1:]) == (size, size):
         return pixels
     return F.interpolate(pixels[None], size=(size, size), mode='bilinear', antialias=True)[0]

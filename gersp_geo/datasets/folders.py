@@ -76,13 +76,7 @@ class ImageChips(Dataset[ImageSample]):
         return len(self.files)
 
     def __getitem__(self, index: int) -> ImageSample:
-        """Decode one image.
-
-        Args:
-            index: In [0, len).
-
-        Returns:
-            Under 'image': shape (C, *size*, *size*), in the data type of the files.
+        """Decode one image; 'image' has shape (C, *size*, *size*) and the data type of the files.
 
         Raises:
             UnreadableFileError: If the file cannot be read.
@@ -93,16 +87,9 @@ class ImageChips(Dataset[ImageSample]):
     def observed(self, index: int) -> tuple[Tensor, NDArray[np.bool_]]:
         """Decode one image, and say which of its pixels are observations.
 
-        Args:
-            index: In [0, len).
-
         Returns:
             The image of :meth:`__getitem__`, and shape (*size*, *size*): False where a TIFF file's
             mask, alpha band or nodata value says so, or a value is not finite.
-
-        Raises:
-            UnreadableFileError: If the file cannot be read.
-            ValueError: If it has other bands or another data type than the first one.
         """
         file = self.files[index]
         if not self.is_tiff:
@@ -154,26 +141,13 @@ class NaturalImages(Dataset[LabelledSample]):
         return len(self.samples)
 
     def __getitem__(self, index: int) -> LabelledSample:
-        """Decode one image.
-
-        Args:
-            index: In [0, len).
-
-        Returns:
-            Under 'image': uint8, shape (3, *size*, *size*); under 'label': int64, shape ().
-        """
+        """Decode one image: 'image' is uint8, shape (3, *size*, *size*); 'label' is int64."""
         file, label = self.samples[index]
         return {'image': decode_image(file, size=self.size), 'label': torch.tensor(label)}
 
 
 def find_classes(root: Path) -> list[str]:
-    """List the folders of classes in sorted order.
-
-    Args:
-        root: Holds one folder per class.
-
-    Returns:
-        Names of folders with files, without hidden ones.
+    """List the names of the folders of classes in sorted order, without hidden and empty ones.
 
     Raises:
         FileNotFoundError: If there is none.

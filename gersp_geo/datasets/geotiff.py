@@ -222,16 +222,13 @@ class GeoTIFFPatches(RasterDataset):
     def read_valid(
         self, tile: int, window: Window, *, nodata: float | None = None
     ) -> NDArray[np.bool_]:
-        """Say which pixels of one tile are observations.
+        """Say which pixels of a window of one tile are observations, in the shape of the window.
 
         Args:
             tile: Index into :attr:`tiles`.
-            window: As in :meth:`read_patch`.
+            window: Pixels in the grid of the file; what hangs over the edge is reflected.
             nodata: Value that means "no observation", beside what the file itself says. Defaults to
                 that of the data set.
-
-        Returns:
-            Shape (window.height, window.width), True where there is an observation.
 
         Raises:
             UnreadableFileError: If the file is damaged there.

@@ -20,9 +20,6 @@ def is_hidden(name: str) -> bool:
 def list_visible(folder: Path) -> Iterator[Path]:
     """List what lies in a folder at any depth, without what is hidden or lies in something hidden.
 
-    Args:
-        folder: Whatever its own name is.
-
     Yields:
         Files and folders, in the order of the file system.
     """

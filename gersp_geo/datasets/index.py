@@ -124,12 +124,9 @@ def _check_turns(outlines: GeoSeries, moved: GeoSeries, files: Sequence[str]) ->
 def read_index(
     index: GeoDataFrame, files: Sequence[str], tiles: Sequence[RasterHeader]
 ) -> IndexGrid:
-    """Turn a torchgeo index into plain arrays.
+    """Turn a torchgeo index of *files* and their headers into plain arrays.
 
-    Args:
-        index: Made by :func:`build_index`, then perhaps changed by its user.
-        files: All paths.
-        tiles: Their headers.
+    :func:`build_index` made it, and its user may have changed it since.
     """
     numbers = {file: tile for tile, file in enumerate(files)}
     paths = index['filepath'].tolist()

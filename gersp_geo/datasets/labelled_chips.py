@@ -58,14 +58,9 @@ class LabelledChips:
         return torch.tensor([label for _, label in self.samples])
 
     def read(self, index: int) -> Tensor:
-        """Read one image.
+        """Read one image: values as stored, shape (C, size, size), bands without alpha.
 
-        Args:
-            index: In [0, N).
-
-        Returns:
-            Values as stored, shape (C, size, size), bands in file order without alpha. In floating
-            point, NaN stands where there is no observation.
+        In floating point, NaN stands where there is no observation.
 
         Raises:
             ValueError: If the file cannot be read, or has other bands than the first one.

@@ -60,11 +60,7 @@ def choose_bands(
 
 
 def _check_palette(header: RasterHeader, bands: Sequence[int], *, file: str) -> None:
-    """Refuse to take indices into a table of colours for values, unless somebody asks for them.
-
-    Raises:
-        ValueError: If one of *bands* holds them.
-    """
+    """Refuse to take indices into a table of colours for values, unless somebody asks for them."""
     for band in bands:
         if header.interpretations[band - 1 : band] == ('palette',):
             raise ValueError(
@@ -77,16 +73,9 @@ def _check_palette(header: RasterHeader, bands: Sequence[int], *, file: str) -> 
 def check_bands(
     file: str, header: RasterHeader, chosen: Sequence[int], known: list['BandNames']
 ) -> None:
-    """Refuse tiles whose bands are not those of the ones before.
+    """Refuse a tile without the *chosen* bands, or that names them otherwise than tiles before it.
 
-    Args:
-        file: Path.
-        header: Of this tile.
-        chosen: 1-based bands that all must have.
-        known: What tiles before call their bands; what this one adds is appended.
-
-    Raises:
-        ValueError: If a chosen band is missing, or is named otherwise than in a tile before.
+    *known* is what tiles before call their bands; what this one adds is appended.
     """
     if header.count < max(chosen):
         raise ValueError(f'{file} has {header.count} bands, band {max(chosen)} is wanted')
@@ -120,12 +109,8 @@ class BandNames:
     def join(self, known: list[Self], bands: Sequence[int]) -> None:
         """Compare with what other files call the same bands, and join them.
 
-        Args:
-            known: Of other files; what this one adds is appended.
-            bands: Their 1-based indices.
-
-        Raises:
-            ValueError: If another file calls one of them otherwise.
+        *known* is of other files; what this one adds is appended. *bands* are 1-based. A band that
+        another file calls otherwise is an error.
         """
         # most files call their bands alike
         if any(self.pairs == other.pairs for other in known):
@@ -174,15 +159,9 @@ def left_out(tiles: Sequence[RasterHeader], chosen: Sequence[int]) -> tuple[int,
 def warn_of_data(
     files: Sequence[str], tiles: Sequence[RasterHeader], chosen: Sequence[int]
 ) -> None:
-    """Warn where bands are left out as alpha although their values look like data.
+    """Warn where bands other than the *chosen* are left out as alpha although they look like data.
 
-    Args:
-        files: Paths.
-        tiles: Their headers.
-        chosen: 1-based bands that are read.
-
-    Warns:
-        UserWarning: For the first such band; its zeros hide pixels.
+    One warning names the first such band, whose zeros hide pixels.
     """
     for band in left_out(tiles, chosen):
         tagged = [file for file, tile in zip(files, tiles, strict=True) if band in tile.alpha]

@@ -128,15 +128,7 @@ def open_natural(
 def without_hidden(
     samples: Sequence[FileAndLabel], classes: Sequence[str]
 ) -> tuple[Sequence[FileAndLabel], list[str]]:
-    """Leave out hidden folders, of which torchvision makes classes, and number the others anew.
-
-    Args:
-        samples: Path and label of each image.
-        classes: Names by label.
-
-    Returns:
-        The same of the other classes.
-    """
+    """Leave out hidden folders, of which torchvision makes classes, and number the others anew."""
     # those of ImageNet are tuples of synonyms
     kept = [i for i, name in enumerate(classes) if not (isinstance(name, str) and is_hidden(name))]
     if len(kept) == len(classes):
@@ -147,14 +139,7 @@ def without_hidden(
 
 
 def take_apart(item: Any, *, dataset: Any) -> tuple[Tensor, int]:
-    """Take image and label out of an item.
-
-    Returns:
-        uint8, shape (3, H, W), and the label.
-
-    Raises:
-        ValueError: If it is no image with a label.
-    """
+    """Take image (uint8, shape (3, H, W)) and label out of an item, or refuse it."""
     pair = (item.get('image'), item.get('label')) if isinstance(item, dict) else item
     if isinstance(pair, tuple | list) and len(pair) == 2:
         image, label = to_bytes(pair[0]), pair[1]

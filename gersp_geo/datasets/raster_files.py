@@ -66,11 +66,7 @@ def find_rasters(paths: Paths) -> list[str]:
 
 
 def match_names(files: Sequence[str], regex: str) -> list[str]:
-    """Keep the files whose name matches a pattern, as torchgeo does.
-
-    Args:
-        files: Paths.
-        regex: Of file names, in Python's verbose syntax.
+    """Keep the files whose name matches a pattern in Python's verbose syntax, as torchgeo does.
 
     Raises:
         ValueError: If none does, or the pattern is none.
@@ -123,14 +119,7 @@ def check_tiles(
 ) -> None:
     """Refuse tiles that have no place on an upright grid, or do not fit the first one.
 
-    Args:
-        files: Paths.
-        tiles: Their headers.
-        chosen: 1-based bands that all must have.
-        one_dtype: Whether their data types must agree.
-
-    Raises:
-        ValueError: Names the first such file.
+    They need the *chosen* 1-based bands, and with *one_dtype* one data type.
     """
     known: list[BandNames] = []
     for file, tile in zip(files, tiles, strict=True):
@@ -144,12 +133,7 @@ def check_tiles(
 
 
 def check_tile(file: str, header: RasterHeader) -> None:
-    """Refuse tiles that have no place on an upright grid.
-
-    Raises:
-        ValueError: If the file has no CRS, its grid is rotated or sheared, or its place is none on
-            Earth.
-    """
+    """Refuse a tile without CRS, with a rotated or sheared grid, or with no place on Earth."""
     if header.crs is None:
         advice = advise_place(header, has_option=False)
         raise ValueError(
@@ -167,15 +151,7 @@ def check_tile(file: str, header: RasterHeader) -> None:
 
 
 def check_reals(files: Sequence[str], tiles: Sequence[RasterHeader]) -> None:
-    """Refuse complex numbers: models take real ones, and the imaginary part would be dropped.
-
-    Args:
-        files: Paths.
-        tiles: Their headers.
-
-    Raises:
-        ValueError: Names the first file that holds any.
-    """
+    """Refuse complex numbers: models take real ones, and the imaginary part would be dropped."""
     for file, tile in zip(files, tiles, strict=True):
         if tile.dtype.startswith('complex'):
             raise ValueError(
@@ -190,14 +166,10 @@ def is_upright(header: RasterHeader) -> bool:
 
 
 def ground_resolution(header: RasterHeader) -> float:
-    """Measure the side of a pixel on the ground.
+    """Measure the side of a pixel on the ground, in metres, for a tile with a CRS.
 
-    Args:
-        header: Of a tile with a CRS.
-
-    Returns:
-        Metres per pixel: the geometric mean of both sides, for degrees at the tile's centre. A
-        local CRS, which nothing ties to the Earth, counts in its own unit.
+    It is the geometric mean of both sides, for degrees at the tile's centre. A local CRS, which
+    nothing ties to the Earth, counts in its own unit.
     """
     width, height = abs(header.transform.a), abs(header.transform.e)
     # metres, or radians; a local CRS has a unit too
@@ -216,12 +188,9 @@ def middle_latitude(header: RasterHeader) -> float:
 
 
 def whole_pixels(header: RasterHeader, x: slice, y: slice) -> Window | None:
-    """Find the window that a query means, if it lies on the grid and inside the tile.
+    """Find the window that a query means, if it lies on the grid and inside an upright tile.
 
-    Args:
-        header: Of an upright tile in the CRS of the query.
-        x: Left, right and pixel width.
-        y: Bottom, top and pixel height.
+    *x* holds left, right and pixel width, *y* bottom, top and pixel height, in the CRS of the tile.
     """
     transform = header.transform
     sides = x.step / transform.a - 1, y.step / abs(transform.e) - 1

@@ -25,13 +25,10 @@ def fill_missing(
     """Put a value per band in place of pixels without observation.
 
     Args:
-        image: Shape (C, H, W); changed in place.
+        image: Shape (C, H, W); changed in place, and returned.
         valid: Shape (H, W).
         fill: One per band, rounded for integers; None puts NaN into floating point, and leaves
             integers as they are.
-
-    Returns:
-        *image*.
     """
     if valid.all():
         return image
@@ -49,11 +46,7 @@ def fill_missing(
 
 
 def check_numbered(dataset: Dataset[Any]) -> None:
-    """Refuse a data set whose items have no number.
-
-    Raises:
-        ValueError: If it is an IterableDataset, or has no length.
-    """
+    """Refuse a data set whose items have no number: an IterableDataset, or one without a length."""
     is_iterable = isinstance(dataset, IterableDataset)
     if is_iterable or not hasattr(dataset, '__len__'):
         reason = 'is an IterableDataset' if is_iterable else 'has no length'
@@ -64,11 +57,7 @@ def check_numbered(dataset: Dataset[Any]) -> None:
 
 
 def check_image(sample: Any, *, dataset: Any) -> Tensor:
-    """Take the image out of a sample.
-
-    Raises:
-        ValueError: If there is none of shape (C, H, W), or its numbers are complex.
-    """
+    """Take the image out of a sample, or refuse it: it must be real, of shape (C, H, W)."""
     image = sample.get('image') if isinstance(sample, dict) else None
     if not isinstance(image, Tensor) or image.ndim != 3:
         found = list(sample) if isinstance(sample, dict) else type(sample).__name__
@@ -94,14 +83,9 @@ def name_bands(dataset: Any, *, count: int) -> tuple[str, ...]:
 
 
 def fit(image: Tensor, *, size: int) -> Tensor:
-    """Resize the shorter side to *size*, antialiased, and cut out the middle.
+    """Resize the shorter side to *size* pixels, antialiased, and cut out the middle.
 
-    Args:
-        image: Shape (C, H, W).
-        size: In pixels.
-
-    Returns:
-        Shape (C, size, size), in the data type of *image*.
+    The image of shape (C, H, W) keeps its data type.
     """
     shorter = min(image.shape[1:])
     if shorter != size:

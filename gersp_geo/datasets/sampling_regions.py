@@ -90,7 +90,7 @@ def find_regions(
     roi: Polygon | None = None,
     toi: pd.Interval | None = None,
 ) -> list[Region | None]:
-    """Find where patches may lie.
+    """Find where patches may lie in each tile; None where no patch may.
 
     Args:
         dataset: The data set that is sampled.
@@ -98,9 +98,6 @@ def find_regions(
         size: Side of the patches in pixels.
         roi: Region of interest in the CRS of *dataset*; None is everywhere.
         toi: Time of interest; None is always.
-
-    Returns:
-        Per tile; None where no patch may lie.
     """
     regions: list[Region | None]
     if roi is None:
@@ -127,17 +124,7 @@ def settle_small(
     size: int,
     small_tiles: Literal['pad', 'skip'],
 ) -> list[Region | None]:
-    """Leave out tiles that are smaller than a patch, or keep them to be padded.
-
-    Returns:
-        The regions that are left.
-
-    Raises:
-        ValueError: If *small_tiles* is neither 'pad' nor 'skip'.
-
-    Warns:
-        UserWarning: Once, if there are such tiles.
-    """
+    """Leave out tiles that are smaller than a patch, or keep them to be padded; warn once."""
     if small_tiles not in ('pad', 'skip'):
         raise ValueError(f"small_tiles must be 'pad' or 'skip', got {small_tiles!r}")
     is_small = [min(grid.height, grid.width) < size for grid in grids]
@@ -163,17 +150,7 @@ def whole_tile(grid: Grid, *, size: int) -> Region:
 
 
 def cut_regions(grids: Sequence[Grid], *, size: int, roi: Polygon, crs: CRS) -> list[Region | None]:
-    """Find the positions from which patches lie within a region of interest.
-
-    Args:
-        grids: One per tile; those without a CRS lie in *crs*.
-        size: Side of the patches in pixels.
-        roi: Region of interest.
-        crs: Of *roi*.
-
-    Returns:
-        Per tile; None where there is no such position.
-    """
+    """Find the positions from which patches lie within a region of interest, or None, per tile."""
     local: dict[int, Polygon] = {}
     regions: list[Region | None] = []
     for grid in grids:

@@ -220,11 +220,7 @@ class JointBatches(Dataset[JointBatch]):
 
 
 def whole_batches(name: str, samples: int, batch_size: int) -> int:
-    """Count the full batches of one pass.
-
-    Raises:
-        ValueError: If there is none.
-    """
+    """Count the full batches of one pass, and refuse to have none."""
     if not 1 <= batch_size <= samples:
         raise ValueError(
             f'batch size of the {name} stream, of all processes, must be in '

@@ -50,14 +50,9 @@ class Architecture:
 
 
 def architecture(name: str) -> Architecture | None:
-    """Describe a timm model without allocating it.
+    """Describe a timm model without allocating it; None if timm has no such model.
 
-    Args:
-        name: Name that timm registers, with or without a tag; names that would make timm read a
-            folder or a server are not followed.
-
-    Returns:
-        The description, or None if timm has no such model.
+    Names that would make timm read a folder or a server are not followed.
     """
     return _describe(name) if timm.is_model(name) else None
 
@@ -77,14 +72,11 @@ def _describe(name: str) -> Architecture:
 
 
 def head_names(model: nn.Module) -> tuple[str, ...]:
-    """List the modules of a backbone that classify.
+    """List the names of modules that classify; they need not exist.
 
     Args:
         model: From timm, or anything whose classifier is called ``fc``, as in torchvision's
             ResNets.
-
-    Returns:
-        Names of modules, which need not exist.
     """
     config = getattr(model, 'pretrained_cfg', None) or {}
     named = config.get('classifier') or _USUAL_HEAD
@@ -92,27 +84,12 @@ def head_names(model: nn.Module) -> tuple[str, ...]:
 
 
 def stem_name(tensors: Mapping[str, Tensor]) -> str:
-    """Name the weight that reads the bands: the first convolution of an image network.
-
-    Args:
-        tensors: State dict in the order of registration.
-
-    Returns:
-        Name of the first four-dimensional tensor, '' if there is none.
-    """
+    """Name the weight that reads the bands: the first of four dimensions, '' if there is none."""
     return next((name for name, tensor in tensors.items() if tensor.ndim == 4), '')
 
 
 def without_heads(names: Iterable[str], heads: Iterable[str]) -> list[str]:
-    """Leave out the tensors of classifiers.
-
-    Args:
-        names: Names of tensors.
-        heads: Names of modules.
-
-    Returns:
-        The other names, in their order.
-    """
+    """Leave out the names of tensors that belong to these classifiers."""
     prefixes = tuple(f'{head}.' for head in heads)
     return [name for name in names if not name.startswith(prefixes)]
 
@@ -151,12 +128,8 @@ class Fault(NamedTuple):
 def find_damage(tensors: Mapping[str, Tensor], *, hint: str | None = None) -> Fault | None:
     """Find the tensor that keeps these from being a backbone that they nearly are.
 
-    Args:
-        tensors: State dict that :func:`identify` does not know.
-        hint: What the file says it holds.
-
-    Returns:
-        The first fault; None if more than a few tensors are wrong.
+    *hint* is what the file says it holds. The first fault is returned; None if more than a few
+    tensors are wrong.
     """
     names = (hint, *_RESNETS) if hint else _RESNETS
     candidates = [found for name in names if (found := architecture(name)) is not None]

@@ -55,7 +55,7 @@ def open_backbone(weights: WeightsSource, *, size: int, teacher: bool = False) -
 
     Args:
         weights: Enum member, its name, a path to any known format, or a state dict.
-        size: As in :func:`create_backbone`.
+        size: Side of the images in pixels; models with position embeddings are set to it.
         teacher: Take the teacher instead of the student.
 
     Returns:

@@ -70,12 +70,6 @@ class Content:
 def open_checkpoint(path: str | PathLike[str]) -> Content:
     """Read a checkpoint file, a safetensors file or a timm folder onto the CPU.
 
-    Args:
-        path: The file or folder.
-
-    Returns:
-        Its content.
-
     Raises:
         FileNotFoundError: If *path*, or a file that its folder needs, does not exist.
         ValueError: If it is damaged, would run code on loading, or holds no tensors.
@@ -99,9 +93,6 @@ def parse(loaded: Mapping[str, Any], *, source: str) -> Content:
         loaded: A state dict, or a mapping with one where tools put it.
         source: Named in errors.
 
-    Returns:
-        Its content.
-
     Raises:
         ValueError: If our record in it is malformed.
     """
@@ -120,13 +111,7 @@ def parse(loaded: Mapping[str, Any], *, source: str) -> Content:
 
 
 def load_pickle(path: Path) -> Mapping[str, Any]:
-    """Read what ``torch.save`` wrote, onto the CPU and without running code from it.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The mapping in it.
+    """Read the mapping that ``torch.save`` wrote, onto the CPU and without running code from it.
 
     Raises:
         ValueError: If it is damaged, of another kind, larger than it looks, or would run code on
@@ -155,17 +140,10 @@ def load_pickle(path: Path) -> Mapping[str, Any]:
 
 
 def parse_preprocessing(record: object, *, source: str) -> Preprocessing:
-    """Check and convert a record of preprocessing.
-
-    Args:
-        record: What ``Preprocessing.to_dict`` returns.
-        source: Named in errors.
-
-    Returns:
-        The record.
+    """Check and convert a record of preprocessing, as ``Preprocessing.to_dict`` returns it.
 
     Raises:
-        ValueError: If it is no such record.
+        ValueError: If it is no such record; names *source*.
     """
     try:
         return Preprocessing.from_dict(dict(_mapping(record, source='preprocessing')))

@@ -17,9 +17,8 @@ FOLDER_VARIABLE = 'GERSP_WEIGHTS_DIR'
 def weight_folders() -> list[Path]:
     """List the folders that are searched for weights, the one for downloads first.
 
-    Returns:
-        The folder that the environment variable GERSP_WEIGHTS_DIR names, if it is set, and that of
-        torch hub.
+    They are the folder that the environment variable GERSP_WEIGHTS_DIR names, if it is set, and
+    that of torch hub.
 
     Raises:
         FileNotFoundError: If the variable names no folder.
@@ -34,14 +33,7 @@ def weight_folders() -> list[Path]:
 
 
 def find_file(names: Sequence[str]) -> Path | None:
-    """Find the first of several file names in the first folder that has one.
-
-    Args:
-        names: File names, the preferred one first.
-
-    Returns:
-        The file, None if there is none.
-    """
+    """Find the first of several file names, best first, in the first folder that has one."""
     candidates = (folder / name for folder in weight_folders() for name in names)
     return next((path for path in candidates if path.is_file()), None)
 
@@ -92,13 +84,9 @@ def download_from_drive(
 
 
 def refuse_changed(path: Path) -> None:
-    """Compare a file with the checksum that was remembered when it was first used.
+    """Refuse a file that has changed since its checksum was remembered, when it was first used.
 
-    Args:
-        path: The file; the checksum is beside it, under its name plus ``.sha256``.
-
-    Raises:
-        ValueError: If the file has changed since.
+    The checksum is beside the file, under its name plus ``.sha256``.
     """
     sidecar = _sidecar(path)
     if not sidecar.is_file():
@@ -116,8 +104,7 @@ def refuse_changed(path: Path) -> None:
 def remember_checksum(path: Path) -> None:
     """Write the checksum of a file beside it, as ``sha256sum`` does, unless it is there.
 
-    Args:
-        path: The file. In a folder that cannot be written to, a warning is all that happens.
+    In a folder that cannot be written to, a warning is all that happens.
     """
     sidecar = _sidecar(path)
     if sidecar.is_file():

@@ -94,14 +94,9 @@ def read_state_dict(
 
 
 def tell_part(form: str, part: str | None) -> str:
-    """Say which of two backbones was taken, for reports.
+    """Say which of two backbones was taken, in words to append to reports; '' where that is clear.
 
-    Args:
-        form: Name of the format. Of our own, everybody expects the student.
-        part: 'student' or 'teacher' where there are both.
-
-    Returns:
-        Words to append; '' where there is nothing to say.
+    Of our own format, everybody expects the student.
     """
     if part is None or form == FORMATS[0].name:
         return ''

@@ -21,12 +21,8 @@ _DEEPEST = 8
 def find_tensors(loaded: Mapping[str, Any]) -> dict[str, Tensor]:
     """Find the tensors in what a checkpoint holds.
 
-    Args:
-        loaded: A state dict, a mapping with one where tools put it, or with several under keys of
-            any name.
-
-    Returns:
-        Tensors by name; if they are somewhere else, all keys that lead to them are part of it.
+    That is a state dict, a mapping with one where tools put it, or with several under keys of any
+    name; then all keys that lead to a tensor are part of its name.
     """
     places = [*filter(None, (_dig(loaded, place) for place in _PLACES)), loaded]
     return next(filter(None, map(_tensors, places)), None) or _flatten(loaded)

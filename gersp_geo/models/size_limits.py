@@ -33,9 +33,6 @@ def refuse_holes(path: Path) -> None:
 
     Holes are what nobody wrote: of sparse files, and of downloads into reserved room. Compressed
     data are no holes, so that compressing file systems do no harm.
-
-    Raises:
-        ValueError: Names the sizes.
     """
     size = path.stat().st_size
     if size < LARGE_FILE or not hasattr(os, 'SEEK_DATA'):
@@ -64,16 +61,12 @@ def _count_written(path: Path, *, size: int) -> int:
 
 
 def refuse_bomb(path: Path) -> bool:
-    """Refuse an archive that takes more room in memory than on disk.
+    """Refuse a damaged archive, and one with compressed or overlapping entries.
 
-    Args:
-        path: What ``torch.save`` may have written.
+    It would take more room in memory than on disk.
 
     Returns:
-        Whether it is an archive; before torch 1.6 it was none.
-
-    Raises:
-        ValueError: If it is a damaged archive, or holds compressed or overlapping entries.
+        Whether what ``torch.save`` wrote is an archive; before torch 1.6 it was none.
     """
     with path.open('rb') as stream:
         looks_like_one = stream.read(len(_ARCHIVE_MAGIC)) == _ARCHIVE_MAGIC
@@ -104,15 +97,7 @@ def refuse_bomb(path: Path) -> bool:
 
 
 def refuse_expanded(tensors: Mapping[str, Tensor], *, source: Path) -> None:
-    """Refuse tensors that claim more values than are stored, or store them in an unusual way.
-
-    Args:
-        tensors: As read from *source*.
-        source: The file.
-
-    Raises:
-        ValueError: Names the tensor.
-    """
+    """Refuse tensors that claim more values than *source* stores, or store them unusually."""
     there = source.stat().st_size
     storages: dict[int, int] = {}
     for name, tensor in tensors.items():

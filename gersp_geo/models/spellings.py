@@ -87,8 +87,7 @@ SPELLINGS = (
 def find_spelling(names: Iterable[str]) -> Spelling | None:
     """Say how the tensors of a ResNet are named; None if they are those of no ResNet.
 
-    Args:
-        names: Without prefix. A few may be missing.
+    Names have no prefix. A few may be missing.
     """
     names = tuple(names)
     for spelling in SPELLINGS:
@@ -98,14 +97,7 @@ def find_spelling(names: Iterable[str]) -> Spelling | None:
 
 
 def find_backbones(names: Iterable[str]) -> list[str]:
-    """List the prefixes under which there is something like a ResNet.
-
-    Args:
-        names: Of tensors.
-
-    Returns:
-        Prefixes in the order of the names; '' for a ResNet without one.
-    """
+    """List the prefixes under which there is something like a ResNet; '' for one without any."""
     known = dict.fromkeys(names)
     found: dict[str, None] = {}
     for name in known:
@@ -120,9 +112,6 @@ def find_backbones(names: Iterable[str]) -> list[str]:
 
 def unwrap(names: Iterable[str]) -> dict[str, str]:
     """Leave out of names what wrappers have put there.
-
-    Args:
-        names: Of tensors.
 
     Returns:
         Names without wrappers, and the names themselves; these alone if two would become one.

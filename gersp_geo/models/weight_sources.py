@@ -101,16 +101,9 @@ def _described(meta: Mapping[str, Any]) -> Preprocessing | None:
 
 
 def refuse_source(source: object, destination: Path) -> None:
-    """Refuse to write a backbone over the file or folder that it is read from.
+    """Refuse to write a backbone over what it is read from, or into it, or around it.
 
     An export holds less than its source: neither head nor optimizer.
-
-    Args:
-        source: What is exported; only paths matter.
-        destination: The file or folder to make.
-
-    Raises:
-        ValueError: If one is the other, under whatever name, or lies in the other.
     """
     if not isinstance(source, str | PathLike) or not destination.exists():
         return

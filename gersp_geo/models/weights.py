@@ -136,10 +136,7 @@ class GeRSP_Weights(WeightsEnum):
 
 
 def read_resnet50(path: Path) -> dict[str, Tensor]:
-    """Read a complete ResNet-50 without classifier, for three bands.
-
-    Args:
-        path: A file of any known format.
+    """Read a complete ResNet-50 without classifier, for three bands, from any known format.
 
     Returns:
         318 tensors under torchvision's names, in its order.

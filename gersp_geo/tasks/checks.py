@@ -25,11 +25,7 @@ NOT_NEGATIVE = ('supervised_weight', 'weight_decay', 'momentum', 'min_lr')
 
 
 def check_sizes(query_view: Tensor, natural_view: Tensor) -> None:
-    """Refuse views that cannot share one forward pass.
-
-    Raises:
-        ValueError: If height or width differ.
-    """
+    """Refuse views of different height or width, which cannot share one forward pass."""
     if query_view.shape[2:] != natural_view.shape[2:]:
         raise ValueError(
             'augmentation1 and augmentation_natural must give one size, since both streams share '
@@ -38,11 +34,7 @@ def check_sizes(query_view: Tensor, natural_view: Tensor) -> None:
 
 
 def check_labels(label: Tensor, *, num_classes: int) -> None:
-    """Refuse labels that the classification head has no logit for.
-
-    Raises:
-        ValueError: Names the largest label and the number of classes.
-    """
+    """Refuse labels that the classification head has no logit for."""
     if (largest := int(label.max())) >= num_classes:
         raise ValueError(
             f'num_classes must be above every label, got num_classes={num_classes} and a natural '
@@ -51,11 +43,7 @@ def check_labels(label: Tensor, *, num_classes: int) -> None:
 
 
 def check_classes(classes: int, *, num_classes: int) -> None:
-    """Refuse natural images of more classes than the classification head has logits.
-
-    Raises:
-        ValueError: Names both.
-    """
+    """Refuse natural images of more classes than the classification head has logits."""
     if classes > num_classes:
         raise ValueError(
             f'num_classes must be at least the number of classes of the natural images, {classes}, '
@@ -67,9 +55,6 @@ def check_precision(dtype: torch.dtype) -> None:
     """Refuse weights too coarse for a moving average.
 
     A teacher of momentum 0.996 moves by less than half precision can hold, that is, not at all.
-
-    Raises:
-        ValueError: Names the type and a precision that works.
     """
     if dtype in (torch.float16, torch.bfloat16):
         raise ValueError(
@@ -82,11 +67,7 @@ class NoViews(nn.Module):
     """Stands where a pipeline will be, once the statistics of the bands are known."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Refuse to pass images on as they are.
-
-        Raises:
-            ValueError: Says where statistics come from.
-        """
+        """Refuse to pass images on as they are, and say where statistics come from."""
         raise ValueError(
             f'images of {images.shape[1]} bands need augmentation1, or a Trainer with a data '
             'module that describes its bands (GeRSPDataModule)'
@@ -98,9 +79,6 @@ def check_normalization(backbone: nn.Module) -> None:
 
     torch's conversion knows BatchNorm alone; timm's normalisation with activation (EfficientNet,
     MobileNet, RegNet) keeps its activation as a child that is no longer called.
-
-    Raises:
-        ValueError: Says how to convert without loss.
     """
     kinds = [module for module in backbone.modules() if type(module) is nn.SyncBatchNorm]
     if any(list(module.children()) for module in kinds):
@@ -111,11 +89,7 @@ def check_normalization(backbone: nn.Module) -> None:
 
 
 def check_streams(batch: JointBatch) -> None:
-    """Refuse a batch without natural images where the supervised loss needs them.
-
-    Raises:
-        ValueError: Names both ways out.
-    """
+    """Refuse a batch without natural images where the supervised loss needs them."""
     if 'natural' not in batch:
         raise ValueError(
             'supervised_weight > 0 needs natural images, and the batch has none; give the data '
@@ -126,9 +100,7 @@ def check_streams(batch: JointBatch) -> None:
 def warn_of_large_queue(memory_bank_size: int, *, samples: float) -> None:
     """Warn where many queries meet keys of their own image, made in the epoch before.
 
-    Args:
-        memory_bank_size: Keys in the queue.
-        samples: Different remote-sensing images per epoch.
+    *samples* is the number of different remote-sensing images per epoch.
     """
     if 2 * memory_bank_size > samples:
         rank_zero_warn(
@@ -139,11 +111,7 @@ def warn_of_large_queue(memory_bank_size: int, *, samples: float) -> None:
 
 
 def check_arguments(hparams: Mapping[str, Any]) -> None:
-    """Refuse values for which the method is not defined.
-
-    Raises:
-        ValueError: Names the argument, the rule and the value.
-    """
+    """Refuse arguments for which the method is not defined."""
     for name in POSITIVE:
         if hparams[name] <= 0:
             raise ValueError(f'{name} must be > 0, got {hparams[name]}')

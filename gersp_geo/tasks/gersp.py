@@ -351,10 +351,7 @@ class GeRSPTask(BaseTask):
 
     @torch.no_grad()
     def natural_view(self, images: Tensor) -> Tensor:
-        """Augment natural images and give them the bands of the remote-sensing stream.
-
-        Args:
-            images: Shape (B, 3, H, W).
+        """Augment natural images of shape (B, 3, H, W), and give them the bands of the task.
 
         Returns:
             Shape (B, C, H', W') in the backbone's dtype.

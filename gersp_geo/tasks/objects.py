@@ -49,7 +49,7 @@ def refuse_impossible(
     purpose: str,
     is_loaded: bool,
 ) -> None:
-    """Refuse values that no object can have.
+    """Refuse values that no object can have; name the first image, box and value.
 
     Args:
         targets: Of each image of a batch; checked by :func:`refuse_misshapen`.
@@ -58,9 +58,6 @@ def refuse_impossible(
         purpose: Of the batch, named in errors.
         is_loaded: Whether the batch is as the data set gave it; boxes outside the image are
             refused only then, as an augmentation may move them out.
-
-    Raises:
-        ValueError: Names the first image, box and value.
     """
     boxes, labels = (
         torch.cat([target[key] for target in targets]) for key in ('bbox_xyxy', 'label')

@@ -52,11 +52,7 @@ class TargetCheck(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Check a batch before it is learned from.
-
-        Raises:
-            ValueError: As :func:`check_batch`.
-        """
+        """Check a batch before it is learned from."""
         if (found := check_batch(pl_module, batch, purpose='training')) is not None:
             self.objects = (self.objects or 0) + found
 
@@ -95,15 +91,7 @@ class CheckedDetector(LightningModule):
 
 
 def check_loaded(task: LightningModule, batch: Mapping[str, Any]) -> None:
-    """Check a batch before it leaves the CPU, whatever it is for.
-
-    Args:
-        task: Of torchgeo, with its trainer.
-        batch: As for :func:`check_batch`; not looked at in prediction.
-
-    Raises:
-        ValueError: As :func:`check_batch`.
-    """
+    """Check a batch of torchgeo before it leaves the CPU, but for prediction."""
     if purpose := _PURPOSES.get(task.trainer.state.stage):
         check_batch(task, batch, purpose=purpose, is_loaded=True)
 
@@ -111,7 +99,7 @@ def check_loaded(task: LightningModule, batch: Mapping[str, Any]) -> None:
 def check_batch(
     task: LightningModule, batch: Mapping[str, Any], *, purpose: str, is_loaded: bool = False
 ) -> int | None:
-    """Check what a detector of torchgeo gets.
+    """Check what a detector of torchgeo gets; refuse what is missing, misshapen or impossible.
 
     Args:
         task: Other tasks are left alone.
@@ -122,10 +110,6 @@ def check_batch(
 
     Returns:
         Number of objects; None for other tasks.
-
-    Raises:
-        ValueError: If something is missing, of another shape or type, or a value that no object
-            can have.
     """
     if not isinstance(task, tasks.ObjectDetection | tasks.InstanceSegmentation):
         return None
@@ -147,13 +131,7 @@ def check_batch(
 
 
 def refuse_missing(batch: Mapping[str, Any], keys: Sequence[str], *, purpose: str) -> None:
-    """Refuse a batch without boxes, labels or masks of each image.
-
-    Other names for them are told.
-
-    Raises:
-        ValueError: Names the key.
-    """
+    """Refuse a batch without boxes, labels or masks of each image; tell other names for them."""
     count = len(batch['image'])
     for key in keys:
         if key in batch and len(batch[key]) == count:
@@ -174,15 +152,9 @@ def refuse_missing(batch: Mapping[str, Any], keys: Sequence[str], *, purpose: st
 
 
 def refuse_misshapen(target: Mapping[str, Tensor], *, sides: tuple[int, int], where: str) -> None:
-    """Refuse boxes, labels and masks that do not go together.
+    """Refuse boxes, labels and masks of one image that do not go together.
 
-    Args:
-        target: Of one image.
-        sides: Rows and columns of the image.
-        where: Begins the message.
-
-    Raises:
-        ValueError: Names shapes or types.
+    *sides* are rows and columns of the image; *where* begins the message.
     """
     boxes, labels = target['bbox_xyxy'], target['label']
     if boxes.ndim != 2 or boxes.shape[1] != 4:

@@ -145,7 +145,7 @@ def share_lost(images: Tensor, views: Tensor, *, apart: bool = False) -> Tensor:
     Args:
         images: Shape (B, C, H, W); NaN and infinite values are left out.
         views: Shape (B, C, H', W'), made of them, perhaps of a part.
-        apart: As of :func:`share_at_bounds`.
+        apart: Leave out pixels that are at a bound in every band, as padded and erased ones are.
 
     Returns:
         Shape (N,), mean over bands, in [-0.25, 1]; images that already have more than a quarter of
