@@ -143,13 +143,13 @@ def predict(
 
         return run
 
-    from gersp_geo.geoio.read import block_reader
+    from gersp_geo.geoio.read import cells
     from gersp_geo.inference.resume import parts
 
     before = os.times()
     with ExitStack() as stack:
         for owner, attribute, name in (
-            (block_reader, 'read_observed', 'read'),
+            (cells, 'read_observed', 'read'),
             (parts, 'write_part', 'write'),
             (Scorer, '__call__', 'forward'),
         ):

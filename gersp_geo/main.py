@@ -363,7 +363,7 @@ def train(words: list[str]) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     """Predict scenes and print the summary."""
-    from .geoio.gdal_errors import gdal_messages
+    from .geoio.gdal import gdal_messages
     from .inference.dispatch import find_kind
     from .inference.dispatch import predict as run
 
@@ -393,7 +393,7 @@ def end_on_signals(advice: str) -> None:
 
 def plan(options: argparse.Namespace) -> int:
     """Print what predict would do."""
-    from .geoio.gdal_errors import gdal_messages
+    from .geoio.gdal import gdal_messages
     from .inference.dispatch import find_kind
     from .inference.dispatch import plan as run
 
@@ -407,7 +407,7 @@ def plan(options: argparse.Namespace) -> int:
 
 def polygons(options: argparse.Namespace) -> int:
     """Write the polygons of a map and print what was written."""
-    from .geoio.gdal_errors import gdal_messages
+    from .geoio.gdal import gdal_messages
     from .inference.polygons import polygonize
 
     end_on_signals(BEGINS_ANEW)

@@ -19,7 +19,7 @@ PRIVATE = {
     r'\bapi\._model': 'models/weights.py',
     r'\._load_warp_file\b': 'datasets/geotiff.py',
     r'\._enable_version_counter\b': 'callbacks/stop_between_steps.py',
-    r'rasterio\._': 'geoio/gdal_errors.py',
+    r'rasterio\._': 'geoio/gdal.py',
 }
 PRIVATE_IMPORT = re.compile(r'^\s*(?:from|import) (?!\.)[\w.]*\._\w', re.MULTILINE)
 
@@ -40,7 +40,7 @@ def test_nothing_else_that_is_not_public_is_imported() -> None:
         for path in ROOT.rglob('*.py')
         if PRIVATE_IMPORT.search(path.read_text())
     }
-    assert found == {'models/weights.py', 'geoio/gdal_errors.py'}
+    assert found == {'models/weights.py', 'geoio/gdal.py'}
 
 
 def test_torchgeo_opens_warped_files_where_they_can_be_replaced() -> None:

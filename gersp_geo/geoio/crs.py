@@ -39,7 +39,7 @@ def crs_text(crs: CRS) -> str:
 
 @lru_cache(maxsize=256)
 def same_crs(one: CRS | None, other: CRS | None) -> bool:
-    """Whether two coordinate reference systems give a place the same x and y.
+    """Say whether two coordinate reference systems give a place the same x and y.
 
     The order of axes does not matter, as a transform of a raster always has x first; neither do
     heights, nor the spelling.
@@ -97,17 +97,11 @@ class Turn:
         return np.asarray(np.unwrap(x, period=self.length))
 
     def repeats(self, left: float, right: float, *, within: tuple[float, float]) -> list[int]:
-        """List by how many turns an interval has to be moved to reach into another one.
+        """List by how many turns an interval has to be moved to reach into another one, *within*.
 
-        Args:
-            left: Where it begins.
-            right: Where it ends.
-            within: Begin and end of the other one.
-
-        Returns:
-            In ascending order; intervals that only touch do not reach into each other.
+        The list ascends; intervals that only touch do not reach into each other.
         """
-        # of coordinates in degrees, 1e-9 of a turn is a centimetre
+        # 1e-9 of a turn is a centimetre: degrees are not written more exactly
         slack = 1e-9 * self.length
         first = math.ceil((within[0] - right + slack) / self.length)
         last = math.floor((within[1] - left - slack) / self.length)
@@ -116,19 +110,12 @@ class Turn:
 
 @lru_cache(maxsize=256)
 def turn_of(crs: CRS | None) -> Turn | None:
-    """Find out how x repeats itself in a coordinate reference system.
-
-    Args:
-        crs: Any.
-
-    Returns:
-        None where it does not: on cones, planes and in local systems.
-    """
+    """Find out how x repeats itself; None where it does not: on cones, planes, in local systems."""
     return None if crs is None else find_turn(PyprojCRS.from_wkt(crs_text(crs)))
 
 
 def find_turn(known: PyprojCRS) -> Turn | None:
-    """As :func:`turn_of`, for a CRS of pyproj."""
+    """Find out how x repeats itself in a CRS of pyproj, see :func:`turn_of`."""
     if known.is_compound:
         known = known.sub_crs_list[0]
     if known.is_geographic:

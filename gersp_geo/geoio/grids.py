@@ -117,8 +117,8 @@ def describe_shift(one: Grid, other: Grid, *, name: str) -> str | None:
 
     Args:
         one: A grid without rotation, in whose pixels distances are given.
-        other: What is compared with it.
-        name: Of the former.
+        other: The grid that is compared with it.
+        name: What *one* is called.
 
     Returns:
         What *other* does, to go behind its name; None where all corners lie within

@@ -22,14 +22,13 @@ _EARTH_RADIUS_M = 6_371_000.0
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 
 type Floats = NDArray[np.float64]
-"""Numbers."""
 
 
 def pixel_areas_m2(header: RasterHeader, row_off: int, row_stop: int) -> Floats | None:
     """Compute the area of a pixel of each row in square metres.
 
     Args:
-        header: Of the raster.
+        header: Header of the raster.
         row_off: First row; may lie outside the raster.
         row_stop: One past the last row.
 
@@ -65,7 +64,7 @@ def polygon_areas_m2(polygons: NDArray[np.object_], header: RasterHeader) -> Flo
     Args:
         polygons: In (column, row). With a geographic CRS, their sides are straight in longitude and
             latitude.
-        header: Of the raster.
+        header: Header of the raster.
 
     Returns:
         One per polygon; None where the CRS does not tell.
@@ -89,7 +88,7 @@ def polygon_areas_m2(polygons: NDArray[np.object_], header: RasterHeader) -> Flo
     for node, weight in zip(_NODES, _WEIGHTS, strict=True):
         here = first + (node + 1) / 2 * (second - first)
         zones += weight / 2 * surface.zones(parallel, here @ (transform.d, transform.e) * unit)
-    # what lies between a side and that parallel, after Green
+    # the area between a side and that parallel, by the theorem of Green
     between = zones * ((second - first) @ (transform.a, transform.b)) * unit
     return np.abs(np.bincount(owner, weights=between, minlength=len(polygons)))
 
@@ -97,11 +96,11 @@ def polygon_areas_m2(polygons: NDArray[np.object_], header: RasterHeader) -> Flo
 def pixel_size_m(header: RasterHeader) -> tuple[float, float] | None:
     """Measure the pixel in the middle of a raster on the ground.
 
-    Other than in the plane of projection: in Mercator's, a metre of the map at 60 degrees is half
-    a metre on the ground.
+    On the ground, lengths differ from those in the plane of projection: a metre of a map in
+    Mercator's projection at 60 degrees is half a metre there.
 
     Args:
-        header: Of the raster.
+        header: Header of the raster.
 
     Returns:
         Length along a row and along a column in metres; None without a CRS that tells.
@@ -139,7 +138,7 @@ def area_factor(header: RasterHeader) -> float | None:
     """Compare the area of the middle pixel, as :func:`pixel_areas_m2` has it, with the ground.
 
     Args:
-        header: Of a raster.
+        header: Header of a raster.
 
     Returns:
         How many times as large it is there; None without a CRS that tells.
@@ -150,7 +149,7 @@ def area_factor(header: RasterHeader) -> float | None:
         return None
     transform = header.transform
     along = np.hypot(transform.a, transform.d) * np.hypot(transform.b, transform.e)
-    # of a sheared grid, less than the product of its sides
+    # a pixel of a sheared grid is smaller than the product of its sides
     return float(areas[0] / (sides[0] * sides[1] * abs(transform.determinant) / along))
 
 

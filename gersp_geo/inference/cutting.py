@@ -8,7 +8,8 @@ from os import PathLike, fspath
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geoio.read.block_reader import CellReader, CellSource, plan_cells
+from ..geoio.read.block_reader import CellReader
+from ..geoio.read.cells import CellSource, plan_cells
 from ..geoio.read.observation_rules import Observed, Rule
 from ..geoio.read.reader import RasterHeader, Reader
 from ..geoio.read.truncation import check_whole

@@ -11,9 +11,10 @@ from typing import Any, Literal
 from lightning.pytorch import LightningModule
 
 from .. import __version__
+from ..geoio.gdal import gdal_cache
 from ..geoio.pixel_area import area_factor
 from ..geoio.read.observation_rules import Observed
-from ..geoio.read.reader import gdal_cache, read_tags
+from ..geoio.read.reader import read_tags
 from ..geoio.write.atomic import publish, sync_folder
 from ..geoio.write.cog import OverviewResampling
 from ..geoio.write.mosaic import finish_map

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geoio.read.block_reader import plan_cells
+from ..geoio.read.cells import plan_cells
 from ..geoio.read.reader import RasterHeader
 from ..geoio.write.cog import MapLayout
 from ..tiling import TilePlan

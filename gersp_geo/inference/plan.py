@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geoio.read.block_reader import CellGrid, CellReader, CellSource, plan_cells
+from ..geoio.read.block_reader import CellReader
+from ..geoio.read.cells import CellGrid, CellSource, plan_cells
 from ..geoio.read.georeference import Georeference
 from ..geoio.read.observation_rules import Observed, Rule
 from ..geoio.read.reader import RasterHeader, Reader

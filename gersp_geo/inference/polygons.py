@@ -8,10 +8,11 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from ..geoio.gdal import gdal_cache
 from ..geoio.polygons.geometry import simplify_polygons, to_polygons
 from ..geoio.polygons.maps import ClassMap, areas_above, describe_map, read_strips
 from ..geoio.polygons.outlines import Outlines, join_outlines, trace_outlines
-from ..geoio.read.reader import RasterHeader, gdal_cache, open_reader, read_header
+from ..geoio.read.reader import RasterHeader, open_reader, read_header
 from ..geoio.vector.features import Features
 from ..geoio.vector.write import check_suffix, new_features
 from ..geoio.warp.location_text import advise_place, describe_lack

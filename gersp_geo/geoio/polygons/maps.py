@@ -68,7 +68,7 @@ class ClassMap:
         found: set[int] = set()
         for wanted in classes:
             if wanted and wanted in self.names:
-                # in maps of others, several may be called alike
+                # several classes may be called alike in maps of other programs
                 found.update(value for value in self.named if self.names[value] == wanted)
             elif str(wanted).isdecimal() and int(wanted) <= LARGEST_CLASS:
                 found.add(int(wanted))
@@ -161,7 +161,7 @@ def areas_above(header: RasterHeader) -> NDArray[np.float64] | None:
     if areas is None:
         return None
     if np.ptp(areas) == 0:
-        # without the rounding of sums
+        # a product is rounded once, a sum at each step
         above: NDArray[np.float64] = np.arange(header.height + 1) * areas[0]
         return above
     return np.concatenate([[0.0], np.cumsum(areas)])

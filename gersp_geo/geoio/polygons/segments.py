@@ -1,11 +1,12 @@
 """Sides of the components in a strip of a class map, and which pixels belong together.
 
-A component is a set of pixels of one value that are connected over their sides. It lies to the right
-of its outline: tops of pixels are walked from left to right, bottoms from right to left, right sides
-down and left sides up. Only horizontal sides are listed, as *segments*; vertical ones join them.
+A component is a set of pixels of one value that are connected over their sides. It lies to the
+right of its outline: tops of pixels are walked from left to right, bottoms from right to left,
+right sides down and left sides up. Only horizontal sides are listed, as *segments*; vertical ones
+join them.
 
-A strip is given as the row above it and its own rows, with a column of nothing (0) on both sides, as
-one array; *position* is an index into all of it, row by row.
+A strip is given as one array: the row above it and its own rows, with a column of nothing (0) on
+both sides. A *position* is an index into all of it, row by row.
 """
 
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Segments:
     """Whether the outline goes down from its end, rather than up."""
 
     touches_start: NDArray[np.bool_]
-    """Whether a pixel of the same value lies diagonally across its beginning, and none beside it."""
+    """Whether a pixel of the same value lies diagonally across its start, and none beside it."""
 
     touches_stop: NDArray[np.bool_]
     """The same of its end."""
@@ -104,7 +105,7 @@ def find_segments(grid: NDArray[np.integer]) -> Segments:
         line=np.concatenate([tops.first, bottoms.first]) // stride,
         start=np.where(is_top, left, right),
         stop=np.where(is_top, right, left),
-        # beyond its end, an outline turns towards its pixel, unless the next pixel bars the way
+        # an outline turns towards its pixel beyond its end, unless the next pixel bars the way
         comes_down=np.concatenate([tops.left_own, ~bottoms.right_own]),
         goes_down=np.concatenate([~tops.right_own, bottoms.left_own]),
         touches_start=np.concatenate([tops.left_touches, bottoms.right_touches]),
@@ -159,8 +160,8 @@ def link_segments(segments: Segments, *, rows: int, above: Frontier, below: Fron
     """Say what follows upon each piece of an outline.
 
     Pieces are the segments, then what hangs down into the strip (chains: each goes up at a head and
-    comes down at a tail), then what will go on below it (as if the runs of the last row ended there:
-    each comes down at a tail and goes up at a head).
+    comes down at a tail), then what will go on below it (as if the runs of the last row ended
+    there: each comes down at a tail and goes up at a head).
 
     Args:
         segments: Of the strip.
@@ -225,8 +226,8 @@ def _straight(flat: NDArray[np.integer], sides: Positions, *, own: int, other: i
     Args:
         flat: All pixels.
         sides: Positions of the pixels above the sides.
-        own: What leads from there to the pixel whose sides are wanted.
-        other: What leads to the pixel across.
+        own: Step from there to the pixel whose sides are wanted.
+        other: Step from there to the pixel across.
 
     Returns:
         Positions of the pixels above the first and the last side of each.

@@ -1,8 +1,9 @@
 """Rasters opened and read: headers, windows, blocks, and which pixels are observations."""
 
 from .alpha import look_like_data, open_on_grid, sample_band
-from .block_reader import CellGrid, CellReader, CellSource, plan_cells
+from .block_reader import CellReader
 from .cache import hash_stamps, recall, remember
+from .cells import CellGrid, CellSource, plan_cells
 from .chips import read_chip
 from .georeference import Georeference
 from .headers import WORTH_KEEPING, read_headers
@@ -14,7 +15,6 @@ from .reader import (
     Reader,
     UnreadableFileError,
     describe_reader,
-    gdal_cache,
     list_files,
     open_reader,
     read_header,
@@ -28,7 +28,7 @@ from .truncation import check_whole
 __all__ = (
     'WORTH_KEEPING', 'CellGrid', 'CellReader', 'CellSource', 'Georeference', 'Observed',
     'RasterHeader', 'Reader', 'Rule', 'Shown', 'UnreadableFileError', 'check_whole',
-    'describe_reader', 'find_rule', 'gdal_cache', 'hash_stamps', 'list_files', 'look_like_data',
+    'describe_reader', 'find_rule', 'hash_stamps', 'list_files', 'look_like_data',
     'open_on_grid', 'open_reader', 'padded_window', 'plan_cells', 'read_chip', 'read_header',
     'read_headers', 'read_reduced', 'read_tags', 'read_unmasked', 'read_valid', 'read_window',
     'recall', 'remember', 'sample_band', 'stored_blocks',

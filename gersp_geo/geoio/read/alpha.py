@@ -140,7 +140,7 @@ def open_on_grid(
         bands: 1-based indices of the bands that are read.
         crs: Wanted.
         res: Width and height of a pixel wanted.
-        resampling: Where pixels are resampled.
+        resampling: The method where pixels are resampled.
 
     Returns:
         The raster, as it is where it has such pixels; None where no such band is asked for.
@@ -152,7 +152,7 @@ def open_on_grid(
     with open_reader(name) as src:
         if not is_needed(src, bands):
             return None
-        # as text instead of a file: nothing is left behind
+        # a name may be the text of a VRT, so that no file is left behind
         plain = rasterio.open(_as_data(src, bands).decode())
     if plain.crs == CRS.from_user_input(crs) and plain.res == res and plain.transform.e < 0:
         return plain

@@ -42,8 +42,7 @@ def recall(kind: str, key: str) -> Any:
         key: Any text.
 
     Returns:
-        What was passed to :func:`remember`, as JSON gives it back; None where there is nothing, or
-        nothing that can be read.
+        What was passed to :func:`remember`, as JSON gives it back; None where nothing can be read.
     """
     try:
         return json.loads(_place(kind, key).read_text(encoding='utf-8'))

@@ -76,7 +76,7 @@ def cover(valid: NDArray[np.bool_], *, size: int) -> NDArray[np.bool_]:
     """Say under which pixels of a resized square at least one pixel is an observation.
 
     Args:
-        valid: Of a square, shape (side, side).
+        valid: Which pixels of a square are observations, shape (side, side).
         size: Side after resizing.
     """
     if valid.all() or len(valid) == size:

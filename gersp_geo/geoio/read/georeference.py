@@ -1,4 +1,4 @@
-"""What a raster says about its place other than by a transform: ground control points, polynomials.
+"""What a raster says about its place beside a transform: ground control points, polynomials.
 
 Radar images come with ground control points (GCPs), images of satellites before they are rectified
 with rational polynomial coefficients (RPCs), swaths with arrays of longitudes and latitudes.
@@ -31,10 +31,10 @@ class Point:
     """A ground control point: a place in a raster and on the ground."""
 
     col: float
-    """From the left side of the raster, in pixels; 0.5 is the middle of the first one."""
+    """Pixels from the left side of the raster; 0.5 is the middle of the first one."""
 
     row: float
-    """From its upper side, in pixels."""
+    """Pixels from its upper side."""
 
     x: float
     """Coordinate, east or longitude as a rule."""
@@ -48,7 +48,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Georeference:
-    """What a raster says about its place other than by a CRS and a transform."""
+    """What a raster says about its place beside a CRS and a transform."""
 
     points: tuple[Point, ...] = ()
     """Ground control points."""
@@ -130,7 +130,7 @@ NOTHING = Georeference()
 
 
 def read_georeference(src: DatasetReader) -> Georeference:
-    """Write down what an open raster says about its place other than by a CRS and a transform."""
+    """Write down what an open raster says about its place beside a CRS and a transform."""
     points, points_crs = src.gcps
     polynomials = src.tags(ns=RPC_DOMAIN)
     has_arrays = bool(src.tags(ns=_ARRAYS))
@@ -163,7 +163,7 @@ def add_to_vrt(
 
     Args:
         root: The document, before its bands.
-        georeference: What is said other than by a transform. Points take the place of that.
+        georeference: What is said beside the transform. Points take the place of that.
         crs: Coordinate reference system.
         transform: From (column, row) to coordinates.
     """

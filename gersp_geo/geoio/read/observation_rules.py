@@ -80,25 +80,26 @@ def find_rule(src: Reader, bands: Sequence[int], observed: Observed = 'auto') ->
     Args:
         src: An open raster, as it is stored.
         bands: 1-based indices of the bands that are read.
-        observed: What is asked for.
+        observed: What a user asks for.
     """
     return BandFacts.of(src, bands).rule(observed)
 
 
 def is_of_all(flags: Flags) -> bool:
-    """Whether a mask counts for all bands of a file, and is no transparency."""
+    """Say whether a mask counts for all bands of a file, and is no transparency."""
     return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
 
 
 def is_float(dtype: str) -> bool:
-    """Whether pixels of a type, as rasterio names it, may be NaN."""
+    """Say whether pixels of a type, as rasterio names it, may be NaN."""
     return dtype in _FLOATS
 
 
 def mask_flags(src: Reader, bands: Sequence[int]) -> dict[int, Flags]:
     """Say, per band that is read, what GDAL's mask of it follows.
 
-    Of a type whose tagged values rasterio cannot give, GDAL's mask is taken for one of the band's own.
+    Where rasterio cannot give the tagged value of a type, GDAL's mask is taken for one of the
+    band's own.
     """
     every, dtypes = src.mask_flag_enums, src.dtypes
     found = {band: frozenset(every[band - 1]) for band in bands}
@@ -112,8 +113,8 @@ def tag_as_stored(value: float | None, dtype: str) -> np.generic | None:
     """Give a nodata value as pixels have it: GDAL compares in the type of the band.
 
     Args:
-        value: Of the tag; None if there is none.
-        dtype: Of the band, as rasterio names it.
+        value: What the tag says; None if there is none.
+        dtype: Type of the band, as rasterio names it.
 
     Returns:
         A value of that type; None where no pixel equals it, as for NaN.

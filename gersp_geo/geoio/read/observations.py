@@ -98,8 +98,7 @@ def read_valid(
 
     Args:
         src: An open raster.
-        window: As in :func:`~gersp_geo.geoio.read.reader.read_window`; outside the raster, validity is
-            padded like pixels.
+        window: Pixels of interest; outside the raster, validity is mirrored like pixels.
         nodata: As in :func:`read_observed`.
         bands: 1-based indices of the bands that count; None means all but alpha bands.
         rule: As in :func:`read_observed`.
@@ -130,8 +129,7 @@ def read_unmasked(src: Reader, window: Window, *, bands: Sequence[int]) -> NDArr
 
     Args:
         src: An open raster.
-        window: As in :func:`~gersp_geo.geoio.read.reader.read_window`; outside the raster, the answer
-            is padded like pixels.
+        window: Pixels of interest; outside the raster, the answer is mirrored like pixels.
         bands: 1-based indices of the bands that are read; an alpha band among them is data.
 
     Returns:
@@ -165,18 +163,9 @@ def _judge(
     nodata: float | None,
     rule: Rule | None,
 ) -> Shown:
-    """Say which pixels inside a raster are observations, by what was read of them.
+    """Say which pixels inside a raster are observations, as :func:`read_observed` returns it.
 
-    Args:
-        src: An open raster.
-        window: Inside it.
-        pixels: What it holds; None if values say nothing that GDAL's masks do not say.
-        bands: 1-based indices of what was read.
-        nodata: As in :func:`read_observed`.
-        rule: As in :func:`read_observed`.
-
-    Returns:
-        As :func:`read_observed`.
+    *pixels* are what was read there; None if values say nothing that GDAL's masks do not say.
     """
     told = BandFacts.of(src, bands)
     rule = rule or told.rule('auto')
@@ -247,7 +236,7 @@ def _present(
         found = finite if found is None else found & finite
     for stored in (tag_as_stored(tag, dtype), given_as_stored(nodata, dtype)):
         if stored is not None:
-            # of bands of several types, the common one holds all of their values
+            # bands of several types are read in a common one, which holds all of their values
             differs = values != stored.astype(values.dtype)
             found = differs if found is None else found & differs
     return found

@@ -11,7 +11,6 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.env import get_gdal_config, set_gdal_config
 from rasterio.errors import RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
@@ -24,7 +23,7 @@ from .georeference import NOTHING, Georeference, read_georeference
 from .padding import padded_window, take
 from .sidecars import is_local, looking_by_name
 
-# what rasterio reads complex whole numbers into
+# rasterio reads complex whole numbers into it
 COMPLEX = 'complex64'
 
 type Reader = DatasetReader
@@ -39,7 +38,7 @@ class UnreadableFileError(OSError, ValueError):
 
         Args:
             file: Its path.
-            message: What is wrong, with the path, in one line.
+            message: One line that says what is wrong, with the path.
         """
         super().__init__(message)
         self.file = file
@@ -167,7 +166,7 @@ def describe_reader(src: Reader) -> RasterHeader:
         width=src.width,
         count=src.count,
         dtype=str(common_type(src.dtypes)),
-        # of an image that lies by points, it would be that of rows and columns
+        # where points say where an image lies, this would be the CRS of rows and columns
         crs=None if georeference.is_place else src.crs,
         transform=src.transform,
         nodata=src.nodata,
@@ -218,30 +217,11 @@ def read_tags(path: str | PathLike[str]) -> dict[str, str]:
         return dict(src.tags())
 
 
-@contextmanager
-def gdal_cache(size: int) -> Iterator[None]:
-    """Bound the memory in which GDAL keeps decoded blocks, for the process.
-
-    Args:
-        size: Bytes.
-
-    Yields:
-        Nothing. The former bound holds again afterwards.
-    """
-    before = get_gdal_config('GDAL_CACHEMAX')
-    with rasterio.Env(GDAL_CACHEMAX=size):
-        try:
-            yield
-        finally:
-            # Env forgets this one if it lies in another Env
-            set_gdal_config('GDAL_CACHEMAX', before)
-
-
 def common_type(names: Iterable[str]) -> np.dtype[Any]:
     """Find the smallest type that holds some, complex whole numbers as pairs of floats.
 
     Args:
-        names: Of types, as rasterio gives them: ``complex_int16`` is none of NumPy's.
+        names: Names of types in rasterio, where ``complex_int16`` is none of NumPy's.
     """
     known = (COMPLEX if name.startswith('complex_') else name for name in names)
     return np.result_type(*known)
@@ -318,7 +298,7 @@ def hiding_bands(src: Reader, bands: Sequence[int] | None = None) -> tuple[int, 
 
 
 def rasterio_window(window: Window) -> RasterioWindow:
-    """Convert."""
+    """Convert a window."""
     return RasterioWindow(**asdict(window))
 
 

@@ -20,7 +20,7 @@ PAM = 'GDAL_PAM_ENABLED'
 
 
 def is_local(name: str) -> bool:
-    """Whether a name means a path of this machine, and nothing that only GDAL understands."""
+    """Say whether a name means a path of this machine, and nothing that only GDAL understands."""
     return '://' not in name and not name.startswith('/vsi') and ':' not in name[2:]
 
 

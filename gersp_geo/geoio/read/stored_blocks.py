@@ -82,16 +82,10 @@ def _ask(src: Reader, shape: tuple[int, int], band: int) -> NDArray[np.bool_]:
 
 
 def _read_table(src: Reader, shape: tuple[int, int], *, images: int) -> NDArray[np.bool_] | None:
-    """Read from a file itself which blocks have any bytes.
+    """Read from a file itself which blocks have any bytes, shape (images, rows, columns).
 
-    Args:
-        src: The raster.
-        shape: Rows and columns of blocks.
-        images: How many times as many there are: 1, or one time per band.
-
-    Returns:
-        Shape (images, rows, columns); None where the file is none on a disk, or lists other blocks
-        than GDAL does: a large strip is read as several.
+    Each of the *images*, one or as many as bands, has blocks of *shape*. Nothing is said where the
+    file is none on a disk, or lists other blocks than GDAL does: a large strip is read as several.
     """
     path = Path(src.name)
     if not path.is_file():
@@ -125,6 +119,6 @@ def _check_unstored(src: Reader, stored: NDArray[np.bool_], band: int) -> None:
 
 
 def _is_local(name: str) -> bool:
-    """Whether reading a few bytes of a file costs next to nothing."""
+    """Say whether reading a few bytes of a file costs next to nothing."""
     in_memory = name.startswith('/vsimem/')
     return in_memory or not (name.startswith('/vsi') or '://' in name)

@@ -34,7 +34,7 @@ def read_reduced(
         resampling: 'average' takes the nearest pixel where there are more pixels than can be
             averaged quickly, and no overviews, and where a band that is tagged as alpha is data.
         nodata: A further value that means "no observation".
-        observed: Where a pixel is an observation.
+        observed: Whether a pixel is an observation where any band is, or where all are.
         data: 1-based indices of further bands that hold data, even if they are tagged as alpha.
 
     Returns:

@@ -65,10 +65,10 @@ class Table:
     """How many there are."""
 
     kind: int
-    """Number of their type."""
+    """Number of their type in the format."""
 
     order: str
-    """Of the bytes of a number: '<' or '>'."""
+    """Order of the bytes of a number: '<' or '>'."""
 
     @property
     def stop(self) -> int:

@@ -40,7 +40,7 @@ def check_whole(path: str | PathLike[str]) -> None:
     other formats fail when they are read. So do files that are not on a local disk.
 
     Args:
-        path: As in :func:`.reader.open_reader`.
+        path: A file, or any name that GDAL understands.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -96,7 +96,7 @@ def _check_tiff(file: str, stream: BinaryIO, size: int) -> None:
     except TruncatedTableError as error:
         raise _cut_off(file, size, str(error)) from error
     for number, directory in enumerate(directories):
-        # what is not read at its own size has no effect, or is missed when it is read
+        # an overview has no effect unless it is read, and then its end is missed
         is_mask = bool(directory.kind) and not directory.kind & REDUCED
         if number and not is_mask:
             continue
@@ -141,13 +141,7 @@ def _is_readable(file: str, number: int, of: int, *, is_mask: bool) -> bool:
 
 
 def _read_block(src: Reader, number: int, *, of: int) -> None:
-    """Read a block; where bands are stored apart, those of a band follow those of another.
-
-    Args:
-        src: The raster.
-        number: Of the block, from 0.
-        of: Blocks of the file.
-    """
+    """Read one *of* the blocks, counted from 0: those of a band may follow those of another."""
     height, width = src.block_shapes[0]
     rows, cols = -(-src.height // height), -(-src.width // width)
     # a large strip is read as several, of which the last is the first to be missing

@@ -152,7 +152,7 @@ class Documents:
 
         Args:
             root: The VRT.
-            name: Of it, which messages show.
+            name: What messages call it.
         """
         # a file in memory, so that its name in messages is short
         file = MemoryFile(tostring(root), filename=f'{Path(name).name}.vrt')

@@ -110,7 +110,7 @@ def _unroll_one(polygon: shapely.Polygon, turn: Turn) -> shapely.Polygon:
         hole = _unroll_ring(ring, turn)
         if hole is None:
             return shapely.Polygon()
-        # by whole turns, and all its vertices by as many
+        # all its vertices move by as many whole turns
         own = np.array([hole[:, 0].mean()])
         hole[:, 0] += turn.into(own, middle) - own
         holes.append(hole)

@@ -39,7 +39,7 @@ class Area:
         """Say which pixels of a window belong to the area.
 
         Args:
-            transform: Of the raster, from (column, row) to coordinates; any affine one.
+            transform: From (column, row) of the raster to coordinates; any affine one.
             window: Pixels of the raster; it may hang over.
 
         Returns:
@@ -48,7 +48,7 @@ class Area:
         rows, cols = _crossings(
             _edges_between(self, transform, window.row_off, window.row_stop), window
         )
-        # of an odd number of edges to its left, a pixel is inside
+        # a pixel with an odd number of edges to its left is inside
         toggles = np.zeros((window.height, window.width + 1), dtype=np.bool_)
         np.logical_xor.at(toggles, (rows, cols), True)
         if not toggles[:, 1:-1].any():
@@ -57,15 +57,7 @@ class Area:
         return np.logical_xor.accumulate(toggles[:, :-1], axis=1)
 
     def touches(self, transform: Affine, window: Window) -> bool:
-        """Say whether a window and the area share a point; where not, no pixel belongs to it.
-
-        Args:
-            transform: As in :meth:`mask`.
-            window: As in :meth:`mask`.
-
-        Returns:
-            Whether they do.
-        """
+        """Say whether a window and the area share a point; where not, no pixel belongs to it."""
         columns = np.array([window.col_off])
         rows = (window.row_off, window.row_stop)
         return bool(self.touched(transform, rows, columns, width=window.width)[0])
@@ -76,7 +68,7 @@ class Area:
         """Say which windows beside each other share a point with the area, as :meth:`touches`.
 
         Args:
-            transform: As in :meth:`mask`.
+            transform: Transform of the raster.
             rows: First row of all windows, and one past the last.
             columns: First column of each, increasing.
             width: Columns of each.
@@ -94,7 +86,7 @@ class Area:
         # edges that do not begin to the right, without those that end to the left
         begun = np.searchsorted(np.sort(np.minimum(start, stop)), columns + width, side='right')
         ended = np.searchsorted(np.sort(np.maximum(start, stop)), columns, side='left')
-        # where none is across, wholly inside or wholly outside, like any of its pixels
+        # a window without an edge is wholly inside or wholly outside, like any of its pixels
         first, last = int(columns[0]), int(columns[-1])
         corners = Window(row_off=row_off, col_off=first, height=1, width=last - first + 1)
         _, crossed = _crossings(edges, corners)

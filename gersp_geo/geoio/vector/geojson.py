@@ -13,14 +13,13 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS as RasterCRS
 
-from ..crs import crs_text
+from ..crs import Turn, crs_text
 from ..pixel_area import longest_edge
 
 type Geometries = NDArray[np.object_]
 """Polygons."""
 
 type Floats = NDArray[np.float64]
-"""Numbers."""
 
 DECIMALS = 7
 """What RFC 7946 advises: a centimetre."""
@@ -30,10 +29,13 @@ DECIMALS = 7
 _MORE_DECIMALS = (9, 11)
 _KEPT_ZEROS = 2
 
+# how longitudes repeat themselves
+_DEGREES = Turn(length=360.0, middle=0.0)
+
 # nearer to a pole than this, a longitude means nothing
 _POLE_DEGREES = 1e-9
 
-# so that the shorter way between two vertices is the way meant
+# the shorter way between two vertices that are nearer to each other is the way meant
 _LONGEST_STEP_DEGREES = 90.0
 
 
@@ -62,7 +64,7 @@ class Degrees:
         """
         try:
             known = CRS.from_wkt(crs_text(crs))
-            # of others, two coordinates are no place
+            # two coordinates of any other CRS are no place
             if known.is_projected or known.is_geographic:
                 return cls(known, Transformer.from_crs(known, 'OGC:CRS84', always_xy=True))
         except (CRSError, ProjError):
@@ -162,8 +164,8 @@ class Degrees:
     ) -> shapely.Geometry | None:
         """Cut what lies within a ring."""
         points = self._spread_poles(shapely.get_coordinates(moved))
-        points[:, 0] = np.unwrap(points[:, 0], period=360)
-        turns = round((points[-1, 0] - points[0, 0]) / 360)
+        points[:, 0] = _DEGREES.unroll(points[:, 0])
+        turns = round((points[-1, 0] - points[0, 0]) / _DEGREES.length)
         if turns:
             pole = self._pole_within(before)
             if pole is None or abs(turns) > 1:

@@ -48,7 +48,7 @@ def read_layer(source: str, layer: str | None) -> geopandas.GeoDataFrame:
     try:
         frame = _read_with_gdal(name, _choose_layer(name, layer, source=source))
     except (DataSourceError, DataLayerError) as error:
-        # what GDAL guesses after the semicolon is no way out
+        # GDAL guesses a way out after the semicolon, which is none
         reason = one_line(error).split('; It might help')[0]
         raise ValueError(f'{source} is not a vector file that GDAL can read: {reason}') from error
     except GEOSException as error:
@@ -68,7 +68,7 @@ def find_in_archive(source: str) -> str:
     """Find the only vector file in a zip archive; GDAL looks into its top folder alone.
 
     Args:
-        source: As in :func:`read_layer`.
+        source: What :func:`read_layer` takes.
 
     Returns:
         *source* itself, or the file in the archive as ``archive!file``.
@@ -142,7 +142,7 @@ def _read_with_gdal(source: str, layer: str | None) -> geopandas.GeoDataFrame | 
     return frame
 
 
-# from here on, floats leave whole numbers out
+# floats from here on leave whole numbers out
 _EXACT = 2**53
 
 
@@ -165,7 +165,7 @@ def attribute_texts(values: pandas.Series) -> list[str | None]:
 
 def _text(value: Any, attribute: object) -> str | None:
     """Write one value."""
-    # of what has several elements, isna() gives several answers
+    # isna() gives several answers for a value of several elements
     if np.ndim(value) == 0 and pandas.isna(value):
         return None
     match value:

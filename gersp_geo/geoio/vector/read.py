@@ -59,8 +59,8 @@ def read_area(
         path: As in :func:`read_vectors`. Polygons that cross themselves are repaired; long edges
             are reprojected as the curves that they are. Points and lines beside polygons cover no
             pixel, and add nothing.
-        crs: That of the raster.
-        layer: As in :func:`read_vectors`.
+        crs: Coordinate reference system of the raster.
+        layer: Name of the layer, as in :func:`read_vectors`.
         x_range: Lowest and highest x of the raster: polygons are moved there by whole turns around
             the Earth. None leaves them between -180 and 180 degrees, or where they are drawn.
 

@@ -34,8 +34,8 @@ def place_around(
 
     Args:
         geometries: With a CRS.
-        headers: Of rasters in one CRS.
-        crs: That of the rasters.
+        headers: Headers of rasters in one CRS.
+        crs: The CRS of the rasters.
 
     Returns:
         One geometry per feature, in two dimensions; None where there is none, or it lies elsewhere.
@@ -50,7 +50,7 @@ def place_around(
     placed = reproject(GeoSeries(near, crs=geometries.crs), crs).to_numpy()
     if turn is not None:
         placed = turn_onto(unroll(placed, turn), turn, (west, east))
-    # beyond the reach of the CRS there are no numbers
+    # there are no numbers beyond the reach of the CRS
     known = np.isfinite(shapely.bounds(placed)).all(axis=1)
     placed[~known] = None
     return np.asarray(placed, dtype=np.object_)
@@ -81,7 +81,9 @@ def surrounding_boxes(bounds: Bounds, source: CRS, target: CRS) -> list[shapely.
     left, bottom, right, top = found
     if left <= right:
         return [shapely.box(left, bottom, right, top)]
-    half = 180 / np.degrees(target.axis_info[0].unit_conversion_factor)
+    turn = find_turn(target)
+    assert turn is not None  # nothing else has bounds from right to left
+    half = turn.length / 2
     return [shapely.box(left, bottom, half, top), shapely.box(-half, bottom, right, top)]
 
 
@@ -141,7 +143,7 @@ def reproject(geometries: GeoSeries, crs: CRS) -> GeoSeries:
     """
     if geometries.crs == crs:
         return geometries
-    # of polygons that cross themselves, GEOS would lose parts
+    # GEOS would lose parts of polygons that cross themselves
     whole = GeoSeries(repair(geometries.to_numpy()), index=geometries.index, crs=geometries.crs)
     circumference = float(np.nansum(shapely.length(whole.to_numpy())))
     edge = max(longest_edge(geometries.crs), circumference / _MAX_NEW_VERTICES)
@@ -170,7 +172,7 @@ def valid_parts(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
     """Split polygons into valid ones with an extent, which overlap where parts of one did."""
     # together, two parts that overlap would cancel out
     repaired = shapely.make_valid(shapely.get_parts(geometries))
-    # of a polygon that crosses itself, lines may remain
+    # lines may remain of a polygon that crosses itself
     parts: NDArray[np.object_] = shapely.get_parts(shapely.get_parts(repaired))
     has_extent: NDArray[np.bool_] = shapely.area(parts) > 0
     return parts[has_extent]

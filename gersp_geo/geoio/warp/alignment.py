@@ -31,15 +31,15 @@ _FINEST = 100
 
 
 def on_one_grid(one: RasterHeader, other: RasterHeader) -> bool:
-    """Whether pixels of the same row and column lie at the same place, to a hundredth of a pixel."""
+    """Say whether pixels of one row and column lie at the same place, to 0.01 of a pixel."""
     if (one.height, one.width) != (other.height, other.width) or not same_crs(one.crs, other.crs):
         return False
     if (one.georeference.is_place or other.georeference.is_place) and not (
         one.georeference == other.georeference and not one.georeference.has_arrays
     ):
-        # what arrays hold is not compared
+        # the values of arrays are not compared
         return False
-    # in pixels, as degrees and metres differ
+    # the measure is a pixel, as degrees and metres differ
     return bool(np.abs(corner_offsets(one, _turned(other, one))).max() <= SAME_PLACE)
 
 
@@ -62,8 +62,8 @@ def open_aligned(
         rule: As in :func:`open_scene`.
 
     Yields:
-        A reader for :func:`~gersp_geo.geoio.read.reader.read_window`, whose pixels do not depend on the
-        window that is read. What lies outside the file has no observation.
+        A reader whose pixels do not depend on the window that is read. What lies outside the file
+        has no observation.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -90,7 +90,7 @@ def open_scene(
     """Open a raster as it is, or resampled bilinearly to a CRS, a resolution or both.
 
     Args:
-        path: As in :func:`~gersp_geo.geoio.read.reader.open_reader`.
+        path: A file, or any name that GDAL understands.
         crs: Coordinate reference system wanted; None keeps that of the file.
         res: Size of a pixel in units of the CRS wanted: of a square one, or (x, y). Borders lie on
             multiples of it, so that scenes of one resolution share a grid. None takes what keeps
@@ -98,8 +98,8 @@ def open_scene(
         nodata: Value that means "no observation", besides what the file says itself; where pixels
             are resampled, what is missing is not blended with its neighbours.
         bands: 1-based indices of the bands that are read; None means all but alpha bands.
-        rule: Where a pixel is an observation, see :func:`~gersp_geo.geoio.read.observation_rules.find_rule`;
-            None means what the file says.
+        rule: Where a pixel is an observation, see :func:`.observation_rules.find_rule`; None means
+            what the file says.
 
     Yields:
         A reader, north-up if resampled. What lies outside the file has no observation: it has a
@@ -181,8 +181,8 @@ def _align_grid(grid: Grid, res: float | tuple[float, float], *, name: str) -> G
     if min(x_res / transform.a, y_res / -transform.e) * _FINEST < 1:
         raise ValueError(
             f'res must be at least 1 / {_FINEST} of the pixels of {name}, {transform.a:g} x '
-            f'{-transform.e:g} units of {name_crs(grid.crs)}, got {res}; degrees and metres differ, '
-            'and crs (--crs) chooses'
+            f'{-transform.e:g} units of {name_crs(grid.crs)}, got {res}; degrees and metres '
+            'differ, and crs (--crs) chooses'
         )
     left, right = _outward(transform.c, transform.c + ground_x, x_res)
     bottom, top = _outward(transform.f - ground_y, transform.f, y_res)

@@ -83,7 +83,7 @@ def suggest_crs(georeference: Georeference) -> str:
     else:
         polynomials = dict(georeference.polynomials)
         lons, lats = (np.array([float(polynomials[f'{name}_OFF'])]) for name in ('LONG', 'LAT'))
-    # of angles: there may be some on both sides of the 180th meridian
+    # the mean is one of angles, as some may lie on both sides of the 180th meridian
     lon = float(np.degrees(np.angle(np.exp(1j * np.radians(lons)).mean())))
     lat = float(np.mean(lats))
     if not (np.isfinite(lon) and np.isfinite(lat)):

@@ -201,7 +201,7 @@ def _is_heeded(src: Reader, nodata: float | None, bands: Sequence[int]) -> bool:
     if set(alpha) & set(bands):
         return False
     is_masked = any(map(is_of_all, flags.values()))
-    # of wider types, 255 would be taken for a small share
+    # in wider types, 255 would be taken for a small share
     is_share = len(alpha) == 1 and src.dtypes[alpha[0] - 1] == 'uint8'
     return not alpha or (is_share and not is_masked)
 
@@ -218,9 +218,9 @@ def _standing_value(src: Reader, nodata: float | None, bands: Sequence[int]) -> 
         if set(values) == set(bands) and len(set(values.values())) == 1:
             return next(iter(values.values()))
     raise ValueError(
-        f"observed='any' (--observed any) needs one nodata value in all bands to resample {src.name}, "
-        'whose masks or values differ between bands; pass one that no observation has with nodata '
-        "(--nodata), or observed='all'"
+        "observed='any' (--observed any) needs one nodata value in all bands to resample "
+        f'{src.name}, whose masks or values differ between bands; pass one that no observation has '
+        "with nodata (--nodata), or observed='all'"
     )
 
 

@@ -36,7 +36,7 @@ class Overlap:
     """Those of the second one."""
 
     crs: CRS
-    """Where they were compared: the CRS of one of them."""
+    """Coordinate reference system in which they were compared: that of one of them."""
 
 
 def measure_overlap(
@@ -51,7 +51,7 @@ def measure_overlap(
         first: Header of a raster with a CRS, or of an image that lies by ground control points or
             the like.
         second: Header of another.
-        crs: Where they are compared if neither has a CRS.
+        crs: The CRS in which they are compared if neither has one.
 
     Returns:
         Shares that are 0 where they have no area in common.

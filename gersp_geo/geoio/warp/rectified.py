@@ -42,7 +42,7 @@ def choose_rectified_grid(
     cols, rows = np.meshgrid(np.linspace(0, width, _SAMPLES), np.linspace(0, height, _SAMPLES))
     places = np.stack(rectifier.to_ground(cols.ravel(), rows.ravel()), axis=1)
     if not np.isfinite(places).all():
-        # of points, all were reached
+        # the CRS reaches all points, as was checked before
         raise (
             _contradicted(rectifier)
             if rectifier.points
@@ -72,12 +72,12 @@ def rectified_scales(
 
     Args:
         rectifier: Says where pixels of the image lie.
-        transform: Of the grid.
+        transform: Transform of the grid.
         height: Rows of the image.
         width: Columns of the image.
 
     Returns:
-        Along its rows and along its columns.
+        Pixels along its rows and along its columns.
     """
     cols, rows = width / 2 + np.array([0.0, 1.0, 0.0]), height / 2 + np.array([0.0, 0.0, 1.0])
     places = place_points(~transform, np.stack(rectifier.to_ground(cols, rows), axis=1))

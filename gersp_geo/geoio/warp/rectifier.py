@@ -21,7 +21,7 @@ from rasterio.transform import GCPTransformer, RPCTransformer
 
 from ...messages import one_line
 from ..crs import Turn, crs_text, turn_of
-from ..gdal_errors import GDALError
+from ..gdal import GDALError
 from ..read.georeference import Georeference, Point, add_metadata, add_points, read_georeference
 
 POLYNOMIAL_CRS = CRS.from_epsg(4326)
@@ -40,7 +40,6 @@ _FEWEST = 3
 _MOST_OBLONG = 8.0
 
 type Floats = NDArray[np.float64]
-"""Numbers."""
 
 
 class Rectifier:
@@ -52,7 +51,7 @@ class Rectifier:
         Args:
             georeference: Points or polynomials; points are used where there are both.
             crs: Wanted.
-            name: Of the image, for messages.
+            name: What messages call the image.
 
         Raises:
             ValueError: If there are too few or too many points, they name no CRS or lie beyond the
@@ -83,7 +82,7 @@ class Rectifier:
             None where its transform says so, or no CRS is wanted.
 
         Raises:
-            ValueError: As when it is made.
+            ValueError: If it cannot be made.
         """
         georeference = read_georeference(src)
         return cls(georeference, crs, name=src.name) if crs and georeference.is_place else None
@@ -144,7 +143,8 @@ class Rectifier:
         inner = SubElement(outer, f'{kind}Transformer')
         SubElement(inner, 'Reversed').text = '0'
         if self.points:
-            # as for :meth:`_transformer`, GDAL chooses it by their number; left out, it would be 3
+            # GDAL chooses it by their number, as it does for :meth:`_transformer`; without it, the
+            # order would be 3
             SubElement(inner, 'Order').text = '0'
             add_points(SubElement(inner, 'GCPList'), self.points)
             return outer

@@ -38,10 +38,10 @@ class Reprojection:
     """The raster, which has a CRS."""
 
     crs: CRS
-    """Where it is seen."""
+    """Coordinate reference system in which it is seen."""
 
     forward: Transformer
-    """From the CRS of the raster."""
+    """Leads from the CRS of the raster to the other one."""
 
     @classmethod
     def of(cls, source: Grid, crs: CRS) -> Self:
@@ -229,7 +229,7 @@ def _steps(
         steps = 2 * (ahead - behind)
         if turn is not None:
             steps[:, 0] = 2 * turn.shortest(steps[:, 0] / 2)
-    # where one end is not known, nothing is
+    # a step is not known where one of its ends is not
     steps[~np.isfinite(steps).all(axis=(1, 2))] = np.nan
     return np.asarray(steps)
 

@@ -12,7 +12,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform as to_crs
 
 from ..crs import crs_text, turn_of
-from ..gdal_errors import GDALError
+from ..gdal import GDALError
 from ..grids import Grid, middle_of_turn
 from ..read.observation_rules import Rule
 from ..read.observations import mark_resampled
@@ -70,7 +70,7 @@ def open_warped(
             src_nodata=seen.value,
             nodata=seen.value,
             UNIFIED_SRC_NODATA='YES' if seen.unified else 'NO',
-            # without it, outside would be 0 like dark ground
+            # without an alpha band, all outside would be 0 like dark ground
             add_alpha=seen.value is None and not alpha_bands(seen.reader),
             **_exactly(*scales),
         )
@@ -117,7 +117,7 @@ def _look_around(root: Element, middle: float, *, crs: CRS) -> None:
     Args:
         root: Description of the warp; changed.
         middle: Longitude of the meridian in degrees.
-        crs: That of the source.
+        crs: Coordinate reference system of the source.
     """
     pixels = find_one(root, './/GenImgProjTransformer')
     step = pixels.find('.//ReprojectionTransformer')
@@ -132,17 +132,11 @@ def _look_around(root: Element, middle: float, *, crs: CRS) -> None:
 
 
 def _exactly(x_scale: float, y_scale: float) -> dict[str, object]:
-    """Make resampled pixels independent of the window that is read.
+    """Choose options of a WarpedVRT that make its pixels independent of the window that is read.
 
     GDAL would else derive the size of its kernel from each chunk, and interpolate positions within
-    it: https://gdal.org/en/stable/api/gdalwarp_cpp.html (XSCALE, YSCALE).
-
-    Args:
-        x_scale: Pixels wanted per pixel of the file, along its rows.
-        y_scale: The same along its columns.
-
-    Returns:
-        Options of a WarpedVRT.
+    it: https://gdal.org/en/stable/api/gdalwarp_cpp.html (XSCALE, YSCALE). The scales are pixels
+    wanted per pixel of the file, along its rows and along its columns.
     """
     return {
         'XSCALE': repr(x_scale),
@@ -153,16 +147,10 @@ def _exactly(x_scale: float, y_scale: float) -> dict[str, object]:
 
 
 def _scales(src: Reader, grid: Grid) -> tuple[float, float]:
-    """Measure how many pixels of a grid a pixel of a raster makes.
+    """Measure how many pixels of a grid a pixel makes along rows and columns of a raster.
 
-    Args:
-        src: The raster.
-        grid: It may be turned against the raster.
-
-    Returns:
-        Along the rows of *src* and along its columns, in the middle of the grid, or in that of
-        *src* where the former lies beyond the reach of its CRS; 1 where both do: they do not meet
-        then.
+    The measure is taken in the middle of the grid, or in that of *src* where the former lies beyond
+    the reach of its CRS; it is 1 where both do, as they do not meet then.
     """
     steps_in_file = _steps(grid, src)
     steps_in_grid = _steps(src, grid) if steps_in_file is None else np.linalg.inv(steps_in_file)
@@ -175,9 +163,7 @@ def _scales(src: Reader, grid: Grid) -> tuple[float, float]:
 def _steps(one: Reader | Grid, other: Reader | Grid) -> NDArray[np.float64] | None:
     """Measure the steps to the next column and row in the middle of a grid, in another's pixels.
 
-    Returns:
-        Shape (2, 2), one step per column: pixels of *other* along its rows and along its columns.
-        None where that is not known.
+    The shape is (2, 2), with one step per column; None where they are not known.
     """
     col, row = one.width / 2, one.height / 2
     places = [one.transform @ place for place in ((col, row), (col + 1, row), (col, row + 1))]

@@ -17,7 +17,7 @@ from rasterio.vrt import WarpedVRT
 
 from ...messages import one_line
 from ..crs import Turn, name_crs, turn_of
-from ..gdal_errors import GDALError
+from ..gdal import GDALError
 from ..grids import Grid, middle_of_turn, place_points
 from ..read.reader import Reader
 from .reprojection import BEYOND, Reached, Reprojection, probe, reach
@@ -92,7 +92,7 @@ def _check_grid(source: Grid, crs: CRS, suggested: Grid | None) -> Grid | str:
     if own is None:
         return 'no pixel arrives there'
     own_share = reprojection.share_found_again(own)
-    # what is beyond the reach of a CRS is so on any grid
+    # no grid shows what is beyond the reach of a CRS
     if suggested is not None and share >= max(_OWN_SHARE, own_share - 0.01):
         return suggested
     if own_share < _OWN_SHARE:
@@ -185,7 +185,7 @@ def _make_grid(reprojection: Reprojection) -> Grid | None:
         top = quarter if pole[1] else min(top, quarter)
     bounds = left, bottom, right, top
     square = math.hypot(right - left, top - bottom) / math.hypot(source.width, source.height)
-    # beyond a pole or a full turn, there is no ground
+    # there is no ground beyond a pole or a full turn
     grid = _grid_of(reprojection.crs, bounds, (square, square), is_closed=is_around)
     if _describe_misfit(reprojection, grid) is None or not reprojection.crs.is_geographic:
         return grid
@@ -204,7 +204,7 @@ def _grid_of(
     """Cover bounds with pixels.
 
     Args:
-        crs: Of the bounds.
+        crs: Coordinate reference system of the bounds.
         bounds: Left, bottom, right and top.
         res: Width and height of a pixel.
         is_closed: Make pixels smaller where they do not fit, instead of reaching beyond.

@@ -13,12 +13,12 @@ from uuid import uuid4
 
 from ...messages import one_line
 
-# GDAL keeps statistics, overviews and masks in files beside a raster; left over from an earlier
-# file of the same name, they would describe pixels that no longer exist: they are removed
+# GDAL keeps statistics, overviews and masks in files beside a raster. Those of an earlier file of
+# the same name would describe pixels that no longer exist: they are removed.
 STALE_SIDECARS = ('.aux.xml', '.ovr', '.msk')
 
-# GDAL's virtual file systems, and URLs; a single letter is a drive of Windows. pathlib leaves one
-# of two slashes
+# GDAL's virtual file systems, and URLs, of whose slashes pathlib leaves one; a single letter is a
+# drive of Windows
 _ELSEWHERE = re.compile(r'/vsi[a-z0-9_]+(?:/|$)|[A-Za-z][A-Za-z0-9+.-]+:/')
 
 # what is added to the name of an output: .NAME.parts, NAME.aux.xml, NAME-journal
@@ -105,7 +105,7 @@ def describe_room(path: str | PathLike[str]) -> str:
 
 def _existing(path: Path) -> Path:
     """Find the first folder on the way up that exists, or the file that is in its place."""
-    # other than Path.exists, this tells a name that is too long from one that is not there
+    # unlike Path.exists, this tells a name that is too long from one that is not there
     for folder in path.parents:
         with suppress(FileNotFoundError, NotADirectoryError):
             folder.stat()
@@ -216,7 +216,7 @@ def publish(temporary: Path, final: Path) -> None:
     """
     final.parent.mkdir(parents=True, exist_ok=True)
     with temporary.open('rb+') as stream:
-        # otherwise a power cut after the rename could leave a file of the right name and no content
+        # a power cut after the rename could else leave a file of the right name and no content
         os.fsync(stream.fileno())
     for ending in STALE_SIDECARS:
         final.with_name(final.name + ending).unlink(missing_ok=True)

@@ -9,7 +9,7 @@ import rasterio
 import rasterio.shutil
 
 from ...messages import one_line
-from ..gdal_errors import GDALError
+from ..gdal import GDALError
 from ..grids import Grid
 from ..read.georeference import NOTHING, Georeference
 from .atomic import DiskFullError, describe_room
@@ -45,7 +45,7 @@ class MapLayout(Grid):
     """Per class: red, green and blue in [0, 255]; for a band of unsigned integers."""
 
     georeference: Georeference = NOTHING
-    """What says where it lies besides, or in place of, CRS and transform."""
+    """What says where it lies beside CRS and transform, or in their place."""
 
 
 def finish_cog(

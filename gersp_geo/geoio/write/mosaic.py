@@ -9,9 +9,9 @@ from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
+from ..gdal import gdal_cache
 from ..read.categories import describe_categories
 from ..read.georeference import add_metadata, add_to_vrt
-from ..read.reader import gdal_cache
 from ..read.vrt import add_band, add_source, gdal_type
 from .atomic import new_file
 from .cog import MapLayout, OverviewResampling, Threads, finish_cog

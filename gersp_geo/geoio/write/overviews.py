@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window as RasterioWindow
 
 from ...windows import Window
-from ..gdal_errors import enter_gdal
+from ..gdal import enter_gdal
 from .cog import MapLayout, OverviewResampling
 from .geotiff import new_raster, write_window
 from .parts import BLOCK_SIZE, Part, part_profile, read_parts

@@ -95,7 +95,7 @@ def is_sound(part: Part, *, crc: int | None) -> bool:
 
     Args:
         part: The part.
-        crc: What :func:`checksum` gave then; None where that is not known.
+        crc: The :func:`checksum` of that time; None where that is not known.
     """
     try:
         if crc is not None and checksum(part.path) != crc:
@@ -157,7 +157,7 @@ def read_parts(
         window: In pixels of the map; it may reach beyond the map.
         band: 1-based.
         dtype: NumPy type of the map.
-        nodata: What pixels under no part get.
+        nodata: Value of pixels under no part.
 
     Returns:
         Shape (window.height, window.width).

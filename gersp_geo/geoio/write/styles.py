@@ -133,8 +133,8 @@ def write_symbols(
 ) -> Path:
     """Write a style of one colour per class, without lines, beside a vector file.
 
-    It lies under the name of the file with the suffix ``.qml``. A raster of that name reads the same
-    file: what it finds there stays.
+    It lies under the name of the file with the suffix ``.qml``. A raster of that name reads the
+    same file: what it finds there stays.
 
     Args:
         vector_path: The vector file; it need not exist yet.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
-from ...geoio.read.reader import gdal_cache
+from ...geoio.gdal import gdal_cache
 from ...suppression import Detections, Flags, Suppressor, box_areas
 from ...windows import Panel, Window
 from ..cutting import read_patches

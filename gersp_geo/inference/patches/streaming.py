@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...geoio.read.reader import gdal_cache
+from ...geoio.gdal import gdal_cache
 from ...windows import Panel
 from ..cutting import read_patches
 from ..estimate import GDAL_CACHE

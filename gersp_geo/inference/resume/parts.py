@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ...geoio.gdal_errors import enter_gdal
+from ...geoio.gdal import enter_gdal
 from ...geoio.write.parts import Part, checksum, is_sound, write_part
 from ...windows import Panel
 from ..outputs.map_counts import count_pixels

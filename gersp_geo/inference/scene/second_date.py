@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...geoio.grids import Grid
-from ...geoio.read.block_reader import CellSource
+from ...geoio.read.cells import CellSource
 from ...geoio.read.observation_rules import Rule, find_rule
 from ...geoio.read.reader import RasterHeader, Reader, describe_reader, open_reader
 from ...geoio.read.stored_blocks import stored_blocks

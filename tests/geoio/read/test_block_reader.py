@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.windows import Window as RasterioWindow
 
-from gersp_geo.geoio.read.block_reader import CellReader, CellSource, plan_cells
+from gersp_geo.geoio.read.block_reader import CellReader
+from gersp_geo.geoio.read.cells import CellSource, plan_cells
 from gersp_geo.geoio.read.observations import read_observed, read_valid
 from gersp_geo.geoio.read.padding import padded_window
 from gersp_geo.geoio.read.reader import UnreadableFileError, open_reader, read_header, read_window

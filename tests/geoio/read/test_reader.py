@@ -14,13 +14,8 @@ from rasterio.crs import CRS
 from rasterio.env import get_gdal_config
 from rasterio.shutil import copy
 
-from gersp_geo.geoio.read.reader import (
-    gdal_cache,
-    list_files,
-    open_reader,
-    read_header,
-    read_window,
-)
+from gersp_geo.geoio.gdal import gdal_cache
+from gersp_geo.geoio.read.reader import list_files, open_reader, read_header, read_window
 from gersp_geo.windows import Window
 
 UTM = CRS.from_epsg(32632)

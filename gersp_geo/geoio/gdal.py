@@ -1,4 +1,4 @@
-"""What GDAL has to say: errors that rasterio lets through as they are, and lines for a terminal."""
+"""GDAL as a library of this process: its errors, its cache, and what it says on a terminal."""
 
 import logging
 import re
@@ -10,10 +10,11 @@ import rasterio
 
 # rasterio means to keep this class to itself, but WarpedVRT and rasterio.shutil.copy raise it
 from rasterio._err import CPLE_BaseError as GDALError
+from rasterio.env import get_gdal_config, set_gdal_config
 
 from ..messages import one_line
 
-__all__ = ('GDALError', 'enter_gdal', 'gdal_messages')
+__all__ = ('GDALError', 'enter_gdal', 'gdal_cache', 'gdal_messages')
 
 # messages that differ in these are of one kind
 _PLACE = re.compile(r'\d+')
@@ -28,6 +29,25 @@ def enter_gdal() -> None:
     For the beginning of a thread: what is set here ends with it.
     """
     rasterio.Env().__enter__()
+
+
+@contextmanager
+def gdal_cache(size: int) -> Iterator[None]:
+    """Bound the memory in which GDAL keeps decoded blocks, for the process.
+
+    Args:
+        size: Bytes.
+
+    Yields:
+        Nothing. The former bound holds again afterwards.
+    """
+    before = get_gdal_config('GDAL_CACHEMAX')
+    with rasterio.Env(GDAL_CACHEMAX=size):
+        try:
+            yield
+        finally:
+            # Env forgets this one if it lies in another Env
+            set_gdal_config('GDAL_CACHEMAX', before)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import rasterio.shutil
 from rasterio.crs import CRS
 from rasterio.vrt import WarpedVRT
 
-from gersp_geo.geoio.gdal_errors import GDALError, enter_gdal, gdal_messages
+from gersp_geo.geoio.gdal import GDALError, enter_gdal, gdal_messages
 
 
 def write(path: Path) -> Path:
