@@ -19,6 +19,9 @@ from torchvision.models import resnet18
 from gersp_geo import GeRSPTask, export_backbone
 from gersp_geo.models.exporting import ExportFormat
 
+RECORD = {
+    'bands': ['red', 'green', 'blue'], 'scale': [1 / 255] * 3, 'mean': [0.4] * 3, 'std': [0.2] * 3,
+}  # fmt: skip
 IMAGES = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
 
 
@@ -118,12 +121,8 @@ def save_as_task(path: Path, model: nn.Module, name: str, **more: object) -> Non
 
 
 def test_a_graph_carries_its_record(tmp_path: Path) -> None:
-    record = {
-        'bands': ['red', 'green', 'blue'], 'scale': [1 / 255] * 3, 'mean': [0.4] * 3,
-        'std': [0.2] * 3, 'size': 96,
-    }  # fmt: skip
     model = timm.create_model('test_resnet', num_classes=0)
-    save_as_task(tmp_path / 'task.ckpt', model, 'test_resnet', gersp_geo=record)
+    save_as_task(tmp_path / 'task.ckpt', model, 'test_resnet', gersp_geo=RECORD | {'size': 96})
     export_backbone(tmp_path / 'task.ckpt', tmp_path / 'a.onnx', format='onnx')
     props = {p.key: p.value for p in onnx.load(tmp_path / 'a.onnx').metadata_props}
     assert json.loads(props['gersp_geo'])['size'] == 96
@@ -133,15 +132,21 @@ def test_a_graph_carries_its_record(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    'name', ['test_vit', pytest.param('vit_tiny_patch16_224', marks=pytest.mark.slow)]
+    ('name', 'side', 'known'),
+    [
+        ('test_vit', 160, {'gersp_geo': RECORD | {'size': 160}}),
+        pytest.param('vit_tiny_patch16_224', 224, {}, marks=pytest.mark.slow),
+    ],
 )
-def test_a_transformer_keeps_its_size(name: str, tmp_path: Path) -> None:
+def test_a_transformer_keeps_its_size(
+    name: str, side: int, known: dict[str, object], tmp_path: Path
+) -> None:
     torch.manual_seed(0)
-    model = timm.create_model(name, num_classes=0, img_size=224)
-    save_as_task(tmp_path / 'vit.ckpt', model, name)
+    model = timm.create_model(name, num_classes=0)
+    save_as_task(tmp_path / 'vit.ckpt', model, name, **known)
     export_backbone(tmp_path / 'vit.ckpt', tmp_path / 'vit.onnx', format='onnx')
     session = onnxruntime.InferenceSession(tmp_path / 'vit.onnx')
-    image = torch.rand(3, 3, 224, 224)
+    image = torch.rand(3, 3, side, side)
     found = torch.from_numpy(session.run(None, {'image': image.numpy()})[0])
     with torch.no_grad():
         torch.testing.assert_close(found, model.eval()(image), atol=1e-5, rtol=1e-4)
