@@ -35,7 +35,11 @@ def test_after_a_turn_the_same_ground_follows(crs: str, length: float | None) ->
 
 
 @pytest.mark.parametrize(
-    'crs', ['EPSG:32660', 'EPSG:3413', 'EPSG:3035', 'ESRI:54009', 'ESRI:54030', 'EPSG:2193', 'EPSG:4978']
+    'crs',
+    [
+        'EPSG:32660', 'EPSG:3413', 'EPSG:3035', 'ESRI:54009', 'ESRI:54030', 'EPSG:2193',
+        'EPSG:4978',
+    ],
 )  # fmt: skip
 def test_other_coordinates_do_not_repeat_themselves(crs: str) -> None:
     assert turn_of(CRS.from_user_input(crs)) is None

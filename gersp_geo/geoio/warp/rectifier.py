@@ -178,8 +178,8 @@ class Rectifier:
         if _are_torn(places, unwrapped, ys) and not _are_torn(places, xs, ys):
             raise ValueError(
                 f'{self.name} has ground control points more than half a turn around the Earth '
-                'apart, so that it may as well lie across 180 degrees; make a grid of it first, for '
-                'example with gdalwarp'
+                'apart, so that it may as well lie across 180 degrees; make a grid of it first, '
+                'for example with gdalwarp'
             )
         xs = unwrapped
         return tuple(

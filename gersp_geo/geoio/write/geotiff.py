@@ -68,12 +68,7 @@ def write_raster(
         with rasterio.open(
             temporary, 'w', **profile, crs=crs, transform=transform, nodata=nodata
         ) as dst:
-            if class_colors:
-                dst.write_colormap(1, {i: tuple(c) for i, c in enumerate(class_colors)})
-            if class_names:
-                dst.update_tags(1, **class_tag(class_names))
-            for index, name in enumerate(bands, start=1):
-                dst.set_band_description(index, name)
+            describe_bands(dst, bands, class_names=class_names, class_colors=class_colors)
             write_window(dst, layers)
         write_categories(temporary, class_names)
         if class_colors:
@@ -106,6 +101,22 @@ def new_raster(destination: str | PathLike[str], *, overwrite: bool = False) -> 
             raise DiskFullError(
                 f'{destination} could not be written completely; {describe_room(destination)}'
             )
+
+
+def describe_bands(
+    dst: DatasetWriter,
+    bands: Sequence[str],
+    *,
+    class_names: Sequence[str],
+    class_colors: Sequence[tuple[int, int, int]],
+) -> None:
+    """Write names of bands, and names and colours of classes of the first, where there are some."""
+    if class_colors:
+        dst.write_colormap(1, {i: tuple(c) for i, c in enumerate(class_colors)})
+    if class_names:
+        dst.update_tags(1, **class_tag(class_names))
+    for index, name in enumerate(bands, start=1):
+        dst.set_band_description(index, name)
 
 
 def write_window(

@@ -9,14 +9,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
 from ..read.categories import write_categories
 from ..read.georeference import RPC_DOMAIN
 from .cog import MapLayout, OverviewResampling, finish_cog
-from .geotiff import new_raster, write_window
-from .styles import class_tag, write_qml
+from .geotiff import describe_bands, new_raster, write_window
+from .styles import write_qml
 
 # the smallest that GDAL makes: blocks hold all bands, of which there may be thousands
 _BLOCK_SIZE = 128
@@ -67,7 +66,15 @@ def new_patch_map(
                 bigtiff='IF_SAFER', photometric='MINISBLACK',
             ) as dst,
         ):  # fmt: skip
-            _describe(dst, layout, tags)
+            dst.update_tags(**tags)
+            if layout.georeference.polynomials:
+                dst.update_tags(ns=RPC_DOMAIN, **dict(layout.georeference.polynomials))
+            describe_bands(
+                dst,
+                layout.descriptions,
+                class_names=layout.class_names,
+                class_colors=layout.class_colors,
+            )
 
             def write(row: int, col_off: int, pixels: NDArray[np.generic]) -> None:
                 place = Window(col_off, row, pixels.shape[1], 1)
@@ -93,17 +100,3 @@ def _place(layout: MapLayout) -> dict[str, object]:
     if georeference.is_place and georeference.points:
         return {'gcps': georeference.control_points(), 'crs': georeference.points_crs}
     return {'crs': layout.crs, 'transform': layout.transform}
-
-
-def _describe(dst: DatasetWriter, layout: MapLayout, tags: Mapping[str, str]) -> None:
-    """Write names, colours and tags."""
-    dst.update_tags(**tags)
-    if layout.georeference.polynomials:
-        dst.update_tags(ns=RPC_DOMAIN, **dict(layout.georeference.polynomials))
-    for index, name in enumerate(layout.descriptions, start=1):
-        dst.set_band_description(index, name)
-    if layout.class_names:
-        dst.update_tags(1, **class_tag(layout.class_names))
-    if layout.class_colors:
-        colors = {value: (*color, 255) for value, color in enumerate(layout.class_colors)}
-        dst.write_colormap(1, colors)

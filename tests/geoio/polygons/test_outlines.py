@@ -21,7 +21,7 @@ NORTH_UP = Affine(1, 0, 0, 0, -1, 0)
 
 @st.composite
 def class_maps(draw: st.DrawFn) -> Codes:
-    """Small maps of 1 to 4 classes, with nothing in between, in pixels of 1 to 3 rows and columns."""
+    """Draw maps of 1 to 4 classes with gaps, in pixels of 1 to 3 rows and columns."""
     size = st.integers(1, 9)
     codes = draw(arrays(np.uint8, (draw(size), draw(size)), elements=st.integers(0, 4)))
     return np.kron(codes, np.ones((draw(st.integers(1, 3)), draw(st.integers(1, 3))), np.uint8))
@@ -36,7 +36,7 @@ def trace(codes: Codes, *heights: int) -> Outlines:
 
 
 def as_text(outlines: Outlines) -> list[tuple[int, str]]:
-    """Write polygons in a form that depends neither on their order nor on where their rings begin."""
+    """Write polygons so that neither their order nor the beginning of a ring matters."""
     polygons = shapely.normalize(to_polygons(outlines, NORTH_UP))
     return sorted(zip(outlines.values.tolist(), shapely.to_wkt(polygons).tolist(), strict=True))
 

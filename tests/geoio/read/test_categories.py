@@ -64,7 +64,10 @@ def test_names_that_xml_cannot_hold_stay_in_our_tag_alone(tmp_path: Path) -> Non
     ('text', 'expected'),
     [
         # what each column is for
-        (table([('v', 0, 5), ('n', 2, 2)], [(1, 'wood'), (3, ' a\nlake ')]), ('', 'wood', '', 'a lake')),
+        (
+            table([('v', 0, 5), ('n', 2, 2)], [(1, 'wood'), (3, ' a\nlake ')]),
+            ('', 'wood', '', 'a lake'),
+        ),
         # their names
         (table([('OID', 0, 0), ('Value', 1, 0), ('Count', 0, 1), ('Class_Name', 2, 0)],
                [(0, '2.0', 7, 'wood'), (1, '1.0', 9, 'lake')]), ('', 'lake', 'wood')),
@@ -73,7 +76,10 @@ def test_names_that_xml_cannot_hold_stay_in_our_tag_alone(tmp_path: Path) -> Non
         # neither names, nor values that are classes
         (table([('Value', 0, 5), ('Red', 0, 6)], [(1, 255)]), ()),
         (table([('Value', 1, 5), ('Class', 1, 0)], [(1, 2)]), ()),
-        (table([('Value', 1, 5), ('Name', 2, 2)], [(0.5, 'a'), (-1, 'b'), (1e9, 'c'), (1, 'd')]), ('', 'd')),
+        (
+            table([('Value', 1, 5), ('Name', 2, 2)], [(0.5, 'a'), (-1, 'b'), (1e9, 'c'), (1, 'd')]),
+            ('', 'd'),
+        ),
     ],
     ids=['usage', 'names', 'order', 'no names', 'numbers', 'no classes'],
 )  # fmt: skip

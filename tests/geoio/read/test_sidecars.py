@@ -40,8 +40,8 @@ def add_overview(path: Path) -> None:
 
 
 def add_nodata(path: Path) -> None:
-    text = '<PAMDataset><PAMRasterBand band="1"><NoDataValue>9</NoDataValue></PAMRasterBand></PAMDataset>'
-    Path(f'{path}.aux.xml').write_text(text)
+    band = '<PAMRasterBand band="1"><NoDataValue>9</NoDataValue></PAMRasterBand>'
+    Path(f'{path}.aux.xml').write_text(f'<PAMDataset>{band}</PAMDataset>')
 
 
 ADDED: dict[str, tuple[Callable[[Path], None], Callable[[Path], object]]] = {

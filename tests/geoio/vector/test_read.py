@@ -267,8 +267,10 @@ def write_text(path: Path, *shapes: str) -> Path:
 
 def test_curves_and_measures_are_understood(tmp_path: Path) -> None:
     x, y = LEFT + 20, TOP - 20
-    circle = f'CURVEPOLYGON(CIRCULARSTRING({x - 10} {y},{x} {y + 10},{x + 10} {y},{x} {y - 10},{x - 10} {y}))'
-    square = f'POLYGON ZM(({LEFT} {TOP} 1 2,{LEFT + 4} {TOP} 1 2,{LEFT + 4} {TOP - 4} 1 2,{LEFT} {TOP} 1 2))'
+    points = f'{x - 10} {y},{x} {y + 10},{x + 10} {y},{x} {y - 10},{x - 10} {y}'
+    circle = f'CURVEPOLYGON(CIRCULARSTRING({points}))'
+    corners = ((LEFT, TOP), (LEFT + 4, TOP), (LEFT + 4, TOP - 4), (LEFT, TOP))
+    square = f'POLYGON ZM(({",".join(f"{a} {b} 1 2" for a, b in corners)}))'
     area = read_area(write_text(tmp_path / 'a.vrt', circle, square), crs=UTM)
     assert area.geometry.area == pytest.approx(np.pi * 100 + 8, rel=1e-3)
 

@@ -1,4 +1,4 @@
-"""What of a raster GDAL's warper leaves out; that it is the right pixels, test_observing.py says."""
+"""What GDAL's warper leaves out of a raster; test_observations.py has the laws of its pixels."""
 
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ def write(
 
 
 def scene(dtype: str, *values: float) -> np.ndarray:
-    """Two bands of noise; per value, two columns that hold it in both bands and one in the first."""
+    """Make two bands of noise; two columns hold each value in both bands, one in the first."""
     pixels = np.random.default_rng(0).integers(20, 90, (2, 12, 20)).astype(dtype)
     for place, value in enumerate(values):
         pixels[:, :, 4 * place : 4 * place + 2] = value
@@ -60,7 +60,7 @@ def scene(dtype: str, *values: float) -> np.ndarray:
 
 
 def some_hidden() -> np.ndarray:
-    """What a mask or an alpha band says: the last columns are no observation, nor is a single pixel."""
+    """Make a mask, or an alpha band, that hides the last columns and a single pixel."""
     shown = np.full((12, 20), 255, dtype='uint8')
     shown[:, 15:], shown[3, 12] = 0, 0
     return shown

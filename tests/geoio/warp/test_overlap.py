@@ -19,8 +19,8 @@ DEGREES = CRS.from_epsg(4326)
 
 def header(transform: Affine, *, height: int = 100, width: int = 100, crs: Any = UTM) -> Any:
     return RasterHeader(
-        height=height, width=width, count=1, dtype='uint8', crs=crs, transform=transform, nodata=None,
-        descriptions=(None,), alpha=(), block_shape=(64, 64),
+        height=height, width=width, count=1, dtype='uint8', crs=crs, transform=transform,
+        nodata=None, descriptions=(None,), alpha=(), block_shape=(64, 64),
     )  # fmt: skip
 
 

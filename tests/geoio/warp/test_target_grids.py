@@ -51,7 +51,7 @@ def test_what_gdal_suggests_is_taken_where_it_is_right(
 
 
 def per_pixel(src: Reader, grid: Grid) -> float:
-    """How many times as long a pixel of the grid is on the ground as one of the raster, in a typical place."""
+    """Compare the length of a pixel of the grid on the ground with that of one of the raster."""
     to_degrees = Transformer.from_crs(grid.crs, 'EPSG:4326', always_xy=True)
     back = Transformer.from_crs('EPSG:4326', src.crs, always_xy=True)
     cols, rows = np.meshgrid(np.arange(grid.width) + 0.5, np.arange(grid.height) + 0.5)
