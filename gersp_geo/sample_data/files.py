@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from PIL import Image
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import track
 
 from ..geoio.vector.features import Attribute, Features
 from ..geoio.vector.write import new_features
@@ -18,25 +18,19 @@ from ..geoio.write.geotiff import write_raster
 from .natural import NATURAL_CLASSES, draw_natural_image
 from .places import (
     CHANGE,
-    HOLDOUT,
     MULTISPECTRAL,
     NO_CLASS,
     SCENES,
-    Place,
-    building_bounds,
     make_multispectral,
     make_scene,
     make_two_dates,
 )
 from .terrain import BUILDING, CLASS_COLORS, CLASS_NAMES
 
-CHANGE_NAMES = ('unchanged', 'changed')
-"""Names of the values of the change mask."""
-
-CHANGE_COLORS = ((235, 235, 235), (214, 39, 40))
-"""Red, green and blue of each of them."""
-
 _RGB = ('red', 'green', 'blue')
+_write_mask = partial(
+    write_raster, nodata=NO_CLASS, class_names=CLASS_NAMES, class_colors=CLASS_COLORS
+)
 
 _README = """\
 Sample data of gersp_geo, made by `gersp-geo sample-data` with seed {seed}.
@@ -91,113 +85,60 @@ def write_sample_data(
         if value < least:
             raise ValueError(f'{name} must be >= {least}, got {value}')
     with new_folder(folder) as root:
-        steps = _plan_steps(root, seed=seed, size=size, images_per_class=images_per_class)
-        console = Console(stderr=True)
-        with Progress(console=console, disable=not progress, transient=True) as bar:
-            task = bar.add_task('', total=len(steps))
-            for name, step in steps.items():
-                bar.update(task, description=name)
-                step()
-                bar.advance(task)
+        land = [partial(step, root, seed=seed, size=size) for step in _LAND]
+        natural = [
+            partial(_write_natural, root / 'natural' / name, seed=seed, count=images_per_class)
+            for name in NATURAL_CLASSES
+        ]
+        bar = partial(track, console=Console(stderr=True), transient=True, disable=not progress)
+        for step in bar([*land, *natural], description='sample data'):
+            step()
+        _write_readme(root / 'README.txt', seed=seed)
     return sorted(path for path in Path(folder).rglob('*') if path.is_file())
 
 
-def _plan_steps(
-    root: Path, *, seed: int, size: int, images_per_class: int
-) -> dict[str, Callable[[], object]]:
-    """List what is to be written: a name for the progress bar, and a call."""
-    steps: dict[str, Callable[[], object]] = {}
-    land = {'seed': seed, 'size': size}
-    for name, place in SCENES.items():
-        scene, mask = root / 'scenes' / f'{name}.tif', root / 'masks' / f'{name}.tif'
-        steps[f'scene {name}'] = partial(_write_scene, place, scene=scene, mask=mask, **land)
-    scene, mask = root / 'holdout' / 'scene.tif', root / 'holdout' / 'mask.tif'
-    steps['holdout scene'] = partial(_write_scene, HOLDOUT, scene=scene, mask=mask, **land)
-    steps['multispectral scene'] = partial(_write_multispectral, root / 'multispectral', **land)
-    steps['building boxes'] = partial(
-        _write_boxes, SCENES['north_1'], root / 'buildings' / 'north_1.gpkg', **land
-    )
-    steps['two dates'] = partial(_write_two_dates, root / 'change', **land)
-    for name in NATURAL_CLASSES:
-        steps[f'natural images: {name}'] = partial(
-            _write_natural, root / 'natural' / name, seed=seed, count=images_per_class
-        )
-    steps['readme'] = partial(_write_readme, root / 'README.txt', seed=seed)
-    return steps
-
-
-def _write_scene(place: Place, *, scene: Path, mask: Path, seed: int, size: int) -> None:
-    """Write a scene and its land cover."""
-    pixels, classes = make_scene(place, seed=seed, size=size)
+def _write_scene(root: Path, *, name: str, seed: int, size: int) -> None:
+    """Write a scene and its land cover, and the boxes of the buildings in the first one."""
+    place = SCENES[name]
+    pixels, classes, bounds = make_scene(place, seed=seed, size=size)
+    scene, mask = (root / file.format(name) for file in ('scenes/{}.tif', 'masks/{}.tif'))
+    if name == 'holdout':
+        scene, mask = root / 'holdout' / 'scene.tif', root / 'holdout' / 'mask.tif'
     write_raster(scene, pixels, crs=place.crs, transform=place.transform, bands=_RGB)
-    write_raster(
-        mask,
-        classes,
-        crs=place.crs,
-        transform=place.transform,
-        nodata=NO_CLASS,
-        class_names=CLASS_NAMES,
-        class_colors=CLASS_COLORS,
-    )
+    _write_mask(mask, classes, crs=place.crs, transform=place.transform)
+    if name == 'north_1':
+        names = np.full(len(bounds), CLASS_NAMES[BUILDING], dtype=object)
+        columns = {'class_name': names, 'building_id': np.arange(1, len(bounds) + 1)}
+        attributes = [
+            Attribute(name='class_name', kind='string'),
+            Attribute(name='building_id', kind='int64'),
+        ]
+        path = root / 'buildings' / 'north_1.gpkg'
+        with new_features(path, crs=place.crs, attributes=attributes) as write:
+            write(Features(polygons=shapely.box(*bounds.T), columns=columns))
 
 
-def _write_multispectral(folder: Path, *, seed: int, size: int) -> None:
+def _write_multispectral(root: Path, *, seed: int, size: int) -> None:
     """Write the four-band scene and its land cover."""
-    place = MULTISPECTRAL
+    place, folder = MULTISPECTRAL, root / 'multispectral'
     pixels, classes = make_multispectral(place, seed=seed, size=size)
-    write_raster(
-        folder / 'scene.tif',
-        pixels,
-        crs=place.crs,
-        transform=place.transform,
-        nodata=0,
-        bands=('blue', 'green', 'red', 'nir'),
-    )
-    write_raster(
-        folder / 'mask.tif',
-        classes,
-        crs=place.crs,
-        transform=place.transform,
-        nodata=NO_CLASS,
-        class_names=CLASS_NAMES,
-        class_colors=CLASS_COLORS,
-    )
+    write = partial(write_raster, crs=place.crs, transform=place.transform)
+    write(folder / 'scene.tif', pixels, nodata=0, bands=('blue', 'green', 'red', 'nir'))
+    _write_mask(folder / 'mask.tif', classes, crs=place.crs, transform=place.transform)
 
 
-def _write_boxes(place: Place, destination: Path, *, seed: int, size: int) -> None:
-    """Write the boxes of the buildings of a scene."""
-    bounds = building_bounds(place, seed=seed, size=size)
-    count = len(bounds)
-    buildings = Features(
-        polygons=shapely.box(*bounds.T),
-        columns={
-            'class_name': np.full(count, CLASS_NAMES[BUILDING], dtype=object),
-            'building_id': np.arange(1, count + 1),
-        },
-    )
-    attributes = (
-        Attribute(name='class_name', kind='string'),
-        Attribute(name='building_id', kind='int64'),
-    )
-    with new_features(destination, crs=place.crs, attributes=attributes) as write:
-        write(buildings)
-
-
-def _write_two_dates(folder: Path, *, seed: int, size: int) -> None:
+def _write_two_dates(root: Path, *, seed: int, size: int) -> None:
     """Write two dates of one place, and where its land cover changed."""
     before, after, changed = make_two_dates(CHANGE, seed=seed, size=size)
-    for name, pixels in (('before', before), ('after', after)):
-        write_raster(
-            folder / f'{name}.tif', pixels, crs=CHANGE.crs, transform=CHANGE.transform, bands=_RGB
-        )
-    write_raster(
-        folder / 'mask.tif',
+    write = partial(write_raster, crs=CHANGE.crs, transform=CHANGE.transform)
+    write(root / 'change' / 'before.tif', before, bands=_RGB)
+    write(root / 'change' / 'after.tif', after, bands=_RGB)
+    write(
+        root / 'change' / 'mask.tif',
         changed,
-        crs=CHANGE.crs,
-        transform=CHANGE.transform,
         nodata=NO_CLASS,
-        class_names=CHANGE_NAMES,
-        class_colors=CHANGE_COLORS,
+        class_names=('unchanged', 'changed'),
+        class_colors=((235, 235, 235), (214, 39, 40)),
     )
 
 
@@ -213,11 +154,16 @@ def _write_natural(folder: Path, *, seed: int, count: int) -> None:
 
 def _write_readme(destination: Path, *, seed: int) -> None:
     """Write what each file is."""
-    rows = [
-        f'  {value}  {name:<10} #{red:02x}{green:02x}{blue:02x}'
-        for value, (name, (red, green, blue)) in enumerate(
-            zip(CLASS_NAMES, CLASS_COLORS, strict=True)
-        )
-    ]
-    text = _README.format(seed=seed, none=NO_CLASS, classes='\n'.join(rows))
+    colors = ['#{:02x}{:02x}{:02x}'.format(*color) for color in CLASS_COLORS]
+    rows = enumerate(zip(CLASS_NAMES, colors, strict=True))
+    classes = '\n'.join(f'  {value}  {name:<10} {color}' for value, (name, color) in rows)
+    text = _README.format(seed=seed, none=NO_CLASS, classes=classes)
     destination.write_text(text, encoding='utf-8')
+
+
+# what is written of the land, in this order
+_LAND: list[Callable[..., None]] = [
+    *(partial(_write_scene, name=name) for name in SCENES),
+    _write_multispectral,
+    _write_two_dates,
+]

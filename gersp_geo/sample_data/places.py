@@ -1,4 +1,4 @@
-"""The places of the sample data, as arrays."""
+"""The places of the sample data, and what was recorded of them, as arrays."""
 
 from dataclasses import dataclass, replace
 
@@ -7,10 +7,11 @@ from affine import Affine
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .ground import Image
-from .noise import fractal_noise, pixel_grid
-from .rendering import Look, render
-from .terrain import Terrain, building_index, class_map, make_terrain
+from .drawing import turn
+from .rendering import render
+from .terrain import Terrain, make_terrain
+
+type Pixels = NDArray[np.uint8]
 
 NO_CLASS = 255
 """Value of mask pixels without a class."""
@@ -18,7 +19,7 @@ NO_CLASS = 255
 _NORTH, _SOUTH = 'EPSG:32633', 'EPSG:32734'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """One piece of land, and where it is said to be."""
 
@@ -35,7 +36,7 @@ class Place:
     """x and y of the upper left corner in metres."""
 
     season: str
-    """As in :class:`Look`."""
+    """As in :func:`render`."""
 
     @property
     def transform(self) -> Affine:
@@ -45,161 +46,95 @@ class Place:
     def terrain(self, *, seed: int, size: int) -> Terrain:
         """Lay out the land; equal seeds and sizes give equal land."""
         rows, cols = (round(side * size) for side in self.sides)
-        return make_terrain((rows, cols), seed=_land_seed(self, seed))
+        return make_terrain((rows, cols), seed=1000 * seed + self.number)
 
-    def look(self, *, seed: int, season: str | None = None, flight: int = 0) -> Look:
-        """Choose season, light and camera; another *flight* sees other weather and crops."""
-        return Look(
-            seed=_land_seed(self, seed) + 50 * flight,
+    def photograph(
+        self, terrain: Terrain, *, seed: int, season: str = '', flight: int = 0
+    ) -> NDArray[np.float32]:
+        """See the land as in :func:`render`; another flight meets other weather and crops."""
+        return render(
+            terrain,
+            seed=1000 * seed + self.number + 50 * flight,
             season=season or self.season,
             southern=self.crs == _SOUTH,
         )
 
 
 SCENES = {
-    'north_1': Place(
-        number=1, sides=(1, 1), crs=_NORTH, corner=(392_000, 5_812_000), season='summer'
-    ),
-    'north_2': Place(
-        number=2, sides=(1, 1), crs=_NORTH, corner=(395_000, 5_814_000), season='spring'
-    ),
-    'north_3': Place(
-        number=3, sides=(1, 1), crs=_NORTH, corner=(398_000, 5_811_000), season='autumn'
-    ),
-    'south_1': Place(
-        number=4, sides=(5 / 6, 7 / 6), crs=_SOUTH, corner=(331_000, 6_245_000), season='summer'
-    ),
-    'south_2': Place(
-        number=5, sides=(5 / 6, 7 / 6), crs=_SOUTH, corner=(334_000, 6_243_000), season='spring'
-    ),
+    'north_1': Place(1, (1, 1), _NORTH, (392_000, 5_812_000), 'summer'),
+    'north_2': Place(2, (1, 1), _NORTH, (395_000, 5_814_000), 'spring'),
+    'north_3': Place(3, (1, 1), _NORTH, (398_000, 5_811_000), 'autumn'),
+    'south_1': Place(4, (5 / 6, 7 / 6), _SOUTH, (331_000, 6_245_000), 'summer'),
+    'south_2': Place(5, (5 / 6, 7 / 6), _SOUTH, (334_000, 6_243_000), 'spring'),
+    'holdout': Place(6, (4 / 3, 4 / 3), _NORTH, (402_000, 5_816_000), 'summer'),
 }
-"""The training scenes."""
+"""The training scenes, and one that is never to be trained on."""
 
-HOLDOUT = Place(
-    number=6, sides=(4 / 3, 4 / 3), crs=_NORTH, corner=(402_000, 5_816_000), season='summer'
-)
-"""Never to be trained on."""
-
-MULTISPECTRAL = Place(
-    number=7, sides=(5 / 6, 5 / 6), crs=_NORTH, corner=(389_000, 5_809_000), season='summer'
-)
+MULTISPECTRAL = Place(7, (5 / 6, 5 / 6), _NORTH, (389_000, 5_809_000), 'summer')
 """Four bands, with a collar that holds no data."""
 
-CHANGE = Place(
-    number=8, sides=(2 / 3, 2 / 3), crs=_NORTH, corner=(386_000, 5_818_000), season='summer'
-)
+CHANGE = Place(8, (2 / 3, 2 / 3), _NORTH, (386_000, 5_818_000), 'summer')
 """Seen on two dates."""
 
 
-def make_scene(
-    place: Place, *, seed: int, size: int
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def make_scene(place: Place, *, seed: int, size: int) -> tuple[Pixels, Pixels, NDArray[np.float64]]:
     """Photograph a place.
 
-    Args:
-        place: One of the above.
-        seed: Equal seeds give equal pixels.
-        size: Side of a training scene in pixels.
-
     Returns:
-        Red, green and blue, shape (3, rows, cols), and the classes, shape (rows, cols).
+        Red, green and blue, shape (3, rows, cols); the classes, shape (rows, cols); and left,
+        bottom, right and top of every building in metres, shape (buildings, 4).
     """
     terrain = place.terrain(seed=seed, size=size)
-    return _as_bytes(render(terrain, place.look(seed=seed))), class_map(terrain)
+    x, y = place.corner
+    windows = ndimage.find_objects(terrain.built)
+    bounds = [
+        (x + cols.start, y - rows.stop, x + cols.stop, y - rows.start) for rows, cols in windows
+    ]
+    pixels = _as_bytes(place.photograph(terrain, seed=seed))
+    return pixels, terrain.classes, np.array(bounds, dtype=np.float64).reshape(-1, 4)
 
 
-def make_multispectral(
-    place: Place, *, seed: int, size: int
-) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+def make_multispectral(place: Place, *, seed: int, size: int) -> tuple[NDArray[np.uint16], Pixels]:
     """Measure the reflectance of a place from an orbit that crosses it at a slant.
-
-    Args:
-        place: One of the above.
-        seed: Equal seeds give equal pixels.
-        size: Side of a training scene in pixels.
 
     Returns:
         Blue, green, red and near infrared as reflectance x 10,000, 0 where there is no data, shape
         (4, rows, cols), and the classes, NO_CLASS where there is no data, shape (rows, cols).
     """
     terrain = place.terrain(seed=seed, size=size)
-    image = render(terrain, place.look(seed=seed))
+    red, green, blue, infrared = place.photograph(terrain, seed=seed)
     # from display brightness back to the light that made it
-    reflectance = np.stack(
-        [0.5 * image[2] ** 2.2, 0.5 * image[1] ** 2.2, 0.5 * image[0] ** 2.2, 0.6 * image[3] ** 1.8]
-    )
-    rows, cols = pixel_grid(terrain.shape)
-    down = rows / terrain.shape[0] - 0.5
-    right = cols / terrain.shape[1] - 0.5
-    slant = np.random.default_rng([_land_seed(place, seed), 4]).uniform(0.12, 0.22)
-    seen = np.maximum(np.abs(down + slant * right), np.abs(right - slant * down)) < 0.47
+    reflectance = np.stack([blue**2.2, green**2.2, red**2.2, 1.2 * infrared**1.8]) / 2
+    rows, cols = (np.linspace(-0.5, 0.5, side) for side in terrain.depth.shape)
+    slant = np.random.default_rng([seed, 4]).uniform(0.12, 0.22)
+    seen = np.maximum(*np.abs(turn(rows[:, None], cols, slant))) < 0.47
     digital = np.clip(np.rint(reflectance * 10_000), 1, 10_000) * seen
-    return digital.astype(np.uint16), np.where(seen, class_map(terrain), NO_CLASS).astype(np.uint8)
+    return digital.astype(np.uint16), np.where(seen, terrain.classes, NO_CLASS).astype(np.uint8)
 
 
-def make_two_dates(
-    place: Place, *, seed: int, size: int
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
+def make_two_dates(place: Place, *, seed: int, size: int) -> tuple[Pixels, Pixels, Pixels]:
     """Photograph a place before and after houses were built and forest was felled.
 
     Crops, light and season differ too, and are no change of class.
 
-    Args:
-        place: One of the above.
-        seed: Equal seeds give equal pixels.
-        size: Side of a training scene in pixels.
-
     Returns:
         Both dates, shape (3, rows, cols) each, and 1 where the class differs, shape (rows, cols).
     """
-    rng = np.random.default_rng([_land_seed(place, seed), 5])
     now = place.terrain(seed=seed, size=size)
-    # everything beyond a line through the village is new
-    direction = rng.uniform(0, 2 * np.pi)
-    sites = np.array([[b.row, b.col] for b in now.buildings]).reshape(-1, 2)
-    beyond = sites @ np.array([np.sin(direction), np.cos(direction)])
-    limit = np.quantile(beyond, 0.65) if len(beyond) else 0.0
-    older = tuple(b for b, at in zip(now.buildings, beyond, strict=True) if at <= limit)
-    before = replace(now, buildings=older)
-    cells = np.clip(np.rint(now.trees[:, :2]).astype(np.int64), 0, np.array(now.shape) - 1)
-    stands = fractal_noise(rng, now.shape, scale=90, steepness=3)[cells[:, 0], cells[:, 1]]
-    standing = stands < (np.quantile(stands, 0.75) if len(stands) else 0)
+    # the buildings of the streets that were laid last are new
+    older = round(0.65 * len(now.buildings))
+    built = np.where(now.built <= older, now.built, 0)
+    before = replace(now, built=built, buildings=now.buildings[:older])
+    # whole stands are felled
+    standing = now.stands < np.quantile(np.append(now.stands, 0), 0.75)
     after = replace(now, trees=now.trees[standing])
-    images = (
-        render(before, place.look(seed=seed, season='spring', flight=1)),
-        render(after, place.look(seed=seed, flight=2)),
-    )
-    differs = class_map(before) != class_map(after)
+    first = place.photograph(before, seed=seed, season='spring', flight=1)
+    second = place.photograph(after, seed=seed, flight=2)
     # neighbours of a felled tree grow a pixel wider in its place: slivers, not changes
-    changed = ndimage.binary_opening(differs, np.ones((3, 3))).astype(np.uint8)
-    return _as_bytes(images[0]), _as_bytes(images[1]), changed
+    changed = ndimage.binary_opening(before.classes != after.classes, np.ones((3, 3)))
+    return _as_bytes(first), _as_bytes(second), changed.astype(np.uint8)
 
 
-def building_bounds(place: Place, *, seed: int, size: int) -> NDArray[np.float64]:
-    """Find the envelopes of the buildings of a place, along the axes of its CRS.
-
-    Args:
-        place: One of the above.
-        seed: As in :func:`make_scene`.
-        size: As in :func:`make_scene`.
-
-    Returns:
-        Left, bottom, right and top in metres, shape (buildings, 4).
-    """
-    terrain = place.terrain(seed=seed, size=size)
-    windows = ndimage.find_objects(building_index(terrain.shape, terrain.buildings))
-    x, y = place.corner
-    bounds = [
-        (x + cols.start, y - rows.stop, x + cols.stop, y - rows.start) for rows, cols in windows
-    ]
-    return np.array(bounds, dtype=np.float64).reshape(-1, 4)
-
-
-def _land_seed(place: Place, seed: int) -> int:
-    """Give every place and every seed another number."""
-    return 1000 * seed + place.number
-
-
-def _as_bytes(image: Image) -> NDArray[np.uint8]:
+def _as_bytes(image: NDArray[np.float32]) -> Pixels:
     """Keep red, green and blue as 8 bits."""
     return np.rint(image[:3] * 255).astype(np.uint8)

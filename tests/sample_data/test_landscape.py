@@ -10,21 +10,21 @@ import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scipy import ndimage
 
 from gersp_geo.sample_data import CLASS_COLORS, CLASS_NAMES, write_sample_data
+from gersp_geo.sample_data.drawing import fractal_noise, nearest_line, nearest_point
 from gersp_geo.sample_data.natural import NATURAL_CLASSES, draw_natural_image
-from gersp_geo.sample_data.noise import fractal_noise, nearest_line, nearest_point
 from gersp_geo.sample_data.places import (
     CHANGE,
     MULTISPECTRAL,
     SCENES,
-    building_bounds,
     make_multispectral,
     make_scene,
     make_two_dates,
 )
-from gersp_geo.sample_data.rendering import Look, render
-from gersp_geo.sample_data.terrain import building_index, class_map, make_terrain
+from gersp_geo.sample_data.rendering import render
+from gersp_geo.sample_data.terrain import make_terrain
 
 SHAPES = st.tuples(st.integers(2, 90), st.integers(2, 90))
 SEEDS = st.integers(0, 10_000)
@@ -44,18 +44,17 @@ def test_land_of_any_shape_can_be_mapped_and_seen(
     seed: int, shape: tuple[int, int], season: str
 ) -> None:
     terrain = make_terrain(shape, seed=seed)
-    classes = class_map(terrain)
-    assert classes.shape == shape
-    assert classes.dtype == np.uint8
-    assert classes.max() < len(CLASS_NAMES)
-    image = render(terrain, Look(seed=seed, season=season))
+    assert terrain.classes.shape == shape
+    assert terrain.classes.dtype == np.uint8
+    assert terrain.classes.max() < len(CLASS_NAMES)
+    image = render(terrain, seed=seed, season=season)
     assert image.shape == (4, *shape)
     assert image.min() >= 0
     assert image.max() <= 1
 
 
 def test_every_class_is_present_and_none_prevails() -> None:
-    classes = class_map(NORTH.terrain(seed=0, size=768))
+    classes = NORTH.terrain(seed=0, size=768).classes
     shares = np.bincount(classes.ravel(), minlength=len(CLASS_NAMES)) / classes.size
     assert shares.min() >= 0.02
     assert shares.max() <= 0.60
@@ -65,11 +64,15 @@ def test_every_class_is_present_and_none_prevails() -> None:
 @settings(max_examples=10, deadline=None)
 def test_buildings_stand_on_dry_free_ground(seed: int) -> None:
     terrain = make_terrain((160, 160), seed=seed)
-    built = building_index(terrain.shape, terrain.buildings) > 0
+    built = terrain.built > 0
     assert not (built & (terrain.depth > 0)).any()
     assert not (built & (terrain.paved > 0)).any()
-    single = [(building_index(terrain.shape, (b,)) > 0).sum() for b in terrain.buildings]
-    assert sum(single) == built.sum()
+    # a number is one building, of about the size it says
+    assert ndimage.label(built, np.ones((3, 3)))[1] <= len(terrain.buildings)
+    areas = np.bincount(terrain.built.ravel(), minlength=len(terrain.buildings) + 1)[1:]
+    np.testing.assert_allclose(areas, terrain.buildings[:, 1:3].prod(axis=1), rtol=0.15)
+    for number, window in enumerate(ndimage.find_objects(terrain.built), start=1):
+        assert ndimage.label(terrain.built[window] == number)[1] == 1
 
 
 def test_equal_seeds_give_equal_pixels_and_other_seeds_others() -> None:
@@ -91,7 +94,7 @@ def test_equal_seeds_give_equal_pixels_and_other_seeds_others() -> None:
 
 
 def test_places_differ_within_one_seed() -> None:
-    first, second = (class_map(SCENES[f'north_{n}'].terrain(seed=0, size=96)) for n in (1, 2))
+    first, second = (SCENES[f'north_{n}'].terrain(seed=0, size=96).classes for n in (1, 2))
     assert not np.array_equal(first, second)
 
 
@@ -117,11 +120,10 @@ def test_change_means_other_classes_and_spares_roads_and_water() -> None:
 
 def test_boxes_are_the_envelopes_of_buildings() -> None:
     terrain = NORTH.terrain(seed=0, size=256)
-    index = building_index(terrain.shape, terrain.buildings)
-    bounds = building_bounds(NORTH, seed=0, size=256)
+    _, _, bounds = make_scene(NORTH, seed=0, size=256)
     assert len(bounds) == len(terrain.buildings) > 0
     for number, (left, bottom, right, top) in enumerate(bounds, start=1):
-        rows, cols = np.nonzero(index == number)
+        rows, cols = np.nonzero(terrain.built == number)
         assert ~NORTH.transform @ (left, top) == (cols.min(), rows.min())
         assert ~NORTH.transform @ (right, bottom) == (cols.max() + 1, rows.max() + 1)
 
@@ -129,7 +131,7 @@ def test_boxes_are_the_envelopes_of_buildings() -> None:
 @given(seed=SEEDS, shape=st.tuples(st.integers(2, 80), st.integers(2, 80)))
 @settings(max_examples=15, deadline=None)
 def test_noise_is_standardised(seed: int, shape: tuple[int, int]) -> None:
-    field = fractal_noise(np.random.default_rng(seed), shape, scale=20)
+    field = fractal_noise(np.random.default_rng(seed), shape, scale=20, steepness=2.5)
     assert field.shape == shape
     assert field.dtype == np.float32
     assert abs(field.mean()) < 1e-3
@@ -141,18 +143,20 @@ def test_noise_is_standardised(seed: int, shape: tuple[int, int]) -> None:
 def test_distance_to_a_straight_line_is_exact_nearby(angle: float, row: float, col: float) -> None:
     heading = np.array([np.sin(angle), np.cos(angle)])
     line = np.array([row, col]) + np.arange(-80, 80, 0.5)[:, None] * heading
-    proximity = nearest_line((40, 40), [line])
+    _, along, beside = nearest_line((40, 40), [line])
     rows, cols = np.mgrid[:40, :40]
     exact = np.abs((rows - row) * heading[1] - (cols - col) * heading[0])
     near = exact < 6
     # pixels whose nearest part of the line lies outside the raster see only an approximation
     near[:8] = near[-8:] = near[:, :8] = near[:, -8:] = False
-    np.testing.assert_allclose(proximity.distance[near], exact[near], atol=0.01)
+    np.testing.assert_allclose(np.abs(beside)[near], exact[near], atol=0.01)
+    travelled = (rows - line[0, 0]) * heading[0] + (cols - line[0, 1]) * heading[1]
+    np.testing.assert_allclose(along[near], travelled[near], atol=0.01)
 
 
 def test_line_ends_where_it_ends() -> None:
     line = np.column_stack([np.full(40, 10.0), np.arange(10, 30, 0.5)])
-    distance = nearest_line((21, 60), [line]).distance
+    distance = np.abs(nearest_line((21, 60), [line])[2])
     np.testing.assert_allclose(distance[:, 20], np.abs(np.arange(21) - 10))
     # two pixels late at most
     assert (np.abs(distance[10, 30:] - (np.arange(30, 60) - 29.5)) <= 2.5).all()
@@ -162,7 +166,6 @@ def test_nothing_is_near_where_nothing_is() -> None:
     index, distance = nearest_point((5, 7), np.empty((0, 2)))
     assert not index.any()
     assert (distance >= 12).all()
-    assert (nearest_line((5, 7), []).distance >= 12).all()
 
 
 def test_layout_of_the_sample_data(small_data: Path) -> None:
