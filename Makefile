@@ -1,8 +1,9 @@
 # Every target sets up .venv first, once; `make help` lists them.
 BIN := .venv/bin
 READY := .venv/.ready
+FAST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow'
 
-.PHONY: help demo test check format slow bench notebooks clean
+.PHONY: help demo test check format slow oldest latest bench notebooks clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort
@@ -19,10 +20,16 @@ check: $(READY)  ## lint, format, types
 	@$(BIN)/mypy
 
 test: check  ## everything that decides whether a change lands
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow'
+	@OMP_NUM_THREADS=1 $(BIN)/python $(FAST)
 
 slow: $(READY)  ## the laws of `test` on larger input
 	@$(BIN)/python -m pytest -m slow
+
+oldest: VERSIONS := lowest-direct  ## fast tests with the lowest versions that are allowed
+latest: VERSIONS := highest  ## fast tests with the newest versions that are allowed
+oldest latest:
+	@sh requirements/bootstrap.sh .venv-$@ $(VERSIONS)
+	@OMP_NUM_THREADS=1 .venv-$@/bin/python $(FAST)
 
 format: $(READY)  ## rewrite the code in house style
 	@$(BIN)/ruff check --fix .
@@ -36,5 +43,5 @@ bench: $(READY)  ## measure, and print what docs/benchmarks.md reports
 notebooks: $(READY)  ## execute every notebook offline
 	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 --allow-hosts=127.0.0.1 notebooks
 
-clean:  ## remove the environment and what the demo made
-	@rm -rf .venv demo-output
+clean:  ## remove the environments and what the demo made
+	@rm -rf .venv .venv-oldest .venv-latest demo-output

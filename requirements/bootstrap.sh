@@ -1,7 +1,11 @@
 #!/bin/sh
-# Makes .venv with the pinned packages. Needs Python 3.12 or newer on PATH, through pyenv or uv.
+# Makes .venv with the pinned packages; with two words, such as `.venv-oldest lowest-direct`, an
+# environment of that name with the lowest or highest versions that pyproject.toml allows.
+# Needs Python 3.12 or newer on PATH, through pyenv or uv.
 set -eu
 cd "$(dirname "$0")/.."
+folder=${1:-.venv}
+versions=${2:-pinned}
 
 suits() {
     "$1" -c 'import sys, venv, ensurepip; raise SystemExit(sys.version_info < (3, 12))' 2>/dev/null
@@ -32,13 +36,18 @@ if [ -z "$python" ]; then
     exit 1
 fi
 
-echo "Setting up .venv with $("$python" --version) (about 6 GB, once) ..."
-rm -rf .venv
-"$python" -m venv .venv
+echo "Setting up $folder with $("$python" --version) (about 6 GB, once) ..."
+rm -rf "$folder"
+"$python" -m venv "$folder"
 # uv resolves and unpacks in a tenth of pip's time
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/installer.txt
+"$folder/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements/installer.txt
 # compiled here, once: where Python may not write bytecode, each start would compile everything anew,
 # which takes longer than the rest of the start
-.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python -r requirements/all.txt
-.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --editable .
-touch .venv/.ready
+install="$folder/bin/uv pip install --quiet --compile-bytecode --python $folder/bin/python"
+if [ "$versions" = pinned ]; then
+    $install -r requirements/all.txt
+    $install --no-deps --editable .
+else
+    $install --resolution "$versions" --editable '.[tests]'
+fi
+touch "$folder/.ready"
