@@ -1,4 +1,4 @@
-"""GDAL as a library of this process: its errors, its cache, and what it says on a terminal."""
+"""Errors and messages of GDAL, and the memory that it takes."""
 
 import logging
 import re

@@ -10,8 +10,7 @@ from pyproj.exceptions import ProjError
 from rasterio.crs import CRS as RasterCRS
 
 from .crs import crs_text
-from .grids import place_points
-from .read.reader import RasterHeader
+from .grids import Grid, place_points
 
 # An edge is straight in the CRS of its file and curved in another: over 500 m, the arc of a
 # parallel leaves its chord by length**2 * tan(latitude) / (8 * earth radius), 5 mm at 45 degrees.
@@ -24,11 +23,11 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 type Floats = NDArray[np.float64]
 
 
-def pixel_areas_m2(header: RasterHeader, row_off: int, row_stop: int) -> Floats | None:
+def pixel_areas_m2(grid: Grid, row_off: int, row_stop: int) -> Floats | None:
     """Compute the area of a pixel of each row in square metres.
 
     Args:
-        header: Header of the raster.
+        grid: Where the pixels lie.
         row_off: First row; may lie outside the raster.
         row_stop: One past the last row.
 
@@ -43,8 +42,8 @@ def pixel_areas_m2(header: RasterHeader, row_off: int, row_stop: int) -> Floats 
     """
     if row_stop <= row_off:
         raise ValueError(f'row_stop must be > row_off={row_off}, got {row_stop}')
-    transform = header.transform
-    surface = _surface_of(header.crs)
+    transform = grid.transform
+    surface = _surface_of(grid.crs)
     if isinstance(surface, float):
         area = abs(transform.determinant) * surface**2
         return np.full(row_stop - row_off, area, dtype=np.float64)
@@ -58,18 +57,18 @@ def pixel_areas_m2(header: RasterHeader, row_off: int, row_stop: int) -> Floats 
     return np.abs(zones * transform.a * surface.radians_per_unit)
 
 
-def polygon_areas_m2(polygons: NDArray[np.object_], header: RasterHeader) -> Floats | None:
+def polygon_areas_m2(polygons: NDArray[np.object_], grid: Grid) -> Floats | None:
     """Compute areas of polygons in square metres, as :func:`pixel_areas_m2` does those of pixels.
 
     Args:
         polygons: In (column, row). With a geographic CRS, their sides are straight in longitude and
             latitude.
-        header: Header of the raster.
+        grid: Where the pixels lie.
 
     Returns:
         One per polygon; None where the CRS does not tell.
     """
-    transform, surface = header.transform, _surface_of(header.crs)
+    transform, surface = grid.transform, _surface_of(grid.crs)
     if surface is None:
         return None
     if isinstance(surface, float):
@@ -93,25 +92,25 @@ def polygon_areas_m2(polygons: NDArray[np.object_], header: RasterHeader) -> Flo
     return np.abs(np.bincount(owner, weights=between, minlength=len(polygons)))
 
 
-def pixel_size_m(header: RasterHeader) -> tuple[float, float] | None:
+def pixel_size_m(grid: Grid) -> tuple[float, float] | None:
     """Measure the pixel in the middle of a raster on the ground.
 
     On the ground, lengths differ from those in the plane of projection: a metre of a map in
     Mercator's projection at 60 degrees is half a metre there.
 
     Args:
-        header: Header of the raster.
+        grid: Where the pixels lie.
 
     Returns:
         Length along a row and along a column in metres; None without a CRS that tells.
     """
-    if header.crs is None:
+    if grid.crs is None:
         return None
-    middle = np.array([header.width, header.height]) / 2
+    middle = np.array([grid.width, grid.height]) / 2
     corners = middle + np.array([[-0.5, 0], [0.5, 0], [0, -0.5], [0, 0.5]])
-    transform = header.transform
+    transform = grid.transform
     try:
-        to_degrees = Transformer.from_crs(crs_text(header.crs), 'OGC:CRS84', always_xy=True)
+        to_degrees = Transformer.from_crs(crs_text(grid.crs), 'OGC:CRS84', always_xy=True)
         lon, lat = to_degrees.transform(*place_points(transform, corners).T)
     except ProjError:
         return None
@@ -134,20 +133,20 @@ def longest_edge(crs: CRS) -> float:
     return float(_LONGEST_EDGE_M / (_EARTH_RADIUS_M if crs.is_geographic else 1) / factor)
 
 
-def area_factor(header: RasterHeader) -> float | None:
+def area_factor(grid: Grid) -> float | None:
     """Compare the area of the middle pixel, as :func:`pixel_areas_m2` has it, with the ground.
 
     Args:
-        header: Header of a raster.
+        grid: Where the pixels lie.
 
     Returns:
         How many times as large it is there; None without a CRS that tells.
     """
-    middle = header.height // 2
-    areas, sides = pixel_areas_m2(header, middle, middle + 1), pixel_size_m(header)
+    middle = grid.height // 2
+    areas, sides = pixel_areas_m2(grid, middle, middle + 1), pixel_size_m(grid)
     if areas is None or sides is None:
         return None
-    transform = header.transform
+    transform = grid.transform
     along = np.hypot(transform.a, transform.d) * np.hypot(transform.b, transform.e)
     # a pixel of a sheared grid is smaller than the product of its sides
     return float(areas[0] / (sides[0] * sides[1] * abs(transform.determinant) / along))

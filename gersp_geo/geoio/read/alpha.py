@@ -1,4 +1,4 @@
-"""Bands tagged as alpha that hold something else than transparency.
+"""Bands that are tagged as alpha and hold something else than transparency.
 
 GDAL tags the last of four bands of bytes so, unless it is told otherwise: red, green, blue and near
 infrared become red, green, blue and alpha. Where GDAL resamples, it leaves out pixels with alpha 0.

@@ -67,7 +67,7 @@ class BandFacts:
 
     @property
     def is_masked(self) -> bool:
-        """Whether GDAL's masks say it all: of whole numbers, also where tags are."""
+        """Whether GDAL's masks say it all, as those of whole numbers do, also of tagged values."""
         return all(
             dtype not in _FLOATS and (tag is None or flags == TAGGED)
             for dtype, tag, flags in zip(self.dtypes, self.tags, self.flags, strict=True)

@@ -1,4 +1,4 @@
-"""A raster written anew as a virtual one (VRT): the same pixels, other masks and meanings of bands.
+"""Virtual rasters (VRT): the pixels of another raster with other masks and meanings of bands.
 
 https://gdal.org/en/stable/drivers/raster/vrt.html
 """

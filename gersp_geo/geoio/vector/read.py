@@ -1,4 +1,4 @@
-"""Read vector files: features, areas of interest, and the pixels under geometries."""
+"""Read vector files: features, and areas of interest."""
 
 from os import PathLike, fspath
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Features in the CRS of rasters: long edges as curves, and of far ones what lies around."""
+"""Bring features to the CRS of rasters: long edges as curves, and only what lies around them."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,8 @@ from pyproj.exceptions import ProjError
 from shapely import GeometryType
 
 from ..crs import find_turn
-from ..grids import Bounds
+from ..grids import Bounds, Grid
 from ..pixel_area import longest_edge
-from ..read.reader import RasterHeader
 from .antimeridian import turn_onto, unroll
 
 # Points per side of bounds that are reprojected, as GDAL takes.
@@ -25,7 +24,7 @@ _MARGIN = 0.1
 
 
 def place_around(
-    geometries: GeoSeries, headers: Sequence[RasterHeader], *, crs: CRS
+    geometries: GeoSeries, grids: Sequence[Grid], *, crs: CRS
 ) -> NDArray[np.object_]:
     """Reproject geometries to the CRS of rasters, and leave out what lies elsewhere.
 
@@ -34,14 +33,14 @@ def place_around(
 
     Args:
         geometries: With a CRS.
-        headers: Headers of rasters in one CRS.
+        grids: Where the pixels of rasters in one CRS lie.
         crs: The CRS of the rasters.
 
     Returns:
         One geometry per feature, in two dimensions; None where there is none, or it lies elsewhere.
     """
     flat = np.array(shapely.force_2d(geometries.to_numpy()), dtype=np.object_)
-    bounds, turn = rasters_bounds(headers), find_turn(crs)
+    bounds, turn = rasters_bounds(grids), find_turn(crs)
     west, _, east, _ = bounds
     if geometries.crs == crs:
         return flat if turn is None else turn_onto(flat, turn, (west, east))
@@ -56,9 +55,9 @@ def place_around(
     return np.asarray(placed, dtype=np.object_)
 
 
-def rasters_bounds(headers: Sequence[RasterHeader]) -> Bounds:
+def rasters_bounds(grids: Sequence[Grid]) -> Bounds:
     """Find the bounds of rasters in one CRS."""
-    left, bottom, right, top = zip(*(header.bounds() for header in headers), strict=True)
+    left, bottom, right, top = zip(*(grid.bounds() for grid in grids), strict=True)
     return min(left), min(bottom), max(right), max(top)
 
 

@@ -1,4 +1,4 @@
-"""Write polygons of any number into vector files, batch by batch, by the ending of the name."""
+"""Write polygons of any number to vector files, whose endings choose their format."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager

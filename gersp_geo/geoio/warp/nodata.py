@@ -1,4 +1,4 @@
-"""A raster of which resampling leaves out what is no observation, and nothing else.
+"""Rasters seen so that resampling leaves out what is no observation, and nothing else.
 
 GDAL's warper heeds one of a mask of the whole raster, an alpha band, and a value; the value in all
 bands at once, or in each by itself. Where more says that something is missing, a virtual raster

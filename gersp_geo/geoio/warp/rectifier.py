@@ -1,4 +1,4 @@
-"""Where pixels lie of images that come with ground control points or rational polynomials.
+"""Where the pixels of an image lie that has ground control points or rational polynomials.
 
 Ground control points are taken at their word: where the polynomial of ``gdalwarp`` meets them all,
 it says where pixels lie; else a thin plate spline does, which passes through each of them
