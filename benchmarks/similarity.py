@@ -47,19 +47,19 @@ def main() -> None:
     parser.add_argument('--seeds', type=int, default=3, help='of random weights')
     options = parser.parse_args()
     files = sorted(p for p in options.images.glob('*/*') if p.suffix.lower() in ('.jpg', '.png'))
-    opened = open_backbone(options.backbone, size=options.size)
-    record = opened.preprocessing or RECORD
+    module, weights = open_backbone(options.backbone, size=options.size)
+    record = weights.preprocessing or RECORD
     with TemporaryDirectory() as folder:
         mosaic, classes = write_mosaic(Path(folder, 'mosaic.tif'), files, size=options.size)
         kinds = len({file.parent for file in files})
         print(f'{len(files)} images of {kinds} classes, {options.size} px; first {HITS} hits')
         sample = read_sample(files, record, size=options.size)
         models: dict[str, Callable[[Tensor], Tensor]] = {
-            'backbone': opened.module,
+            'backbone': module,
             '4 x 4 mean colours': mean_colours,
         }
         for seed in range(options.seeds):
-            models[f'random weights {seed}'] = randomised(opened.module, sample, seed=seed)
+            models[f'random weights {seed}'] = randomised(module, sample, seed=seed)
         shares = {}
         for name, model in models.items():
             started = perf_counter()

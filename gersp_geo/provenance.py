@@ -15,7 +15,7 @@ from . import __version__
 TRAINING_KEY = 'gersp_geo_training'
 """Where checkpoints of Lightning carry what training wrote about itself."""
 
-# Of an argument of a task, so much is kept: the rest would be no configuration, but data.
+# Longer or deeper arguments of a task are cut: they are data rather than configuration
 MOST_ITEMS = 64
 DEEPEST = 3
 LONGEST_TEXT = 256

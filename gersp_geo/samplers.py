@@ -17,7 +17,7 @@ from .datasets.index import PatchSlice
 from .datasets.sampling_regions import find_regions, settle_small, tile_grids, tile_names
 from .windows import Window
 
-# positions tried in one tile, and tiles tried, before a patch is given up
+# so many positions in one tile, and so many tiles, are tried before a patch is given up
 TRIES = 32
 
 

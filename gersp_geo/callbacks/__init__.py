@@ -1,12 +1,13 @@
-"""What rides along with training.
+"""Callbacks of training.
 
-- ``record``: how inputs were prepared, in every checkpoint (``probing`` asks foreign data modules);
-- ``resuming``: random states, so that a resumed run takes the steps of one that was not stopped
-  (``stopping`` ends it between steps, ``saving`` writes checkpoints that are whole or absent,
-  ``plain`` makes them load safely);
-- ``collapse``: a warning when embeddings stop telling images apart;
-- ``views``: a picture of the first batch beside its augmented views (drawn by ``figures``);
-- ``knn``: how well frozen features tell classes apart, on labelled images (read by ``chips``).
+- ``preprocessing_record`` writes into every checkpoint how inputs were prepared, and
+  ``plain_content`` keeps checkpoints free of code;
+- ``exact_resume`` lets a resumed run take the steps of one that was not stopped
+  (``stop_between_steps`` ends it between steps, and ``atomic_checkpoint`` writes checkpoints that
+  are whole or absent);
+- ``collapse_monitor`` warns when embeddings stop telling images apart;
+- ``views`` draws the first batch beside its augmented views;
+- ``knn`` measures how well frozen features tell the classes of labelled images apart.
 """
 
 from .collapse_monitor import CollapseMonitor

@@ -19,7 +19,7 @@ STATES = 'random_states'
 GRADIENTS = 'gradients'
 """Where checkpoints made while gradients accumulate carry them."""
 
-# of the seeds that NumPy takes
+# NumPy takes seeds below this
 SEEDS = 2**32
 
 

@@ -1,4 +1,4 @@
-"""How well frozen features tell classes apart, while they are being learnt."""
+"""A measurement, during training, of how well frozen features tell classes apart."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a checkpoint may hold: prediction reads it without running code from it."""
+"""Checkpoints hold plain data alone, so that prediction reads them without running code."""
 
 import io
 import pickle
@@ -44,7 +44,7 @@ def make_plain(value: Any) -> Any:
 
 def make_checkpoint_plain(checkpoint: dict[str, Any]) -> None:
     """Replace in a checkpoint what is as good as a plain value; the run goes on with its own."""
-    # tensors by name need no look
+    # the state dict holds tensors by name, which are plain
     for key in checkpoint.keys() - {'state_dict'}:
         checkpoint[key] = make_plain(checkpoint[key])
 
@@ -108,7 +108,7 @@ def unsafe_parts(value: Any, name: str) -> Iterator[tuple[str, object]]:
 def loads_safely(value: object) -> bool:
     """Say whether torch reads a value back without running code, as prediction does."""
     if isinstance(value, nn.Module):
-        # known, and perhaps large
+        # no module does, and saving one may take long
         return False
     stream = io.BytesIO()
     try:

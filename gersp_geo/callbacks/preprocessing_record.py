@@ -22,10 +22,10 @@ from .plain_content import check_hyperparameters, check_states, make_checkpoint_
 KEY = 'gersp_geo'
 """Where checkpoints carry the record."""
 
-# Differences below this are those of one set of images, measured twice.
+# Two measurements of one set of images differ by less than this
 TOLERANCE = 0.01
 
-# names of bands in a message of one line
+# a message of one line has room for so many names of bands
 MOST_NAMES = 6
 
 

@@ -26,7 +26,7 @@ def read_states(device: torch.device) -> States:
 
 
 def write_states(states: States) -> None:
-    """Set generators to states that were read; of an accelerator that is not there, nothing is."""
+    """Set generators to states that were read; an absent accelerator has none to set."""
     torch.set_rng_state(states['torch'])
     *numpy_keys, numpy_position = states['numpy'].tolist()
     keys = np.array(numpy_keys, dtype=np.uint32)

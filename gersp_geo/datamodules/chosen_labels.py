@@ -1,7 +1,4 @@
-"""Labels as a user chooses them.
-
-From masks or polygons; which values of masks are classes; a class for what lies under no polygon.
-"""
+"""Labels as a user chooses them: values of masks that are classes, or a class of background."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How many pixels each class has in each split, which classes have none, and why."""
+"""Count the pixels of each class in each split, and explain which classes have none."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Where the classes of pixels come from: class rasters, or polygons with an attribute."""
+"""Sources of the classes of pixels: class rasters, or polygons with an attribute."""
 
 import json
 import warnings
@@ -137,24 +137,23 @@ class VectorLabels:
         known = [name for name in frame.columns if name != frame.geometry.name]
         if attribute not in known:
             raise ValueError(f'{labels} has no attribute {attribute!r}, only {known}')
-        places, meetings = place_features(frame.geometry, self.tiles, source=str(labels))
-        if empty := np.flatnonzero(~meetings.images).tolist():
+        places, (met, used) = place_features(frame.geometry, self.tiles, source=str(labels))
+        if empty := np.flatnonzero(~met).tolist():
             rank_zero_warn(
                 f'{len(empty)} of {len(places)} images meet no feature of {labels}, one is '
                 f'{images.files[empty[0]]}'
             )
-        classes = choose_classes(
+        self.class_names, codes = choose_classes(
             attribute_texts(frame[attribute]),
-            meetings.features,
+            used,
             tuple(map(str, class_names)),
             attribute=attribute,
             source=str(labels),
         )
-        self.class_names = classes.names
         self.class_colors: Colors = ()
         # below all others, what has no class hides none
-        order = np.argsort(classes.codes >= 0, kind='stable')
-        self._values = np.where(classes.codes < 0, IGNORE, classes.codes)[order].astype(np.uint8)
+        order = np.argsort(codes >= 0, kind='stable')
+        self._values = np.where(codes < 0, IGNORE, codes)[order].astype(np.uint8)
         # one for all images in one CRS, so that no patch has to be reprojected
         ordered = {id(placed): placed.order(order) for placed in places}
         self._placed = [ordered[id(placed)] for placed in places]

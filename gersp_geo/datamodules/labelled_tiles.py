@@ -1,4 +1,4 @@
-"""Images with the classes of their pixels: reading, scanning and drawing patches."""
+"""Images with the classes of their pixels, from which patches are read, scanned and drawn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How file values of labelled images become model input: given, usual, or measured."""
+"""Describe how file values of labelled images become model input: given, usual, or measured."""
 
 from collections.abc import Iterator, Sequence
 

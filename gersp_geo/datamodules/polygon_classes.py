@@ -1,9 +1,8 @@
-"""Which values of an attribute are which classes, and what these are called."""
+"""Number and name the classes of polygons by the values of an attribute."""
 
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -12,24 +11,13 @@ from numpy.typing import NDArray
 
 from ..messages import name_some
 
-# as many as a mask of uint8 holds beside "no class"
+# a mask of uint8 holds so many beside "no class"
 MOST_CLASSES = 255
 
-# of more values in a message, the rest would not be read
+# nobody would read more values in a message
 show = partial(name_some, most=8)
 
 NUMBER = re.compile(r'[+-]?[0-9]+')
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolygonClasses:
-    """The classes of the features of a vector file."""
-
-    names: tuple[str, ...]
-    """Names of the classes 0, 1, ..."""
-
-    codes: NDArray[np.int16]
-    """Per feature, its class; -1 for none."""
 
 
 def choose_classes(
@@ -39,7 +27,7 @@ def choose_classes(
     *,
     attribute: str,
     source: str,
-) -> PolygonClasses:
+) -> tuple[tuple[str, ...], NDArray[np.int16]]:
     """Number the values of an attribute.
 
     Class numbers, that is whole numbers of any type and text of digits, are sorted as numbers.
@@ -54,7 +42,7 @@ def choose_classes(
         source: The file, for messages.
 
     Returns:
-        Names and the class of each feature.
+        Names of the classes 0, 1, ..., and per feature its class, -1 for none.
 
     Raises:
         ValueError: If there is no value or are too many, or the names do not fit.
@@ -88,7 +76,7 @@ def choose_classes(
     names = name_values(values, needed, given, where=where)
     numbers = {value: order.index(name) for value, name in names.items()}
     codes = [-1 if text is None else numbers.get(text, -1) for text in texts]
-    return PolygonClasses(names=order, codes=np.array(codes, dtype=np.int16))
+    return order, np.array(codes, dtype=np.int16)
 
 
 def sort_values(values: set[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Features of a vector file over images: where they lie there, or why they do not."""
+"""Place the features of a vector file over images, or say why they lie elsewhere."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,15 +35,8 @@ class PlacedFeatures:
         return self.of(self.geometries[chosen])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Meetings:
-    """Which images and which features meet any of the others."""
-
-    images: NDArray[np.bool_]
-    """Per image."""
-
-    features: NDArray[np.bool_]
-    """Per feature."""
+type Meetings = tuple[NDArray[np.bool_], NDArray[np.bool_]]
+"""Which images meet any feature, and which features meet any image."""
 
 
 def place_features(
@@ -61,12 +54,12 @@ def place_features(
     if drawn.empty:
         raise ValueError(f'no feature of {source} has a geometry')
     placed, meetings = _place(geometries, tiles)
-    if meetings.features.any():
+    if meetings[1].any():
         return placed, meetings
     swapped = shapely.transform(shapely.force_2d(drawn.to_numpy()), lambda xy: xy[:, ::-1])
-    _, if_swapped = _place(GeoSeries(swapped, crs=drawn.crs), tiles)
+    _, (_, if_swapped) = _place(GeoSeries(swapped, crs=drawn.crs), tiles)
     advice = 'check its coordinates and its CRS'
-    if if_swapped.features.any():
+    if if_swapped.any():
         advice = (
             'with x and y swapped, they would: swap them, for example in QGIS with Swap X and Y '
             'coordinates'
@@ -88,7 +81,7 @@ def _place(
         image, feature = placed.tree.query(boxes, predicate='intersects')
         met[np.array(rows)[image]] = used[feature] = True
         places |= dict.fromkeys(rows, placed)
-    return [places[row] for row in range(len(tiles))], Meetings(images=met, features=used)
+    return [places[row] for row in range(len(tiles))], (met, used)
 
 
 def _compare_places(geometries: GeoSeries, tiles: Sequence[RasterHeader]) -> str:

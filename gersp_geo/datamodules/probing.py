@@ -1,4 +1,4 @@
-"""What a foreign data module does to images, found by trying it."""
+"""Find what a foreign data module does to images by trying it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +9,7 @@ from torch import Tensor
 from torchgeo.datamodules import BaseDataModule
 from torchgeo.tasks import ChangeDetection
 
+from ..datasets.samples import name_bands
 from ..preprocessing import CHANGE_CLASSES, Preprocessing
 
 # A transform is probed with images of 0 and of this value: far enough apart that float32 shows the
@@ -115,12 +116,6 @@ def find_dataset(datamodule: BaseDataModule) -> Any:
     while hasattr(dataset, 'dataset') or hasattr(dataset, 'datasets'):
         dataset = dataset.dataset if hasattr(dataset, 'dataset') else dataset.datasets[0]
     return dataset
-
-
-def name_bands(dataset: Any, *, count: int) -> tuple[str, ...]:
-    """Take the band names of a dataset if it has *count*, else number them."""
-    names = read_names(dataset, 'bands')
-    return names if len(names) == count else tuple(f'band_{i}' for i in range(1, count + 1))
 
 
 def name_classes(dataset: Any, pl_module: LightningModule) -> tuple[str, ...]:

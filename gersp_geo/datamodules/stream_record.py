@@ -1,4 +1,4 @@
-"""How the values of a pre-training stream become model input, measured once and remembered."""
+"""Describe how values of a pre-training stream become model input; measure once and remember."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ MEASURED_PATCHES = 256
 FEWEST_PATCHES = 32
 ENOUGH_PIXELS = 2**22
 
-# Raised whenever what is remembered changes, so that older results are measured anew
+# Raise this when what is remembered changes, so that older results are measured anew
 VERSION = 3
 
 # 99.9 % of the values of a photograph go further than this: of bytes, beyond 31

@@ -1,4 +1,4 @@
-"""Does a task fit the classes that it is given, and leave out pixels without one."""
+"""Refuse a task that does not fit its classes, or would learn from pixels without one."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Files that a run leaves out because they cannot be read: counted, named, limited."""
+"""Count, name and limit the files that a run leaves out because they cannot be read."""
 
 import warnings
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from ..messages import name_some
 # hint at a broken copy or disk
 LIMIT = 0.01
 
-# files that a message names
+# a message names so many files
 NAMED = 10
 
 

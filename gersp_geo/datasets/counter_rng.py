@@ -2,10 +2,10 @@
 
 import numpy as np
 
-# numbers that are drawn at once: seeding a generator costs as much as 1000 numbers
+# so many numbers are drawn at once: seeding a generator costs as much as 1000 of them
 CHUNK = 1024
 
-# chunks that a process remembers
+# a process remembers so many chunks
 CHUNKS = 64
 
 

@@ -42,13 +42,13 @@ from .raster_files import (
     whole_pixels,
 )
 
-# files that a process keeps open; 1024 is the usual limit of an operating system
+# a process keeps so many files open; 1024 is the usual limit of an operating system
 OPEN_FILES = 256
 
-# raised whenever other pixels are observations, so that older shares are measured anew
+# Raise this when other pixels count as observations, so that shares are measured anew
 _SHARES = 2
 
-# tiles; measuring nodata in this many takes seconds
+# measuring nodata in so many tiles takes seconds
 SHOW_PROGRESS_FROM = 20
 
 
@@ -215,7 +215,7 @@ class GeoTIFFPatches(RasterDataset):
             return image
         src = self._readers.get(self._files[tile])
         hidden = ~read_unmasked(src, window, bands=self.chosen)
-        # the same memory; torch does not fill all integers
+        # NumPy shares the memory, and fills integers that torch does not
         image.numpy()[hidden] = 0 if src.nodata is None else src.nodata
         return image
 

@@ -1,4 +1,4 @@
-"""What lies in folders of images but belongs to programs rather than to the data set."""
+"""Leave out what lies in folders of images but belongs to programs, not to the data set."""
 
 import os
 from collections.abc import Iterator

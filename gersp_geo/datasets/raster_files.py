@@ -1,4 +1,4 @@
-"""What can be said of tiles from their paths and headers alone."""
+"""Find raster files, and say what their paths and headers alone tell."""
 
 import os
 import re
@@ -19,14 +19,14 @@ from .bad_files import Unreadable
 from .hidden import list_visible
 from .named_bands import BandNames, check_bands
 
-# metres, mean radius of the Earth (https://doi.org/10.1007/s001900050278)
+# mean radius of the Earth in metres (https://doi.org/10.1007/s001900050278)
 EARTH_RADIUS = 6371008.8
 
 # A query this close to the pixel grid, in pixels, is on it: float64 coordinates of 1e7 m at 0.1 m
 # per pixel are exact to 1e-8 pixels.
 ALIGNED = 1e-6
 
-# pixels of a tile that is read whole to see what it misses
+# a tile of up to so many pixels is read whole to see what it misses
 WHOLE_PIXELS = 2**20
 
 # Windows per side of a larger tile that are read instead, and their side in pixels

@@ -1,4 +1,4 @@
-"""Where patches may lie in tiles: positions of whole pixels."""
+"""Regions of tiles in which patches may lie, as positions of whole pixels."""
 
 import warnings
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from ..geoio.grids import Grid
 from ..windows import Window
 from .geotiff import GeoTIFFPatches
 
-# pixels; an edge this close to the grid is on it
+# an edge this close to the grid, in pixels, is on it
 SLACK = 1e-6
 
 

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset, default_collate
 from ..batches import ImageSample, JointBatch, LabelledSample
 from ..geoio.read.reader import UnreadableFileError
 
-# places tried in place of one that cannot be read, before the error is passed on
+# so many places are tried instead of one that cannot be read, before the error is passed on
 REPLACEMENTS = 100
 
 

@@ -1,4 +1,4 @@
-"""Which backbone a set of tensors is, judged by their names and shapes."""
+"""Identify the backbone of a set of tensors by their names and shapes."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

@@ -1,29 +1,14 @@
 """Builders of backbones."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import timm
 from torch import nn
 
-from ..preprocessing import Preprocessing
+from .formats import BackboneWeights
 from .loading import load_backbone
 from .weight_sources import WeightsSource, resolve_weights
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedBackbone:
-    """A backbone that is built and filled from its weights alone."""
-
-    module: nn.Module
-    """From normalised images (B, C, H, W) to features (B, F), without a classifier."""
-
-    preprocessing: Preprocessing | None
-    """How its input is prepared, if the weights say so."""
-
-    provenance: dict[str, str]
-    """Where the weights come from."""
 
 
 def create_backbone(
@@ -50,7 +35,9 @@ def create_backbone(
     return backbone
 
 
-def open_backbone(weights: WeightsSource, *, size: int, teacher: bool = False) -> OpenedBackbone:
+def open_backbone(
+    weights: WeightsSource, *, size: int, teacher: bool = False
+) -> tuple[nn.Module, BackboneWeights]:
     """Build the backbone that weights belong to, and fill it.
 
     Args:
@@ -59,7 +46,7 @@ def open_backbone(weights: WeightsSource, *, size: int, teacher: bool = False) -
         teacher: Take the teacher instead of the student.
 
     Returns:
-        The backbone, in evaluation mode, for as many bands as the weights read.
+        The backbone, in evaluation mode, for as many bands as the weights read; and the weights.
 
     Raises:
         FileNotFoundError: If *weights* do not exist.
@@ -76,9 +63,7 @@ def open_backbone(weights: WeightsSource, *, size: int, teacher: bool = False) -
     if hasattr(module, 'set_input_size'):
         # after loading, which interpolates position embeddings
         cast(Any, module).set_input_size(img_size=size)
-    return OpenedBackbone(
-        module=module.eval(), preprocessing=found.preprocessing, provenance=found.provenance
-    )
+    return module.eval(), found
 
 
 def count_features(backbone: nn.Module) -> int:

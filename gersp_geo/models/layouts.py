@@ -1,4 +1,4 @@
-"""Where the checkpoints of every tool keep their backbones, in one table."""
+"""A table of where the checkpoints of every tool keep their backbones."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Where in a checkpoint the tensors are."""
+"""Find the tensors in a checkpoint, wherever tools put them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

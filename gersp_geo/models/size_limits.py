@@ -1,4 +1,4 @@
-"""What a checkpoint may claim: never more than its file holds.
+"""Refuse a checkpoint that claims more than its file holds.
 
 Every file is untrusted. Reading one takes memory and time in proportion to its bytes on disk, and
 runs nothing; whatever would take more is refused before, or without, being read.

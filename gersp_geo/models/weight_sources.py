@@ -1,4 +1,4 @@
-"""Whatever a user may mean by "weights"."""
+"""Resolve whatever a user may mean by "weights"."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What weights there are, which of them lie on this computer, and what can be read."""
+"""Describe the weights that there are, those on this computer, and the formats that are read."""
 
 from .checkpoint_files import sha256_of
 from .downloads import FOLDER_VARIABLE, find_file, refuse_changed, weight_folders

@@ -1,4 +1,4 @@
-"""Which arguments and inputs GeRSP is defined for."""
+"""Refuse arguments and inputs for which GeRSP is not defined."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Boxes, labels and masks that no object can have."""
+"""Refuse boxes, labels and masks that no object can have."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

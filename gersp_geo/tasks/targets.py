@@ -1,4 +1,4 @@
-"""Whether boxes, labels and masks are what a detector of torchvision learns from."""
+"""Check that boxes, labels and masks are what a detector of torchvision learns from."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from torchvision.models.detection import FCOS, RetinaNet
 
 from .objects import Labels, refuse_impossible
 
-# what torchgeo's batches have, and what torchvision and COCO call the same
+# keys of torchgeo's batches, and what torchvision and COCO call the same
 _KEYS = {'bbox_xyxy': ('boxes', 'bbox', 'bboxes'), 'label': ('labels',), 'mask': ('masks',)}
 
 _PURPOSES: dict[RunningStage | None, str] = {

@@ -1,4 +1,4 @@
-"""Which pipeline augments the remote-sensing images, and a look at what it makes of the first."""
+"""Choose the pipeline of the remote-sensing images, and look at what it makes of the first."""
 
 from collections.abc import Sequence
 from typing import Any

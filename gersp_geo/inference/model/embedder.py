@@ -123,15 +123,14 @@ def load_embedder(
     if is_graph or (callable(model) and not isinstance(model, PublishedWeights)):
         return _vectors_of(model, preprocessing)
     weights: Any = model
-    opened = open_backbone(weights, size=size)
+    module, found = open_backbone(weights, size=size)
     name = Path(model).name if isinstance(model, str | PathLike) else str(model)
-    record = _as_record(preprocessing) or opened.preprocessing
+    record = _as_record(preprocessing) or found.preprocessing
     if record is None:
         raise ValueError(
             f'{name} does not say how its input is prepared; pass preprocessing '
             '(--preprocessing FILE.json)'
         )
-    module = opened.module
     return PatchModel(
         describe=lambda images: PatchScores(vectors=module(images)),
         module=module, scores=None, preprocessing=record, name=name,
