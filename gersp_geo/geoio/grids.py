@@ -10,7 +10,7 @@ from rasterio.crs import CRS
 
 from .crs import turn_of
 
-# Pixels by which two grids may differ and still be one: nobody locates a pixel better.
+# Pixels by which two grids may differ and still be one: no pixel is located more exactly.
 SAME_PLACE = 0.01
 
 # Degrees of a full turn.
@@ -75,7 +75,7 @@ def middle_of_turn(source: Grid, grid: Grid) -> float | None:
     if source.crs is None or not source.crs.is_geographic or turn is None or turn.length != _CIRCLE:
         return None
     left, right = source.x_range()
-    # borders are rounded
+    # the slack is for borders that were rounded
     half = turn.length / 2 * (1 + 1e-9)
     is_beyond = not -half <= left <= right <= half
     is_moved = is_beyond and grid.crs is not None and source.crs != grid.crs
@@ -103,7 +103,7 @@ def corner_offsets(one: Grid, other: Grid) -> NDArray[np.float64]:
         *other* lie beyond those of *one*, shape (4, 2). Of two affine maps, the difference is
         largest in a corner.
     """
-    # differences first: coordinates may have few digits left below a pixel
+    # transforms are subtracted first, as coordinates may have few digits left below a pixel
     a, b, c, d, e, f = np.subtract(tuple(other.transform)[:6], tuple(one.transform)[:6])
     width, height = one.width, one.height
     corners = np.array([(0, 0), (width, 0), (0, height), (width, height)], dtype=np.float64)

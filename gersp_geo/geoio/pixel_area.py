@@ -128,7 +128,7 @@ def longest_edge(crs: CRS) -> float:
     Returns:
         Length in units of *crs*: that of 500 m.
     """
-    # radians or metres per unit
+    # the factor is radians or metres per unit
     factor = crs.axis_info[0].unit_conversion_factor
     return float(_LONGEST_EDGE_M / (_EARTH_RADIUS_M if crs.is_geographic else 1) / factor)
 
@@ -182,7 +182,7 @@ class _Ellipsoid:
         rise = 2 * np.cos((first + second) / 2) * np.sin(step / 2)
         squared = 1 - (self.semi_minor_m / self.semi_major_m) ** 2
         if squared == 0:
-            # a sphere
+            # the ellipsoid is a sphere
             return np.asarray(self.semi_major_m**2 * rise)
         both = squared * sine * other
         meridional = rise * (1 + both) / ((1 - squared * sine**2) * (1 - squared * other**2))

@@ -79,7 +79,7 @@ def _corners(outlines: Outlines) -> _Vertices:
 def _split_sides(corners: _Vertices) -> _Vertices:
     """Put a vertex wherever a corner of any ring lies on a side."""
     rows, cols = corners.rows.astype(np.int64), corners.cols.astype(np.int64)
-    # the vertex at which a side ends
+    # number of the vertex at which a side ends
     following = np.arange(1, len(rows) + 1)
     following[corners.rings[1:] - 1] = corners.rings[:-1]
     # sides are rows or columns: along both, corners are looked up in order
@@ -124,7 +124,7 @@ def _build(vertices: _Vertices, polygons: Positions, transform: Affine) -> Geome
     # the first vertex of each ring comes once more
     closed = rings + np.arange(len(rings))
     if transform.determinant < 0:
-        # north is up: what is clockwise in the picture is so on the map
+        # north is up: a ring that is clockwise in the picture is so on the map
         vertex = np.repeat(rings[1:] + closed[:-1], lengths + 1)
         vertex -= np.arange(len(vertex))
         vertex[closed[:-1]] = rings[:-1]

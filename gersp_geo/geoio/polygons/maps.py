@@ -109,7 +109,7 @@ def describe_map(src: Reader) -> ClassMap:
         )
     names = _read_names(src)
     colors = _read_colors(src)
-    # before hours of work end in no style
+    # refused here, before hours of work end in no style
     check_legend(names, [(0, 0, 0)] * len(names))
     return ClassMap(header=header, names=names, colors=colors)
 
@@ -211,7 +211,7 @@ def _read_tag(src: Reader) -> tuple[str, ...]:
     try:
         names = json.loads(src.tags(1).get('CLASS_NAMES', '[]'))
     except ValueError:
-        # a tag of another program
+        # another program wrote the tag
         return ()
     is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
     return tuple(names) if is_list else ()

@@ -162,7 +162,7 @@ class _Tracer:
     def add(self, strip: NDArray[np.integer]) -> Outlines:
         """Trace a strip, and return what is complete."""
         if not self.chains and not strip.any():
-            # most of a map that is filled in a few places
+            # such are most strips of a map that is filled in a few places
             self.row += len(strip)
             return _NONE
         grid = np.zeros((len(strip) + 1, self.width + 2), dtype=np.result_type(strip, self.above))
@@ -171,7 +171,7 @@ class _Tracer:
         runs = find_runs(grid)
         components = connect_runs(grid, runs, self.components)
         rings = self._walk(grid, runs)
-        # from segments to components
+        # rings are owned by segments so far
         rings = replace(rings, owners=components[runs.find(rings.owners)])
         is_last = runs.start >= len(strip) * grid.shape[1]
         complete = self._sort_out(rings, components, runs.value, is_last)

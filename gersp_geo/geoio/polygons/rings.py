@@ -42,7 +42,7 @@ class Rings:
         """Pick rings by their numbers, in the order given."""
         lengths = self.lengths[rings]
         begin = np.cumsum(self.lengths) - self.lengths
-        # counts up from where each ring begins
+        # rows of the table count up from where each ring begins
         chosen = np.repeat(begin[rings] - (np.cumsum(lengths) - lengths), lengths)
         chosen += np.arange(len(chosen))
         return Rings(table=self.table[chosen], lengths=lengths, owners=self.owners[rings])
@@ -89,7 +89,7 @@ def walk(following: NDArray[np.int64], *, segments: int, open_from: int) -> Walk
         piece = to_do[beginning]
         while piece < open_from:
             walked.append(piece)
-            # done
+            # -1 marks what is done
             to_do[piece], piece = -1, to_do[piece]
         open_stops.append(len(walked))
         tails.append(piece - open_from)
@@ -164,7 +164,7 @@ def join_walk(pieces: NDArray[np.int64], table: Table, chains: Sequence[Chain]) 
         parts.append(chains[pieces[place] - len(table)])
     if at[-1] + 1 < len(pieces):
         parts.append(deque([table[pieces[at[-1] + 1 :]].tobytes()]))
-    # around the longest one, so that it is not copied in every strip
+    # the longest part grows at both ends, so that it is not copied in every strip
     middle = max(range(len(parts)), key=lambda place: len(parts[place]))
     whole = parts[middle]
     for part in reversed(parts[:middle]):

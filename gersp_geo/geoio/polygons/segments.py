@@ -183,7 +183,7 @@ def link_segments(segments: Segments, *, rows: int, above: Frontier, below: Fron
     hanging = np.arange(count, count + chains)
     going_on = np.arange(count + chains, count + chains + runs)
     following = np.empty(count + chains + runs, dtype=np.int64)
-    # down a column, vertical sides of one direction begin and end in turn
+    # vertical sides of one direction begin and end in turn down a column
     for down in (True, False):
         here = np.flatnonzero(segments.goes_down == down)
         there = np.flatnonzero(segments.comes_down == down)

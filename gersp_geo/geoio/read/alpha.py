@@ -64,7 +64,7 @@ def look_like_data(values: NDArray[np.generic]) -> bool:
     Args:
         values: Some of its values, shape (N,).
     """
-    # none is below
+    # no value lies below 0
     shown = values[values != 0]
     if len(shown) < ENOUGH * len(values):
         return False
@@ -97,7 +97,7 @@ def copied_as_data(src: Reader, window: Window, bands: Sequence[int]) -> Iterato
     profile = {
         'driver': 'GTiff', 'count': len(bands), 'height': window.height, 'width': window.width,
         'dtype': pixels.dtype, 'nodata': src.nodata, 'photometric': 'MINISBLACK', 'alpha': 'NO',
-        # any but the one that means none, and draws a warning
+        # the identity would mean that there is none, and draw a warning
         'transform': Affine.scale(2, -2),
     }  # fmt: skip
     with MemoryFile() as file:

@@ -151,7 +151,7 @@ class CellReader:
         pixels = np.zeros((len(self.bands), window.height, window.width), dtype=self.dtype)
         valid, bands = None, np.ones(pixels.shape, dtype=np.bool_) if self.per_band else None
         stop = len(self.bands)
-        # the last first: it may end within the first, which is the grid
+        # the last is read first, as it may end within the first, which is the grid
         for source, reader in zip(reversed(self.sources), reversed(readers), strict=True):
             start = stop - len(source.bands)
             pixels[start:stop], observed = source.read(reader, window)

@@ -108,7 +108,7 @@ def hash_stamps(files: Sequence[str]) -> str | None:
 
     Returns:
         A hash of absolute paths, sizes and times, also of the files that a VRT refers to, and of
-        where the user lets GDAL look; None if one of them is no local file.
+        where the user lets GDAL look; None if one of them is not local.
     """
     parts = [
         part
@@ -142,7 +142,7 @@ def _stamp(file: str, around: Sequence[str | None]) -> list[int] | None:
 
 
 def _list(folder: str) -> frozenset[str] | None:
-    """List the names in a folder; None where there is none, or none that can be listed."""
+    """List the names in a folder; None where that cannot be done."""
     try:
         return frozenset(os.listdir(folder or os.curdir))
     except OSError:

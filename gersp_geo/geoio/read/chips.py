@@ -81,7 +81,7 @@ def cover(valid: NDArray[np.bool_], *, size: int) -> NDArray[np.bool_]:
     """
     if valid.all() or len(valid) == size:
         return valid if len(valid) == size else np.ones((size, size), dtype=np.bool_)
-    # one row and column more, so that the sum over any part is a difference of four
+    # with a row and a column more, the sum over any part is a difference of four
     sums = np.pad(valid.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     places = np.arange(size)
     first = places * len(valid) // size

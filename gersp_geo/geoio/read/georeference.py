@@ -167,7 +167,7 @@ def add_to_vrt(
         crs: Coordinate reference system.
         transform: From (column, row) to coordinates.
     """
-    # no axis mapping: x comes before y, as in every transform of GDAL and rasterio
+    # an axis mapping is not needed: x comes before y, as in every transform of GDAL and rasterio
     if georeference.is_place and georeference.points:
         known = georeference.points_crs
         add_points(SubElement(root, 'GCPList', Projection=_wkt(known)), georeference.points)

@@ -130,7 +130,7 @@ def to_record(header: RasterHeader) -> list[Any]:
 def from_record(record: Sequence[Any], *, crs: CRS | None) -> RasterHeader:
     """Turn a record back into a header."""
     *plain, block_shape, transform, place = record
-    # JSON has lists only
+    # JSON has no tuples
     fields: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in zip(_FIELDS, plain, strict=True)

@@ -170,8 +170,8 @@ def _judge(
     told = BandFacts.of(src, bands)
     rule = rule or told.rule('auto')
     if src in _RESAMPLED:
-        # What is missing was left out where it was resampled: a value that comes about by blending
-        # is none of them. With 'all', it was left out of all bands.
+        # What is missing was left out by resampling, with 'all' out of all bands: a nodata value
+        # that comes about by blending is an observation.
         nodata, rule = None, 'any' if rule == 'any' else 'picture'
     try:
         shown = _shown(src, window, told)

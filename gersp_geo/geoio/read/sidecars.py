@@ -9,10 +9,10 @@ from rasterio.env import get_gdal_config
 from rasterio.session import DummySession
 
 ENDINGS = ('.aux.xml', '.msk', '.ovr', '.aux')
-"""Of files that are named like the raster, with one of these after its suffix."""
+"""Endings that files beside a raster have after its name."""
 
 SUFFIXES = ('.aux', '.tfw', '.wld', '.tab')
-"""Of files that have it in place of the suffix of the raster: metadata and where it lies."""
+"""Endings that files have in place of the suffix of the raster: metadata and its place."""
 
 # https://gdal.org/en/stable/user/configoptions.html#general-options
 LOOK = 'GDAL_DISABLE_READDIR_ON_OPEN'

@@ -111,7 +111,7 @@ def _check_unstored(src: Reader, stored: NDArray[np.bool_], band: int) -> None:
     """
     if stored.all():
         return
-    # the last one, without a list of all
+    # argmin finds the last one without a list of all
     row, col = divmod(stored.size - 1 - int(stored.ravel()[::-1].argmin()), stored.shape[1])
     height, width = src.block_shapes[band - 1]
     window = Window(row_off=row * height, col_off=col * width, height=1, width=1)

@@ -67,7 +67,7 @@ def is_complete(path: Path) -> bool:
         try:
             directories = list(read_directories(stream, size))
         except (KeyError, TruncatedTableError):
-            # no signature, or no end of the header
+            # there is no signature, or no end of the header
             return False
         return bool(directories) and all(
             _beyond(stream, directory, size) is None for directory in directories

@@ -154,7 +154,7 @@ class Documents:
             root: The VRT.
             name: What messages call it.
         """
-        # a file in memory, so that its name in messages is short
+        # a file in memory has a short name in messages
         file = MemoryFile(tostring(root), filename=f'{Path(name).name}.vrt')
         return self._stack.enter_context(file)
 

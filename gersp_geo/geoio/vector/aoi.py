@@ -52,7 +52,7 @@ class Area:
         toggles = np.zeros((window.height, window.width + 1), dtype=np.bool_)
         np.logical_xor.at(toggles, (rows, cols), True)
         if not toggles[:, 1:-1].any():
-            # no edge within: most windows of a large area
+            # most windows of a large area have no edge within
             return np.repeat(toggles[:, :1], window.width, axis=1)
         return np.logical_xor.accumulate(toggles[:, :-1], axis=1)
 
@@ -79,11 +79,11 @@ class Area:
         row_off, row_stop = rows
         edges = _edges_between(self, transform, row_off, row_stop)
         x0, y0, x1, y1 = edges
-        # the part of each edge that lies between the first and the last row
+        # edges are cut to the rows from the first to the last
         slope = np.divide(x1 - x0, y1 - y0, out=np.zeros_like(x0), where=y1 > y0)
         start = np.where(y0 < row_off, x0 + (row_off - y0) * slope, x0)
         stop = np.where(y1 > row_stop, x0 + (row_stop - y0) * slope, x1)
-        # edges that do not begin to the right, without those that end to the left
+        # an edge is across if it neither begins to the right nor ends to the left
         begun = np.searchsorted(np.sort(np.minimum(start, stop)), columns + width, side='right')
         ended = np.searchsorted(np.sort(np.maximum(start, stop)), columns, side='left')
         # a window without an edge is wholly inside or wholly outside, like any of its pixels
@@ -133,7 +133,7 @@ def _crossings(
         for y in (y0, y1)
     )
     edge = np.repeat(np.arange(len(x0)), stop - first)
-    # counts up from the first row of each edge
+    # rows count up from the first one of each edge
     row = np.arange(len(edge)) + np.repeat(stop - np.cumsum(stop - first), stop - first)
     x = x0[edge] + (row + 0.5 - y0[edge]) * ((x1 - x0)[edge] / (y1 - y0)[edge])
     col = np.clip(np.ceil(x - 0.5) - window.col_off, 0, window.width).astype(np.int64)

@@ -170,7 +170,7 @@ class Degrees:
             pole = self._pole_within(before)
             if pole is None or abs(turns) > 1:
                 return None
-            # around a pole: along it, back to where the ring begins
+            # a ring around a pole goes on along it, and back to where it begins
             closing = [(points[-1, 0], pole), (points[0, 0], pole), points[0]]
             points = np.concatenate([points, closing])
         whole = shapely.make_valid(shapely.Polygon(np.round(points, DECIMALS + 2)))
@@ -187,7 +187,7 @@ class Degrees:
         is_pole = np.abs(points[:, 1]) > 90 - _POLE_DEGREES
         if not self._poles or not is_pole.any() or is_pole.all():
             return points
-        # begins and ends away from the pole
+        # the ring is turned so that it begins and ends away from the pole
         start = int(np.flatnonzero(~is_pole)[0])
         points = np.roll(points[:-1], -start, axis=0)
         is_pole = np.roll(is_pole[:-1], -start)

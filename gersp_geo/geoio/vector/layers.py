@@ -16,7 +16,7 @@ from shapely.errors import GEOSException
 
 from ...messages import one_line
 
-# pyogrio: the layer is chosen here, and nobody can pass the option that it speaks of
+# A warning of pyogrio: the layer is chosen here, and no user can pass the option that it names.
 _OTHER_LAYERS = 'More than one layer found'
 
 # names in an archive that GDAL opens as vectors
@@ -48,11 +48,11 @@ def read_layer(source: str, layer: str | None) -> geopandas.GeoDataFrame:
     try:
         frame = _read_with_gdal(name, _choose_layer(name, layer, source=source))
     except (DataSourceError, DataLayerError) as error:
-        # GDAL guesses a way out after the semicolon, which is none
+        # the way out that GDAL guesses after the semicolon is a wrong one
         reason = one_line(error).split('; It might help')[0]
         raise ValueError(f'{source} is not a vector file that GDAL can read: {reason}') from error
     except GEOSException as error:
-        # such as a surface of triangles
+        # one of them is a surface of triangles
         reason = one_line(error)
         raise ValueError(
             f'{source} holds geometries that are no plain points, lines or polygons ({reason}); '

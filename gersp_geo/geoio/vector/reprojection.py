@@ -23,9 +23,7 @@ _POINTS = 21
 _MARGIN = 0.1
 
 
-def place_around(
-    geometries: GeoSeries, grids: Sequence[Grid], *, crs: CRS
-) -> NDArray[np.object_]:
+def place_around(geometries: GeoSeries, grids: Sequence[Grid], *, crs: CRS) -> NDArray[np.object_]:
     """Reproject geometries to the CRS of rasters, and leave out what lies elsewhere.
 
     A feature may reach farther than the CRS of the rasters: only what lies around these is
@@ -74,7 +72,7 @@ def surrounding_boxes(bounds: Bounds, source: CRS, target: CRS) -> list[shapely.
     """
     found = reproject_bounds(widen(bounds), source, target)
     back = None if found is None else reproject_bounds(found, target, source)
-    # around a pole or half the world, the outline says nothing about what lies within
+    # an outline around a pole or half the world says nothing about what lies within
     if found is None or back is None or not _covers(back, bounds):
         return None
     left, bottom, right, top = found
@@ -169,7 +167,7 @@ def repair(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
 
 def valid_parts(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
     """Split polygons into valid ones with an extent, which overlap where parts of one did."""
-    # together, two parts that overlap would cancel out
+    # two parts that overlap would cancel out if they were repaired together
     repaired = shapely.make_valid(shapely.get_parts(geometries))
     # lines may remain of a polygon that crosses itself
     parts: NDArray[np.object_] = shapely.get_parts(shapely.get_parts(repaired))

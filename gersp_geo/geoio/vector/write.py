@@ -103,7 +103,7 @@ def check_geojson(count: int, *, vertices: int) -> None:
 
     Args:
         count: Polygons so far.
-        vertices: All of theirs.
+        vertices: Vertices of all of them.
 
     Raises:
         ValueError: If they are too many, or would take too many bytes.
@@ -185,7 +185,7 @@ def _geojson(
         driver='GeoJSON',
         layer=layer,
         crs='OGC:CRS84',
-        # multi-polygons of what was cut
+        # polygons that were cut are multi-polygons
         geometry_type='Unknown',
         layer_options={'RFC7946': 'YES', **finer},
     )

@@ -26,7 +26,7 @@ from .target_grids import choose_grid
 # Pixels by which a border may miss a multiple of the resolution and still lie on it: 0.1 * 3 does.
 _ROUNDING = 1e-6
 
-# Pixels of a file are not made finer than by this factor: nobody means it.
+# Pixels of a file are made finer by this factor at most: more is a slip, as of degrees for metres.
 _FINEST = 100
 
 

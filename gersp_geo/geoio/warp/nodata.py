@@ -107,7 +107,7 @@ class _Masks:
         if rule == 'all':
             return [*self.of_all, *(mask for masks in self.of_bands.values() for mask in masks)]
         if not all(self.of_bands.values()):
-            # where one band is there everywhere, so is every pixel
+            # a band that is there everywhere makes every pixel an observation
             return list(self.of_all)
         each = documents.join(src, 'min', self.of_bands)
         numbers = range(1, len(self.of_bands) + 1)
@@ -201,7 +201,7 @@ def _is_heeded(src: Reader, nodata: float | None, bands: Sequence[int]) -> bool:
     if set(alpha) & set(bands):
         return False
     is_masked = any(map(is_of_all, flags.values()))
-    # in wider types, 255 would be taken for a small share
+    # 255 would be taken for a small share in wider types
     is_share = len(alpha) == 1 and src.dtypes[alpha[0] - 1] == 'uint8'
     return not alpha or (is_share and not is_masked)
 

@@ -104,7 +104,7 @@ def _outline(header: RasterHeader, crs: CRS) -> shapely.Geometry | None:
     if turn is not None and header.crs != crs:
         closed = turn.unroll(np.append(xs, xs[0]))
         if abs(closed[-1] - closed[0]) > turn.length / 2:
-            # around a pole, which is no point in this CRS
+            # it goes around a pole, which is no point in this CRS
             return None
         xs = closed[:-1]
     # a border that a projection folds over itself still has an inside

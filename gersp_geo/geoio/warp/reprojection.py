@@ -220,7 +220,7 @@ def _steps(
     turn: Turn | None,
 ) -> NDArray[np.float64]:
     """Measure by how much coordinates change to the next column and row, shape (n, 2, 2)."""
-    # half a pixel, so that both ends lie in the pixel
+    # a step is half a pixel, so that both ends lie in the pixel
     ahead, behind = (
         np.stack([find(points + sign * step) for step in np.eye(2) / 4], axis=-1)
         for sign in (1, -1)

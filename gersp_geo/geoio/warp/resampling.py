@@ -75,7 +75,7 @@ def open_warped(
             **_exactly(*scales),
         )
         middle = middle_of_turn(Grid.of(src), grid)
-        # not `with warped`: as in open_reader
+        # `with warped` would enter a GDAL environment, as open_reader says
         with closing(warped):
             if rectifier is None and middle is None:
                 yield mark_resampled(warped)
@@ -141,7 +141,7 @@ def _exactly(x_scale: float, y_scale: float) -> dict[str, object]:
     return {
         'XSCALE': repr(x_scale),
         'YSCALE': repr(y_scale),
-        # pixels of the file; rasterio takes no 0
+        # in pixels of the file; rasterio does not take 0
         'tolerance': 1e-9,
     }
 
@@ -167,7 +167,7 @@ def _steps(one: Reader | Grid, other: Reader | Grid) -> NDArray[np.float64] | No
     """
     col, row = one.width / 2, one.height / 2
     places = [one.transform @ place for place in ((col, row), (col + 1, row), (col, row + 1))]
-    # without a CRS, a file is taken to be in that of the grid
+    # a file without a CRS is taken to be in that of the grid
     if None not in (one.crs, other.crs) and one.crs != other.crs:
         xs, ys = zip(*places, strict=True)
         try:

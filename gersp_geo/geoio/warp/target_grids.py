@@ -124,7 +124,7 @@ def _describe_misfit(reprojection: Reprojection, grid: Grid) -> str | None:
     """Say what is wrong with the size of a grid or its pixels; None if nothing is."""
     source = reprojection.source
     if not 0 < abs(grid.transform.a * grid.transform.e) < math.inf:
-        # around a pole, GDAL suggests pixels without a width
+        # GDAL suggests pixels without a width around a pole
         return 'its pixels would have no area'
     sizes = f'{grid.height:,} x {grid.width:,} px for {source.height:,} x {source.width:,}'
     if grid.width * grid.height > _LARGEST * (source.width + source.height) ** 2:
@@ -134,8 +134,7 @@ def _describe_misfit(reprojection: Reprojection, grid: Grid) -> str | None:
         return 'no pixel arrives there'
     if _is_torn(reprojection, grid, reached):
         return 'the map would fall into two pieces'
-    # pixels of the grid per pixel of the raster, the way they lie closest and the way they lie
-    # farthest
+    # pixels of the grid per pixel of the raster: where they lie closest, and where farthest
     per_pixel = np.linalg.svd(
         reached.steps / [[grid.transform.a], [grid.transform.e]], compute_uv=False
     )
@@ -189,7 +188,7 @@ def _make_grid(reprojection: Reprojection) -> Grid | None:
     grid = _grid_of(reprojection.crs, bounds, (square, square), is_closed=is_around)
     if _describe_misfit(reprojection, grid) is None or not reprojection.crs.is_geographic:
         return grid
-    # near a pole, a degree of longitude is much shorter than one of latitude
+    # a degree of longitude is much shorter than one of latitude near a pole
     x_res, y_res = np.median(np.linalg.norm(reached.steps, axis=2), axis=0).tolist()
     return _grid_of(reprojection.crs, bounds, (x_res, y_res), is_closed=is_around)
 

@@ -66,7 +66,7 @@ def check_writable(path: str | PathLike[str]) -> None:
         path: The file to make.
 
     Raises:
-        OSError: If its folder is none, or cannot be written to, or a name on the way is too long.
+        OSError: If its folder is a file or cannot be written to, or a name is too long.
         ValueError: If it is not on a local disk.
     """
     check_local(path)
@@ -90,6 +90,16 @@ def check_writable(path: str | PathLike[str]) -> None:
         raise PermissionError(
             f'{folder} cannot be written to, and {final} would lie in it; pass another path'
         )
+
+
+def check_absent(path: str | PathLike[str], *, overwrite: bool) -> None:
+    """Refuse an output that exists, unless it may be replaced, before work is done in vain.
+
+    Raises:
+        FileExistsError: If it does.
+    """
+    if Path(path).exists() and not overwrite:
+        raise FileExistsError(f'{path} exists; pass another path, or overwrite (--overwrite)')
 
 
 def free_bytes(path: str | PathLike[str]) -> int:
@@ -138,8 +148,7 @@ def new_file(destination: str | PathLike[str], *, overwrite: bool = False) -> It
     final = Path(destination)
     if final.is_dir():
         raise FileExistsError(f'{final} is a folder; pass the path of a file')
-    if final.exists() and not overwrite:
-        raise FileExistsError(f'{final} exists; pass another path, or overwrite (--overwrite)')
+    check_absent(final, overwrite=overwrite)
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = _hidden(final)
     try:

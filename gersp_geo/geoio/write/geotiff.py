@@ -72,7 +72,7 @@ def write_raster(
             write_window(dst, layers)
         write_categories(temporary, class_names)
         if class_colors:
-            # before the raster gets its name: colours that make no style make no raster either
+            # the raster has no name yet: colours that make no style make no raster either
             write_qml(destination, class_names, class_colors)
     return Path(destination)
 
@@ -178,7 +178,7 @@ def _check_classes(
 def _profile(layers: NDArray[np.generic], *, block_size: int) -> dict[str, object]:
     """Choose the layout and the compression of a GeoTIFF."""
     count, height, width = layers.shape
-    # neighbours are similar: storing differences compresses better; complex numbers have no such
+    # differences of neighbours compress better than values; complex numbers have no predictor
     predictor = {'i': 2, 'u': 2, 'f': 3}.get(layers.dtype.kind, 1)
     profile: dict[str, object] = {
         'driver': 'GTiff',

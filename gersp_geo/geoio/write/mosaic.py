@@ -13,7 +13,7 @@ from ..gdal import gdal_cache
 from ..read.categories import describe_categories
 from ..read.georeference import add_metadata, add_to_vrt
 from ..read.vrt import add_band, add_source, gdal_type
-from .atomic import new_file
+from .atomic import check_absent, new_file
 from .cog import MapLayout, OverviewResampling, Threads, finish_cog
 from .overviews import build_overviews
 from .parts import BLOCK_SIZE, Part
@@ -60,11 +60,7 @@ def finish_map(
         FileExistsError: If *destination* exists and *overwrite* is false.
         OSError: If a part is damaged, or there is no room.
     """
-    if Path(destination).exists() and not overwrite:
-        # before work is done in vain
-        raise FileExistsError(
-            f'{destination} exists; pass another path, or overwrite (--overwrite)'
-        )
+    check_absent(destination, overwrite=overwrite)
     folder = Path(work)
     folder.mkdir(parents=True, exist_ok=True)
     count = (os.cpu_count() or 1) if threads == 'ALL_CPUS' else threads

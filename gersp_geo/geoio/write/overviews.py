@@ -103,7 +103,7 @@ def halve(
     """
     if resampling == 'nearest':
         return pixels[::2, ::2]
-    # contiguous: each is used several times
+    # contiguous, as each is used several times
     four = [np.ascontiguousarray(pixels[row::2, col::2]) for row in (0, 1) for col in (0, 1)]
     empty = pixels.dtype.type(nodata)
     valid = [~np.isnan(one) if np.isnan(empty) else one != empty for one in four]
@@ -116,10 +116,10 @@ def _mode(
     """Choose the most frequent of four values."""
     a, b, c, d = four
     result = np.where(valid[3], d, empty)
-    # a later line overrules an earlier one; first: the first value that is there at all
+    # a later line overrules an earlier one, so that the first value that is there at all remains
     for one, is_valid in zip((c, b, a), reversed(valid[:3]), strict=True):
         np.copyto(result, one, where=is_valid)
-    # then: any value that is there twice; whatever is there thrice is among these
+    # a value that is there twice or more overrules it
     np.copyto(result, c, where=valid[2] & (c == d))
     np.copyto(result, b, where=valid[1] & ((b == c) | (b == d)))
     np.copyto(result, a, where=valid[0] & ((a == b) | (a == c) | (a == d)))
@@ -132,7 +132,7 @@ def _average(
     """Compute the mean of those of four values that are there."""
     total = np.zeros(four[0].shape)
     count = np.zeros(four[0].shape, dtype=np.uint8)
-    # infinite values are the map's own affair
+    # infinite values are not judged here
     with np.errstate(invalid='ignore', divide='ignore', over='ignore'):
         for one, is_valid in zip(four, valid, strict=True):
             np.add(total, one, out=total, where=is_valid)

@@ -13,6 +13,7 @@ from rasterio.windows import Window
 
 from ..read.categories import write_categories
 from ..read.georeference import RPC_DOMAIN
+from .atomic import check_absent
 from .cog import MapLayout, OverviewResampling, finish_cog
 from .geotiff import describe_bands, new_raster, write_window
 from .styles import write_qml
@@ -50,13 +51,11 @@ def new_patch_map(
         OSError: If there is no room.
     """
     final = Path(destination)
-    if final.exists() and not overwrite:
-        # before work is done in vain
-        raise FileExistsError(f'{final} exists; pass another path, or overwrite (--overwrite)')
+    check_absent(final, overwrite=overwrite)
     final.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f'.{final.stem}.', suffix='.partial', dir=final.parent) as work:
         rows = Path(work, 'rows.tif')
-        # uncompressed, so that pieces of a row find their place
+        # without compression, pieces of a row find their place
         with (
             new_raster(rows) as unfinished,
             rasterio.open(
