@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 type Curves = Mapping[str, tuple[Sequence[int], Sequence[float]]]
+"""Steps and losses of each curve."""
 
 LABELS = {
     'train_contrastive_loss_step': 'contrastive',
@@ -34,17 +35,9 @@ def draw_report(
 ) -> None:
     """Draw scene, truth, prediction, legend and loss curves into a PNG file.
 
-    Args:
-        destination: Path of the PNG file.
-        scene: uint8, shape (3, rows, cols).
-        truth: Classes, shape (rows, cols).
-        predicted: Classes, shape (rows, cols).
-        class_names: Names in the order of the classes.
-        class_colors: Red, green and blue of each class, in [0, 255].
-        pretraining: Losses by step.
-        finetuning: Losses by step.
-        chance: Contrastive loss of a student that guesses, in nats.
-        title: Heads the picture.
+    The scene is uint8 of shape (3, rows, cols), both maps hold classes in shape (rows, cols), the
+    colours are in [0, 255], and *chance* is the contrastive loss of a student that guesses, in
+    nats.
     """
     figure = Figure(figsize=(13, 7.6), dpi=110, layout='constrained')
     FigureCanvasAgg(figure)

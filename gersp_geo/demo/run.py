@@ -1,20 +1,20 @@
-"""The steps of the demonstration, each one call a user would make."""
+"""The main job from nothing, step by step: each step is one call that a user would make."""
 
-import csv
 import logging
 import shutil
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import ceil, log
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from torchgeo.tasks import SemanticSegmentation
@@ -28,7 +28,7 @@ from ..inference import predict_geotiff
 from ..models import export_backbone
 from ..sample_data import CLASS_COLORS, CLASS_NAMES, write_sample_data
 from ..tasks import GeRSPTask
-from .figure import draw_report
+from .figure import Curves, draw_report
 
 MARK = 'made-by-gersp-geo-demo'
 PATCH = 64
@@ -55,20 +55,16 @@ class DemoReport:
 
     def __str__(self) -> str:
         """Say what was made and where."""
-        made = {
-            'picture': 'report.png',
-            'map (GeoTIFF)': 'prediction.tif',
-            'backbone': 'backbone.ckpt',
-            'pre-training': 'pretrain.ckpt',
-            'fine-tuned model': 'finetune.ckpt',
-            'sample data': 'sample-data',
-        }
-        lines = [f'  {what:<17} {self.folder / name}' for what, name in made.items()]
-        quality = (
-            f'mIoU on a scene not trained on: {self.mean_iou:.3f} '
-            f'(map of the majority class: {self.majority_iou:.3f})'
-        )
-        return '\n'.join([f'Done in {self.seconds:.0f} s.', *lines, quality])
+        return f"""\
+Done in {self.seconds:.0f} s.
+  picture           {self.folder / 'report.png'}
+  map (GeoTIFF)     {self.folder / 'prediction.tif'}
+  backbone          {self.folder / 'backbone.ckpt'}
+  pre-training      {self.folder / 'pretrain.ckpt'}
+  fine-tuned model  {self.folder / 'finetune.ckpt'}
+  sample data       {self.folder / 'sample-data'}
+mIoU on a scene not trained on: {self.mean_iou:.3f} \
+(map of the majority class: {self.majority_iou:.3f})"""
 
 
 def run_demo(
@@ -95,114 +91,48 @@ def run_demo(
         FileExistsError: If *folder* exists and may not be replaced.
     """
     started, folder = time.monotonic(), Path(folder)
-    clear_folder(folder, overwrite=overwrite)
-    with quietly('lightning.pytorch'):
-        return run_steps(
-            folder,
-            pretrain_steps=pretrain_steps,
-            finetune_steps=finetune_steps,
-            seed=seed,
-            started=started,
-        )
-
-
-@contextmanager
-def quietly(name: str) -> Iterator[None]:
-    """Hear only warnings of a logger."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
-
-
-def run_steps(
-    folder: Path, *, pretrain_steps: int, finetune_steps: int, seed: int, started: float
-) -> DemoReport:
-    """Take the five steps in an empty folder; *started* is of the monotonic clock."""
-    seed_everything(seed, verbose=False)
-    data = folder / 'sample-data'
-    announce('1/5 sample data', started=started)
-    write_sample_data(data, seed=seed)
-    announce(f'2/5 pre-training: ResNet-18, {pretrain_steps} steps', started=started)
-    pretrain(folder, steps=pretrain_steps, seed=seed)
-    announce('3/5 export: backbone.ckpt', started=started)
-    export_backbone(folder / 'pretrain.ckpt', folder / 'backbone.ckpt', format='torchgeo')
-    announce(f'4/5 fine-tuning: U-Net on 5 scenes, {finetune_steps} steps', started=started)
-    majority = finetune(folder, steps=finetune_steps, seed=seed)
-    announce('5/5 tiled prediction of a scene not trained on', started=started)
-    scene = data / 'holdout' / 'scene.tif'
-    predict_geotiff(folder / 'finetune.ckpt', scene, folder / 'prediction.tif', size=256)
-    truth = read_pixels(data / 'holdout' / 'mask.tif')[0]
-    predicted = read_pixels(folder / 'prediction.tif')[0]
-    mean_iou = mean_intersection(predicted, truth)
-    draw_report(
-        folder / 'report.png',
-        scene=read_pixels(scene),
-        truth=truth,
-        predicted=predicted,
-        class_names=CLASS_NAMES,
-        class_colors=CLASS_COLORS,
-        pretraining=read_curves(
-            folder / 'pretrain-log', 'train_contrastive_loss_step', 'train_supervised_loss_step'
+    data, scene = folder / 'sample-data', folder / 'sample-data' / 'holdout' / 'scene.tif'
+    pretrained, backbone = folder / 'pretrain.ckpt', folder / 'backbone.ckpt'
+    finetuned, prediction = folder / 'finetune.ckpt', folder / 'prediction.tif'
+    steps: dict[str, Callable[[], object]] = {
+        'sample data': partial(write_sample_data, data, seed=seed),
+        f'pre-training: ResNet-18, {pretrain_steps} steps': partial(
+            pretrain, data, pretrained, steps=pretrain_steps, seed=seed
         ),
-        finetuning=read_curves(folder / 'finetune-log', 'train_loss', 'val_loss'),
-        chance=log(1 + QUEUE),
-        title=f'mIoU {mean_iou:.2f} on a scene not trained on',
-    )
-    return DemoReport(
-        folder=folder,
-        mean_iou=mean_iou,
-        majority_iou=mean_intersection(np.full_like(truth, majority), truth),
-        seconds=time.monotonic() - started,
-    )
+        'export: backbone.ckpt': partial(export_backbone, pretrained, backbone, format='torchgeo'),
+        f'fine-tuning: U-Net on 5 scenes, {finetune_steps} steps': partial(
+            finetune, data, backbone, finetuned, steps=finetune_steps, seed=seed
+        ),
+        'tiled prediction of a scene not trained on': partial(
+            predict_geotiff, finetuned, scene, prediction, size=256
+        ),
+    }
+    clear_folder(folder, overwrite=overwrite)
+    seed_everything(seed, verbose=False)
+    for number, (name, step) in enumerate(steps.items(), start=1):
+        passed = time.monotonic() - started
+        sys.stdout.write(f'\n[{passed:4.0f} s] {number}/{len(steps)} {name}\n')
+        sys.stdout.flush()
+        step()
+    return judge(folder, started=started)
 
 
 def clear_folder(folder: Path, *, overwrite: bool) -> None:
     """Make an empty folder that is marked as ours; only such a folder is ever replaced."""
+    is_ours = (folder / MARK).exists()
     if folder.exists() and any(folder.iterdir()):
-        if not overwrite or not (folder / MARK).exists():
+        if not overwrite or not is_ours:
             raise FileExistsError(
                 f'{folder} exists and is not empty; give another folder'
-                + (', or --overwrite' if (folder / MARK).exists() else '')
+                + (', or --overwrite' if is_ours else '')
             )
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).touch()
 
 
-def announce(step: str, *, started: float) -> None:
-    """Head the next step on the terminal, with the time that has passed."""
-    sys.stdout.write(f'\n[{time.monotonic() - started:4.0f} s] {step}\n')
-    sys.stdout.flush()
-
-
-def make_trainer(folder: Path, *, name: str, steps: int) -> Trainer:
-    """Make a Trainer that logs losses to a CSV file."""
-    return Trainer(
-        accelerator='auto',
-        max_steps=steps,
-        max_epochs=count_epochs(steps),
-        logger=CSVLogger(folder, name=f'{name}-log', version=''),
-        log_every_n_steps=max(1, steps // 60),
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        callbacks=[RichProgressBar(), PreprocessingRecord()],
-        plugins=[AtomicCheckpointIO()],
-    )
-
-
-def count_epochs(steps: int) -> int:
-    """Divide a run into epochs of about 60 steps, after each of which the schedule moves."""
-    return max(1, round(steps / 60))
-
-
-def pretrain(folder: Path, *, steps: int, seed: int) -> None:
+def pretrain(data: Path, checkpoint: Path, *, steps: int, seed: int) -> None:
     """Pre-train a ResNet-18 on the scenes and the natural images."""
-    data = folder / 'sample-data'
     natural = data / 'natural'
     task = GeRSPTask(
         model='resnet18',
@@ -221,18 +151,11 @@ def pretrain(folder: Path, *, steps: int, seed: int) -> None:
         steps_per_epoch=ceil(steps / count_epochs(steps)),
         seed=seed,
     )
-    trainer = make_trainer(folder, name='pretrain', steps=steps)
-    trainer.fit(task, datamodule=module)
-    trainer.save_checkpoint(folder / 'pretrain.ckpt')
+    train(task, module, checkpoint, steps=steps)
 
 
-def finetune(folder: Path, *, steps: int, seed: int) -> int:
-    """Fine-tune torchgeo's segmentation task from the exported backbone.
-
-    Returns:
-        The most frequent class of the training masks.
-    """
-    data = folder / 'sample-data'
+def finetune(data: Path, backbone: Path, checkpoint: Path, *, steps: int, seed: int) -> None:
+    """Fine-tune torchgeo's segmentation task from the exported backbone."""
     module = GeoTIFFSegmentationDataModule(
         images=str(data / 'scenes'),
         masks=str(data / 'masks'),
@@ -244,19 +167,69 @@ def finetune(folder: Path, *, steps: int, seed: int) -> int:
     task = SemanticSegmentation(
         model='unet',
         backbone='resnet18',
-        weights=str(folder / 'backbone.ckpt'),
+        weights=str(backbone),
         num_classes=len(CLASS_NAMES),
         labels=list(CLASS_NAMES),
         ignore_index=255,
         lr=1e-3,
     )
-    trainer = make_trainer(folder, name='finetune', steps=steps)
+    train(task, module, checkpoint, steps=steps)
+
+
+def train(
+    task: LightningModule, module: LightningDataModule, checkpoint: Path, *, steps: int
+) -> None:
+    """Train a task, with its losses in a CSV file beside the checkpoint."""
+    # what hardware there is would stand between the steps
+    logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
+    trainer = Trainer(
+        accelerator='auto',
+        max_steps=steps,
+        max_epochs=count_epochs(steps),
+        logger=CSVLogger(checkpoint.parent, name=f'{checkpoint.stem}-log', version=''),
+        log_every_n_steps=max(1, steps // 60),
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        callbacks=[RichProgressBar(), PreprocessingRecord()],
+        plugins=[AtomicCheckpointIO()],
+    )
     trainer.fit(task, datamodule=module)
-    trainer.save_checkpoint(folder / 'finetune.ckpt')
-    counts = np.zeros(len(CLASS_NAMES), dtype=np.int64)
-    for mask in sorted((data / 'masks').glob('*.tif')):
-        counts += np.bincount(read_pixels(mask)[0].ravel(), minlength=len(CLASS_NAMES))
-    return int(counts.argmax())
+    trainer.save_checkpoint(checkpoint)
+
+
+def count_epochs(steps: int) -> int:
+    """Divide a run into epochs of about 60 steps, after each of which the schedule moves."""
+    return max(1, round(steps / 60))
+
+
+def judge(folder: Path, *, started: float) -> DemoReport:
+    """Compare the map with the truth, and draw both with the losses of the trainings."""
+    data = folder / 'sample-data'
+    truth = read_pixels(data / 'holdout' / 'mask.tif')[0]
+    predicted = read_pixels(folder / 'prediction.tif')[0]
+    masks = [read_pixels(path).ravel() for path in (data / 'masks').glob('*.tif')]
+    majority = np.bincount(np.concatenate(masks), minlength=len(CLASS_NAMES)).argmax()
+    mean_iou = mean_intersection(predicted, truth)
+    losses = 'train_contrastive_loss_step', 'train_supervised_loss_step'
+    draw_report(
+        folder / 'report.png',
+        scene=read_pixels(data / 'holdout' / 'scene.tif'),
+        truth=truth,
+        predicted=predicted,
+        class_names=CLASS_NAMES,
+        class_colors=CLASS_COLORS,
+        pretraining=read_curves(folder / 'pretrain-log', *losses),
+        finetuning=read_curves(folder / 'finetune-log', 'train_loss', 'val_loss'),
+        chance=log(1 + QUEUE),
+        title=f'mIoU {mean_iou:.2f} on a scene not trained on',
+    )
+    return DemoReport(
+        folder=folder,
+        mean_iou=mean_iou,
+        majority_iou=mean_intersection(np.full_like(truth, majority), truth),
+        seconds=time.monotonic() - started,
+    )
 
 
 def read_pixels(path: Path) -> np.ndarray:
@@ -267,30 +240,13 @@ def read_pixels(path: Path) -> np.ndarray:
 
 
 def mean_intersection(predicted: np.ndarray, truth: np.ndarray) -> float:
-    """Mean intersection over union of two class maps, in [0, 1]."""
-    return multiclass_jaccard_index(
-        torch.from_numpy(predicted.astype(np.int64)),
-        torch.from_numpy(truth.astype(np.int64)),
-        num_classes=len(CLASS_NAMES),
-    ).item()
+    """Compute the mean intersection over union of two class maps, in [0, 1]."""
+    given, true = (torch.from_numpy(classes.astype(np.int64)) for classes in (predicted, truth))
+    return multiclass_jaccard_index(given, true, num_classes=len(CLASS_NAMES)).item()
 
 
-def read_curves(folder: Path, *names: str) -> dict[str, tuple[list[int], list[float]]]:
-    """Read logged values by step.
-
-    Args:
-        folder: Holds the CSV logger's metrics.csv.
-        *names: Columns wanted.
-
-    Returns:
-        Steps and values of each column.
-    """
-    with (folder / 'metrics.csv').open(newline='') as file:
-        rows = list(csv.DictReader(file))
-    return {
-        name: (
-            [int(row['step']) for row in rows if row.get(name)],
-            [float(row[name]) for row in rows if row.get(name)],
-        )
-        for name in names
-    }
+def read_curves(folder: Path, *names: str) -> Curves:
+    """Read some columns of a CSV logger by step."""
+    logged = pd.read_csv(folder / 'metrics.csv').set_index('step')
+    columns = {name: logged[name].dropna() for name in names if name in logged}
+    return {name: (column.index.tolist(), column.tolist()) for name, column in columns.items()}
