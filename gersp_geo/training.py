@@ -18,7 +18,7 @@ from . import __version__, datamodules, models, tasks
 from .callbacks import PreprocessingRecord
 from .callbacks.atomic_checkpoint import AtomicCheckpointIO
 from .callbacks.stop_between_steps import StopBetweenSteps
-from .geoio.write.atomic import NO_ROOM
+from .geoio.write import NO_ROOM
 from .stopping import StopRequest, stoppable
 from .tasks.targets import TargetCheck
 

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..geoio.write.atomic import new_file
+from ..geoio.write import new_file
 
 type Picture = NDArray[np.floating]
 """Red, green and blue in [0, 1], shape (H, W, 3)."""

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from ..datasets.geotiff import GeoTIFFPatches
 from ..datasets.raster_files import Paths
-from ..geoio.read.observations import read_valid
-from ..geoio.read.reader import read_window
+from ..geoio.read import read_valid, read_window
 from ..windows import Window
 from .label_sources import IGNORE, Colors, LabelSource, MaskFiles, VectorLabels, read_colors
 

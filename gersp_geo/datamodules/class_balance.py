@@ -7,7 +7,7 @@ import numpy as np
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
 
-from ..geoio.read.reader import open_reader, read_header, read_window
+from ..geoio.read import open_reader, read_header, read_window
 from ..messages import name_some
 from ..windows import Window
 from .chosen_labels import ChosenValues

@@ -18,12 +18,9 @@ from ..datasets.geotiff import GeoTIFFPatches
 from ..datasets.raster_files import Paths, find_rasters
 from ..geoio.crs import name_crs, same_crs
 from ..geoio.grids import describe_shift
-from ..geoio.read.observations import read_valid
-from ..geoio.read.reader import RasterHeader, open_reader, read_header, read_window
-from ..geoio.vector.layers import attribute_texts
-from ..geoio.vector.rasterize import burn
-from ..geoio.vector.read import read_vectors
-from ..geoio.warp.location_text import describe_lack
+from ..geoio.read import RasterHeader, open_reader, read_header, read_valid, read_window
+from ..geoio.vector import attribute_texts, burn, read_vectors
+from ..geoio.warp import describe_lack
 from ..windows import Window
 from .polygon_classes import choose_classes
 from .polygons import place_features

@@ -7,7 +7,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 
 from ..bands import are_colors
-from ..geoio.read.reader import RasterHeader
+from ..geoio.read import RasterHeader
 from ..preprocessing import Preprocessing
 from .band_statistics import imagenet_statistics, measure_bands, write_statistics
 from .labelled_tiles import TrainingPatches

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ..datasets.index import group_by_crs, tile_bounds
 from ..geoio.crs import name_crs
 from ..geoio.grids import Bounds
-from ..geoio.read.reader import RasterHeader
-from ..geoio.vector.reprojection import place_around, rasters_bounds, reproject_bounds
+from ..geoio.read import RasterHeader
+from ..geoio.vector import place_around, rasters_bounds, reproject_bounds
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ..datasets.bad_files import Unreadable
-from ..geoio.read.reader import UnreadableFileError
+from ..geoio.read import UnreadableFileError
 from ..samplers import EpochIndices
 
 

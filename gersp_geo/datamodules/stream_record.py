@@ -15,9 +15,7 @@ from torch import Tensor
 from ..bands import are_colors
 from ..datasets.samples import Observed
 from ..datasets.streams import RemoteSensingStream, positions
-from ..geoio.read.cache import hash_stamps, recall, remember
-from ..geoio.read.headers import WORTH_KEEPING
-from ..geoio.read.reader import UnreadableFileError
+from ..geoio.read import WORTH_KEEPING, UnreadableFileError, hash_stamps, recall, remember
 from ..preprocessing import Preprocessing
 from .band_statistics import QUANTILE, Statistics, imagenet_statistics, measure, write_statistics
 

@@ -17,9 +17,8 @@ from ..datasets.file_pool import HandlePool
 from ..datasets.folders import ImageChips
 from ..datasets.geotiff import GeoTIFFPatches
 from ..datasets.samples import Observed, check_image, fill_missing, finite, fit, name_bands
-from ..geoio.read.observations import read_valid
-from ..geoio.read.reader import read_window
-from ..geoio.warp.alignment import on_one_grid, open_aligned
+from ..geoio.read import read_valid, read_window
+from ..geoio.warp import on_one_grid, open_aligned
 from ..samplers import PatchSampler
 from ..windows import Window
 

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterable
 
-from ..geoio.read.reader import UnreadableFileError
+from ..geoio.read import UnreadableFileError
 from ..messages import name_some
 
 # Share of files that a run may leave out: a damaged few do not change what is learnt, while more

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..geoio.read.reader import UnreadableFileError
+from ..geoio.read import UnreadableFileError
 
 # tries before a random crop falls back to the middle, and its range of width / height:
 # https://github.com/tensorflow/models/blob/3bf23083/research/slim/preprocessing/inception_preprocessing.py

@@ -15,8 +15,7 @@ from torch.utils.data import Dataset
 from ..bands import RGB
 from ..batches import ImageSample, LabelledSample
 from ..geoio.formats import GEOTIFF_SUFFIXES, TILE_SUFFIXES
-from ..geoio.read.chips import read_chip
-from ..geoio.read.reader import read_header
+from ..geoio.read import read_chip, read_header
 from .decoding import decode_image
 from .hidden import is_hidden, list_visible
 from .named_bands import LOOKED_AT, BandNames, band_names, choose_bands, left_out, warn_of_data

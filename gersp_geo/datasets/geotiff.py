@@ -19,11 +19,17 @@ from torchgeo.datasets import RasterDataset
 from torchgeo.datasets.utils import GeoSlice, Sample
 
 from ..geoio.crs import crs_text
-from ..geoio.read.alpha import open_on_grid
-from ..geoio.read.cache import hash_stamps, recall, remember
-from ..geoio.read.headers import WORTH_KEEPING
-from ..geoio.read.observations import read_unmasked, read_valid
-from ..geoio.read.reader import open_reader, read_window
+from ..geoio.read import (
+    WORTH_KEEPING,
+    hash_stamps,
+    open_on_grid,
+    open_reader,
+    read_unmasked,
+    read_valid,
+    read_window,
+    recall,
+    remember,
+)
 from ..windows import Window
 from .file_pool import HandlePool
 from .index import IndexGrid, PatchSlice, build_index, read_index

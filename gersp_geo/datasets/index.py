@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from ..geoio.crs import crs_text, find_turn
-from ..geoio.read.reader import RasterHeader
+from ..geoio.read import RasterHeader
 from ..windows import Window
 from .raster_files import is_upright
 

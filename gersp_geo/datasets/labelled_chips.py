@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from torchvision.datasets.folder import find_classes
 
-from ..geoio.read.observations import read_valid
-from ..geoio.read.reader import open_reader, read_header, read_window
+from ..geoio.read import open_reader, read_header, read_valid, read_window
 from ..windows import Window
 from .decoding import decode_image
 from .folders import NaturalImages, holds_chips

@@ -10,8 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..bands import name_by_file, tell_meanings
-from ..geoio.read.alpha import look_like_data, sample_band
-from ..geoio.read.reader import RasterHeader, open_reader
+from ..geoio.read import RasterHeader, look_like_data, open_reader, sample_band
 
 # files, spread over all, whose alpha band is looked at
 LOOKED_AT = 8

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geoio.formats import TILE_SUFFIXES
-from ..geoio.read.headers import read_headers
-from ..geoio.read.reader import RasterHeader, UnreadableFileError
-from ..geoio.warp.location_text import advise_place, describe_lack
+from ..geoio.read import RasterHeader, UnreadableFileError, read_headers
+from ..geoio.warp import advise_place, describe_lack
 from ..windows import Window
 from .bad_files import Unreadable
 from .hidden import list_visible

@@ -23,7 +23,7 @@ from torchmetrics.functional.classification import multiclass_jaccard_index
 from ..callbacks import PreprocessingRecord
 from ..callbacks.atomic_checkpoint import AtomicCheckpointIO
 from ..datamodules import GeoTIFFSegmentationDataModule, GeRSPDataModule
-from ..geoio.read.reader import open_reader
+from ..geoio.read import open_reader
 from ..inference import predict_geotiff
 from ..models import export_backbone
 from ..sample_data import CLASS_COLORS, CLASS_NAMES, write_sample_data

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..geoio.read.cells import plan_cells
+from ..geoio.read import plan_cells
 from .model.load import LoadedModel, evaluating
 from .plan import PredictionPlan
 from .streaming import make_scorer

@@ -8,14 +8,18 @@ from os import PathLike, fspath
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geoio.read.block_reader import CellReader
-from ..geoio.read.cells import CellSource, plan_cells
-from ..geoio.read.observation_rules import Observed, Rule
-from ..geoio.read.reader import RasterHeader, Reader
-from ..geoio.read.truncation import check_whole
-from ..geoio.vector.aoi import Area
-from ..geoio.warp.alignment import open_scene
-from ..geoio.warp.location_text import describe_place
+from ..geoio.read import (
+    CellReader,
+    CellSource,
+    Observed,
+    RasterHeader,
+    Reader,
+    Rule,
+    check_whole,
+    plan_cells,
+)
+from ..geoio.vector import Area
+from ..geoio.warp import describe_place, open_scene
 from ..preprocessing import Preprocessing
 from ..stitching import Weighting
 from ..tiling import TilePlan, cut_panels

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..geoio.write.atomic import NO_ROOM, DiskFullError, describe_room, free_bytes
-from ..geoio.write.parts import BLOCK_SIZE
+from ..geoio.write import BLOCK_SIZE, NO_ROOM, DiskFullError, describe_room, free_bytes
 from .estimate import readable
 from .plan import PredictionPlan
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from lightning.pytorch import LightningModule
 from torchgeo import tasks
 
-from ..geoio.write.atomic import check_writable
+from ..geoio.write import check_writable
 from ..models.checkpoint_files import PREPROCESSING_KEY, load_pickle
 from .command import MapWork
 from .detection.command import ObjectWork

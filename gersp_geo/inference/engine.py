@@ -13,12 +13,8 @@ from lightning.pytorch import LightningModule
 from .. import __version__
 from ..geoio.gdal import gdal_cache
 from ..geoio.pixel_area import area_factor
-from ..geoio.read.observation_rules import Observed
-from ..geoio.read.reader import read_tags
-from ..geoio.write.atomic import publish, sync_folder
-from ..geoio.write.cog import OverviewResampling
-from ..geoio.write.mosaic import finish_map
-from ..geoio.write.styles import write_qml
+from ..geoio.read import Observed, read_tags
+from ..geoio.write import OverviewResampling, finish_map, publish, sync_folder, write_qml
 from ..preprocessing import Preprocessing
 from .disk_space import advising, check_room
 from .estimate import GDAL_CACHE

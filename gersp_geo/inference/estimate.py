@@ -8,9 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geoio.read.cells import plan_cells
-from ..geoio.read.reader import RasterHeader
-from ..geoio.write.cog import MapLayout
+from ..geoio.read import RasterHeader, plan_cells
+from ..geoio.write import MapLayout
 from ..tiling import TilePlan
 from ..windows import Panel
 from .options import PredictionOptions

@@ -7,7 +7,7 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from ..geoio.formats import FEATURE_SUFFIXES, GEOTIFF_SUFFIXES, PICTURE_SUFFIXES, SCENE_SUFFIXES
-from ..geoio.write.atomic import check_local
+from ..geoio.write import check_local
 from ..messages import one_line
 
 # names that end so are those of files, not of folders

@@ -9,8 +9,8 @@ from typing import Any, Literal, Self
 
 from lightning.pytorch import LightningModule
 
-from ..geoio.read.observation_rules import Observed
-from ..geoio.write.cog import OverviewResampling
+from ..geoio.read import Observed
+from ..geoio.write import OverviewResampling
 from ..preprocessing import Preprocessing
 from ..tiling import plan_tile
 from .model.predictor import VIEWS, Averaging, Precision

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
-from ..geoio.read.reader import list_files
-from ..geoio.write.atomic import STALE_SIDECARS, check_writable
+from ..geoio.read import list_files
+from ..geoio.write import STALE_SIDECARS, check_writable
 
 
 def check_destination(

@@ -6,14 +6,20 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geoio.read.block_reader import CellReader
-from ..geoio.read.cells import CellGrid, CellSource, plan_cells
-from ..geoio.read.georeference import Georeference
-from ..geoio.read.observation_rules import Observed, Rule
-from ..geoio.read.reader import RasterHeader, Reader
-from ..geoio.vector.aoi import Area
-from ..geoio.warp.alignment import open_scene
-from ..geoio.write.cog import MapLayout, OverviewResampling
+from ..geoio.read import (
+    CellGrid,
+    CellReader,
+    CellSource,
+    Georeference,
+    Observed,
+    RasterHeader,
+    Reader,
+    Rule,
+    plan_cells,
+)
+from ..geoio.vector import Area
+from ..geoio.warp import open_scene
+from ..geoio.write import MapLayout, OverviewResampling
 from ..stitching import Weighting
 from ..tiling import TilePlan
 from ..windows import Panel

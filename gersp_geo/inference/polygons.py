@@ -9,15 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geoio.gdal import gdal_cache
-from ..geoio.polygons.geometry import simplify_polygons, to_polygons
-from ..geoio.polygons.maps import ClassMap, areas_above, describe_map, read_strips
-from ..geoio.polygons.outlines import Outlines, join_outlines, trace_outlines
-from ..geoio.read.reader import RasterHeader, open_reader, read_header
-from ..geoio.vector.features import Features
-from ..geoio.vector.write import check_suffix, new_features
-from ..geoio.warp.location_text import advise_place, describe_lack
-from ..geoio.write.atomic import check_writable
-from ..geoio.write.styles import write_symbols
+from ..geoio.polygons import (
+    ClassMap,
+    Outlines,
+    areas_above,
+    describe_map,
+    join_outlines,
+    read_strips,
+    simplify_polygons,
+    to_polygons,
+    trace_outlines,
+)
+from ..geoio.read import RasterHeader, open_reader, read_header
+from ..geoio.vector import Features, check_suffix, new_features
+from ..geoio.warp import advise_place, describe_lack
+from ..geoio.write import check_writable, write_symbols
 from .output_paths import refuse_inputs
 from .polygons_summary import PolygonsSummary
 from .preview import check_picture

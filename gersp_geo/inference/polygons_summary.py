@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..geoio.vector.write import describe_left_out
+from ..geoio.vector import describe_left_out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

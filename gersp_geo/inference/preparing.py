@@ -7,10 +7,9 @@ from typing import Any, Literal
 import torch
 
 from ..geoio.formats import GEOTIFF_SUFFIXES
-from ..geoio.read.reader import RasterHeader
-from ..geoio.read.truncation import check_whole
-from ..geoio.warp.location_text import describe_place
-from ..geoio.write.cog import OverviewResampling
+from ..geoio.read import RasterHeader, check_whole
+from ..geoio.warp import describe_place
+from ..geoio.write import OverviewResampling
 from ..stitching import Weighting
 from ..tiling import TilePlan, cut_panels, plan_tile
 from ..windows import Panel

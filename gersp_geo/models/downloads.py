@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ..geoio.write.atomic import new_file
+from ..geoio.write import new_file
 from .checkpoint_files import sha256_of
 
 FOLDER_VARIABLE = 'GERSP_WEIGHTS_DIR'

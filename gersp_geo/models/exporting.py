@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save as serialize
 from torch import Tensor
 
-from ..geoio.write.atomic import check_local, new_file, new_folder
+from ..geoio.write import check_local, new_file, new_folder
 from ..provenance import software
 from .architectures import Architecture, architecture
 from .checkpoint_files import (

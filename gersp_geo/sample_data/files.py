@@ -11,10 +11,8 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from ..geoio.vector.features import Attribute, Features
-from ..geoio.vector.write import new_features
-from ..geoio.write.atomic import new_folder
-from ..geoio.write.geotiff import write_raster
+from ..geoio.vector import Attribute, Features, new_features
+from ..geoio.write import new_folder, write_raster
 from .natural import NATURAL_CLASSES, draw_natural_image
 from .places import (
     CHANGE,

@@ -11,9 +11,8 @@ from typing import Literal
 import numpy as np
 from lightning.pytorch import LightningModule
 
-from ...geoio.read.observation_rules import Observed
-from ...geoio.vector.features import Features
-from ...geoio.vector.write import check_geojson, new_features
+from ...geoio.read import Observed
+from ...geoio.vector import Features, check_geojson, new_features
 from ...preprocessing import Preprocessing
 from ...suppression import Detections, Match
 from ..model.detector import Detect

@@ -9,8 +9,8 @@ import shapely
 from ...geoio.crs import crs_text
 from ...geoio.grids import place_points
 from ...geoio.pixel_area import polygon_areas_m2
-from ...geoio.read.reader import RasterHeader
-from ...geoio.vector.features import Attribute, Features
+from ...geoio.read import RasterHeader
+from ...geoio.vector import Attribute, Features
 from ...suppression import Detections
 
 OBJECT_ATTRIBUTES = (

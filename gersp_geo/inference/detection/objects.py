@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import box_convert
 
-from ...geoio.vector.rasterize import outline_mask
+from ...geoio.vector import outline_mask
 from ...suppression import Areas, Detections, Flags, Floats, Places
 from ...windows import Window
 from ..model.detector import Found

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from ...geoio.formats import FEATURE_SUFFIXES
-from ...geoio.vector.write import check_format
-from ...geoio.warp.location_text import advise_place, describe_lack
+from ...geoio.vector import check_format
+from ...geoio.warp import advise_place, describe_lack
 from ...tiling import plan_tile
 from ..cutting import CuttingPlan, plan_cutting
 from ..model.detector import Detector

@@ -8,9 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...geoio.read.reader import RasterHeader
-from ...geoio.write.cog import MapLayout, OverviewResampling
-from ...geoio.write.styles import check_legend, class_color
+from ...geoio.read import RasterHeader
+from ...geoio.write import MapLayout, OverviewResampling, check_legend, class_color
 from ...preprocessing import Preprocessing
 from ...stitching import Encode
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from lightning.pytorch import LightningModule
 
-from ...geoio.read.observation_rules import Observed
+from ...geoio.read import Observed
 from ...models.weight_sources import PublishedWeights
 from ...preprocessing import Preprocessing
 from ..model.load import Forward

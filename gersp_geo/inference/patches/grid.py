@@ -8,7 +8,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from ...geoio.grids import place_points
-from ...geoio.read.reader import RasterHeader
+from ...geoio.read import RasterHeader
 from ...tiling import TilePlan, check_count
 
 

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import __version__
-from ...geoio.vector.features import Features
-from ...geoio.vector.write import new_features
-from ...geoio.write.patch_maps import new_patch_map
+from ...geoio.vector import Features, new_features
+from ...geoio.write import new_patch_map
 from .grid import draw_patches
 from .preparing import PatchJob
 from .streaming import PatchRow

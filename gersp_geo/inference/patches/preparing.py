@@ -5,9 +5,9 @@ from functools import partial
 from os import PathLike, fspath
 from typing import Any
 
-from ...geoio.vector.features import Attribute
-from ...geoio.warp.location_text import advise_place, describe_lack
-from ...geoio.write.cog import MapLayout
+from ...geoio.vector import Attribute
+from ...geoio.warp import advise_place, describe_lack
+from ...geoio.write import MapLayout
 from ..cutting import CuttingPlan, plan_cutting
 from ..model.device import find_device
 from ..model.embedder import PatchModel, load_classifier, load_embedder

@@ -9,11 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...geoio.read.observation_rules import Observed
-from ...geoio.read.reader import Reader, describe_reader, open_reader
-from ...geoio.read.thumbnail import read_reduced
-from ...geoio.write.atomic import new_file
-from ...geoio.write.styles import Color
+from ...geoio.read import Observed, Reader, describe_reader, open_reader, read_reduced
+from ...geoio.write import Color, new_file
 from .picture import (
     COLOR_MAP,
     NARROWEST_CELL,

@@ -10,11 +10,9 @@ import shapely
 
 from ...geoio.crs import crs_text, turn_of
 from ...geoio.grids import Grid
-from ...geoio.read.observation_rules import Observed
-from ...geoio.read.reader import RasterHeader, read_header
-from ...geoio.vector.antimeridian import bring_near
-from ...geoio.write.atomic import new_file
-from ...geoio.write.styles import Color, class_color
+from ...geoio.read import Observed, RasterHeader, read_header
+from ...geoio.vector import bring_near
+from ...geoio.write import Color, class_color, new_file
 from .picture import Panel, align, check_picture, save_picture, to_bytes
 from .scenery import Scenery
 from .shapes import Shapes

@@ -7,11 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...geoio.read.observation_rules import Observed
-from ...geoio.read.reader import RasterHeader
-from ...geoio.vector.geoparquet import read_rows
-from ...geoio.write.atomic import new_file
-from ...geoio.write.styles import Color
+from ...geoio.read import Observed, RasterHeader
+from ...geoio.vector import read_rows
+from ...geoio.write import Color, new_file
 from ...tiling import TilePlan
 from .picture import NO_OBSERVATION, Panel, align, check_picture, save_picture, to_bytes
 from .scenery import Scenery, spread, value_limits

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ...geoio.write.atomic import check_local
-from ...geoio.write.styles import Color
+from ...geoio.write import Color, check_local
 from .shapes import Shapes, draw_shapes
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from ...geoio.read.reader import RasterHeader, read_header
-from ...geoio.write.atomic import new_file
-from ...geoio.write.styles import Color
+from ...geoio.read import RasterHeader, read_header
+from ...geoio.write import Color, new_file
 from .picture import Panel, align, save_picture, to_bytes
 from .scenery import Scenery
 from .shapes import Geometries, Shapes, place_polygons

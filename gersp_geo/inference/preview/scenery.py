@@ -8,10 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ...geoio.read.observation_rules import Observed, find_rule
-from ...geoio.read.reader import Reader, describe_reader, open_reader
-from ...geoio.read.thumbnail import read_reduced
-from ...geoio.warp.alignment import on_one_grid, open_aligned
+from ...geoio.read import Observed, Reader, describe_reader, find_rule, open_reader, read_reduced
+from ...geoio.warp import on_one_grid, open_aligned
 from .sheet import Sheet
 
 type Limits = tuple[float, float]

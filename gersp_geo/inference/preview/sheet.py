@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...geoio.grids import place_points
 from ...geoio.pixel_area import pixel_size_m
-from ...geoio.read.reader import RasterHeader
+from ...geoio.read import RasterHeader
 
 # pixels to which small grids are enlarged
 _SMALLEST_SIDE = 600

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ... import __version__
-from ...geoio.read.reader import list_files
+from ...geoio.read import list_files
 from ..model.load import LoadedModel
 from ..plan import PredictionPlan
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Self
 from uuid import uuid4
 from zlib import crc32
 
-from ...geoio.write.atomic import sync_folder
+from ...geoio.write import sync_folder
 
 try:
     import fcntl

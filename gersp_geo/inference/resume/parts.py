@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...geoio.gdal import enter_gdal
-from ...geoio.write.parts import Part, checksum, is_sound, write_part
+from ...geoio.write import Part, checksum, is_sound, write_part
 from ...windows import Panel
 from ..outputs.map_counts import count_pixels
 from ..plan import MapPlan, PredictionPlan

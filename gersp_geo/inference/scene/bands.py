@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from ...bands import name_by_file, tell_meanings
-from ...geoio.read.reader import RasterHeader
-from ...geoio.warp.alignment import on_one_grid
+from ...geoio.read import RasterHeader
+from ...geoio.warp import on_one_grid
 from ...preprocessing import CHANGE_CLASSES, Preprocessing
 
 

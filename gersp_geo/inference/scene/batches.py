@@ -10,9 +10,8 @@ from affine import Affine
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...geoio.read.block_reader import CellReader
-from ...geoio.read.observations import Shown
-from ...geoio.vector.aoi import Area
+from ...geoio.read import CellReader, Shown
+from ...geoio.vector import Area
 from ...stitching import Weighting
 from ...tiling import TilePlan
 from ...windows import Panel, Window

@@ -7,13 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...geoio.crs import name_crs
-from ...geoio.read.observation_rules import Rule, find_rule
-from ...geoio.read.reader import RasterHeader, describe_reader, open_reader
-from ...geoio.read.stored_blocks import stored_blocks
-from ...geoio.vector.aoi import Area
-from ...geoio.vector.read import read_area
-from ...geoio.warp.alignment import open_scene
-from ...geoio.warp.location_text import advise_place, describe_lack
+from ...geoio.read import RasterHeader, Rule, describe_reader, find_rule, open_reader, stored_blocks
+from ...geoio.vector import Area, read_area
+from ...geoio.warp import advise_place, describe_lack, open_scene
 from ...preprocessing import Preprocessing
 from ...windows import Window
 from ..options import PredictionOptions

@@ -9,15 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...geoio.grids import Grid
-from ...geoio.read.cells import CellSource
-from ...geoio.read.observation_rules import Rule, find_rule
-from ...geoio.read.reader import RasterHeader, Reader, describe_reader, open_reader
-from ...geoio.read.stored_blocks import stored_blocks
-from ...geoio.read.truncation import check_whole
-from ...geoio.warp.alignment import on_one_grid, open_aligned
-from ...geoio.warp.location_text import advise_place, describe_lack, describe_means
-from ...geoio.warp.overlap import measure_overlap
-from ...geoio.warp.reprojection import BEYOND, Reprojection
+from ...geoio.read import (
+    CellSource,
+    RasterHeader,
+    Reader,
+    Rule,
+    check_whole,
+    describe_reader,
+    find_rule,
+    open_reader,
+    stored_blocks,
+)
+from ...geoio.warp import (
+    BEYOND,
+    Reprojection,
+    advise_place,
+    describe_lack,
+    describe_means,
+    measure_overlap,
+    on_one_grid,
+    open_aligned,
+)
 from ...preprocessing import Preprocessing
 from ..model.load import LoadedModel
 from ..options import PredictionOptions

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ...geoio.read.padding import padded_window
-from ...geoio.read.reader import RasterHeader
-from ...geoio.vector.aoi import Area
+from ...geoio.read import RasterHeader, padded_window
+from ...geoio.vector import Area
 from ...stitching import Weighting, axis_weights, crop_weights, weigh_axis
 from ...tiling import TilePlan, keep_ranges
 from ...windows import Panel, Window

@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Self
 
-from ...geoio.read.reader import UnreadableFileError, list_files
+from ...geoio.read import UnreadableFileError, list_files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
