@@ -85,6 +85,15 @@ def test_third_parties_stay_where_they_belong(path: Path) -> None:
             assert not within(name, package) or FLOORS[part] >= floor, f'{part} imports {name}'
 
 
+@pytest.mark.parametrize('path', MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_other_parts_import_what_the_packages_of_geoio_list(path: Path) -> None:
+    if part_of(path) == 'geoio':
+        return
+    for name in imports(path):
+        # gersp_geo.geoio.read.open_reader, and no module below
+        assert not within(name, 'gersp_geo.geoio') or name.count('.') <= 3, f'imports {name}'
+
+
 MATHS = [path for path in MODULES if FLOORS[part_of(path)] == 1]
 
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from .features import Attribute, Features
     from .geoparquet import read_rows
     from .layers import attribute_texts
+    from .placement import place_around, rasters_bounds, reproject_bounds
     from .rasterize import burn, outline_mask
     from .read import read_area, read_vectors
-    from .reprojection import place_around, rasters_bounds, reproject_bounds
     from .write import check_format, check_geojson, check_suffix, describe_left_out, new_features
 
 __all__ = (
@@ -30,8 +30,8 @@ __getattr__, __dir__ = public_names(
         'bring_near': 'antimeridian', 'Area': 'aoi', 'Attribute': 'features',
         'Features': 'features', 'read_rows': 'geoparquet', 'attribute_texts': 'layers',
         'burn': 'rasterize', 'outline_mask': 'rasterize', 'read_area': 'read',
-        'read_vectors': 'read', 'place_around': 'reprojection', 'rasters_bounds': 'reprojection',
-        'reproject_bounds': 'reprojection', 'check_format': 'write', 'check_geojson': 'write',
+        'read_vectors': 'read', 'place_around': 'placement', 'rasters_bounds': 'placement',
+        'reproject_bounds': 'placement', 'check_format': 'write', 'check_geojson': 'write',
         'check_suffix': 'write', 'describe_left_out': 'write', 'new_features': 'write',
     },
 )  # fmt: skip

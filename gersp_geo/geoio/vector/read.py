@@ -16,7 +16,7 @@ from ..read.sidecars import is_local
 from .antimeridian import repeat, unroll
 from .aoi import Area
 from .layers import read_layer
-from .reprojection import reproject, valid_parts
+from .placement import reproject, valid_parts
 
 
 def read_vectors(path: str | PathLike[str], *, layer: str | None = None) -> geopandas.GeoDataFrame:

@@ -9,7 +9,7 @@ from shapely import Point, Polygon, affinity, box
 from gersp_geo.geoio.crs import Turn
 from gersp_geo.geoio.read.reader import RasterHeader
 from gersp_geo.geoio.vector.antimeridian import bring_near, repeat, turn_onto, unroll
-from gersp_geo.geoio.vector.reprojection import place_around
+from gersp_geo.geoio.vector.placement import place_around
 
 DEGREES = Turn(length=360, middle=0)
 RING = Polygon(

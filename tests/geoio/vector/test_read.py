@@ -16,9 +16,9 @@ from pyproj import CRS as PyprojCRS
 from rasterio.crs import CRS
 from shapely.geometry import Point, box
 
+from gersp_geo.geoio.vector.placement import reproject
 from gersp_geo.geoio.vector.rasterize import burn
 from gersp_geo.geoio.vector.read import read_area, read_vectors
-from gersp_geo.geoio.vector.reprojection import reproject
 from gersp_geo.windows import Window
 
 UTM = CRS.from_epsg(32633)

@@ -6,7 +6,7 @@ from pyproj import CRS as PyprojCRS
 from rasterio.crs import CRS
 
 from gersp_geo.geoio.read.reader import RasterHeader
-from gersp_geo.geoio.vector.reprojection import place_around, rasters_bounds
+from gersp_geo.geoio.vector.placement import place_around, rasters_bounds
 
 
 def header_of(transform: Affine) -> RasterHeader:
