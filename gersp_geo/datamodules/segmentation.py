@@ -199,29 +199,20 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
         self.train_patches, self.unlabelled = splits.train, splits.unlabelled
         self.train_dataset, self.val_dataset = splits.train, splits.val
         self.test_dataset = splits.test
+        labels, (mean, std) = scanned.tiles.labels, self.given
         highest = int(np.flatnonzero(scanned.counts.any(axis=0))[-1])
-        record = self.make_record(splits.train, classes=highest + 1)
-        self.normalize_with(record)
-        report_classes(scanned, splits.blocks, record.class_names, block_size=self.block_size)
-        return record
-
-    def make_record(self, train: TrainingPatches, *, classes: int) -> Preprocessing:
-        """Say how file values become model input; measure what is not known.
-
-        Args:
-            train: Training patches.
-            classes: Number of classes, for masks that do not name them.
-        """
-        labels = train.tiles.labels
-        mean, std = self.given
-        return describe_patches(
-            train,
+        record = describe_patches(
+            splits.train,
             scale=self.scale,
             mean=mean,
             std=std,
-            class_names=labels.class_names or tuple(f'class_{i}' for i in range(classes)),
+            # of masks that do not name their classes
+            class_names=labels.class_names or tuple(f'class_{i}' for i in range(highest + 1)),
             class_colors=labels.class_colors if self.class_colors is None else self.class_colors,
         )
+        self.normalize_with(record)
+        report_classes(scanned, splits.blocks, record.class_names, block_size=self.block_size)
+        return record
 
     def normalize_with(self, record: Preprocessing) -> None:
         """Prepare what runs on the device.

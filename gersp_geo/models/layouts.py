@@ -17,11 +17,11 @@ class Format:
     name: str
     """How reports call it."""
 
-    needs: tuple[str | tuple[str, ...], ...]
-    """It is this format if some tensor has each of these prefixes, or one of each group."""
-
-    student: tuple[str, ...]
+    student: tuple[str, ...] = ()
     """What to cut off the names of the backbone: the first prefix that some tensor has."""
+
+    needs: tuple[str | tuple[str, ...], ...] = ()
+    """It is this format if tensors have each of these prefixes too, or one of each group."""
 
     teacher: tuple[str, ...] = ()
     """The same for the teacher."""
@@ -55,14 +55,13 @@ RELEASED_PREPROCESSING = Preprocessing(
 FORMATS = (
     Format(
         name='gersp_geo',
-        needs=('backbone.', 'backbone_momentum.', 'classification_head.'),
+        needs=('backbone_momentum.', 'classification_head.'),
         student=('backbone.',),
         teacher=('backbone_momentum.',),
         source='GeRSPTask, saved by Lightning',
     ),
     Format(
         name='moco',
-        needs=('encoder_q.',),
         student=('encoder_q.',),
         teacher=('encoder_k.',),
         wrapped=True,
@@ -83,7 +82,7 @@ FORMATS = (
     ),
     Format(
         name='gersp',
-        needs=('encoder_q.', 'encoder_k.'),
+        needs=('encoder_k.',),
         student=('encoder_q.',),
         teacher=('encoder_k.',),
         preprocessing=RELEASED_PREPROCESSING,
@@ -91,14 +90,14 @@ FORMATS = (
     ),
     Format(
         name='moco-v3',
-        needs=('base_encoder.', 'momentum_encoder.'),
+        needs=('momentum_encoder.',),
         student=('base_encoder.',),
         teacher=('momentum_encoder.',),
         source='https://github.com/facebookresearch/moco-v3',
     ),
     Format(
         name='dino',
-        needs=('student.backbone.', 'teacher.backbone.'),
+        needs=('teacher.backbone.',),
         student=('student.backbone.',),
         teacher=('teacher.backbone.',),
         source='https://github.com/facebookresearch/dino, checkpoint.pth',
@@ -115,27 +114,27 @@ FORMATS = (
     ),
     Format(
         name='solo-learn',
-        needs=('backbone.', 'momentum_backbone.'),
+        needs=('momentum_backbone.',),
         student=('backbone.',),
         teacher=('momentum_backbone.',),
         source='methods with a teacher of https://github.com/vturrisi/solo-learn, saved by Lightning',
     ),
     Format(
         name='torchgeo-moco',
-        needs=('backbone.', 'backbone_momentum.'),
+        needs=('backbone_momentum.',),
         student=('backbone.',),
         teacher=('backbone_momentum.',),
         source='torchgeo.tasks.MoCo, saved by Lightning',
     ),
     Format(
         name='torchgeo-simclr',
-        needs=('backbone.', 'projection_head.'),
+        needs=('projection_head.',),
         student=('backbone.',),
         source='torchgeo.tasks.SimCLR, saved by Lightning',
     ),
     Format(
         name='projector',
-        needs=('backbone.', 'projector.'),
+        needs=('projector.',),
         student=('backbone.',),
         source=(
             'Barlow Twins, VICReg and solo-learn: https://github.com/facebookresearch/barlowtwins, '
@@ -144,46 +143,42 @@ FORMATS = (
     ),
     Format(
         name='cmid',
-        needs=('online_encoder.model.',),
         student=('online_encoder.model.',),
         teacher=('branch_encoder.',),
         source='https://github.com/NJU-LHRS/official-CMID',
     ),
     Format(
         name='vissl',
-        needs=('_feature_blocks.',),
         student=('_feature_blocks.',),
         source='https://github.com/facebookresearch/vissl',
     ),
     Format(
         name='openmmlab-moco',
-        needs=('backbone.', 'encoder_k.0.'),
+        needs=('encoder_k.0.',),
         student=('backbone.',),
         teacher=('encoder_k.0.',),
         source='MoCo of https://github.com/open-mmlab/mmpretrain',
     ),
     Format(
         name='openmmlab',
-        needs=('backbone.',),
         student=('backbone.',),
         source='OpenMMLab, and the converted files of https://github.com/floatingstarZ/GeRSP',
     ),
     Format(
         name='simsiam',
-        needs=('encoder.', 'predictor.'),
+        needs=('predictor.',),
         student=('encoder.',),
         source='https://github.com/facebookresearch/simsiam',
     ),
     Format(
         name='torchgeo-byol',
-        needs=('model.backbone.model.', 'model.target.model.'),
+        needs=('model.target.model.',),
         student=('model.backbone.model.',),
         teacher=('model.target.model.',),
         source='torchgeo.tasks.BYOL, saved by Lightning',
     ),
     Format(
         name='torchgeo',
-        needs=('model.',),
         # segmentation with encoders of timm and of smp, detection, classification
         student=('model.encoder.model.', 'model.encoder.', 'model.backbone.body.', 'model.'),
         source='tasks of torchgeo, saved by Lightning',
@@ -205,19 +200,15 @@ FORMATS = (
     ),
     Format(
         name='lightning',
-        needs=(),
-        student=(),
         anywhere=True,
         lightning=True,
         source='any other LightningModule with one backbone',
     ),
-    Format(name='timm', needs=(), student=('',), folder=True, source='timm hub folders'),
-    Format(name='torchvision', needs=(), student=('',), source='state dicts'),
+    Format(name='timm', student=('',), folder=True, source='timm hub folders'),
+    Format(name='torchvision', student=('',), source='state dicts'),
     Format(
         name='prefixed',
-        needs=(),
-        student=(),
         anywhere=True,
         source='any other state dict with one ResNet under one prefix',
     ),
-)  # fmt: skip
+)
