@@ -150,6 +150,25 @@ def tell_meanings(names: Sequence[str | None], *, sure: bool = True) -> tuple[st
     return tuple(known.get(word) for word in words)
 
 
+def shown_bands(
+    names: Sequence[str | None], interpretations: Sequence[str] = ()
+) -> tuple[int, int, int] | tuple[int]:
+    """Choose which bands a picture shows.
+
+    Args:
+        names: Of the bands in any case; None where a band has none.
+        interpretations: Per band, the name of GDAL's colour interpretation; may be empty.
+
+    Returns:
+        The places, 0-based, of red, green and blue by name or interpretation; else of the first
+        three bands; else of the first.
+    """
+    told = interpretations or ('undefined',) * len(names)
+    meanings = tell_meanings(names, sure=False)
+    colors = find_colors([word or color for word, color in zip(meanings, told, strict=True)])
+    return colors or ((0, 1, 2) if len(names) >= 3 else (0,))
+
+
 def describe_scaling(scales: Sequence[float], offsets: Sequence[float]) -> str | None:
     """Say in one line that values are taken as stored, where bands have a tagged scale or offset.
 

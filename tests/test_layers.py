@@ -15,7 +15,7 @@ FLOORS = {
     'losses': 1, 'momentum': 1, 'distributed': 1, 'evaluation': 1, 'normalization': 1, 'tiling': 1, 'stitching': 1,
     'suppression': 1,
     'geoio': 2, 'transforms': 2,
-    'sample_data': 3, 'models': 3,
+    'pictures': 3, 'sample_data': 3, 'models': 3,
     'datasets': 4,
     'samplers': 5,
     'datamodules': 6, 'callbacks': 7, 'tasks': 8,

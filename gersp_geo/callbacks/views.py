@@ -2,19 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from ..bands import RGB
 from ..batches import JointBatch
-from ..datamodules.figures import stretch
+from ..geoio.write import new_file
+from ..pictures import Picture, draw_blocks, stretch
 from ..transforms import ScaleValues
-from .figures import Picture, draw_blocks, send_figure
 from .random_states import read_states, write_states
 
 NAME = 'view_pairs'
@@ -68,6 +71,29 @@ class ViewPairs(Callback):
             figure = draw_views(pl_module, batch, bands=bands, count=self.count)
         for logger in trainer.loggers:
             send_figure(logger, figure, name=NAME, step=trainer.global_step)
+
+
+def send_figure(logger: Logger, figure: Figure, *, name: str, step: int) -> None:
+    """Hand a figure to a logger, in the way it knows.
+
+    Args:
+        logger: One whose experiment has ``add_figure`` (TensorBoard), one with ``log_image``
+            (Weights & Biases), else one with a folder, which gets a PNG file; others get nothing.
+        figure: The figure.
+        name: Its name, also of the PNG file.
+        step: Optimiser steps so far.
+    """
+    known: Any = logger
+    if hasattr(known.experiment, 'add_figure'):
+        known.experiment.add_figure(name, figure, global_step=step)
+    elif hasattr(known, 'log_image'):
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        known.log_image(key=name, images=[np.asarray(canvas.buffer_rgba())], step=step)
+    elif folder := known.log_dir or known.save_dir:
+        # A run that starts anew replaces the picture of the one before.
+        with new_file(Path(folder) / f'{name}.png', overwrite=True) as path:
+            figure.savefig(path, format='png')
 
 
 @contextmanager

@@ -16,14 +16,15 @@ from torchgeo.datamodules import BaseDataModule
 from torchgeo.tasks import PixelwiseRegression
 
 from ..datasets.geotiff import GeoTIFFPatches
+from ..geoio.write import class_color
 from ..normalization import Normalize
+from ..pictures import Picture, draw_images, paint_classes, stretch
 from ..preprocessing import Preprocessing
 from ..provenance import name_source
 from ..samplers import EpochIndices
 from ..transforms import RandomFlips
 from .chosen_labels import LabelOptions
 from .class_balance import check_classes, report_classes
-from .figures import default_colors, plot_classes
 from .label_sources import IGNORE
 from .labelled_tiles import LabelledTiles, ScannedBlocks, TrainingPatches, scan_blocks
 from .patch_record import check_types, describe_patches
@@ -318,5 +319,13 @@ class GeoTIFFSegmentationDataModule(BaseDataModule):
             title: Above the figure.
         """
         record = self.describe()
-        colors = record.class_colors or default_colors(len(record.class_names))
-        return plot_classes(sample, bands=record.bands, class_colors=colors, title=title)
+        colors = record.class_colors or [class_color(i) for i in range(len(record.class_names))]
+        images: dict[str, Picture] = {}
+        for key in ('image', 'mask', 'prediction'):
+            if key in sample:
+                pixels = sample[key].detach().cpu().numpy()
+                is_image = key == 'image'
+                images[key.capitalize()] = (
+                    stretch(pixels, record.bands) if is_image else paint_classes(pixels, colors)
+                )
+        return draw_images(images, title=title)

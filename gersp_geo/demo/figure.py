@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+
+from ..pictures import add_images, paint_classes, swatches
 
 type Curves = Mapping[str, tuple[Sequence[int], Sequence[float]]]
 """Steps and losses of each curve."""
@@ -43,20 +44,13 @@ def draw_report(
     FigureCanvasAgg(figure)
     figure.suptitle(f'gersp_geo: {title}', fontsize=15, x=0.01, ha='left', weight='bold')
     top, bottom = np.asarray(figure.subfigures(2, 1, height_ratios=(1.75, 1)))
-    colors = np.asarray(class_colors, dtype=np.uint8)
     pictures = {
         'Scene': np.moveaxis(scene, 0, -1),
-        'Truth': colors[truth],
-        'Prediction': colors[predicted],
+        'Truth': paint_classes(truth, class_colors),
+        'Prediction': paint_classes(predicted, class_colors),
     }
-    for axes, (name, picture) in zip(top.subplots(1, 3), pictures.items(), strict=True):
-        axes.imshow(picture, interpolation='nearest')
-        axes.set_title(name, fontsize=12, loc='left')
-        axes.set_axis_off()
-    legend = [
-        Patch(facecolor=tuple(color / 255), edgecolor='0.4', label=name)
-        for name, color in zip(class_names, colors, strict=True)
-    ]
+    add_images(top, pictures)
+    legend = swatches(class_colors, class_names)
     top.legend(handles=legend, loc='outside lower center', ncols=len(legend), frameon=False)
     left, right = bottom.subplots(1, 2)
     left.axhline(chance, color='0.5', linestyle=':', label='contrastive, by chance')

@@ -18,7 +18,7 @@ from gersp_geo import GeRSPDataModule, GeRSPTask
 from gersp_geo.batches import JointBatch
 from gersp_geo.callbacks import ViewPairs
 from gersp_geo.callbacks.views import draw_views, same_draws, stretch_together
-from gersp_geo.datamodules.figures import stretch
+from gersp_geo.pictures import stretch
 from gersp_geo.transforms import released_recipe
 
 SIDE = 16
@@ -159,7 +159,8 @@ def labels(figure: Figure) -> list[str]:
 
 
 def headings(figure: Figure) -> list[str]:
-    return [text.get_text() for part in figure.subfigs for text in part.texts]
+    titles = [axes.get_title(loc='left') for axes in figure.axes]
+    return [title for title in titles if title]
 
 
 def make_batch(channels: int) -> JointBatch:

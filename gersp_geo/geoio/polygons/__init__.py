@@ -5,10 +5,10 @@ join these across strips, and ``geometry`` makes polygons of them.
 """
 
 from .geometry import simplify_polygons, to_polygons
-from .maps import ClassMap, areas_above, describe_map, read_strips
+from .maps import ClassMap, areas_above, describe_map, read_legend, read_strips
 from .outlines import Outlines, join_outlines, trace_outlines
 
 __all__ = (
-    'ClassMap', 'Outlines', 'areas_above', 'describe_map', 'join_outlines', 'read_strips',
-    'simplify_polygons', 'to_polygons', 'trace_outlines',
+    'ClassMap', 'Outlines', 'areas_above', 'describe_map', 'join_outlines', 'read_legend',
+    'read_strips', 'simplify_polygons', 'to_polygons', 'trace_outlines',
 )  # fmt: skip

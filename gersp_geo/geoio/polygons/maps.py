@@ -107,11 +107,23 @@ def describe_map(src: Reader) -> ClassMap:
             f'{src.name} {describe_lack(header)}, so that nobody knows where its polygons lie; '
             f'{advise_place(header, has_option=False)}'
         )
-    names = _read_names(src)
-    colors = _read_colors(src)
+    names, colors = read_legend(src)
     # refused here, before hours of work end in no style
     check_legend(names, [(0, 0, 0)] * len(names))
     return ClassMap(header=header, names=names, colors=colors)
+
+
+def read_legend(src: Reader) -> tuple[tuple[str, ...], tuple[Color, ...]]:
+    """Read the names of the classes 0, 1, ... and their colours, as far as a map has any.
+
+    Names are those that this package writes, or else those that GDAL knows; '' where there is none.
+    """
+    names = _read_tag(src) or read_categories(src, largest=LARGEST_CLASS)
+    try:
+        table = src.colormap(1)
+    except ValueError:
+        return names, ()
+    return names, tuple((red, green, blue) for red, green, blue, _ in table.values())
 
 
 def read_strips(
@@ -201,11 +213,6 @@ def _encode(
     return codes
 
 
-def _read_names(src: Reader) -> tuple[str, ...]:
-    """Read the names of classes: those of this package, or else those that GDAL knows."""
-    return _read_tag(src) or read_categories(src, largest=LARGEST_CLASS)
-
-
 def _read_tag(src: Reader) -> tuple[str, ...]:
     """Read the names that this package writes."""
     try:
@@ -215,12 +222,3 @@ def _read_tag(src: Reader) -> tuple[str, ...]:
         return ()
     is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
     return tuple(names) if is_list else ()
-
-
-def _read_colors(src: Reader) -> tuple[Color, ...]:
-    """Read the colours of classes."""
-    try:
-        table = src.colormap(1)
-    except ValueError:
-        return ()
-    return tuple((red, green, blue) for red, green, blue, _ in table.values())

@@ -4,6 +4,7 @@ from .atomic import (
     NO_ROOM,
     STALE_SIDECARS,
     DiskFullError,
+    check_absent,
     check_local,
     check_writable,
     describe_room,
@@ -22,8 +23,8 @@ from .styles import Color, check_legend, class_color, write_qml, write_symbols
 
 __all__ = (
     'BLOCK_SIZE', 'NO_ROOM', 'STALE_SIDECARS', 'Color', 'DiskFullError', 'MapLayout',
-    'OverviewResampling', 'Part', 'check_legend', 'check_local', 'check_writable', 'checksum',
-    'class_color', 'describe_room', 'finish_map', 'free_bytes', 'is_sound', 'new_file',
+    'OverviewResampling', 'Part', 'check_absent', 'check_legend', 'check_local', 'check_writable',
+    'checksum', 'class_color', 'describe_room', 'finish_map', 'free_bytes', 'is_sound', 'new_file',
     'new_folder', 'new_patch_map', 'publish', 'sync_folder', 'write_part', 'write_qml',
     'write_raster', 'write_symbols',
 )  # fmt: skip

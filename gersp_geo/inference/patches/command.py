@@ -8,7 +8,7 @@ from typing import Any, Self
 from ..jobs import Done, Job, Jobs
 from ..model.embedder import PatchModel
 from ..model.load import Forward
-from ..preview import check_picture, write_patches_preview
+from ..preview import ShownScene, check_picture, write_patches_preview
 from .engine import run_patches
 from .options import PatchOptions, PatchTask
 from .preparing import PatchJob, load_patch_model, prepare_patches
@@ -79,8 +79,10 @@ def _draw(job: PatchJob, picture: Path) -> Path:
     """Draw the scene beside its patches."""
     assert job.files.table is not None
     plan, layout = job.plan, job.layout
+    scene = ShownScene(
+        path=plan.source, bands=plan.bands, nodata=plan.nodata, observed=plan.observed
+    )
     return write_patches_preview(
-        plan.source, job.files.table, picture, header=plan.header, tiles=plan.tiles,
-        bands=plan.bands, nodata=plan.nodata, observed=plan.observed, names=layout.class_names,
-        colors=layout.class_colors, overwrite=True,
+        scene, job.files.table, picture, header=plan.header, tiles=plan.tiles,
+        names=layout.class_names, colors=layout.class_colors, overwrite=True,
     )  # fmt: skip

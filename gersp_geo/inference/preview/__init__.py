@@ -1,13 +1,13 @@
 """Pictures of what was made: a scene beside its map, two dates and their change, objects, polygons.
 
-A ``sheet`` says how a grid is shown, ``scenery`` how a scene looks on it, and ``shapes`` are drawn over
-that; ``picture`` lays it all out. ``maps``, ``objects``, ``patches`` and ``polygons`` make one kind of picture each.
+``quicklook`` reads how scenes look on a grid, ``layout`` puts images, polygons and a legend into one
+file. ``maps`` draws what lies on a grid beside its scene, ``polygons`` what lies over it.
 """
 
-from .maps import ShownScene, write_preview
-from .objects import write_objects_preview
-from .patches import write_patches_preview
-from .picture import check_picture
+from .layout import check_picture
+from .maps import write_patches_preview, write_preview
+from .polygons import write_objects_preview
+from .quicklook import ShownScene
 
 __all__ = (
     'ShownScene',

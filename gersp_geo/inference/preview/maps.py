@@ -1,80 +1,50 @@
-"""One picture of a scene beside its map, or of two dates beside what changed."""
+"""Pictures of a scene beside its map, of two dates beside their change, and of patches."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...geoio.read import Observed, Reader, describe_reader, open_reader, read_reduced
-from ...geoio.write import Color, new_file
-from .picture import (
-    COLOR_MAP,
-    NARROWEST_CELL,
-    NO_OBSERVATION,
-    Panel,
-    check_picture,
-    save_picture,
-    to_bytes,
-)
-from .scenery import Scenery, find_limits, spread, value_limits
-from .sheet import Sheet
+from ...geoio.polygons import read_legend
+from ...geoio.read import Observed, RasterHeader, Reader, describe_reader, open_reader, read_reduced
+from ...geoio.vector import read_rows
+from ...geoio.write import Color
+from ...pictures import find_limits, paint_classes, stretch_values
+from ...tiling import TilePlan
+from .layout import DPI, NARROWEST_CELL, UNOBSERVED, Entry, check_picture, save_picture
+from .quicklook import NO_OBSERVATION, Panel, Sheet, ShownScene, paint_bands, show_scenes, to_bytes
 
-# a longer legend is none
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+
+# The most classes of a legend; the rest share a line.
 _MOST_ENTRIES = 24
 
-# bands of one map that are drawn, and how large beside a single one
+# The most bands of a map that are drawn, and how large they are beside a single one.
 _MOST_BANDS = 3
 _SIZE_OF_SEVERAL = 0.6
 
-# side in pixels of what decides which bands these are
+# Side in pixels of what decides which bands these are.
 _SURVEY_SIDE = 128
 
-# Ground below what changed: grey from dark to bright, so that colours stand out.
-_GROUND = (0.3, 0.95)
+# The ground below what changed is grey, from dark to bright, so that colours stand out.
+_GROUND = (76, 242)
 _GROUND_COLOR: Color = (160, 160, 160)
 
+# Longest side of a scene beside its patches, in pixels.
+_PATCHES_SIDE = 1000
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownScene:
-    """A scene, and what of it is shown."""
+# Length of a colour bar, and names of matplotlib for values beyond none, one or both of its ends.
+_BAR_PX = 400
+_EXTEND = ('neither', 'min', 'max', 'both')
 
-    path: str | PathLike[str]
-    """The raster."""
-
-    bands: Sequence[int]
-    """1-based, at least one."""
-
-    nodata: float | None = None
-    """Value that means "no observation", besides what the scene says itself."""
-
-    observed: Observed = 'auto'
-    """Where a pixel is an observation, as in ``predict_geotiff``."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Legend:
-    """What the values of a map of classes mean."""
-
-    names: tuple[str, ...]
-    """Per class."""
-
-    colors: NDArray[np.uint8]
-    """Per class: red, green and blue, shape (classes, 3)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Dates:
-    """One scene, or two dates of a place, as they are shown."""
-
-    panels: list[Panel]
-    """One per date."""
-
-    last: NDArray[np.float64]
-    """The last of them: red, green and blue in [0, 1]."""
+# Vectors that decide which components are shown; all of a large table would not fit.
+_SAMPLED = 4096
 
 
 def write_preview(
@@ -127,29 +97,81 @@ def write_preview(
     scenes += [] if after is None else [after]
     _check(scenes, max_side=max_side)
     with open_reader(map_path) as src:
-        legend = _read_legend(src)
-        is_single = after is None and (legend is not None or src.count == 1)
+        names, colors = read_legend(src)
+        is_classes = 0 < len(names) <= len(colors)
+        is_single = after is None and (is_classes or src.count == 1)
         side = max_side if is_single else round(_SIZE_OF_SEVERAL * max_side)
         sheet = Sheet.of(describe_reader(src), side=side)
-        _, mapped = read_reduced(src, bands=[1], shape=sheet.shape, resampling='nearest')
-        dates = _show_dates(scenes, sheet, mapped)
-        entries: list[tuple[str, Color]] = []
-        if legend is None:
-            panels = _show_quantities(src, sheet)
+        (pixels,), valid = sheet.read(src, bands=[1], resampling='nearest')
+        panels = show_scenes(scenes, sheet, valid)
+        legend: list[Entry] = []
+        if not is_classes:
+            panels += _show_quantities(src, sheet)
         else:
-            ground = None if after is None else dates.last
-            panels, entries = _show_classes(src, legend, sheet, counts=class_pixels, ground=ground)
-    panels = [*dates.panels, *panels]
-    with new_file(final, overwrite=overwrite) as temporary:
-        save_picture(
-            temporary,
-            [replace(panel, pixels=sheet.turn(panel.pixels)) for panel in panels],
-            names=[Path(path).name for path in (*(shown.path for shown in scenes), map_path)],
-            legend=entries,
-            metres_per_pixel=sheet.metres_per_pixel,
-            columns=2 if after is None else len(panels),
-        )
-    return final
+            shown = colors if after is None else [_GROUND_COLOR, *colors[1:]]
+            image, legend = _show_classes(pixels, valid, names, shown, counts=class_pixels)
+            if after is not None:
+                dark, bright = _GROUND
+                grey = dark + (bright - dark) / 255 * panels[-1].pixels.mean(axis=-1)
+                is_ground = valid & (pixels == 0)
+                image[is_ground] = grey[is_ground, None]
+            panels.append(Panel(title='Map: classes' if after is None else 'Change', pixels=image))
+    heads = [Path(path).name for path in (*(one.path for one in scenes), map_path)]
+    return save_picture(final, panels, sheet, names=heads, legend=legend, overwrite=overwrite)
+
+
+def write_patches_preview(
+    scene: ShownScene,
+    table: str | PathLike[str],
+    destination: str | PathLike[str],
+    *,
+    header: RasterHeader,
+    tiles: TilePlan,
+    names: Sequence[str] = (),
+    colors: Sequence[Color] = (),
+    overwrite: bool = False,
+) -> Path:
+    """Draw a scene beside the classes of its patches, or beside their vectors as colours.
+
+    The three directions in which vectors differ most (principal components) become red, green and
+    blue: patches of one colour are alike. The colours mean nothing else.
+
+    Args:
+        scene: The raster, read through overviews.
+        table: GeoParquet of its patches.
+        destination: PNG file to write.
+        header: Of the scene on the grid that was cut.
+        tiles: How it was cut.
+        names: Of classes; without, vectors are drawn.
+        colors: Of classes.
+        overwrite: Replace an existing file.
+
+    Returns:
+        *destination* as a path.
+
+    Raises:
+        FileExistsError: If *destination* exists and *overwrite* is False.
+        ValueError: If *destination* is no .png.
+    """
+    final = Path(destination)
+    check_picture(final, overwrite=overwrite)
+    sheet = Sheet.of(header, side=_PATCHES_SIDE)
+    if names:
+        title = 'Patches: classes'
+        classes = _read_patches(table, tiles, 'class', lambda numbers: numbers[:, None])[..., 0]
+        image, legend = _show_classes(classes, np.isfinite(classes), names, colors)
+    else:
+        title = 'Patches: vectors, alike where colours are'
+        scores = _read_patches(table, tiles, 'embedding', _find_projection(table, tiles), depth=3)
+        bands, is_known = np.moveaxis(scores, -1, 0), np.isfinite(scores[..., 0])
+        image = paint_bands(bands, is_known, [find_limits(band[is_known]) for band in bands])
+        legend = [] if is_known.all() else [UNOBSERVED]
+    rows = _find_patches(tiles.keep_rows, tiles.height, shown=sheet.shape[0])
+    cols = _find_patches(tiles.keep_cols, tiles.width, shown=sheet.shape[1])
+    pixels = image[rows[:, None], cols][sheet.north_up]
+    panels = [*show_scenes([scene], sheet), Panel(title=title, pixels=pixels)]
+    heads = [Path(scene.path).name, Path(table).name]
+    return save_picture(final, panels, sheet, names=heads, legend=legend, overwrite=overwrite)
 
 
 def _check(scenes: Sequence[ShownScene], *, max_side: int) -> None:
@@ -163,139 +185,117 @@ def _check(scenes: Sequence[ShownScene], *, max_side: int) -> None:
         raise ValueError(f'after must have as many bands as the scene, {first}, got {last}')
 
 
-def _show_dates(scenes: Sequence[ShownScene], sheet: Sheet, mapped: NDArray[np.bool_]) -> _Dates:
-    """Show one scene or two dates, with the same limits; best where there is a map."""
-    dates: list[Scenery] = []
-    for scene in scenes:
-        places = dates[0].places if dates else None
-        dates.append(
-            Scenery.read(
-                scene.path,
-                sheet,
-                bands=scene.bands,
-                nodata=scene.nodata,
-                observed=scene.observed,
-                places=places,
-            )
-        )
-    limits = find_limits(dates, mapped)
-    words = ('Scene',) if len(dates) == 1 else ('Before', 'After')
-    images = [date.show(limits) for date in dates]
-    panels = [
-        Panel(title=f'{word}: {", ".join(date.names)}', pixels=to_bytes(image, date.valid))
-        for word, date, image in zip(words, dates, images, strict=True)
-    ]
-    return _Dates(panels=panels, last=images[-1])
-
-
-def _read_legend(src: Reader) -> _Legend | None:
-    """Read names and colours of classes; None where a map holds no classes."""
-    text = src.tags(1).get('CLASS_NAMES')
-    if text is None:
-        return None
-    try:
-        names, table = json.loads(text), src.colormap(1)
-    except ValueError:
-        # a tag of another program, or classes without colours: numbers like any others
-        return None
-    colors = np.array([table[value][:3] for value in range(len(names))], dtype=np.uint8)
-    return _Legend(names=tuple(names), colors=colors)
-
-
 def _show_classes(
-    src: Reader,
-    legend: _Legend,
-    sheet: Sheet,
+    values: NDArray[Any],
+    valid: NDArray[np.bool_],
+    names: Sequence[str],
+    colors: Sequence[Color],
     *,
-    counts: Sequence[int] | None,
-    ground: NDArray[np.float64] | None,
-) -> tuple[list[Panel], list[tuple[str, Color]]]:
-    """Show classes in their colours; where there is a ground, class 0 lets it be seen.
+    counts: Sequence[int] | None = None,
+) -> tuple[NDArray[np.uint8], list[Entry]]:
+    """Colour classes, and list the most frequent ones in their order, with their shares.
 
-    Returns:
-        The panel, and the entries of the legend.
+    *values* and *valid* have shape (rows, cols); *counts* says how often there is each class.
     """
-    (pixels,), valid = read_reduced(src, bands=[1], shape=sheet.shape, resampling='nearest')
-    classes = len(legend.names)
-    valid &= pixels < classes
-    indices = np.where(valid, pixels, 0).astype(np.intp)
-    image, colors = legend.colors[indices] / 255, legend.colors
-    if ground is not None:
-        dark, bright = _GROUND
-        grey = dark + (bright - dark) * ground.mean(axis=-1, keepdims=True)
-        image = np.where((indices == 0)[..., None], grey, image)
-        colors = np.concatenate([[np.array(_GROUND_COLOR, dtype=np.uint8)], colors[1:]])
-    found = np.bincount(indices[valid], minlength=classes) if counts is None else np.array(counts)
-    entries = _list_classes(replace(legend, colors=colors), found)
-    if not valid.all():
-        entries.append(('no observation', NO_OBSERVATION))
-    word = 'Map: classes' if ground is None else 'Change'
-    return [Panel(title=word, pixels=to_bytes(image, valid))], entries
-
-
-def _list_classes(legend: _Legend, found: NDArray[np.integer]) -> list[tuple[str, Color]]:
-    """Make the entries of a legend, of the most frequent classes in their order."""
-    shares = found / max(int(found.sum()), 1)
-    order = sorted(np.argsort(-shares, kind='stable')[:_MOST_ENTRIES])
-    entries: list[tuple[str, Color]] = []
-    for index in order:
-        red, green, blue = legend.colors[index].tolist()
-        entries.append((f'{_percent(shares[index])}  {legend.names[index]}', (red, green, blue)))
-    if len(legend.names) > len(order):
-        rest = _percent(1 - shares[order].sum())
-        entries.append((f'{rest}  {len(legend.names) - len(order)} more', (255, 255, 255)))
-    return entries
+    is_class = valid & (values >= 0) & (values < len(names))
+    classes = np.full(values.shape, -1)
+    classes[is_class] = values[is_class]
+    found = np.bincount(classes[is_class], minlength=len(names)) if counts is None else counts
+    shares = np.array(found) / max(int(np.sum(found)), 1)
+    order = sorted(np.argsort(-shares, kind='stable')[:_MOST_ENTRIES].tolist())
+    legend = [(_percent(shares[i]), names[i] or f'class {i}', colors[i]) for i in order]
+    if rest := len(names) - len(order):
+        legend.append((_percent(1 - shares[order].sum()), f'{rest} more', (255, 255, 255)))
+    if not is_class.all():
+        legend.append(UNOBSERVED)
+    return paint_classes(classes, colors, others=NO_OBSERVATION), legend
 
 
 def _percent(share: float) -> str:
-    """Write a share so that little is not nothing, all of one width."""
-    text = '< 0.1' if 0 < share < 0.001 else f'{100 * share:.1f}'
-    # this space is as wide as a digit
-    return f'{text:\N{FIGURE SPACE}>5} %'
+    """Write a share so that little is not nothing."""
+    return '< 0.1 %' if 0 < share < 0.001 else f'{100 * share:.1f} %'
 
 
 def _show_quantities(src: Reader, sheet: Sheet) -> list[Panel]:
-    """Show bands of quantities, those of the largest mean."""
-    import matplotlib as mpl
+    """Show bands of quantities: those of the largest mean, in their order."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
 
     panels = []
-    for band in _largest_bands(src):
-        (stored,), valid = read_reduced(src, bands=[band], shape=sheet.shape, resampling='average')
+    bands = list(src.indexes)
+    if len(bands) > _MOST_BANDS:
+        survey = (min(_SURVEY_SIDE, src.height), min(_SURVEY_SIDE, src.width))
+        means = []
+        for band in bands:
+            values, valid = read_reduced(src, bands=[band], shape=survey, resampling='nearest')
+            means.append(float(values[0, valid].mean()) if valid.any() else -np.inf)
+        largest = np.argsort(-np.array(means), kind='stable')[:_MOST_BANDS]
+        bands = sorted(bands[place] for place in largest)
+    for band in bands:
+        (stored,), valid = sheet.read(src, bands=[band], resampling='average')
         values = stored * src.scales[band - 1] + src.offsets[band - 1]
         observed = values[valid]
         is_share = observed.size and observed.min() >= 0 and observed.max() <= 1
-        low, high = limits = (0.0, 1.0) if is_share else value_limits(observed)
-        beyond = (bool((observed < low).any()), bool((observed > high).any()))
+        low, high = limits = (0.0, 1.0) if is_share else find_limits(observed)
+        beyond = bool((observed < low).any()) + 2 * bool((observed > high).any())
+        scale = ScalarMappable(Normalize(low, high), 'viridis')
+        colors = scale.cmap(stretch_values(values, limits))[..., :3]
         name = src.descriptions[band - 1] or f'band {band}'
         rest = f' (of {src.count} bands)' if src.count > _MOST_BANDS else ''
-        panels.append(
-            Panel(
-                title=f'Map: {name}{rest}',
-                pixels=to_bytes(mpl.colormaps[COLOR_MAP](spread(values, limits))[..., :3], valid),
-                limits=limits,
-                extend=_EXTEND[beyond],
-            )
-        )
+        bar = partial(_add_color_bar, scale=scale, extend=_EXTEND[beyond])
+        panels.append(Panel(title=f'Map: {name}{rest}', pixels=to_bytes(colors, valid), add=bar))
     return panels
 
 
-# how matplotlib calls values beyond the lower and the upper end of a colour bar
-_EXTEND = {
-    (False, False): 'neither',
-    (True, False): 'min',
-    (False, True): 'max',
-    (True, True): 'both',
-}
+def _add_color_bar(axes: 'Axes', *, scale: 'ScalarMappable', extend: str) -> None:
+    """Draw which colours stand for which values below an image."""
+    width, height = axes.get_xlim()[1], axes.get_ylim()[0]
+    unit = axes.figure.dpi / DPI
+    length = min(max(width, NARROWEST_CELL), _BAR_PX * unit)
+    below = axes.inset_axes((0, -22 * unit / height, length / width, 12 * unit / height))
+    bar = axes.figure.colorbar(scale, below, orientation='horizontal', extend=extend)
+    bar.outline.set_linewidth(0.5)
+    below.tick_params(labelsize=9, length=3, width=0.5)
 
 
-def _largest_bands(src: Reader) -> list[int]:
-    """Choose the bands of the largest mean, in their order."""
-    if src.count <= _MOST_BANDS:
-        return list(src.indexes)
-    survey = (min(_SURVEY_SIDE, src.height), min(_SURVEY_SIDE, src.width))
-    means = []
-    for band in src.indexes:
-        (values,), valid = read_reduced(src, bands=[band], shape=survey, resampling='nearest')
-        means.append(float(values[valid].mean()) if valid.any() else -np.inf)
-    largest = np.argsort(-np.array(means), kind='stable')[:_MOST_BANDS]
-    return sorted(int(index) + 1 for index in largest)
+def _read_patches(
+    table: str | PathLike[str],
+    tiles: TilePlan,
+    column: str,
+    describe: Callable[[NDArray[Any]], NDArray[Any]],
+    *,
+    depth: int = 1,
+) -> NDArray[np.float64]:
+    """Place what a column says about patches on their grid; NaN where the table has no patch.
+
+    *describe* turns n values into numbers of shape (n, depth); the grid has one more axis alike.
+    """
+    found = np.full((len(tiles.row_offs), len(tiles.col_offs), depth), np.nan)
+    for columns in read_rows(table, ('row', 'col', column)):
+        found[columns['row'], columns['col']] = describe(columns[column])
+    return found
+
+
+def _find_projection(
+    table: str | PathLike[str], tiles: TilePlan
+) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """Find what turns vectors into their three principal components, by evenly spaced rows."""
+    step = max(1, len(tiles) // _SAMPLED)
+    taken, seen = [], 0
+    for columns in read_rows(table, ('embedding',)):
+        vectors = columns['embedding']
+        taken.append(vectors[-seen % step :: step].astype(np.float64))
+        seen += len(vectors)
+    sampled = np.concatenate(taken)
+    mean = sampled.mean(axis=0)
+    axes = np.zeros((3, len(mean)))
+    # Rows of the third factor are directions, the one of the largest spread first.
+    *_, found = np.linalg.svd(sampled - mean, full_matrices=False)
+    axes[: len(found)] = found[:3]
+    return lambda vectors: (vectors - mean) @ axes.T
+
+
+def _find_patches(kept: Sequence[tuple[int, int]], length: int, *, shown: int) -> NDArray[np.intp]:
+    """Find the patch that keeps the middle of each row (or column) of a picture."""
+    middles = (np.arange(shown) + 0.5) * length / shown
+    return np.searchsorted([first for first, _ in kept], middles, side='right') - 1

@@ -13,7 +13,7 @@ from torch import Tensor
 from gersp_geo.geoio.read.reader import read_header
 from gersp_geo.inference.patches import classify_scene, embed_scene
 from gersp_geo.inference.patches.grid import plan_grid
-from gersp_geo.inference.preview import write_patches_preview
+from gersp_geo.inference.preview import ShownScene, write_patches_preview
 from gersp_geo.main import main
 from gersp_geo.models.backbones import create_backbone
 from tests.inference.patches.scenes import RECORD, write_scene
@@ -46,9 +46,8 @@ def test_classes_have_their_colours_where_their_patches_are(tmp_path: Path, scen
         brightness, scene, table, preprocessing=RECORD, size=16, device='cpu', progress=False
     )
     write_patches_preview(
-        scene, table, picture, header=read_header(scene),
-        tiles=plan_grid(48, 64, size=16, overlap=0), bands=[1, 2], names=('dark', 'bright'),
-        colors=COLORS,
+        ShownScene(path=scene, bands=[1, 2]), table, picture, header=read_header(scene),
+        tiles=plan_grid(48, 64, size=16, overlap=0), names=('dark', 'bright'), colors=COLORS,
     )  # fmt: skip
     colors = colors_of(picture)
     dark, bright = (colors[color] for color in COLORS)
@@ -56,8 +55,8 @@ def test_classes_have_their_colours_where_their_patches_are(tmp_path: Path, scen
     assert bright / dark == pytest.approx(3, rel=0.05)
     with pytest.raises(FileExistsError, match='overwrite'):
         write_patches_preview(
-            scene, table, picture, header=read_header(scene),
-            tiles=plan_grid(48, 64, size=16, overlap=0), bands=[1, 2],
+            ShownScene(path=scene, bands=[1, 2]), table, picture, header=read_header(scene),
+            tiles=plan_grid(48, 64, size=16, overlap=0),
         )  # fmt: skip
 
 
@@ -68,8 +67,8 @@ def test_patches_of_like_vectors_have_one_colour(tmp_path: Path, scene: Path) ->
         device='cpu', progress=False,
     )  # fmt: skip
     write_patches_preview(
-        scene, table, picture, header=read_header(scene),
-        tiles=plan_grid(48, 64, size=16, overlap=0), bands=[1, 2],
+        ShownScene(path=scene, bands=[1, 2]), table, picture, header=read_header(scene),
+        tiles=plan_grid(48, 64, size=16, overlap=0),
     )  # fmt: skip
     vivid = Counter({c: n for c, n in colors_of(picture).items() if len(set(c)) > 1})
     (_, most), (_, fewer), *_ = vivid.most_common(3)

@@ -10,8 +10,7 @@ from affine import Affine
 from gersp_geo.geoio.read.reader import read_header
 from gersp_geo.geoio.write.geotiff import write_raster
 from gersp_geo.inference.polygons import polygonize
-from gersp_geo.inference.preview.polygons import PolygonClass, Sketch
-from gersp_geo.inference.preview.shapes import place_polygons
+from gersp_geo.inference.preview.polygons import PolygonClass, Sketch, place_polygons
 from gersp_geo.main import main
 from tests.inference.preview.pictures import (
     ENLARGED,

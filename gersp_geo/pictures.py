@@ -1,0 +1,138 @@
+"""Colours of images, and figures that show several of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bands import shown_bands
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure, FigureBase
+    from matplotlib.patches import Patch
+
+type Picture = NDArray[np.floating] | NDArray[np.uint8]
+"""Red, green and blue, shape (H, W, 3): floats in [0, 1], or bytes."""
+
+type Limits = tuple[float, float]
+"""The values that are shown darkest and brightest."""
+
+# The part of the values that is spread over the colours, in percent.
+_STRETCH = (2, 98)
+
+# Inches of an image's side where images stand beside their names, and where they stand below them.
+_SMALL_SIDE, _LARGE_SIDE = 1.15, 4.0
+
+
+def find_limits(values: NDArray[np.generic]) -> Limits:
+    """Find two values between which nearly all of some values lie; the second is the larger one."""
+    if not values.size:
+        return 0.0, 1.0
+    low, high = np.percentile(values.astype(np.float64), _STRETCH)
+    return float(low), float(high if high > low else low + 1)
+
+
+def stretch_values(values: NDArray[np.generic], limits: Limits) -> NDArray[np.float64]:
+    """Bring values between two limits to [0, 1]; a value that is not finite is shown as 0 is."""
+    low, high = limits
+    # The difference of two infinite values would be no number.
+    finite = np.nan_to_num(values.astype(np.float64))
+    return np.clip((finite - low) / (high - low), 0, 1)
+
+
+def stretch(image: NDArray[np.floating], bands: Sequence[str]) -> NDArray[np.float64]:
+    """Pick red, green and blue (or one band) and bring their range to [0, 1], the same for all three.
+
+    Args:
+        image: Shape (C, H, W), in any unit.
+        bands: Names of the bands; empty where they are unknown.
+
+    Returns:
+        Shape (H, W, 3).
+    """
+    chosen = np.nan_to_num(image[list(shown_bands(bands or [None] * len(image)))])
+    shown = stretch_values(chosen, find_limits(chosen))
+    return np.broadcast_to(shown.transpose(1, 2, 0), (*image.shape[1:], 3))
+
+
+def paint_classes(
+    classes: NDArray[np.integer],
+    colors: Sequence[Sequence[int]],
+    *,
+    others: Sequence[int] = (255, 255, 255),
+) -> NDArray[np.uint8]:
+    """Turn classes into their colours.
+
+    Args:
+        classes: Shape (H, W).
+        colors: Red, green and blue of each class in [0, 255].
+        others: The colour of values that are no class.
+
+    Returns:
+        Shape (H, W, 3).
+    """
+    palette = np.array([*colors, others], dtype=np.uint8)
+    is_class = (classes >= 0) & (classes < len(colors))
+    return palette[np.where(is_class, classes, len(colors))]
+
+
+def draw_images(images: Mapping[str, Picture], *, title: str | None = None) -> 'Figure':
+    """Draw images side by side, each below its name."""
+    from matplotlib.figure import Figure
+
+    size = (_LARGE_SIDE * len(images), 1.1 * _LARGE_SIDE)
+    figure = Figure(figsize=size, layout='constrained')
+    add_images(figure, images)
+    if title is not None:
+        figure.suptitle(title)
+    return figure
+
+
+def add_images(figure: 'FigureBase', images: Mapping[str, Picture]) -> None:
+    """Fill a figure, or a part of one, with images side by side, each below its name."""
+    places = figure.subplots(1, len(images), squeeze=False)[0]
+    for axes, (name, image) in zip(places, images.items(), strict=True):
+        axes.imshow(image, interpolation='nearest')
+        axes.set_title(name, loc='left')
+        axes.set_axis_off()
+
+
+def draw_blocks(blocks: Mapping[str, Mapping[str, Sequence[Picture]]]) -> 'Figure':
+    """Draw images in labelled rows, one block of rows below the other.
+
+    Args:
+        blocks: Per heading and row label, the images from left to right. Images of one position
+            stand in one column throughout the figure.
+
+    Returns:
+        The figure; no window is opened.
+    """
+    from matplotlib.figure import Figure
+
+    rows = [row for block in blocks.values() for row in block.items()]
+    columns = max(len(images) for _, images in rows)
+    size = (_SMALL_SIDE * (columns + 1), _SMALL_SIDE * len(rows) + 0.4 * len(blocks))
+    figure = Figure(figsize=size, dpi=120, layout='constrained')
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for axes, (label, images) in zip(grid, rows, strict=True):
+        for cell in axes:
+            cell.set_axis_off()
+        for cell, image in zip(axes, images, strict=False):
+            cell.imshow(image, interpolation='nearest')
+        place = {'transform': axes[0].transAxes, 'ha': 'right', 'va': 'center'}
+        axes[0].text(-0.08, 0.5, label, **place)
+    first_rows = np.cumsum([0, *(len(block) for block in blocks.values())])
+    for heading, row in zip(blocks, first_rows, strict=False):
+        grid[row, 0].set_title(heading, loc='left', weight='bold', size=11)
+    return figure
+
+
+def swatches(colors: Sequence[Sequence[int]], labels: Sequence[str]) -> list['Patch']:
+    """Make the coloured squares of a legend."""
+    from matplotlib.patches import Patch
+
+    return [
+        Patch(facecolor=tuple(np.array(color) / 255), edgecolor='0.4', linewidth=0.5, label=label)
+        for color, label in zip(colors, labels, strict=True)
+    ]
