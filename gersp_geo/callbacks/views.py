@@ -149,7 +149,8 @@ def make_rows(
     """Bring images and their views to values that can be shown, image by image.
 
     Args:
-        loaded: Per row, images as loaded, shape (B, C, H, W), and the pipeline they will go through.
+        loaded: Per row, images as loaded, shape (B, C, H, W), and the pipeline they will go
+            through.
         views: Per row, augmented images, shape (B, C, H', W'), and the pipeline they went through.
         bands: Names of the bands.
 
