@@ -14,28 +14,28 @@ from scipy import ndimage
 
 from gersp_geo.sample_data import CLASS_COLORS, CLASS_NAMES, write_sample_data
 from gersp_geo.sample_data.drawing import fractal_noise, nearest_line, nearest_point
-from gersp_geo.sample_data.natural import NATURAL_CLASSES, draw_natural_image
-from gersp_geo.sample_data.places import (
-    CHANGE,
-    MULTISPECTRAL,
-    SCENES,
-    make_multispectral,
-    make_scene,
-    make_two_dates,
-)
+from gersp_geo.sample_data.files import CHANGE, SCENES
+from gersp_geo.sample_data.natural import NATURAL_CLASSES
 from gersp_geo.sample_data.rendering import render
 from gersp_geo.sample_data.terrain import make_terrain
 
 SHAPES = st.tuples(st.integers(2, 90), st.integers(2, 90))
 SEEDS = st.integers(0, 10_000)
 NORTH = SCENES['north_1']
+SIZE = 256
 
 
 @pytest.fixture(scope='module')
 def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('landscape') / 'sample-data'
-    write_sample_data(folder, progress=False, size=160, images_per_class=2)
+    write_sample_data(folder, progress=False, size=SIZE, images_per_class=2)
     return folder
+
+
+def read(path: Path) -> np.ndarray:
+    with rasterio.open(path) as src:
+        pixels: np.ndarray = src.read()
+    return pixels
 
 
 @given(seed=SEEDS, shape=SHAPES, season=st.sampled_from(['spring', 'summer', 'autumn']))
@@ -75,22 +75,19 @@ def test_buildings_stand_on_dry_free_ground(seed: int) -> None:
         assert ndimage.label(terrain.built[window] == number)[1] == 1
 
 
-def test_equal_seeds_give_equal_pixels_and_other_seeds_others() -> None:
-    def arrays(seed: int) -> list[np.ndarray]:
-        natural = [
-            draw_natural_image(name, size=64, seed=seed, number=3) for name in NATURAL_CLASSES
-        ]
-        return [
-            *make_scene(NORTH, seed=seed, size=96),
-            *make_multispectral(MULTISPECTRAL, seed=seed, size=96),
-            *make_two_dates(CHANGE, seed=seed, size=192),
-            *natural,
-        ]
-
-    first, again, other = arrays(0), arrays(0), arrays(1)
-    for a, b, c in zip(first, again, other, strict=True):
-        np.testing.assert_array_equal(a, b)
-        assert not np.array_equal(a, c)
+def test_equal_seeds_give_equal_pixels_and_other_seeds_others(
+    small_data: Path, tmp_path: Path
+) -> None:
+    for seed in (0, 1):
+        folder = tmp_path / str(seed)
+        write_sample_data(folder, seed=seed, progress=False, size=SIZE, images_per_class=2)
+    for path in (*small_data.rglob('*.tif'), *small_data.rglob('*.jpg')):
+        first, again, other = (
+            read(folder / path.relative_to(small_data))
+            for folder in (small_data, tmp_path / '0', tmp_path / '1')
+        )
+        np.testing.assert_array_equal(first, again)
+        assert not np.array_equal(first, other)
 
 
 def test_places_differ_within_one_seed() -> None:
@@ -98,8 +95,9 @@ def test_places_differ_within_one_seed() -> None:
     assert not np.array_equal(first, second)
 
 
-def test_collar_has_neither_data_nor_classes() -> None:
-    pixels, classes = make_multispectral(MULTISPECTRAL, seed=0, size=128)
+def test_collar_has_neither_data_nor_classes(small_data: Path) -> None:
+    pixels = read(small_data / 'multispectral' / 'scene.tif')
+    (classes,) = read(small_data / 'multispectral' / 'mask.tif')
     assert pixels.dtype == np.uint16
     empty = classes == 255
     assert 0.05 < empty.mean() < 0.4
@@ -109,20 +107,25 @@ def test_collar_has_neither_data_nor_classes() -> None:
     assert np.median(pixels[3][~empty]) > 2 * np.median(pixels[2][~empty])
 
 
-def test_change_means_other_classes_and_spares_roads_and_water() -> None:
-    before, after, changed = make_two_dates(CHANGE, seed=0, size=384)
+def test_change_means_other_classes_and_spares_roads_and_water(small_data: Path) -> None:
+    before, after, mask = (
+        read(small_data / 'change' / f'{name}.tif') for name in ('before', 'after', 'mask')
+    )
+    (changed,) = mask
     assert before.shape == after.shape == (3, *changed.shape)
     assert set(np.unique(changed)) == {0, 1}
     assert 0.01 < changed.mean() < 0.3
-    terrain = CHANGE.terrain(seed=0, size=384)
+    terrain = CHANGE.terrain(seed=0, size=SIZE)
     assert not changed[(terrain.depth > 0) | (terrain.paved > 0)].any()
 
 
-def test_boxes_are_the_envelopes_of_buildings() -> None:
-    terrain = NORTH.terrain(seed=0, size=256)
-    _, _, bounds = make_scene(NORTH, seed=0, size=256)
-    assert len(bounds) == len(terrain.buildings) > 0
-    for number, (left, bottom, right, top) in enumerate(bounds, start=1):
+def test_boxes_are_the_envelopes_of_buildings(small_data: Path) -> None:
+    terrain = NORTH.terrain(seed=0, size=SIZE)
+    boxes = geopandas.read_file(small_data / 'buildings' / 'north_1.gpkg')
+    assert len(boxes) == len(terrain.buildings) > 0
+    for number, (left, bottom, right, top) in zip(
+        boxes['building_id'], boxes.bounds.to_numpy(), strict=True
+    ):
         rows, cols = np.nonzero(terrain.built == number)
         assert ~NORTH.transform @ (left, top) == (cols.min(), rows.min())
         assert ~NORTH.transform @ (right, bottom) == (cols.max() + 1, rows.max() + 1)
