@@ -22,8 +22,8 @@ check: $(READY)  ## lint, format, types
 test: check  ## everything that decides whether a change lands
 	@OMP_NUM_THREADS=1 $(BIN)/python $(FAST)
 
-slow: $(READY)  ## the laws of `test` on larger input
-	@$(BIN)/python -m pytest -m slow
+slow: $(READY)  ## the laws of `test` on larger input, and each with many examples
+	@$(BIN)/python -m pytest -m 'slow or hypothesis' --hypothesis-profile=full
 
 oldest: VERSIONS := lowest-direct  ## fast tests with the lowest versions that are allowed
 latest: VERSIONS := highest  ## fast tests with the newest versions that are allowed

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 from gersp_geo.main import main
 
@@ -23,9 +24,28 @@ multiprocessing.get_context('forkserver').set_forkserver_preload(
 LONGEST = ('test_docs.py', 'test_run.py', 'test_main.py', 'test_golden_trace.py')
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest files first."""
+# Examples of each law that is stated for all inputs: of `make test`, and of `make slow`; files in
+# the folder of a test may be written anew for each, and a busy machine is no failure
+CHECKS = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
+settings.register_profile('fast', max_examples=20, deadline=None, suppress_health_check=CHECKS)
+settings.register_profile('full', settings.get_profile('fast'), max_examples=1000)
+settings.load_profile('fast')
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run the longest files first, and of some tests a few cases with all others slow."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
+    has_quick: dict[str, bool] = {}
+    for item in items:
+        if mark := item.get_closest_marker('quick'):
+            test, _, case = item.nodeid.removesuffix(']').partition('[')
+            is_quick = not {case, *case.split('-')}.isdisjoint(mark.args)
+            has_quick[test] = has_quick.get(test, False) or is_quick
+            if not is_quick:
+                item.add_marker(pytest.mark.slow)
+    if not all(has_quick.values()) and not any('::' in word for word in config.args):
+        wrong = [test for test, found in has_quick.items() if not found]
+        raise pytest.UsageError(f'no case has a name that quick(...) lists: {", ".join(wrong)}')
 
 
 @pytest.fixture(scope='session')

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -53,7 +53,6 @@ shapes = {
 }
 
 
-@settings(max_examples=50, deadline=None)
 @given(**shapes)
 def test_effective_rank_is_the_exponential_of_the_entropy_of_the_singular_values(
     rows: int, dimensions: int, rank: int, seed: int
@@ -65,7 +64,6 @@ def test_effective_rank_is_the_exponential_of_the_entropy_of_the_singular_values
     torch.testing.assert_close(effective_rank(embeddings), expected, rtol=0, atol=1e-6)
 
 
-@settings(max_examples=50, deadline=None)
 @given(scale=st.sampled_from([1e-3, 0.5, 7.0, 1e5]), **shapes)
 def test_effective_rank_knows_no_scale_and_stays_in_its_range(
     rows: int, dimensions: int, rank: int, seed: int, scale: float

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
@@ -18,7 +18,6 @@ def unit_rows(seed: int, rows: int, columns: int) -> Tensor:
     return F.normalize(values, dim=1)
 
 
-@settings(max_examples=50, deadline=None)
 @given(sizes, st.integers(1, 9), st.integers(2, 6), st.floats(0.05, 2), st.integers(0, 99))
 def test_equals_the_formula_written_out(
     pairs: int, keys: int, dimensions: int, temperature: float, seed: int

@@ -2,7 +2,7 @@ from collections import deque
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -34,7 +34,6 @@ def test_the_student_is_not_changed() -> None:
     assert all(torch.equal(p, q) for p, q in zip(student.parameters(), before, strict=True))
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.integers(1, 9), st.lists(st.integers(1, 20), min_size=1, max_size=6))
 def test_the_queue_holds_the_latest_keys_in_ring_order(size: int, batches: list[int]) -> None:
     queue, pointer = torch.zeros(size, 1), torch.zeros(1, dtype=torch.long)

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gersp_geo.preprocessing import Preprocessing
@@ -36,7 +36,6 @@ def preprocessings(draw: st.DrawFn) -> Preprocessing:
     )
 
 
-@settings(max_examples=50, deadline=None)
 @given(preprocessings())
 def test_a_record_survives_the_way_through_json(record: Preprocessing) -> None:
     assert Preprocessing.from_dict(json.loads(json.dumps(record.to_dict()))) == record

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
@@ -76,7 +76,6 @@ def stitch(
     return stitched
 
 
-@settings(max_examples=100, deadline=None)
 @given(plans(), st.data())
 def test_weights_sum_to_one_at_every_pixel(plan: TilePlan, data: st.DataObject) -> None:
     margin = data.draw(st.integers(0, plan.overlap // 2))
@@ -87,14 +86,12 @@ def test_weights_sum_to_one_at_every_pixel(plan: TilePlan, data: st.DataObject) 
         assert weights.min() >= 0
 
 
-@settings(max_examples=50, deadline=None)
 @given(plans())
 def test_crop_weights_sum_to_one_at_every_pixel(plan: TilePlan) -> None:
     weights = crop_weights(plan.row_offs, plan.keep_rows, size=plan.size)
     assert (sum_over_axis(weights, plan.row_offs, length=plan.height) == 1).all()
 
 
-@settings(max_examples=50, deadline=None)
 @given(plans(), st.data())
 def test_a_margin_has_no_weight_at_the_border_either(plan: TilePlan, data: st.DataObject) -> None:
     margin = data.draw(st.integers(0, plan.overlap // 2))
@@ -112,7 +109,6 @@ def test_weights_fall_over_the_overlap_as_half_a_hann_window() -> None:
     assert (weights[1, 4:] == 1).all()
 
 
-@settings(max_examples=100, deadline=None)
 @given(plans(), st.sampled_from(['hann', 'crop']), st.data())
 def test_settled_rows_cover_the_tile_once_and_nothing_later_adds_to_them(
     plan: TilePlan, blend: str, data: st.DataObject
@@ -126,7 +122,6 @@ def test_settled_rows_cover_the_tile_once_and_nothing_later_adds_to_them(
 
 
 @pytest.mark.parametrize('blend', ['hann', 'crop'])
-@settings(max_examples=30, deadline=None)
 @given(plan=plans(), data=st.data())
 def test_patches_of_a_scene_give_the_scene_back(
     blend: str, plan: TilePlan, data: st.DataObject
@@ -138,7 +133,6 @@ def test_patches_of_a_scene_give_the_scene_back(
 
 
 @pytest.mark.parametrize('blend', ['hann', 'crop'])
-@settings(max_examples=30, deadline=None)
 @given(plan=plans(), data=st.data())
 def test_panels_change_no_bit(blend: str, plan: TilePlan, data: st.DataObject) -> None:
     scene = torch.rand(2, plan.height, plan.width)
@@ -188,7 +182,6 @@ def test_rows_before_the_first_patch_have_no_values() -> None:
     assert (left_out == 0).all()
 
 
-@settings(max_examples=30, deadline=None)
 @given(plans(), st.sampled_from(['hann', 'crop']), st.data())
 def test_patches_left_out_leave_no_trace(plan: TilePlan, blend: str, data: st.DataObject) -> None:
     weighting = weigh_patches(plan, blend=blend, margin=0)

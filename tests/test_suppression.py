@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torchvision.ops import batched_nms
@@ -181,7 +181,15 @@ def drawn(boxes: list[tuple[Any, ...]], *, cut: bool) -> Detections:
     )
 
 
-def check_small(boxes: list[tuple[Any, ...]], height: int, width: int, threshold: float) -> None:
+@given(
+    boxes=BOXES,
+    height=st.integers(5, 70),
+    width=st.integers(5, 70),
+    threshold=st.sampled_from([0.0, 0.3, 0.5, 0.9, 1.0]),
+)
+def test_streamed_suppression_is_the_rule(
+    boxes: list[tuple[Any, ...]], height: int, width: int, threshold: float
+) -> None:
     found = drawn(boxes, cut=False)
     kept = stream(found, threshold=threshold, height=height, width=width)
     assert rows_of(kept) == rows_of(at_once(found, threshold=threshold))
@@ -189,31 +197,6 @@ def check_small(boxes: list[tuple[Any, ...]], height: int, width: int, threshold
     for match in ('iou', 'ios'):
         kept = stream(found, threshold=threshold, match=match, height=height, width=width)
         assert rows_of(kept) == rows_of(slowly(found, threshold=threshold, match=match))
-
-
-ARGUMENTS = {
-    'boxes': BOXES,
-    'height': st.integers(5, 70),
-    'width': st.integers(5, 70),
-    'threshold': st.sampled_from([0.0, 0.3, 0.5, 0.9, 1.0]),
-}
-
-
-@settings(max_examples=50, deadline=None)
-@given(**ARGUMENTS)
-def test_streamed_suppression_is_the_rule(
-    boxes: list[tuple[Any, ...]], height: int, width: int, threshold: float
-) -> None:
-    check_small(boxes, height, width, threshold)
-
-
-@pytest.mark.slow
-@settings(max_examples=300, deadline=None)
-@given(**ARGUMENTS)
-def test_streamed_suppression_is_the_rule_in_many_cases(
-    boxes: list[tuple[Any, ...]], height: int, width: int, threshold: float
-) -> None:
-    check_small(boxes, height, width, threshold)
 
 
 def test_the_order_in_which_boxes_come_changes_nothing() -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gersp_geo.tiling import TilePlan, cut_panels, plan_tile
@@ -19,7 +19,6 @@ def plans(draw: st.DrawFn) -> TilePlan:
     )
 
 
-@settings(max_examples=50, deadline=None)
 @given(plans())
 def test_keep_windows_cover_each_pixel_once(plan: TilePlan) -> None:
     hits = np.zeros((plan.height, plan.width), dtype=int)
@@ -31,7 +30,6 @@ def test_keep_windows_cover_each_pixel_once(plan: TilePlan) -> None:
     assert (hits == 1).all()
 
 
-@settings(max_examples=50, deadline=None)
 @given(plans())
 def test_a_patch_keeps_only_what_it_reads(plan: TilePlan) -> None:
     for patch in plan.patches:
@@ -41,7 +39,6 @@ def test_a_patch_keeps_only_what_it_reads(plan: TilePlan) -> None:
         assert read.col_off <= keep.col_off < keep.col_stop <= read.col_stop
 
 
-@settings(max_examples=50, deadline=None)
 @given(plans())
 def test_patches_reach_half_an_overlap_beyond_the_tile(plan: TilePlan) -> None:
     half = plan.overlap // 2
@@ -50,7 +47,6 @@ def test_patches_reach_half_an_overlap_beyond_the_tile(plan: TilePlan) -> None:
         assert offsets[-1] == max(length + half - plan.size, -half)
 
 
-@settings(max_examples=50, deadline=None)
 @given(plans())
 def test_a_kept_pixel_sees_half_an_overlap_around_it(plan: TilePlan) -> None:
     half = plan.overlap // 2
@@ -62,7 +58,6 @@ def test_a_kept_pixel_sees_half_an_overlap_around_it(plan: TilePlan) -> None:
         assert read.col_stop - keep.col_stop >= half
 
 
-@settings(max_examples=50, deadline=None)
 @given(plans())
 def test_neighbours_share_at_least_the_overlap_and_only_the_last_more(plan: TilePlan) -> None:
     for offsets in (plan.row_offs, plan.col_offs):
@@ -72,7 +67,6 @@ def test_neighbours_share_at_least_the_overlap_and_only_the_last_more(plan: Tile
         assert (steps >= 1).all()
 
 
-@settings(max_examples=100, deadline=None)
 @given(plans(), st.data())
 def test_panels_cover_the_columns_once_and_know_their_patches(
     plan: TilePlan, data: st.DataObject

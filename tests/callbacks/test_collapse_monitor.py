@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
@@ -130,7 +130,6 @@ def test_keys_and_features_that_are_not_finite_warn() -> None:
     assert 'train_ssl_std is nan' in found[0]
 
 
-@settings(max_examples=50, deadline=None)
 @given(size=st.integers(1, 9), batches=st.lists(st.integers(0, 12), min_size=1, max_size=6))
 def test_the_newest_keys_are_the_last_ones_that_were_queued(size: int, batches: list[int]) -> None:
     queue, pointer = torch.full((size, 1), -1.0), torch.zeros(1, dtype=torch.long)

@@ -10,7 +10,7 @@ from tests.corpus.rasters import GRID, Make
 
 LOWEST = float(np.finfo('f4').min)
 
-CHEAP: dict[str, Make] = {
+CASES: dict[str, Make] = {
     **{f'type {name}': made.typed(name) for name in ('u1', 'u2', 'i2', 'f2', 'f4')},
     'tag 0, u1': made.tagged('u1', 0),
     'tag 0, u2': made.tagged('u2', 0),
@@ -63,9 +63,6 @@ CHEAP: dict[str, Make] = {
     'one column': stored.written(shape=(77, 1)),
     'one pixel': stored.written(shape=(1, 1)),
     'smaller than a patch': stored.written(shape=(9, 13)),
-}
-
-SLOW: dict[str, Make] = {
     'colours rgb': made.colored('rgb'),
     'colours bgrn': made.colored('bgrn', count=4),
     'HFA': stored.driven('HFA', 'b.img', options=('--bands', '1,2,3')),

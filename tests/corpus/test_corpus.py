@@ -1,12 +1,11 @@
 """Odd rasters through every command: each cell is right."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.corpus import comparing
-from tests.corpus.cases import CHEAP, SLOW
+from tests.corpus.cases import CASES
 from tests.corpus.command import Command, Models
 from tests.corpus.rasters import Make
 
@@ -18,13 +17,13 @@ CHECKS = (
 )
 
 
-def _params() -> Sequence[object]:
-    """List cases with marks."""
-    cheap = [pytest.param(make, id=name) for name, make in CHEAP.items()]
-    return cheap + [pytest.param(m, id=name, marks=pytest.mark.slow) for name, m in SLOW.items()]
-
-
-@pytest.mark.parametrize('make', _params())
+@pytest.mark.quick(
+    'type u1', 'tag -9999, i2', 'tag NaN, f4', 'given 0, u1', 'mask inside', 'transparency',
+    'alpha as data, named', 'names in another order', 'colours bgr, chosen', 'planar tiles',
+    'sparse in one band', 'overviews', 'COG', 'masks of bands, u1', 'any, i2',
+    'ground control points', 'scale and offset', 'no CRS', 'rotated', '0 to 360', 'one pixel',
+)  # fmt: skip
+@pytest.mark.parametrize('make', CASES.values(), ids=CASES)
 def test_every_cell_is_right(make: Make, command: Command, models: Models, tmp_path: Path) -> None:
     scene = make(tmp_path)
     for check in CHECKS:

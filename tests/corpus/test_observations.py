@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
@@ -105,36 +105,17 @@ def _write(
         return write(path, pixels, mask=None if hidden is None else ~hidden, **how)
 
 
-def _hold(chosen: dict[str, Any], command: Command, models: Models) -> None:
-    """Compare one scene, in a folder of its own."""
-    with TemporaryDirectory(dir=command.folder) as name:
-        here = replace(command, folder=Path(name))
-        scene = build(Path(name), chosen)
-        check_values(scene, here, models)
-
-
-QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-
-
-@settings(deadline=None, max_examples=25, derandomize=True, suppress_health_check=QUIET)
+@settings(derandomize=True)
 @given(scenes())
 def test_an_observation_is_what_was_written_as_one(
     command: Command, models: Models, chosen: dict[str, Any]
 ) -> None:
-    _hold(chosen, command, models)
+    with TemporaryDirectory(dir=command.folder) as name:
+        here = replace(command, folder=Path(name))
+        check_values(build(Path(name), chosen), here, models)
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=200, suppress_health_check=QUIET)
-@given(scenes())
-def test_an_observation_is_what_was_written_as_one_in_many_scenes(
-    command: Command, models: Models, chosen: dict[str, Any]
-) -> None:
-    _hold(chosen, command, models)
-
-
-@pytest.mark.slow
-@settings(deadline=None, max_examples=60, suppress_health_check=QUIET)
 @given(scenes())
 def test_so_it_is_in_patches(command: Command, models: Models, chosen: dict[str, Any]) -> None:
     with TemporaryDirectory(dir=command.folder) as name:

@@ -1,16 +1,14 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gersp_geo.datamodules.spatial_split import cut_blocks, grid_windows, split_blocks
 from gersp_geo.windows import Window
 
-QUICK = settings(max_examples=50, deadline=None)
 SIDES = st.integers(1, 90)
 
 
-@QUICK
 @given(
     shapes=st.lists(st.tuples(SIDES, SIDES), min_size=1, max_size=3),
     size=st.integers(1, 40),
@@ -37,7 +35,6 @@ def test_a_patch_wider_than_a_block_raises(size: int) -> None:
         cut_blocks([(100, 100)], block_size=64, size=size)
 
 
-@QUICK
 @given(
     weights=st.lists(st.integers(0, 50), min_size=3, max_size=40),
     val=st.sampled_from([0.0, 0.2, 0.5]),
@@ -75,7 +72,6 @@ def test_too_few_blocks_or_no_training_share_raise() -> None:
         split_blocks([1, 1, 1], val_split=0.5, test_split=0.5, seed=0)
 
 
-@QUICK
 @given(
     row=SIDES,
     col=SIDES,

@@ -70,6 +70,7 @@ def refusal(task: SemanticSegmentation, names: tuple[str, ...], *, unlabelled: f
     return None
 
 
+@pytest.mark.quick('binary-True', 'multiclass-False', 'multilabel-True')
 @pytest.mark.parametrize('holes', [False, True])
 @pytest.mark.parametrize('kind', ['binary', 'multiclass', 'multilabel'])
 def test_what_is_accepted_is_what_trains_rightly(kind: str, holes: bool) -> None:

@@ -6,7 +6,7 @@ from random import Random
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -73,7 +73,6 @@ def photograph(height: int, width: int) -> Image.Image:
     return Image.fromarray(pixels.astype('uint8'))
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     height=st.integers(1, 300), width=st.integers(1, 300), seed=st.integers(0, 2**20),
     smallest=st.floats(0.01, 1),

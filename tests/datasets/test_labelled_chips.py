@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from rasterio.enums import ColorInterp
@@ -105,7 +105,6 @@ def make_labels(counts: list[int]) -> Tensor:
     return torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     counts=st.lists(st.integers(2, 40), min_size=2, max_size=6),
     held_out=st.floats(0.01, 0.99),

@@ -106,6 +106,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor | None]]:
     return steps
 
 
+@pytest.mark.quick('mask-0', 'part of a VRT-0', 'mask-1')
 @pytest.mark.parametrize(('hide', 'workers'), [*((hide, 0) for hide in HIDING), ('mask', 1)])
 def test_what_is_hidden_is_neither_measured_nor_learned_from_in_pretraining(
     fit_pretraining: Fit, put: Raster, seen: list[Any], hide: str, workers: int
@@ -136,7 +137,7 @@ def test_a_mask_that_comes_later_is_seen_in_the_next_run(
 ) -> None:
     # everything is remembered, as if it had taken long
     monkeypatch.setenv('GERSP_GEO_CACHE', str(tmp_path / 'cache'))
-    for module in ('geoio.headers', 'datasets.geotiff', 'datamodules.statistics'):
+    for module in ('geoio.read.headers', 'datasets.geotiff_patches', 'datamodules.stream_record'):
         monkeypatch.setattr(f'gersp_geo.{module}.WORTH_KEEPING', 0.0)
     path = put('images/a.tif', scene())
 

@@ -91,6 +91,7 @@ def checkpoints(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob('checkpoints/*'))
 
 
+@pytest.mark.quick('moment0', 'moment3')
 @pytest.mark.parametrize(
     ('number', 'moment', 'taken'),
     [

@@ -106,6 +106,7 @@ def test_classes_that_training_does_not_see_are_named(
         fit_segmentation(SMALL | options | {'trainer.fast_dev_run': 'true'})
 
 
+@pytest.mark.quick('cause0', 'cause2')
 @pytest.mark.parametrize(
     ('values', 'nodata', 'dtype', 'cause'),
     [
@@ -142,6 +143,7 @@ def test_classes_where_the_image_has_no_observation_do_not_count(
     assert 'no observation' in refusal
 
 
+@pytest.mark.quick('polygons0', 'polygons2')
 @pytest.mark.parametrize(
     ('polygons', 'cause'),
     [
@@ -226,6 +228,7 @@ def test_a_background_called_like_a_class_is_refused(
     assert "background='building' is a class" in fit_segmentation(SMALL | options).refusal
 
 
+@pytest.mark.quick('parts0', 'parts3', 'parts5')
 @pytest.mark.parametrize(
     ('options', 'parts'),
     [

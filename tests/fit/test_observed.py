@@ -48,6 +48,7 @@ def means(record: dict[str, Any]) -> NDArray[np.float64]:
     return found
 
 
+@pytest.mark.quick('tag', 'mask')
 @pytest.mark.parametrize('how', ['tag', 'given', 'nan', 'mask'])
 def test_a_pixel_without_one_band_is_neither_measured_nor_learned_from(
     fit_segmentation: Fit, put: Raster, how: str
@@ -64,6 +65,7 @@ def test_a_pixel_without_one_band_is_neither_measured_nor_learned_from(
     assert len(fitted.record['class_names']) == 2
 
 
+@pytest.mark.quick('tag', 'mask')
 @pytest.mark.parametrize('how', ['tag', 'given', 'nan', 'mask'])
 def test_pretraining_does_not_measure_it_either(
     fit_pretraining: Fit, put: Raster, how: str

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import shapely
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Geod
 from rasterio.crs import CRS
@@ -29,7 +29,6 @@ def header(crs: str | None, transform: Affine) -> RasterHeader:
     north=st.floats(-89.9, 90), res=st.floats(1e-6, 0.5), flip=st.sampled_from([1, -1]),
     crs=st.sampled_from(['EPSG:4326', 'EPSG:4267', '+proj=longlat +R=6371000']),
 )  # fmt: skip
-@settings(max_examples=100, deadline=None)
 def test_pixels_of_degrees_have_their_area_on_the_ellipsoid(
     north: float, res: float, flip: int, crs: str
 ) -> None:
@@ -161,7 +160,6 @@ def test_areas_of_pixels_of_any_size_have_nine_digits(north: float, res: float) 
     west=st.floats(-400, 400), south=st.floats(-89, 60), width=st.floats(1e-4, 300),
     height=st.floats(1e-4, 29), hole=st.booleans(), flip=st.booleans(),
 )  # fmt: skip
-@settings(max_examples=40, deadline=None)
 def test_polygons_in_degrees_have_their_area_on_the_ellipsoid(
     west: float, south: float, width: float, height: float, hole: bool, flip: bool
 ) -> None:

@@ -159,6 +159,7 @@ def on_every_engine(*demands: Demand) -> pytest.MarkDecorator:
     """Hold a law against every engine.
 
     One that falls short of a demand must fail the law; one that writes no map is not asked about it.
+    Others than ours are asked with the slow tests.
     """
     params = []
     for engine in ENGINES:
@@ -167,6 +168,8 @@ def on_every_engine(*demands: Demand) -> pytest.MarkDecorator:
             pytest.mark.xfail(strict=True, raises=AssertionError, reason=text)
             for text in reasons[:1]
         ]
+        if engine is not ENGINES[0]:
+            marks.append(pytest.mark.slow)
         if 'map' not in demands or 'map' not in engine.shortcomings:
             params.append(pytest.param(engine, id=engine.name, marks=marks))
     return pytest.mark.parametrize('engine', params)

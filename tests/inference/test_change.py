@@ -258,6 +258,7 @@ def run(before: Path, destination: Path, after: Path, **options: Any) -> Any:
     return run_plan(*prepare(change_around, before, destination, chosen), progress=False)
 
 
+@pytest.mark.quick('unet')
 @pytest.mark.parametrize('model', ['fcsiamdiff', 'unet'])
 def test_a_checkpoint_predicts_one_pair_as_its_task_does(model: Any, tmp_path: Path) -> None:
     torch.manual_seed(0)

@@ -144,7 +144,7 @@ def test_sigterm_says_how_to_go_on_and_ends_with_its_own_code(
     checkpoint: Path, tmp_path: Path
 ) -> None:
     # large enough not to be done before the signal
-    scene = write_scene(tmp_path / 'scene.tif', side=9000)
+    scene = write_scene(tmp_path / 'scene.tif', side=4000)
     words = [
         'predict', checkpoint, scene, '-o', tmp_path / 'map.tif', '--size', '64', '--overlap', '48',
     ]  # fmt: skip

@@ -83,20 +83,12 @@ MODELS: dict[str, Callable[[], Model]] = {
 }
 
 
-@pytest.mark.parametrize('blend', ['hann', 'crop'])
-@pytest.mark.parametrize(
-    ('name', 'output'),
-    [
-        ('identity', 'values'),
-        ('slice', 'classes'),
-        ('1 x 1 in float64', 'probabilities'),
-        *(
-            pytest.param(name, output, marks=pytest.mark.slow)
-            for name in MODELS
-            for output in ('values', 'probabilities', 'classes')
-        ),
-    ],
+@pytest.mark.quick(
+    'identity-values-hann', 'slice-classes-hann', '1 x 1 in float64-probabilities-crop'
 )
+@pytest.mark.parametrize('blend', ['hann', 'crop'])
+@pytest.mark.parametrize('output', ['values', 'probabilities', 'classes'])
+@pytest.mark.parametrize('name', MODELS)
 def test_batches_threads_and_panels_leave_the_same_bytes(
     tmp_path: Path, scene: Path, name: str, output: Output, blend: Blend
 ) -> None:
@@ -108,6 +100,7 @@ def test_batches_threads_and_panels_leave_the_same_bytes(
         assert (tmp_path / 'map.tif').read_bytes() == expected, way
 
 
+@pytest.mark.quick('crop')
 @pytest.mark.parametrize('blend', ['hann', 'crop'])
 def test_a_convolution_differs_by_rounding_only_and_in_no_clear_class(
     tmp_path: Path, scene: Path, blend: Blend

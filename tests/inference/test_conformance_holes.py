@@ -91,6 +91,7 @@ def draw_holes() -> dict[str, NDArray[np.bool_]]:
 HOLES = draw_holes()
 
 
+@pytest.mark.quick('crop')
 @on_every_engine('nodata')
 @every_blend
 def test_every_observed_pixel_returns_and_no_other(
@@ -105,6 +106,7 @@ def test_every_observed_pixel_returns_and_no_other(
         np.testing.assert_allclose(stitched, expected, rtol=1e-6, err_msg=f'{kind}, {name}')
 
 
+@pytest.mark.quick('hann')
 @on_every_engine('nodata')
 @every_blend
 def test_weights_sum_to_one_beside_skipped_patches(
@@ -125,6 +127,7 @@ def test_weights_sum_to_one_beside_skipped_patches(
             np.testing.assert_allclose(stitched, expected, rtol=0, atol=1e-6, err_msg=name)
 
 
+@pytest.mark.quick('hann')
 @on_every_engine('nodata')
 @every_blend
 def test_a_hole_is_the_mean_of_its_band_to_what_lies_around(

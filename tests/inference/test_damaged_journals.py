@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.transform import from_origin
 
@@ -136,9 +136,6 @@ def test_shards_that_are_damaged_are_named(folder: Path, tmp_path: Path) -> None
     assert final.read_bytes() == (folder / 'whole' / 'map.tif').read_bytes()
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(data=st.data())
 def test_a_journal_with_other_content_goes_on_with_the_same_map(
     folder: Path, begun: Path, data: st.DataObject
@@ -168,9 +165,6 @@ def changed(record: dict[str, Any]) -> st.SearchStrategy[Any]:
     return JSON | file | field | checksum
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(
     JSON
     | st.tuples(st.sampled_from(['batch_size', 'torch_threads', 'size', 'panels', 'version']), JSON)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.transform import from_origin
 from safetensors.torch import save_file
@@ -141,7 +141,6 @@ def test_words_for_numbers_in_a_record(
     assert f'{name} must ' in error
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(RECORD)), JSON)
 def test_a_record_is_read_or_refused_in_one_line(name: str, value: object) -> None:
     for record in (value, RECORD | {name: value}):
@@ -166,9 +165,6 @@ def test_a_file_that_is_no_record(text: str, folder: Path, tmp_path: Path) -> No
     assert 'record.json' in refusal(*words, '--preprocessing', tmp_path / 'record.json')
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(
     key=st.sampled_from(['hyper_parameters', 'state_dict', 'gersp_geo']),
     name=st.sampled_from(['model', 'num_classes', 'num_filters', 'task', 'loss', 'ignore_index']),

@@ -11,7 +11,7 @@ import rasterio
 import rasterio.shutil
 import torch
 from affine import Affine
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.crs import CRS
@@ -109,9 +109,6 @@ def test_an_identity_model_returns_the_scene(
     np.testing.assert_allclose(stitched, pixels, rtol=0, atol=1e-6)
 
 
-@settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(
     shape=st.tuples(st.integers(1, 50), st.integers(1, 50)),
     overlap=st.integers(0, 23),

@@ -11,7 +11,7 @@ import pytest
 import rasterio
 import torch
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torchgeo.tasks import SemanticSegmentation
 
@@ -86,6 +86,7 @@ HUGE = {
 }
 
 
+@pytest.mark.quick('a square', 'a column', 'blocks of one pixel', 'blocks of a row')
 @pytest.mark.parametrize('case', HUGE)
 def test_a_huge_scene_is_planned_or_refused(case: str, model: Path, tmp_path: Path) -> None:
     height, width, block, message = HUGE[case]
@@ -101,6 +102,7 @@ def test_a_huge_scene_is_planned_or_refused(case: str, model: Path, tmp_path: Pa
         assert [path.name for path in tmp_path.iterdir()] == ['scene.vrt']
 
 
+@pytest.mark.quick('1GiB')
 @pytest.mark.parametrize('limit', ['1GiB', '8GiB'])
 def test_a_block_that_takes_more_memory_than_there_is(
     limit: str, model: Path, tmp_path: Path
@@ -178,7 +180,6 @@ def test_the_table_says_what_gdal_does(
             assert stored.tolist() == asked
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 24), st.data())
 def test_weights_of_a_long_axis_are_those_of_each_patch(size: int, data: st.DataObject) -> None:
     overlap = data.draw(st.integers(0, size - 1))
@@ -194,7 +195,6 @@ def test_weights_of_a_long_axis_are_those_of_each_patch(size: int, data: st.Data
         assert (axis.weights == weights).all()
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_patches_are_counted_as_one_by_one(data: st.DataObject) -> None:
     size = data.draw(st.integers(4, 30))
@@ -234,8 +234,10 @@ def test_an_area_is_asked_for_a_row_of_windows_at_once() -> None:
         assert found.tolist() == expected
 
 
-def test_many_panels_are_cut_in_little_time() -> None:
-    tiles = plan_tile(1, 448 * 2**15, size=512, overlap=64)
+@pytest.mark.quick('4096')
+@pytest.mark.parametrize('patches', [2**12, 2**15])
+def test_many_panels_are_cut_in_little_time(patches: int) -> None:
+    tiles = plan_tile(1, 448 * patches, size=512, overlap=64)
     spans, cuts = tiles.keep_cols, [start for start, _ in tiles.keep_cols][1:]
     started = time.perf_counter()
     for limit in (512, 900, 10**5):

@@ -83,6 +83,7 @@ def check(path: Path) -> list[shapely.Geometry]:
     return found
 
 
+@pytest.mark.quick('True')
 @pytest.mark.parametrize('name', SCENES)
 @pytest.mark.parametrize('masks', [False, True])
 def test_objects_and_polygons_are_the_same_geojson(masks: bool, name: str, tmp_path: Path) -> None:

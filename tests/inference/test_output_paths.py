@@ -150,6 +150,9 @@ PLACES = ['s3://bucket/maps/map.tif', '/vsis3/bucket/map.tif', 'gs://bucket/map.
           'file:///tmp/map.tif']  # fmt: skip
 
 
+@pytest.mark.quick(
+    'predict-s3://bucket/maps/map.tif', 'plan-/vsis3/bucket/map.tif', 'predict-file:///tmp/map.tif'
+)
 @pytest.mark.parametrize('place', PLACES)
 @pytest.mark.parametrize('command', ['predict', 'plan'])
 def test_an_object_store_is_refused_before_any_work(

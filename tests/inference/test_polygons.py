@@ -10,7 +10,7 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -105,7 +105,6 @@ def test_polygons_painted_back_are_the_map(
     pixels=arrays(np.uint8, (33, 17), elements=st.sampled_from([0, 1, 1, 2, 255])),
     rows=st.integers(1, 33),
 )
-@settings(max_examples=10, deadline=None)
 def test_the_file_does_not_depend_on_how_the_map_is_read(
     tmp_path_factory: pytest.TempPathFactory, pixels: NDArray[np.uint8], rows: int
 ) -> None:

@@ -221,6 +221,7 @@ def test_a_resumed_summary_is_that_of_the_whole(scene: Path, tmp_path: Path) -> 
         assert getattr(resumed, name) == getattr(whole, name)
 
 
+@pytest.mark.quick("{'overlap': 16}", "{'memory_limit': '8MiB'}")
 @pytest.mark.parametrize(
     ('options', 'difference'),
     [

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
@@ -10,7 +10,6 @@ WEIGHT = torch.rand(8, 3, 7, 7, generator=torch.Generator().manual_seed(0), dtyp
 
 
 @given(in_channels=st.integers(1, 16), dates=st.integers(1, 3), data=st.data())
-@settings(max_examples=50, deadline=None)
 def test_an_image_equal_in_all_bands_keeps_its_response(
     in_channels: int, dates: int, data: st.DataObject
 ) -> None:
@@ -33,7 +32,6 @@ def test_as_many_bands_as_the_weights_change_nothing() -> None:
 
 
 @given(places=st.permutations(range(5)).map(lambda order: tuple(order[:3])))
-@settings(max_examples=20, deadline=None)
 def test_colour_filters_lie_where_the_bands_are(places: tuple[int, ...]) -> None:
     adapted = adapt_stem(WEIGHT, 5, rgb_bands=places)
     torch.testing.assert_close(adapted[:, list(places)], WEIGHT * 3 / 5)
@@ -50,7 +48,6 @@ def test_swapped_colours_of_three_bands_swap_the_filters() -> None:
     order=st.permutations(range(3)).map(tuple),
     places=st.permutations(range(5)).map(lambda order: tuple(order[:3])),
 )
-@settings(max_examples=20, deadline=None)
 def test_filters_of_colours_in_another_order_go_where_those_of_colours_in_order_go(
     order: tuple[int, ...], places: tuple[int, ...]
 ) -> None:

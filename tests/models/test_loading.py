@@ -83,6 +83,7 @@ def checkpoint(write_format: Callable[[str], Path]) -> Path:
     return write_format('gersp_geo.ckpt')
 
 
+@pytest.mark.quick('timm', 'torchvision detector', 'smp', 'unet, 4 bands', 'siamese change')
 @pytest.mark.parametrize('name', TARGETS)
 def test_every_tensor_of_the_backbone_is_set(
     name: str, checkpoint: Path, student: StateDict
@@ -172,6 +173,7 @@ def with_bands(source: Path, path: Path, *bands: str, stem: Tensor | None = None
     return path
 
 
+@pytest.mark.quick('bands0', 'bands3')
 @pytest.mark.parametrize(
     ('bands', 'order'),
     [
@@ -240,6 +242,7 @@ def test_one_missing_tensor_sets_none(name: str, student: StateDict) -> None:
     assert all(torch.equal(before[key], value) for key, value in target.state_dict().items())
 
 
+@pytest.mark.quick('resnet34')
 @pytest.mark.parametrize('architecture', ['resnet34', 'resnet50', 'resnet14t'])
 def test_weights_of_another_architecture_are_refused(
     architecture: str, checkpoint: Path, student: StateDict

@@ -175,16 +175,6 @@ MATRIX = {
         ('model.backbone.model', 'model.target.model'),
     ),
 }  # fmt: skip
-# of each kind of model one, and each number of bands
-QUICK = (
-    ('multiclass', 13), ('unet', 4), ('dpt', 3), ('regression deeplabv3+', 4), ('faster-rcnn', 4),
-    ('fcos', 13), ('mask-rcnn', 3), ('change unet', 4), ('fcsiamdiff', 13), ('moco', 4),
-)  # fmt: skip
-WHOLE = [
-    pytest.param(name, bands, marks=[] if (name, bands) in QUICK else [pytest.mark.slow])
-    for name in MATRIX
-    for bands in (3, 4, 13)
-]
 
 
 @pytest.fixture(scope='module')
@@ -217,7 +207,9 @@ def assert_arrived(
 
 
 @pytest.mark.filterwarnings('ignore::UserWarning')
-@pytest.mark.parametrize(('name', 'bands'), WHOLE)
+@pytest.mark.quick('multiclass-13', 'unet-4', 'faster-rcnn-4', 'fcsiamdiff-13', 'moco-3')
+@pytest.mark.parametrize('bands', [3, 4, 13])
+@pytest.mark.parametrize('name', MATRIX)
 def test_the_weights_arrive_and_the_task_trains(
     name: str, bands: int, backbone: dict[str, Tensor]
 ) -> None:
@@ -246,6 +238,7 @@ def test_the_weights_arrive_and_the_task_trains(
     )
 
 
+@pytest.mark.quick('unet')
 @pytest.mark.parametrize('model', ['classification', 'unet', 'fcsiamdiff', 'simclr', 'byol'])
 def test_torchgeos_own_argument_takes_the_enum(model: str, backbone: dict[str, Tensor]) -> None:
     builders: dict[str, Callable[[], LightningModule]] = {
@@ -286,6 +279,7 @@ def test_changestar_takes_three_bands_alone(backbone: dict[str, Tensor]) -> None
         load_backbone(model, WEIGHTS, in_channels=4)
 
 
+@pytest.mark.quick('fcn')
 @pytest.mark.parametrize('model', ['btc', 'changevit', 'fcn'])
 def test_torchgeos_own_classes_without_such_a_backbone_are_refused(model: Any) -> None:
     backbones = {'btc': 'swin_tiny', 'changevit': 'vit_small_patch14_dinov2'}

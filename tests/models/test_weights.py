@@ -94,6 +94,7 @@ def test_the_description_agrees_with_the_sensor() -> None:
         torch.testing.assert_close(image[:, 0, 0], expected)
 
 
+@pytest.mark.quick('GeRSP_Weights.RESNET50_1')
 @pytest.mark.parametrize('weights', [GeRSP_Weights.RESNET50, 'GeRSP_Weights.RESNET50'])
 def test_torchgeo_tasks_take_the_weights(weights: Any, placed: Path, backbone: StateDict) -> None:
     classification = Classification(model='resnet50', weights=weights, num_classes=4)
@@ -120,6 +121,7 @@ def test_our_functions_take_the_weights(placed: Path, backbone: StateDict, tmp_p
     assert written['gersp_geo_provenance']['weights'] == 'GeRSP_Weights.RESNET50'
 
 
+@pytest.mark.quick('rgb_bands1')
 @pytest.mark.parametrize('rgb_bands', [(0, 1, 2), (3, 2, 1)])
 def test_the_builder_adapts_the_first_layer_to_other_bands(
     rgb_bands: tuple[int, ...], placed: Path, backbone: StateDict

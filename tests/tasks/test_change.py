@@ -48,6 +48,7 @@ def test_a_frozen_backbone_does_not_change(model: str, bands: int, backbone: Sta
     assert not any(name.startswith('encoder.') for name in changed)
 
 
+@pytest.mark.quick('name', 'path')
 @pytest.mark.parametrize('form', ['enum', 'name', 'path', 'state dict'])
 def test_weights_are_given_in_any_form(
     form: str, make_backbone: Callable[[str], StateDict], tmp_path: Path,

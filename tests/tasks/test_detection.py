@@ -57,6 +57,7 @@ def step(task: BaseTask, batch: dict[str, Any]) -> set[str]:
     return {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
 
 
+@pytest.mark.quick('faster-rcnn-0-4', 'faster-rcnn-3-3', 'fcos-2-4', 'retinanet-5-3')
 @pytest.mark.parametrize('bands', [3, 4])
 @pytest.mark.parametrize('layers', range(6))
 @pytest.mark.parametrize('model', MODELS)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import shapely
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -37,7 +37,6 @@ def landscape(side: int) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize('name', TRANSFORMS)
 @given(codes=CODES)
-@settings(max_examples=30, deadline=None)
 def test_coordinates_follow_the_transform_and_rings_turn_left(
     name: str, codes: NDArray[np.uint8]
 ) -> None:
@@ -64,7 +63,6 @@ def test_coordinates_follow_the_transform_and_rings_turn_left(
 
 
 @given(codes=CODES, tolerance=st.floats(0.3, 5), size=st.integers(1, 4))
-@settings(max_examples=150, deadline=None)
 def test_simplified_neighbours_keep_their_border_in_common(
     codes: NDArray[np.uint8], tolerance: float, size: int
 ) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import shapely
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -100,7 +100,6 @@ SHAPES = {
 
 
 @given(codes=class_maps(), heights=st.lists(st.integers(1, 9), min_size=1, max_size=4))
-@settings(max_examples=300, deadline=None)
 def test_polygons_are_valid_paint_the_map_and_do_not_depend_on_strips(
     codes: Codes, heights: list[int]
 ) -> None:
@@ -111,7 +110,6 @@ def test_polygons_are_valid_paint_the_map_and_do_not_depend_on_strips(
 
 
 @given(codes=class_maps(), height=st.integers(1, 9))
-@settings(max_examples=100, deadline=None)
 def test_polygons_are_those_of_gdal(codes: Codes, height: int) -> None:
     drawn = shapes(codes, mask=codes > 0, connectivity=4, transform=NORTH_UP)
     expected = sorted(
@@ -122,7 +120,6 @@ def test_polygons_are_those_of_gdal(codes: Codes, height: int) -> None:
 
 
 @given(codes=class_maps(), height=st.integers(1, 9))
-@settings(max_examples=50, deadline=None)
 def test_sums_count_the_pixels_of_each_object(codes: Codes, height: int) -> None:
     outlines = trace(codes, height)
     sums = outlines.sum_up(np.arange(len(codes) + 1.0))

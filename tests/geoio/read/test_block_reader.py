@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.windows import Window as RasterioWindow
@@ -79,9 +79,6 @@ def windows(draw: st.DrawFn, *, height: int, width: int) -> Window:
 
 
 @pytest.mark.parametrize('layout', LAYOUTS)
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(data=st.data(), nodata=st.sampled_from([None, 0.0, 3.0]))
 def test_windows_are_what_reading_each_by_itself_gives(
     layout: str, data: st.DataObject, nodata: float | None, tmp_path: Path
@@ -263,9 +260,6 @@ def test_a_cell_may_hold_blocks_that_are_not_stored(tmp_path: Path) -> None:
     np.testing.assert_array_equal(valid, ~hole)
 
 
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(data=st.data(), nodata=st.sampled_from([None, 5.0]))
 def test_bands_of_two_rasters_follow_each_other_where_both_have_observations(
     data: st.DataObject, nodata: float | None, tmp_path: Path

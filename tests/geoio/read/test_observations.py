@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.crs import CRS
@@ -121,11 +121,6 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
-OFTEN = settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-
-
 def whole(array: NDArray[np.generic]) -> Window:
     return Window(row_off=0, col_off=0, height=array.shape[-2], width=array.shape[-1])
 
@@ -144,7 +139,6 @@ def numbered(*shape: int, dtype: str = 'uint16') -> NDArray[np.generic]:
     return np.arange(np.prod(shape)).reshape(shape).astype(dtype)
 
 
-@OFTEN
 @given(case=cases())
 def test_a_pixel_is_an_observation_where_numpy_finds_one(tmp_path: Path, case: Case) -> None:
     with open_reader(case.write(tmp_path / 'scene.tif')) as src:
@@ -178,7 +172,6 @@ def blended(values: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[
         return total / weights
 
 
-@OFTEN
 @given(case=cases())
 def test_what_is_missing_is_not_blended_with_what_is_there(tmp_path: Path, case: Case) -> None:
     path = case.write(tmp_path / 'scene.tif')

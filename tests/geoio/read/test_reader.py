@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.crs import CRS
@@ -48,9 +48,6 @@ def whole(array: NDArray[np.generic]) -> Window:
     return Window(row_off=0, col_off=0, height=array.shape[-2], width=array.shape[-1])
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(
     shape=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     before=st.tuples(st.integers(0, 30), st.integers(0, 30)),
@@ -73,9 +70,6 @@ def test_windows_over_every_side_are_padded_as_numpy_does(
     np.testing.assert_array_equal(read, np.pad(pixels, sides, mode='reflect'))
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(start=st.tuples(st.integers(-25, 25), st.integers(-25, 25)))
 def test_a_window_is_the_same_part_of_the_padded_scene(
     tmp_path: Path, start: tuple[int, int]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
@@ -70,7 +70,6 @@ def test_stripes_are_blocks_too(tmp_path: Path) -> None:
     nodata=st.sampled_from([None, 0, 7]),
     interleave=st.sampled_from(['pixel', 'band']),
 )
-@settings(max_examples=30, deadline=None)
 def test_what_is_not_stored_reads_as_nodata_or_zero(
     tmp_path_factory: pytest.TempPathFactory,
     blocks: set[tuple[int, int]],

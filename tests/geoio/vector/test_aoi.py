@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import numpy as np
 import shapely
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.features import rasterize
 
@@ -54,7 +54,6 @@ def centres(transform: Affine) -> np.ndarray:
     rings=st.lists(corners, min_size=1, max_size=3), transform=transforms,
     row=st.integers(1, HEIGHT - 1), col=st.integers(1, WIDTH - 1),
 )  # fmt: skip
-@settings(max_examples=200, deadline=None)
 def test_masks_of_windows_tile_to_the_mask_of_the_whole(
     rings: list[list[tuple[float, float]]], transform: Affine, row: int, col: int
 ) -> None:
@@ -69,7 +68,6 @@ def test_masks_of_windows_tile_to_the_mask_of_the_whole(
 
 
 @given(rings=st.lists(corners, min_size=1, max_size=3), transform=transforms)
-@settings(max_examples=200, deadline=None)
 def test_a_pixel_belongs_if_its_centre_is_inside(
     rings: list[list[tuple[float, float]]], transform: Affine
 ) -> None:
@@ -88,7 +86,6 @@ def test_a_pixel_belongs_if_its_centre_is_inside(
     row=st.integers(-5, HEIGHT), col=st.integers(-5, WIDTH),
     height=st.integers(1, 30), width=st.integers(1, 30),
 )  # fmt: skip
-@settings(max_examples=200, deadline=None)
 def test_a_window_touches_the_area_if_they_share_a_point(
     rings: list[list[tuple[float, float]]], transform: Affine,
     row: int, col: int, height: int, width: int,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import shapely
 from affine import Affine
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyproj import Transformer
@@ -63,7 +63,6 @@ def check(geometry: shapely.Geometry) -> None:
 @example(crs=POLES[0], left=0, top=0, width=5, height=5, hole=None, flip=True)
 @example(crs=POLES[1], left=-5, top=0, width=10, height=5, hole=None, flip=False)
 @example(crs=POLES[1], left=-20, top=-20, width=30, height=30, hole='corner', flip=False)
-@settings(max_examples=60, deadline=None)
 def test_no_ground_is_lost_or_won(
     crs: str, left: int, top: int, width: int, height: int, hole: str | None, flip: bool
 ) -> None:
@@ -90,7 +89,6 @@ def test_no_ground_is_lost_or_won(
 )  # fmt: skip
 @example(crs='EPSG:4267', west=-180, south=-90, width=360, height=180)
 @example(crs='EPSG:4326', west=0, south=-90, width=360, height=180)
-@settings(max_examples=60, deadline=None)
 def test_degrees_go_once_around(crs: str, west: int, south: int, width: int, height: int) -> None:
     (placed,) = place(crs, shapely.box(west, south, west + width, south + height))
     low, high = max(south, -90), min(south + height, 90)

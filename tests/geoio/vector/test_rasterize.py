@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from scipy import ndimage
 from gersp_geo.geoio.vector.rasterize import outline_mask
 
 
-@settings(max_examples=100, deadline=None)
 @given(arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12))))
 def test_the_outline_is_that_of_the_largest_part(mask: NDArray[np.bool_]) -> None:
     outline = outline_mask(mask)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 from rasterio.transform import Affine, from_origin
@@ -114,7 +114,6 @@ def test_the_resolution_of_the_file_on_its_own_grid_resamples_nothing(grid: Path
     res=st.sampled_from([0.1, 0.3, 1 / 3, 0.7, 5.0, 7.5, 12.0, 30.0, 199.0]),
     left=st.floats(4e5, 6e5), top=st.floats(1e6, 9e6),
 )  # fmt: skip
-@settings(max_examples=50, deadline=None)
 def test_borders_lie_on_multiples_of_the_resolution_and_the_scene_within(
     tmp_path_factory: pytest.TempPathFactory, res: float, left: float, top: float
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
@@ -24,7 +24,6 @@ def header(transform: Affine, *, height: int = 100, width: int = 100, crs: Any =
     )  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     right=st.integers(-120, 120), down=st.integers(-120, 120), size=st.sampled_from([2.5, 10, 40])
 )

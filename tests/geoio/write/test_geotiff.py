@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from rasterio.io import MemoryFile
@@ -91,7 +91,6 @@ def test_new_folder_appears_only_when_the_block_succeeds(tmp_path: Path) -> None
     block_size=st.sampled_from([16, 48, 256]),
     south_up=st.booleans(),
 )
-@settings(max_examples=50, deadline=None)
 def test_pixels_transform_and_crs_survive(
     tmp_path_factory: pytest.TempPathFactory, pixels: np.ndarray, block_size: int, south_up: bool
 ) -> None:

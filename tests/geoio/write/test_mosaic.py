@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.crs import CRS
@@ -137,7 +137,6 @@ def cuts(draw: st.DrawFn, height: int, width: int) -> list[Box]:
     return boxes
 
 
-@settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_the_bytes_of_a_map_do_not_depend_on_cuts_or_threads(data: st.DataObject) -> None:
     height, width = data.draw(st.integers(1, 400)), data.draw(st.integers(1, 400))
@@ -271,7 +270,6 @@ def test_each_overview_halves_the_level_before(
             np.testing.assert_array_equal(src.read(), pixels)
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([0, 1, 2, 3, 255]), min_size=4, max_size=4), st.booleans())
 def test_halving_keeps_the_most_frequent_or_mean_value_that_is_there(
     four: list[int], is_float: bool

@@ -3,7 +3,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gersp_geo.geoio.write.styles import class_tag, write_qml, write_symbols
@@ -13,7 +13,6 @@ CLASSES = st.lists(st.tuples(st.text().filter(str.isprintable), COLORS), max_siz
 
 
 @given(classes=CLASSES)
-@settings(max_examples=50, deadline=None)
 def test_style_holds_value_name_and_colour_of_each_class(
     tmp_path_factory: pytest.TempPathFactory, classes: list[tuple[str, tuple[int, int, int]]]
 ) -> None:
@@ -29,7 +28,6 @@ def test_style_holds_value_name_and_colour_of_each_class(
 
 
 @given(names=st.lists(st.text(st.characters(exclude_categories=['Cs']))))
-@settings(max_examples=50, deadline=None)
 def test_class_tag_is_a_json_list(names: list[str]) -> None:
     assert json.loads(class_tag(names)['CLASS_NAMES']) == names
 

@@ -6,16 +6,13 @@ from typing import Any
 import geopandas
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gersp_geo.inference.detection import DetectionSummary, detect_objects
 from gersp_geo.inference.detection.options import DetectionOptions
 from gersp_geo.inference.detection.preparing import prepare_detection
 from tests.inference.detection.detectors import GRID, RECORD, Box, Exact, draw, plant, write_scene
-
-# files are written over, and a busy machine is no failure
-SUPPRESSED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
 def find(
@@ -39,38 +36,14 @@ def find(
     return summary, sorted(map(tuple, np.round(found).astype(int).tolist()))
 
 
-SCENES = {
-    'shape': st.tuples(st.integers(1, 90), st.integers(1, 90)),
-    'largest': st.integers(1, 30),
-    'spare': st.integers(0, 20),
-    'step': st.integers(1, 40),
-    'seed': st.integers(0, 2**32 - 1),
-    'match': st.sampled_from(['iou', 'ios']),
-}
-
-
-def check_seams(
-    folder: Path, shape: tuple[int, int], largest: int, spare: int, step: int, seed: int, match: str
-) -> None:
-    random = np.random.default_rng(seed)
-    boxes = plant(
-        shape, 25, largest=largest, integer=lambda low, high: int(random.integers(low, high + 1))
-    )
-    overlap = largest + spare
-    assume((shape[0] / step) * (shape[1] / step) < 2000)
-    summary, found = find(
-        folder, shape, boxes, size=overlap + step, overlap=overlap, match=match, batch_size=7
-    )
-    assert found == sorted(boxes)
-    assert summary.objects == len(boxes)
-    if spare:
-        # with none to spare, an object may end where a patch does
-        assert summary.cut == 0
-        assert summary.notes == ()
-
-
-@settings(max_examples=50, deadline=None, suppress_health_check=SUPPRESSED)
-@given(**SCENES)
+@given(
+    shape=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    largest=st.integers(1, 30),
+    spare=st.integers(0, 20),
+    step=st.integers(1, 40),
+    seed=st.integers(0, 2**32 - 1),
+    match=st.sampled_from(['iou', 'ios']),
+)
 def test_every_object_is_found_once_where_it_is(
     tmp_path: Path,
     shape: tuple[int, int],
@@ -80,22 +53,21 @@ def test_every_object_is_found_once_where_it_is(
     seed: int,
     match: str,
 ) -> None:
-    check_seams(tmp_path, shape, largest, spare, step, seed, match)
-
-
-@pytest.mark.slow
-@settings(max_examples=300, deadline=None, suppress_health_check=SUPPRESSED)
-@given(**SCENES)
-def test_every_object_is_found_once_where_it_is_in_many_cases(
-    tmp_path: Path,
-    shape: tuple[int, int],
-    largest: int,
-    spare: int,
-    step: int,
-    seed: int,
-    match: str,
-) -> None:
-    check_seams(tmp_path, shape, largest, spare, step, seed, match)
+    random = np.random.default_rng(seed)
+    boxes = plant(
+        shape, 25, largest=largest, integer=lambda low, high: int(random.integers(low, high + 1))
+    )
+    overlap = largest + spare
+    assume((shape[0] / step) * (shape[1] / step) < 2000)
+    summary, found = find(
+        tmp_path, shape, boxes, size=overlap + step, overlap=overlap, match=match, batch_size=7
+    )
+    assert found == sorted(boxes)
+    assert summary.objects == len(boxes)
+    if spare:
+        # with none to spare, an object may end where a patch does
+        assert summary.cut == 0
+        assert summary.notes == ()
 
 
 @pytest.mark.parametrize(
@@ -129,7 +101,6 @@ def test_an_overlap_that_is_too_small_is_said(tmp_path: Path) -> None:
     assert (found, summary.notes) == (sorted(boxes), ())
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=SUPPRESSED)
 @given(
     overlap=st.integers(0, 20),
     step=st.integers(5, 40),

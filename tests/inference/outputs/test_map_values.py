@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gersp_geo.inference.options import PredictionOptions, parse_bytes
 from gersp_geo.inference.outputs.map_values import best_channel
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     shape=st.tuples(st.integers(1, 6), st.integers(1, 40), st.integers(1, 40)),
     levels=st.integers(1, 5),

@@ -13,7 +13,7 @@ import pytest
 import rasterio
 import shapely
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rio_cogeo.cogeo import cog_validate
@@ -74,9 +74,6 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(
-    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(cases())
 def test_vectors_are_those_of_the_model_on_the_same_windows(
     tmp_path: Path, case: dict[str, Any]

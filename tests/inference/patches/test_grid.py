@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import shapely
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
@@ -37,7 +37,6 @@ def header(height: int, width: int, transform: Affine) -> RasterHeader:
     )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=50)
 @given(cuts())
 def test_patches_are_evenly_spaced_and_each_shows_a_pixel_that_no_other_does(
     cut: tuple[int, int, int, int],
@@ -56,7 +55,6 @@ def test_patches_are_evenly_spaced_and_each_shows_a_pixel_that_no_other_does(
             assert offsets[-2] + size < length
 
 
-@settings(deadline=None, max_examples=50)
 @given(cuts(), st.sampled_from(GRIDS))
 def test_a_pixel_of_the_map_lies_in_the_middle_of_its_patch(
     cut: tuple[int, int, int, int], transform: Affine
@@ -73,7 +71,6 @@ def test_a_pixel_of_the_map_lies_in_the_middle_of_its_patch(
     np.testing.assert_allclose(np.hypot(coarse.transform.a, coarse.transform.d), side)
 
 
-@settings(deadline=None, max_examples=50)
 @given(cuts(), st.sampled_from(GRIDS))
 def test_polygons_are_the_patches_cut_off_at_the_borders_of_the_scene(
     cut: tuple[int, int, int, int], transform: Affine
