@@ -50,7 +50,7 @@ from torchvision.transforms import RandomResizedCrop
 
 from gersp_geo import GeRSPDataModule
 from gersp_geo.datasets import GeoTIFFPatches
-from gersp_geo.datasets.natural import open_natural
+from gersp_geo.datasets.natural_stream import open_natural
 from gersp_geo.samplers import PatchSampler
 
 SIZE, SIDE, BLOCK = 224, 4096, 256

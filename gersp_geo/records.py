@@ -2,7 +2,7 @@
 
 from warnings import warn
 
-from .batches import ImageBatch, ImageSample, JointBatch, LabelledBatch, LabelledSample
+from .batch_types import ImageBatch, ImageSample, JointBatch, LabelledBatch, LabelledSample
 from .preprocessing import CHANGE_CLASSES, Preprocessing
 from .windows import Panel, Patch, Window
 
@@ -14,7 +14,7 @@ __all__ = (
 )  # fmt: skip
 
 warn(
-    f'{__name__} is gersp_geo.windows, gersp_geo.preprocessing and gersp_geo.batches now; the '
+    f'{__name__} is gersp_geo.windows, gersp_geo.preprocessing and gersp_geo.batch_types now; the '
     'former name ends with the next release',
     DeprecationWarning,
     stacklevel=2,

@@ -12,7 +12,7 @@ from torchgeo.datasets import GeoDataset
 from torchgeo.samplers import GeoSampler
 
 from .datasets.counter_rng import Draws
-from .datasets.geotiff import GeoTIFFPatches
+from .datasets.geotiff_patches import GeoTIFFPatches
 from .datasets.index import PatchSlice
 from .datasets.sampling_regions import find_regions, settle_small, tile_grids, tile_names
 from .windows import Window

@@ -13,7 +13,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from gersp_geo import GeRSPTask
-from gersp_geo.batches import JointBatch
+from gersp_geo.batch_types import JointBatch
 from gersp_geo.distributed import embed_shuffled, gather_rows, has_batch_statistics, take_share
 
 PROCESSES, PAIRS, STEPS, CLASSES, SIDE = 2, 3, 5, 4, 32

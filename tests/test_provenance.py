@@ -13,7 +13,7 @@ from lightning.pytorch import Trainer
 
 from gersp_geo import GeRSPDataModule, GeRSPTask, __version__, export_backbone, provenance
 from gersp_geo.callbacks import PreprocessingRecord
-from gersp_geo.models.formats import read_checkpoint
+from gersp_geo.models.backbone_weights import read_checkpoint
 from gersp_geo.provenance import TRAINING_KEY, configuration, name_source, software
 
 

@@ -13,7 +13,7 @@ from rasterio.transform import from_origin
 from torch.utils.data import DataLoader
 from torchgeo.datasets import RasterDataset, stack_samples
 
-from gersp_geo.datasets.geotiff import GeoTIFFPatches
+from gersp_geo.datasets.geotiff_patches import GeoTIFFPatches
 from gersp_geo.samplers import EpochIndices, PatchSampler
 
 

@@ -17,7 +17,7 @@ ROOT = Path(gersp_geo.__file__).parent
 PRIVATE = {
     r'torchvision\.models\._api': 'models/weights.py',
     r'\bapi\._model': 'models/weights.py',
-    r'\._load_warp_file\b': 'datasets/geotiff.py',
+    r'\._load_warp_file\b': 'datasets/geotiff_patches.py',
     r'\._enable_version_counter\b': 'callbacks/stop_between_steps.py',
     r'rasterio\._': 'geoio/gdal.py',
 }
@@ -44,7 +44,7 @@ def test_nothing_else_that_is_not_public_is_imported() -> None:
 
 
 def test_torchgeo_opens_warped_files_where_they_can_be_replaced() -> None:
-    # else bands that are tagged as alpha hide pixels again: datasets/geotiff.py
+    # else bands that are tagged as alpha hide pixels again: datasets/geotiff_patches.py
     parameters = list(inspect.signature(vars(RasterDataset)['_load_warp_file']).parameters)
     assert parameters[:2] == ['self', 'filepath']
 

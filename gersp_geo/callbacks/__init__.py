@@ -12,8 +12,8 @@
 
 from .collapse_monitor import CollapseMonitor
 from .exact_resume import ExactResume
-from .knn import OnlineKNN
+from .online_knn import OnlineKNN
 from .preprocessing_record import PreprocessingRecord
-from .views import ViewPairs
+from .view_pairs import ViewPairs
 
 __all__ = ('CollapseMonitor', 'ExactResume', 'OnlineKNN', 'PreprocessingRecord', 'ViewPairs')

@@ -7,7 +7,7 @@ from typing import Any, cast
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from ..batches import JointBatch
+from ..batch_types import JointBatch
 from ..evaluation import effective_rank
 from ..models.backbones import count_features
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..datasets.geotiff import GeoTIFFPatches
+from ..datasets.geotiff_patches import GeoTIFFPatches
 from ..datasets.raster_files import Paths
 from ..geoio.read import read_valid, read_window
 from ..windows import Window

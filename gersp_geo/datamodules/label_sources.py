@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from shapely import box
 
 from ..datasets.file_pool import HandlePool
-from ..datasets.geotiff import GeoTIFFPatches
+from ..datasets.geotiff_patches import GeoTIFFPatches
 from ..datasets.raster_files import Paths, find_rasters
 from ..geoio.crs import name_crs, same_crs
 from ..geoio.grids import describe_shift
@@ -22,8 +22,8 @@ from ..geoio.read import RasterHeader, open_reader, read_header, read_valid, rea
 from ..geoio.vector import attribute_texts, burn, read_vectors
 from ..geoio.warp import describe_lack
 from ..windows import Window
+from .placed_features import place_features
 from .polygon_classes import choose_classes
-from .polygons import place_features
 
 IGNORE = 255
 """Mask value of pixels without a class."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..datasets.geotiff import GeoTIFFPatches
+from ..datasets.geotiff_patches import GeoTIFFPatches
 from ..windows import Window
 from .label_sources import IGNORE, LabelSource
 from .spatial_split import Block, cut_blocks, grid_windows

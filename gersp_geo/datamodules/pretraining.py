@@ -8,11 +8,11 @@ from typing import Any, Literal
 from torch.utils.data import Dataset
 from torchgeo.datamodules import BaseDataModule
 
-from ..batches import JointBatch
-from ..datasets.geotiff import GeoTIFFPatches
-from ..datasets.natural import open_natural
+from ..batch_types import JointBatch
+from ..datasets.geotiff_patches import GeoTIFFPatches
+from ..datasets.joint_batches import JointBatches, LabelledStream, RemoteSensingStream
+from ..datasets.natural_stream import open_natural
 from ..datasets.samples import check_numbered
-from ..datasets.streams import JointBatches, LabelledStream, RemoteSensingStream
 from ..preprocessing import Preprocessing
 from ..provenance import name_source
 from ..samplers import EpochIndices

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchgeo.datamodules import BaseDataModule
 from torchgeo.tasks import PixelwiseRegression
 
-from ..datasets.geotiff import GeoTIFFPatches
+from ..datasets.geotiff_patches import GeoTIFFPatches
 from ..geoio.write import class_color
 from ..normalization import Normalize
 from ..pictures import Picture, draw_images, paint_classes, stretch

@@ -11,10 +11,10 @@ from torch.utils.data import Dataset
 from torchgeo.datasets import GeoDataset
 
 from ..datasets.folders import ImageChips, holds_chips
-from ..datasets.geotiff import GeoTIFFPatches
+from ..datasets.geotiff_patches import GeoTIFFPatches
+from ..datasets.joint_batches import RemoteSensingStream
 from ..datasets.raster_files import check_reals
 from ..datasets.samples import check_numbered
-from ..datasets.streams import RemoteSensingStream
 from ..samplers import PatchSampler
 from .patch_record import tell_scaling
 from .streams import ChipStream, DatasetStream, GeoDatasetStream, PairStream, PatchStream

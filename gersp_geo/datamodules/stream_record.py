@@ -13,8 +13,8 @@ from rich.progress import track
 from torch import Tensor
 
 from ..bands import are_colors
+from ..datasets.joint_batches import RemoteSensingStream, positions
 from ..datasets.samples import Observed
-from ..datasets.streams import RemoteSensingStream, positions
 from ..geoio.read import WORTH_KEEPING, UnreadableFileError, hash_stamps, recall, remember
 from ..preprocessing import Preprocessing
 from .band_statistics import QUANTILE, Statistics, imagenet_statistics, measure, write_statistics

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchgeo.datasets import GeoDataset
 
-from ..batches import ImageSample
+from ..batch_types import ImageSample
 from ..datasets.file_pool import HandlePool
 from ..datasets.folders import ImageChips
-from ..datasets.geotiff import GeoTIFFPatches
+from ..datasets.geotiff_patches import GeoTIFFPatches
 from ..datasets.samples import Observed, check_image, fill_missing, finite, fit, name_bands
 from ..geoio.read import read_valid, read_window
 from ..geoio.warp import on_one_grid, open_aligned

@@ -6,10 +6,10 @@ from ..lazy import public_names
 
 if TYPE_CHECKING:
     from .folders import ImageChips, NaturalImages
-    from .geotiff import GeoTIFFPatches
+    from .geotiff_patches import GeoTIFFPatches
 
 __all__ = ('GeoTIFFPatches', 'ImageChips', 'NaturalImages')
 
 __getattr__, __dir__ = public_names(
-    __name__, {'GeoTIFFPatches': 'geotiff', 'ImageChips': 'folders', 'NaturalImages': 'folders'}
+    __name__, {'GeoTIFFPatches': 'geotiff_patches', 'ImageChips': 'folders', 'NaturalImages': 'folders'}
 )

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..bands import RGB
-from ..batches import ImageSample, LabelledSample
+from ..batch_types import ImageSample, LabelledSample
 from ..geoio.formats import GEOTIFF_SUFFIXES, TILE_SUFFIXES
 from ..geoio.read import read_chip, read_header
 from .decoding import decode_image

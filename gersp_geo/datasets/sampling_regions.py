@@ -19,7 +19,7 @@ from torchgeo.datasets import GeoDataset
 from ..geoio.crs import crs_text
 from ..geoio.grids import Grid
 from ..windows import Window
-from .geotiff import GeoTIFFPatches
+from .geotiff_patches import GeoTIFFPatches
 
 # an edge this close to the grid, in pixels, is on it
 SLACK = 1e-6

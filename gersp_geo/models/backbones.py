@@ -6,7 +6,7 @@ from typing import Any, cast
 import timm
 from torch import nn
 
-from .formats import BackboneWeights
+from .backbone_weights import BackboneWeights
 from .loading import load_backbone
 from .weight_sources import WeightsSource, resolve_weights
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from ..geoio.write import check_local, new_file, new_folder
 from ..provenance import software
 from .architectures import Architecture, architecture
+from .backbone_weights import BackboneWeights, tell_part
 from .checkpoint_files import (
     MODEL_KEY,
     PREPROCESSING_KEY,
@@ -25,8 +26,7 @@ from .checkpoint_files import (
     TIMM_CONFIG,
     TIMM_WEIGHTS,
 )
-from .formats import BackboneWeights, tell_part
-from .onnx import write_graph
+from .onnx_graph import write_graph
 from .weight_sources import WeightsSource, refuse_source, resolve_weights
 
 type ExportFormat = Literal['torchvision', 'timm', 'torchgeo', 'openmmlab', 'onnx']

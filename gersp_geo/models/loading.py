@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from ..bands import color_order
 from ..preprocessing import Preprocessing
 from .architectures import head_names, is_counter, stem_name, without_heads
+from .backbone_weights import BackboneWeights, tell_part
 from .first_layer import adapt_stem
-from .formats import BackboneWeights, tell_part
 from .weight_sources import WeightsSource, resolve_weights
 
 # timm's feature extractors call the module 'stages.0' 'stages_0'

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchgeo.models import get_weight
 
 from ..preprocessing import Preprocessing
-from .formats import BackboneWeights, read_checkpoint, read_state_dict
+from .backbone_weights import BackboneWeights, read_checkpoint, read_state_dict
 
 
 @runtime_checkable

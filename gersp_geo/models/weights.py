@@ -16,9 +16,9 @@ from torchvision.models._api import Weights, WeightsEnum
 
 from ..bands import RGB
 from .architectures import architecture
+from .backbone_weights import read_checkpoint
 from .backbones import gersp_resnet50
 from .downloads import download_from_drive, find_file, refuse_changed, remember_checksum
-from .formats import read_checkpoint
 
 # tasks take the type of weights from here
 __all__ = ('GeRSP_Weights', 'WeightsEnum', 'register')

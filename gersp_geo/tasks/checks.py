@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
-from ..batches import JointBatch
+from ..batch_types import JointBatch
 
 POSITIVE = (
     'in_channels',

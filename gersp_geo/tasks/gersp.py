@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 from torchgeo.tasks import BaseTask
 
 from ..bands import RGB
-from ..batches import JointBatch
+from ..batch_types import JointBatch
 from ..callbacks import CollapseMonitor, ExactResume, ViewPairs
 from ..distributed import (
     embed_shuffled,
@@ -43,7 +43,7 @@ from .checks import (
     check_streams,
     warn_of_large_queue,
 )
-from .views import FirstViews, choose_pipeline
+from .first_views import FirstViews, choose_pipeline
 
 
 class GeRSPTask(BaseTask):
@@ -277,7 +277,7 @@ class GeRSPTask(BaseTask):
         """Compute the loss of one batch, update the teacher, and queue its keys.
 
         Args:
-            batch: Two streams of images, see :class:`gersp_geo.batches.JointBatch`.
+            batch: Two streams of images, see :class:`gersp_geo.batch_types.JointBatch`.
             batch_idx: Index of this batch.
             dataloader_idx: Index of the current dataloader.
 

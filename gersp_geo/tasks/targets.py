@@ -11,7 +11,7 @@ from torch import Tensor
 from torchgeo import tasks
 from torchvision.models.detection import FCOS, RetinaNet
 
-from .objects import Labels, refuse_impossible
+from .object_faults import Labels, refuse_impossible
 
 # keys of torchgeo's batches, and what torchvision and COCO call the same
 _KEYS = {'bbox_xyxy': ('boxes', 'bbox', 'bboxes'), 'label': ('labels',), 'mask': ('masks',)}

@@ -21,7 +21,7 @@ from gersp_geo.datamodules.streams import (
     group_dates,
 )
 from gersp_geo.datasets.folders import ImageChips
-from gersp_geo.datasets.geotiff import GeoTIFFPatches
+from gersp_geo.datasets.geotiff_patches import GeoTIFFPatches
 from gersp_geo.samplers import PatchSampler
 
 REGEX = r'.*_(?P<date>\d{8})\.tif'

@@ -5,7 +5,7 @@ import rasterio
 from affine import Affine
 from pyproj import CRS
 
-from gersp_geo.datasets.geotiff import GeoTIFFPatches
+from gersp_geo.datasets.geotiff_patches import GeoTIFFPatches
 
 
 def write(path: Path, crs: str, transform: Affine) -> Path:

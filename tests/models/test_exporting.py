@@ -16,7 +16,7 @@ from torchgeo.tasks import Classification, ObjectDetection, SemanticSegmentation
 
 from gersp_geo.main import main
 from gersp_geo.models import export_backbone
-from gersp_geo.models.formats import read_checkpoint
+from gersp_geo.models.backbone_weights import read_checkpoint
 from gersp_geo.preprocessing import Preprocessing
 
 type StateDict = dict[str, Tensor]

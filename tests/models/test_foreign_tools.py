@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet, resnet18
 
 from gersp_geo import export_backbone, load_backbone
-from gersp_geo.models.formats import read_checkpoint, read_state_dict
+from gersp_geo.models.backbone_weights import read_checkpoint, read_state_dict
 
 type StateDict = dict[str, Tensor]
 type Build = Callable[[ResNet, ResNet], Any]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gersp_geo.models import export_backbone
-from gersp_geo.models.formats import read_checkpoint, read_state_dict
+from gersp_geo.models.backbone_weights import read_checkpoint, read_state_dict
 from gersp_geo.models.layouts import FORMATS
 
 FOLDER = Path(__file__).parents[1] / 'fixtures' / 'layouts'

@@ -18,7 +18,7 @@ from torchgeo.tasks import (
 )
 from torchvision.models import resnet18
 
-from gersp_geo.models.formats import read_checkpoint
+from gersp_geo.models.backbone_weights import read_checkpoint
 
 # how each task is built, its format, and where its student and teacher are
 TASKS: dict[str, tuple[Callable[[], LightningModule], str, str, str | None]] = {

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from gersp_geo import export_backbone, load_backbone
 from gersp_geo.models import size_limits
+from gersp_geo.models.backbone_weights import read_checkpoint
 from gersp_geo.models.checkpoint_files import open_checkpoint
-from gersp_geo.models.formats import read_checkpoint
 from gersp_geo.models.size_limits import LARGE_FILE
 
 type StateDict = dict[str, Tensor]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchvision.models._api import Weights, WeightsEnum
 
 from gersp_geo import GeRSP_Weights, GeRSPTask, export_backbone
-from gersp_geo.batches import JointBatch
+from gersp_geo.batch_types import JointBatch
 from gersp_geo.models.downloads import FOLDER_VARIABLE
 from gersp_geo.models.first_layer import adapt_stem
 

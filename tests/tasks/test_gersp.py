@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from gersp_geo import GeRSPTask
-from gersp_geo.batches import JointBatch
+from gersp_geo.batch_types import JointBatch
 from gersp_geo.tasks.checks import check_normalization
 
 SIDE, CLASSES, QUEUE = 32, 5, 12

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from gersp_geo import GeRSPTask
-from gersp_geo.batches import LabelledBatch
+from gersp_geo.batch_types import LabelledBatch
 
 TRACE = json.loads((Path(__file__).parent.parent / 'fixtures' / 'official_trace.json').read_text())
 PAIRS, SIDE, QUEUE, CLASSES, DIMENSIONS = 8, 64, 64, 10, 128

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from gersp_geo import GeRSPTask
-from gersp_geo.batches import JointBatch
+from gersp_geo.batch_types import JointBatch
 
 SIDE, CLASSES, QUEUE, PAIRS = 32, 5, 64, 4
 

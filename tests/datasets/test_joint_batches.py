@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from gersp_geo.batches import ImageSample, LabelledSample
-from gersp_geo.datasets.streams import JointBatches, positions
+from gersp_geo.batch_types import ImageSample, LabelledSample
+from gersp_geo.datasets.joint_batches import JointBatches, positions
 from gersp_geo.geoio.read.reader import UnreadableFileError
 from gersp_geo.samplers import EpochIndices
 

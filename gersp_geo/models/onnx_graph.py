@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch.export import Dim
 
+from .backbone_weights import BackboneWeights
 from .backbones import create_backbone
-from .formats import BackboneWeights
 from .loading import load_backbone
 
 # the latest that runtimes of 2024 run

@@ -17,7 +17,7 @@ from torchgeo.datasets import RasterDataset, stack_samples
 from torchgeo.samplers import GriddedPatchSampler, RandomPatchSampler, RandomTimestampSampler
 
 from gersp_geo.datasets.file_pool import HandlePool
-from gersp_geo.datasets.geotiff import GeoTIFFPatches
+from gersp_geo.datasets.geotiff_patches import GeoTIFFPatches
 from gersp_geo.geoio.read.reader import UnreadableFileError
 from gersp_geo.samplers import PatchSampler
 from gersp_geo.windows import Window
@@ -381,14 +381,14 @@ def test_measured_nodata_is_remembered_until_a_file_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv('GERSP_GEO_CACHE', str(tmp_path / 'cache'))
-    monkeypatch.setattr('gersp_geo.datasets.geotiff.WORTH_KEEPING', 0.0)
+    monkeypatch.setattr('gersp_geo.datasets.geotiff_patches.WORTH_KEEPING', 0.0)
     pixels = noise((1, 20, 20)) + 1
     pixels[:, :5] = 0
     path = write(tmp_path / 'a.tif', pixels, nodata=0)
     dataset = GeoTIFFPatches(path)
     assert dataset.valid_shares().tolist() == [0.75]
     with monkeypatch.context() as patch:
-        patch.delattr('gersp_geo.datasets.geotiff.measure_valid')
+        patch.delattr('gersp_geo.datasets.geotiff_patches.measure_valid')
         assert dataset.valid_shares().tolist() == [0.75]
     pixels[:, :10] = 0
     write(path, pixels, nodata=0)

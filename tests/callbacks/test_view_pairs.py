@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from gersp_geo import GeRSPDataModule, GeRSPTask
-from gersp_geo.batches import JointBatch
+from gersp_geo.batch_types import JointBatch
 from gersp_geo.callbacks import ViewPairs
-from gersp_geo.callbacks.views import draw_views, same_draws, stretch_together
+from gersp_geo.callbacks.view_pairs import draw_views, same_draws, stretch_together
 from gersp_geo.pictures import stretch
 from gersp_geo.transforms import released_recipe
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.datasets import DatasetFolder
 
-from ..batches import LabelledSample
+from ..batch_types import LabelledSample
 from .decoding import Crop, decode_image, draw_crop, middle, resize
 from .folders import NaturalImages
 from .hidden import is_hidden

@@ -9,7 +9,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 from torchvision.datasets import FakeData, ImageFolder
 
-from gersp_geo.datasets.natural import open_natural
+from gersp_geo.datasets.natural_stream import open_natural
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from ..bands import RGB
-from ..batches import JointBatch
+from ..batch_types import JointBatch
 from ..geoio.write import new_file
 from ..pictures import Picture, draw_blocks, stretch
 from ..transforms import ScaleValues

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, default_collate
 
-from ..batches import ImageSample, JointBatch, LabelledSample
+from ..batch_types import ImageSample, JointBatch, LabelledSample
 from ..geoio.read import UnreadableFileError
 
 # so many places are tried instead of one that cannot be read, before the error is passed on

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from gersp_geo.models.backbone_weights import read_checkpoint, read_state_dict
 from gersp_geo.models.checkpoint_files import open_checkpoint
-from gersp_geo.models.formats import read_checkpoint, read_state_dict
 from gersp_geo.models.layouts import FORMATS
 from gersp_geo.preprocessing import Preprocessing
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gersp_geo.tasks.views import FirstViews, share_at_bounds
+from gersp_geo.tasks.first_views import FirstViews, share_at_bounds
 from gersp_geo.transforms import released_recipe, spectral_recipe
 
 BATCH, SIDE = 32, 48

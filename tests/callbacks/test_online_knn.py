@@ -17,7 +17,7 @@ from torchgeo.tasks import BYOL, MoCo, SimCLR
 
 from gersp_geo import GeRSPDataModule, GeRSPTask
 from gersp_geo.callbacks import OnlineKNN, PreprocessingRecord
-from gersp_geo.callbacks.knn import ToInput, find_features
+from gersp_geo.callbacks.online_knn import ToInput, find_features
 from gersp_geo.preprocessing import Preprocessing
 
 SIDE, EACH = 32, 10
