@@ -11,5 +11,6 @@ if TYPE_CHECKING:
 __all__ = ('GeoTIFFPatches', 'ImageChips', 'NaturalImages')
 
 __getattr__, __dir__ = public_names(
-    __name__, {'GeoTIFFPatches': 'geotiff_patches', 'ImageChips': 'folders', 'NaturalImages': 'folders'}
+    __name__,
+    {'GeoTIFFPatches': 'geotiff_patches', 'ImageChips': 'folders', 'NaturalImages': 'folders'},
 )
