@@ -109,11 +109,13 @@ def draw_blocks(blocks: Mapping[str, Mapping[str, Sequence[Picture]]]) -> 'Figur
         The figure; no window is opened.
     """
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     rows = [row for block in blocks.values() for row in block.items()]
     columns = max(len(images) for _, images in rows)
-    size = (_SMALL_SIDE * (columns + 1), _SMALL_SIDE * len(rows) + 0.4 * len(blocks))
-    figure = Figure(figsize=size, dpi=120, layout='constrained')
+    size = (_SMALL_SIDE * (columns + 1), _SMALL_SIDE * len(rows) + 0.25 * len(blocks))
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    figure = Figure(figsize=size, dpi=120, layout=layout)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for axes, (label, images) in zip(grid, rows, strict=True):
         for cell in axes:

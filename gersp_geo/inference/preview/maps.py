@@ -262,7 +262,7 @@ def _read_patches(
     table: str | PathLike[str],
     tiles: TilePlan,
     column: str,
-    describe: Callable[[NDArray[Any]], NDArray[Any]],
+    describe: Callable[[NDArray[Any]], Any],
     *,
     depth: int = 1,
 ) -> NDArray[np.float64]:
@@ -276,9 +276,7 @@ def _read_patches(
     return found
 
 
-def _find_projection(
-    table: str | PathLike[str], tiles: TilePlan
-) -> Callable[[NDArray[Any]], NDArray[Any]]:
+def _find_projection(table: str | PathLike[str], tiles: TilePlan) -> Callable[[NDArray[Any]], Any]:
     """Find what turns vectors into their three principal components, by evenly spaced rows."""
     step = max(1, len(tiles) // _SAMPLED)
     taken, seen = [], 0
@@ -286,6 +284,9 @@ def _find_projection(
         vectors = columns['embedding']
         taken.append(vectors[-seen % step :: step].astype(np.float64))
         seen += len(vectors)
+    if not seen:
+        # There is nothing to project.
+        return lambda vectors: np.nan
     sampled = np.concatenate(taken)
     mean = sampled.mean(axis=0)
     axes = np.zeros((3, len(mean)))

@@ -14,6 +14,7 @@ from gersp_geo.geoio.read.reader import read_header
 from gersp_geo.inference.patches import classify_scene, embed_scene
 from gersp_geo.inference.patches.grid import plan_grid
 from gersp_geo.inference.preview import ShownScene, write_patches_preview
+from gersp_geo.inference.preview.quicklook import NO_OBSERVATION
 from gersp_geo.main import main
 from gersp_geo.models.backbones import create_backbone
 from tests.inference.patches.scenes import RECORD, write_scene
@@ -73,6 +74,23 @@ def test_patches_of_like_vectors_have_one_colour(tmp_path: Path, scene: Path) ->
     vivid = Counter({c: n for c, n in colors_of(picture).items() if len(set(c)) > 1})
     (_, most), (_, fewer), *_ = vivid.most_common(3)
     assert most / fewer == pytest.approx(3, rel=0.05)
+
+
+def test_a_scene_without_observations_is_drawn_too(tmp_path: Path) -> None:
+    empty = write_scene(tmp_path / 'empty.tif', np.zeros((2, 48, 64), dtype=np.uint8), nodata=0)
+    table, picture = tmp_path / 'vectors.parquet', tmp_path / 'vectors.png'
+    embed_scene(
+        lambda images: images.mean((2, 3)), empty, table, preprocessing=RECORD, size=16,
+        device='cpu', progress=False,
+    )  # fmt: skip
+    write_patches_preview(
+        ShownScene(path=empty, bands=[1, 2]), table, picture, header=read_header(empty),
+        tiles=plan_grid(48, 64, size=16, overlap=0),
+    )  # fmt: skip
+    # both images are all grey, and nothing else is coloured
+    colors = colors_of(picture)
+    assert colors[NO_OBSERVATION] >= 2 * 450 * 600
+    assert not [color for color in colors if len(set(color)) > 1]
 
 
 def test_a_picture_that_could_not_be_drawn_is_refused_before_anything_is_written(
