@@ -52,7 +52,7 @@ from torchgeo.datasets.utils import stack_samples
 from torchgeo.samplers import GriddedPatchSampler
 
 from gersp_geo import predict_geotiff
-from gersp_geo.inference.outputs.map_values import PredictionSummary
+from gersp_geo.inference.outputs.map_summary import PredictionSummary
 from gersp_geo.preprocessing import Preprocessing
 
 SIDE, SIZE, OVERLAP, BLOCK, BATCH, CLASSES = 8192, 512, 64, 512, 4, 5

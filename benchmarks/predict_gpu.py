@@ -39,7 +39,7 @@ from torchgeo.datasets.utils import stack_samples
 from torchgeo.samplers import GriddedPatchSampler
 
 from gersp_geo import predict_geotiff
-from gersp_geo.inference.model.predictor import Scorer
+from gersp_geo.inference.model.predictor import PixelPredictor
 from gersp_geo.preprocessing import Preprocessing
 
 SIZE, OVERLAP, CLASSES, BLOCK = 512, 64, 5, 512
@@ -144,14 +144,14 @@ def predict(
         return run
 
     from gersp_geo.geoio.read import cells
-    from gersp_geo.inference.resume import parts
+    from gersp_geo.inference.outputs import maps
 
     before = os.times()
     with ExitStack() as stack:
         for owner, attribute, name in (
             (cells, 'read_observed', 'read'),
-            (parts, 'write_part', 'write'),
-            (Scorer, '__call__', 'forward'),
+            (maps, 'write_part', 'write'),
+            (PixelPredictor, '__call__', 'forward'),
         ):
             function = traced(name, getattr(owner, attribute))
             stack.enter_context(patch.object(owner, attribute, function))

@@ -29,7 +29,7 @@ from torch.nn import functional as F
 
 from gersp_geo.bands import RGB
 from gersp_geo.datasets.decoding import decode_image
-from gersp_geo.inference.patches import embed_scene
+from gersp_geo.inference import embed_scene
 from gersp_geo.models.backbones import open_backbone
 from gersp_geo.preprocessing import Preprocessing
 

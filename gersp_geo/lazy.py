@@ -5,6 +5,7 @@ torch and torchgeo take seconds to import; the command line, polygons and pictur
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from warnings import warn
 
 type Getter = Callable[[str], object]
 """``__getattr__`` of a module."""
@@ -32,3 +33,18 @@ def public_names(package: str, homes: Mapping[str, str]) -> tuple[Getter, Callab
         return getattr(module, name)
 
     return get, lambda: sorted(homes)
+
+
+def warn_of_former_home(module: str, now: str) -> None:
+    """Say that a module has moved; for one release, it still has the names that documentation showed.
+
+    Args:
+        module: Its ``__name__``.
+        now: Where the names are now.
+    """
+    warn(
+        f'{module} is {now} now; the former name ends with the next release',
+        DeprecationWarning,
+        # of the import, past this function, the module and Python's own frames are skipped
+        stacklevel=3,
+    )

@@ -105,13 +105,11 @@ def add_predict(commands: Commands) -> None:
             help='GeoTIFF; .gpkg, .parquet or .geojson of objects; .parquet of patches; for several scenes '
             'a folder',
         )  # fmt: skip
-        add_cutting(parser)
-        add_preparing(parser)
-        add_outputs(parser)
-        add_describing(parser)
-        add_running(parser)
-        add_sharing(parser)
-        add_detecting(parser)
+        add_options(parser)
+        parser.add_argument(
+            '--task', choices=('auto', 'embed'), default='auto',
+            help="auto: that of the checkpoint; embed: a backbone's vector per patch",
+        )  # fmt: skip
         if name == 'plan':
             parser.add_argument(
                 '--calibrate',
@@ -127,142 +125,40 @@ def add_predict(commands: Commands) -> None:
             )
 
 
-def add_cutting(parser: argparse.ArgumentParser) -> None:
-    """Describe how a scene is cut and joined."""
-    group = parser.add_argument_group('patches')
-    # absent unless given: what is usual depends on the kind of model
-    group.add_argument(
-        '--size',
-        type=int,
-        default=argparse.SUPPRESS,
-        help='side of a patch (512; 224 for classes or vectors of patches)',
-    )
-    group.add_argument(
-        '--overlap',
-        type=int,
-        default=argparse.SUPPRESS,
-        help='shared by neighbours (64, or half of smaller patches; 0 for classes or vectors of patches)',
-    )
-    group.add_argument(
-        '--blend', choices=('hann', 'crop'), default='hann',
-        help='fade between patches, or cut in the middle (hann)',
-    )  # fmt: skip
-    group.add_argument(
-        '--margin',
-        type=int,
-        default=0,
-        help='with hann: outer pixels of a patch without weight (0)',
-    )
-    group.add_argument(
-        '--averaging', choices=('none', 'flips', 'rotations'), default='none',
-        help='average over 4 or 8 views of each patch',
-    )  # fmt: skip
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Make words of the options of predictions; absent unless given, as defaults differ by result."""
+    from .inference.options import list_options
+
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    for option in list_options():
+        name, described = option.name.replace('_', '-'), dict(option.metadata)
+        if described['group'] not in groups:
+            groups[described['group']] = parser.add_argument_group(
+                described['group'], argument_default=argparse.SUPPRESS
+            )
+        group = groups[described['group']]
+        text = f'{described["text"]} ({option.default})' if option.default else described['text']
+        if option.name == 'progress':
+            group.add_argument('--no-progress', dest='progress', action='store_false')
+        elif option.type is bool:
+            group.add_argument(f'--{name}', action='store_true', help=described['text'])
+        else:
+            group.add_argument(
+                f'--{name}',
+                type=parser_of(option.name, option.type),
+                choices=described['choices'] or None,
+                metavar=described['metavar'],
+                help=text,
+            )
 
 
-def add_preparing(parser: argparse.ArgumentParser) -> None:
-    """Describe what of a scene is read, and how it is prepared."""
-    group = parser.add_argument_group('scene')
-    group.add_argument(
-        '--after',
-        metavar='FILE',
-        help='later scene, for a model that compares two dates of a place',
-    )
-    group.add_argument('--bands', type=numbers, help="1-based, in the model's order: 4,3,2")
-    group.add_argument('--nodata', type=float, help='value without observation, beside the tag')
-    group.add_argument(
-        '--observed', choices=('auto', 'any', 'all'), default='auto',
-        help='a pixel counts where any of its bands is there, or where all are (auto: any for 8 bits '
-        'without masks per band, else all)',
-    )  # fmt: skip
-    # no Path, which would change zip://a.zip
-    group.add_argument(
-        '--area', metavar='FILE', help='polygons to predict, any CRS; also a folder, or a.zip!b.shp'
-    )
-    group.add_argument('--area-layer', metavar='NAME', help='layer of --area, if it has several')
-    group.add_argument('--crs', help="predict in this CRS (the scene's own)")
-    group.add_argument('--res', type=float, help="predict at this pixel size (the scene's own)")
-    group.add_argument('--preprocessing', type=Path, help='JSON, for a checkpoint without it')
-    group.add_argument('--task-class', help='import path, for a checkpoint without it')
-
-
-def add_outputs(parser: argparse.ArgumentParser) -> None:
-    """Describe what is written."""
-    group = parser.add_argument_group('maps')
-    group.add_argument(
-        '--output', default='auto', choices=OUTPUTS,
-        help='what the map holds; auto: what fits the task',
-    )  # fmt: skip
-    group.add_argument(
-        '--probabilities', metavar='FILE', type=Path, help='second map to write, of probabilities'
-    )
-    group.add_argument(
-        '--probability-type', choices=('float32', 'uint8'), default='float32',
-        help='uint8 stores steps of 1/254',
-    )  # fmt: skip
-    group.add_argument(
-        '--overviews', choices=('auto', 'nearest', 'mode', 'average'), default='auto'
-    )
-    group.add_argument(
-        '--overwrite',
-        action='store_true',
-        help='replace existing maps, and begin an interrupted prediction anew',
-    )
-
-
-def add_detecting(parser: argparse.ArgumentParser) -> None:
-    """Describe which boxes of a detector become objects; absent unless given."""
-    group = parser.add_argument_group('detectors', argument_default=argparse.SUPPRESS)
-    group.add_argument('--score-threshold', type=float, help='lowest score of an object (0.5)')
-    group.add_argument('--iou-threshold', type=float, help='overlap of boxes of one object (0.5)')
-    group.add_argument(
-        '--match', choices=('iou', 'ios'), help='over both boxes, or the smaller (iou)'
-    )
-
-
-def add_describing(parser: argparse.ArgumentParser) -> None:
-    """Describe what is made of whole patches."""
-    group = parser.add_argument_group('whole patches')
-    group.add_argument(
-        '--task', choices=('auto', 'embed'), default='auto',
-        help="auto: that of the checkpoint; embed: a backbone's vector per patch",
-    )  # fmt: skip
-    group.add_argument(
-        '--raster',
-        metavar='FILE',
-        type=Path,
-        default=argparse.SUPPRESS,
-        help='map of one pixel per patch, beside a table',
-    )
-
-
-def add_running(parser: argparse.ArgumentParser) -> None:
-    """Describe how the model is run."""
-    group = parser.add_argument_group('running')
-    group.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1 ...')
-    group.add_argument(
-        '--batch-size', type=number_or_auto, default='auto',
-        help='patches at a time; auto: 1 megapixel on a CPU, 4 on an accelerator',
-    )  # fmt: skip
-    group.add_argument(
-        '--threads', type=number_or_auto, default='auto',
-        help='that read and compress; auto: one per core, 8 at most',
-    )  # fmt: skip
-    group.add_argument(
-        '--memory-limit', default='1GiB',
-        help='for what grows with the width of the scene (1GiB); batches and model come on top',
-    )  # fmt: skip
-    group.add_argument(
-        '--precision', choices=('float32', 'bfloat16'), default='float32',
-        help='bfloat16: mixed precision',
-    )  # fmt: skip
-    group.add_argument(
-        '--channels-last', action='store_true', help='bands last in memory: faster on GPUs'
-    )
-    group.add_argument('--compile', action='store_true', help='compile the model')
-    group.add_argument('--no-progress', dest='progress', action='store_false')
-
-
-OUTPUTS = ('auto', 'classes', 'probabilities', 'values')
+def parser_of(name: str, kind: Any) -> Callable[[str], Any]:
+    """Say how the value of an option is read."""
+    special = {'bands': numbers, 'batch_size': number_or_auto, 'threads': number_or_auto}
+    if name in special:
+        return special[name]
+    members = (kind, *getattr(kind, '__args__', ()))
+    return next((member for member in (str, int, float) if member in members), str)
 
 
 def add_polygons(commands: Commands) -> None:
@@ -330,13 +226,6 @@ def add_demo(commands: Commands) -> None:
     parser.add_argument('--overwrite', action='store_true', help='replace what a demo made there')
 
 
-def add_sharing(parser: argparse.ArgumentParser) -> None:
-    """Describe how processes share a scene."""
-    group = parser.add_argument_group('job arrays')
-    group.add_argument('--shard', metavar='I/N', help='predict the i-th of n shares, from 0')
-    group.add_argument('--merge', action='store_true', help='make the map of what shards left')
-
-
 def numbers(text: str) -> tuple[int, ...]:
     """Parse ``4,3,2``."""
     return tuple(int(word) for word in text.split(','))
@@ -364,13 +253,12 @@ def train(words: list[str]) -> int:
 def predict(options: argparse.Namespace) -> int:
     """Predict scenes and print the summary."""
     from .geoio.gdal import gdal_messages
-    from .inference.dispatch import find_kind
-    from .inference.dispatch import predict as run
+    from .inference.jobs import find_kind
+    from .inference.jobs import predict as run
 
     given = keywords(options)
-    kind = find_kind(options.model, given.pop('task'), options.task_class)
-    # parts of a map are kept; all else is only known at the end
-    end_on_signals('the same command goes on where it was' if kind == 'maps' else BEGINS_ANEW)
+    kind = find_kind(options.model, given.pop('task'), given.get('task_class'))
+    end_on_signals('the same command goes on where it was')
     with gdal_messages(warn):
         summary = run(kind, **given)
     sys.stdout.write(f'{summary}\n')
@@ -394,11 +282,11 @@ def end_on_signals(advice: str) -> None:
 def plan(options: argparse.Namespace) -> int:
     """Print what predict would do."""
     from .geoio.gdal import gdal_messages
-    from .inference.dispatch import find_kind
-    from .inference.dispatch import plan as run
+    from .inference.jobs import find_kind
+    from .inference.jobs import plan as run
 
     given = keywords(options)
-    kind = find_kind(options.model, given.pop('task'), options.task_class)
+    kind = find_kind(options.model, given.pop('task'), given.get('task_class'))
     with gdal_messages(warn):
         text, is_complete = run(kind, **given)
     sys.stdout.write(f'{text}\n')

@@ -17,7 +17,7 @@ os.environ['GERSP_GEO_CACHE'] = tempfile.mkdtemp(prefix='gersp-geo-cache-')
 
 # Processes of tests are forked from one that has the large imports behind it, once
 multiprocessing.get_context('forkserver').set_forkserver_preload(
-    ['gersp_geo.training', 'gersp_geo.inference.engine', 'geopandas']
+    ['gersp_geo.training', 'gersp_geo.inference.api', 'geopandas']
 )
 
 # Files that take longest come first, so that no process is left with one of them at the end

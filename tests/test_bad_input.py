@@ -11,7 +11,7 @@ from PIL import Image
 from torchgeo.tasks import SemanticSegmentation
 
 from gersp_geo.geoio.write.geotiff import write_raster
-from gersp_geo.inference.options import PredictionOptions
+from gersp_geo.inference.options import MapOptions
 from gersp_geo.main import main
 from gersp_geo.preprocessing import Preprocessing
 
@@ -186,11 +186,11 @@ def test_smaller_patches_share_fewer_pixels(
 
 def test_what_is_not_given_does_not_collide() -> None:
     for size in range(2, 600):
-        options = PredictionOptions(size=size)
+        options = MapOptions(size=size)
         assert options.shared == min(64, size // 2)
     with pytest.raises(ValueError, match=r'margin must be in \[0, overlap / 2=16\], got 20'):
-        PredictionOptions(size=64, margin=20)
-    assert PredictionOptions(size=64, overlap=60).shared == 60
+        MapOptions(size=64, margin=20)
+    assert MapOptions(size=64, overlap=60).shared == 60
 
 
 @pytest.mark.parametrize('device', ['cpu', 'cpu:0'])

@@ -15,11 +15,11 @@ from rasterio.transform import from_origin
 
 from gersp_geo.geoio.write.atomic import check_writable, new_file
 from gersp_geo.geoio.write.geotiff import write_raster
-from gersp_geo.inference.options import PredictionOptions
+from gersp_geo.inference.options import MapOptions
 from gersp_geo.main import main
 
 # of the options, those of how a map is cut into parts
-DEFAULTS: dict[str, Any] = PredictionOptions.__init__.__kwdefaults__ or {}
+DEFAULTS: dict[str, Any] = MapOptions.__init__.__kwdefaults__ or {}
 
 
 @pytest.fixture(scope='module')
@@ -54,7 +54,7 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*arguments: object, **options: object) -> None:
         raise AssertionError('the model was loaded')
 
-    monkeypatch.setattr('gersp_geo.inference.command.load_model', load)
+    monkeypatch.setattr('gersp_geo.inference.outputs.maps.load_model', load)
 
 
 BAD = {

@@ -73,7 +73,7 @@ def test_what_documentation_imported_before_still_works(package: str, names: set
 def test_a_former_name_warns() -> None:
     home = 'gersp_geo.inference.vectorizing'
     sys.modules.pop(home, None)
-    with pytest.warns(DeprecationWarning, match=r'vectorize_map is gersp_geo\.polygonize now'):
+    with pytest.warns(DeprecationWarning, match=r'vectorizing is gersp_geo\.polygonize now'):
         assert importlib.import_module(home).vectorize_map is gersp_geo.polygonize
 
 

@@ -1,13 +1,8 @@
-"""Former name of ``gersp_geo.sample_data``, for one release."""
+"""Former home of ``gersp_geo.sample_data``, for one release."""
 
-from warnings import warn
-
+from ..lazy import warn_of_former_home
 from ..sample_data import CLASS_COLORS, CLASS_NAMES, write_sample_data
 
 __all__ = ('CLASS_COLORS', 'CLASS_NAMES', 'write_sample_data')
 
-warn(
-    f'{__name__} is gersp_geo.sample_data now; the former name ends with the next release',
-    DeprecationWarning,
-    stacklevel=2,
-)
+warn_of_former_home(__name__, 'gersp_geo.sample_data')

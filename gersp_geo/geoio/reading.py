@@ -1,13 +1,8 @@
 """Former home of ``gersp_geo.geoio``, for one release."""
 
-from warnings import warn
-
-from .read.reader import open_reader, read_header
+from ..lazy import warn_of_former_home
+from .read import open_reader, read_header
 
 __all__ = ('open_reader', 'read_header')
 
-warn(
-    f'{__name__} is gersp_geo.geoio now; the former name ends with the next release',
-    DeprecationWarning,
-    stacklevel=2,
-)
+warn_of_former_home(__name__, 'gersp_geo.geoio')

@@ -1,10 +1,9 @@
 """Tiled prediction: a scene of any size becomes a map of the same grid, in bounded memory.
 
-``preparing`` decides everything from headers and writes it into a ``plan``; ``loading`` brings the
-model and how its input is prepared; ``supply`` reads, ``forward`` scores and ``streaming`` stitches;
-``outputs`` turns scores into map values, ``parts`` writes them, and ``engine`` runs it all.
-``dispatch`` chooses by the kind of model what the command does with ``scenes``, which ``command`` does
-for maps.
+``prepare`` decides everything from headers and writes it into a ``plan``, which ``run`` carries out:
+``scene`` reads batches of patches, ``model`` says something of each, and one of ``outputs`` (maps,
+objects, patches) settles that, writes it part by part and makes files of all parts; ``resume``
+remembers which parts are done. ``api`` has the functions, and ``jobs`` what the command does.
 """
 
 from typing import TYPE_CHECKING
@@ -12,11 +11,8 @@ from typing import TYPE_CHECKING
 from ..lazy import public_names
 
 if TYPE_CHECKING:
-    from .detection import detect_objects
-    from .engine import predict_geotiff
-    from .patches import classify_scene, embed_scene
+    from .api import classify_scene, detect_objects, embed_scene, plan_prediction, predict_geotiff
     from .polygons import polygonize
-    from .preparing import plan_prediction
     from .preview import write_objects_preview, write_preview
 
 __all__ = (
@@ -33,12 +29,12 @@ __all__ = (
 __getattr__, __dir__ = public_names(
     __name__,
     {
-        'classify_scene': 'patches',
-        'detect_objects': 'detection',
-        'embed_scene': 'patches',
-        'plan_prediction': 'preparing',
+        'classify_scene': 'api',
+        'detect_objects': 'api',
+        'embed_scene': 'api',
+        'plan_prediction': 'api',
         'polygonize': 'polygons',
-        'predict_geotiff': 'engine',
+        'predict_geotiff': 'api',
         'write_objects_preview': 'preview',
         'write_preview': 'preview',
     },

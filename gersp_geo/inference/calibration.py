@@ -7,9 +7,8 @@ from typing import Any
 import torch
 
 from ..geoio.read import plan_cells
-from .model.load import LoadedModel, evaluating
+from .model.load import evaluating
 from .plan import PredictionPlan
-from .streaming import make_scorer
 
 # cells that are decoded to learn how long one takes
 CALIBRATION_CELLS = 32
@@ -18,43 +17,42 @@ CALIBRATION_CELLS = 32
 _WARM_UP, _MEASURED = 1, 2
 
 
-def measure_costs(loaded: LoadedModel, plan: PredictionPlan, *, calibrate: bool) -> PredictionPlan:
+def measure_costs(plan: PredictionPlan, *, calibrate: bool) -> PredictionPlan:
     """Add what only a trial tells to the costs of a plan.
 
     Args:
-        loaded: The model, on its device.
         plan: The plan.
         calibrate: Whether to decode pieces of the scene too.
 
     Returns:
         The plan, with times.
     """
-    costs = replace(plan.costs, **measure_forward(loaded, plan))
+    costs = replace(plan.costs, **measure_forward(plan))
     if calibrate:
         costs = replace(costs, **measure_reading(plan))
     return replace(plan, costs=costs)
 
 
-def measure_forward(loaded: LoadedModel, plan: PredictionPlan) -> dict[str, Any]:
+def measure_forward(plan: PredictionPlan) -> dict[str, Any]:
     """Forward batches of zeros.
 
     Args:
-        loaded: The model, on its device.
         plan: Says size and number of patches.
 
     Returns:
         Values of ``Costs``: ``patch_seconds``, ``model_bytes``.
     """
-    scorer = make_scorer(loaded, plan)
-    shape = (plan.batch_size, loaded.in_channels, plan.tiles.size, plan.tiles.size)
+    predict = plan.output.predictor(plan)
+    shape = (plan.batch_size, plan.loaded.in_channels, plan.tiles.size, plan.tiles.size)
     pixels = torch.zeros(shape, dtype=torch.uint8)
     seconds = []
-    with evaluating(loaded.forward):
+    with evaluating(plan.loaded.forward):
         before = _peak_bytes(plan.device, reset=True)
         for _ in range(_WARM_UP + _MEASURED):
             started = perf_counter()
-            # a number on the host: an accelerator has finished by then
-            float(scorer(pixels, None)[0, 0, 0, 0])
+            predict(pixels, None)
+            if plan.device != 'cpu':
+                torch.accelerator.synchronize()
             seconds.append(perf_counter() - started)
         after = _peak_bytes(plan.device, reset=False)
     used = None if before is None or after is None else max(after - before, 0)

@@ -23,12 +23,13 @@ def check_room(plan: PredictionPlan) -> None:
         plan: The plan.
 
     Raises:
-        OSError: If not even empty maps fit.
+        OSError: If not even empty files fit.
     """
     free, folder = free_bytes(plan.destination), Path(plan.destination).absolute().parent
     needed = plan.costs.bytes_written
     blocks = -(-plan.tiles.height // BLOCK_SIZE) * -(-plan.tiles.width // BLOCK_SIZE)
-    least = len(plan.maps) * max(blocks * _BYTES_PER_BLOCK, _SMALLEST)
+    least = len(plan.output.layouts) * max(blocks * _BYTES_PER_BLOCK, _SMALLEST)
+    least = least or len(plan.output.files) * _SMALLEST
     if free < least:
         raise DiskFullError(
             f'{plan.destination} takes at least {readable(least, up=True)}, and {readable(free)} '
@@ -38,8 +39,7 @@ def check_room(plan: PredictionPlan) -> None:
         warnings.warn(
             f'the parts of {plan.destination} take up to {readable(needed)} before compression, '
             f'and {readable(free)} are free in {folder}; if they fill the disk, the prediction '
-            'stops, and the '
-            'same command goes on when there is room',
+            'stops, and the same command goes on when there is room',
             stacklevel=2,
         )
 

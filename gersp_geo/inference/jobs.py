@@ -1,210 +1,260 @@
-"""One scene or many: which files are meant, what becomes of each, and what became of them."""
+"""What ``gersp-geo predict`` and ``plan`` do: one scene or many, made into what the model makes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from glob import glob, has_magic
-from os import PathLike, fspath
+from functools import partial
+from os import PathLike
 from pathlib import Path
+from typing import Any, Literal
 
-from ..geoio.formats import FEATURE_SUFFIXES, GEOTIFF_SUFFIXES, PICTURE_SUFFIXES, SCENE_SUFFIXES
-from ..geoio.write import check_local
-from ..messages import one_line
+from lightning.pytorch import LightningModule
+from torchgeo import tasks
 
-# names that end so are those of files, not of folders
-_FILE_SUFFIXES = (*GEOTIFF_SUFFIXES, *FEATURE_SUFFIXES, *PICTURE_SUFFIXES)
+from ..geoio.write import check_writable
+from ..models.checkpoint_files import PREPROCESSING_KEY, load_pickle
+from .calibration import measure_costs
+from .model.load import Forward, find_class
+from .options import MapOptions, ObjectOptions, PatchOptions, PredictionOptions
+from .output_paths import check_destination, refuse_inputs
+from .outputs.maps import MapMaker
+from .outputs.objects import ObjectMaker
+from .outputs.output import Maker
+from .outputs.patches import EmbeddingMaker, PatchMaker
+from .plan import PredictionPlan
+from .prepare import prepare
+from .preview import check_picture
+from .resume.identity import identify
+from .run import is_made, run_plan
+from .scenes import Done, Job, Jobs, ScenesSummary, list_jobs, run_jobs
 
+type Task = Literal['auto', 'embed']
+"""What the checkpoint's task says, or vectors of a backbone."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What is made of one scene."""
+type Kind = Literal['maps', 'objects', 'classify', 'embed']
+"""Pixels, objects, or patches with classes or vectors."""
 
-    scene: str
-    """The scene."""
+# by the task of the checkpoint; any other makes maps
+_KINDS: tuple[tuple[type[LightningModule], Kind], ...] = (
+    (tasks.ObjectDetection, 'objects'),
+    (tasks.InstanceSegmentation, 'objects'),
+    (tasks.Classification, 'classify'),
+)
 
-    final: Path
-    """The file made of it."""
-
-    picture: Path | None = None
-    """The picture of both; None without one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Jobs:
-    """What is made of all scenes."""
-
-    scenes: tuple[Job, ...]
-    """One per scene."""
-
-    is_single: bool
-    """Whether one file is named, and made of one scene; else a folder is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """What became of one scene."""
-
-    summary: object | None
-    """What was produced, to be printed; None if an earlier call had made it of the same scene, by the
-    same model and options."""
-
-    picture: Path | None = None
-    """The picture that was drawn, unless the summary names it."""
+_MAKERS: dict[Kind, tuple[type[Maker], type[PredictionOptions]]] = {
+    'maps': (MapMaker, MapOptions),
+    'objects': (ObjectMaker, ObjectOptions),
+    'classify': (PatchMaker, PatchOptions),
+    'embed': (EmbeddingMaker, PatchOptions),
+}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScenesSummary:
-    """What became of some scenes."""
+def find_kind(
+    model: str | PathLike[str],
+    task: Task = 'auto',
+    task_class: str | type[LightningModule] | None = None,
+) -> Kind:
+    """Say what a model makes of scenes, without building it.
 
-    results: tuple[Done, ...]
-    """Of those that did not fail."""
+    Args:
+        model: Checkpoint, graph or weights; what cannot be read is refused elsewhere.
+        task: 'embed' decides by itself.
+        task_class: Goes before what a checkpoint says.
 
-    failures: tuple[tuple[str, str], ...]
-    """Of the others: scene, and what was wrong with it."""
-
-    verb: str
-    """What was done to scenes, for the terminal: "predicted"."""
-
-    def __str__(self) -> str:
-        """Lay the summaries out for a terminal, failures last."""
-        summaries = [str(done.summary) for done in self.results if done.summary is not None]
-        lines = summaries + [f'preview  {done.picture}' for done in self.results if done.picture]
-        count = len(self.results) + len(self.failures)
-        if count > 1:
-            before = len(self.results) - len(summaries)
-            lines.append(
-                f'{len(summaries)} of {count} scenes {self.verb}{f", {before} before" if before else ""}'
-            )
-        lines += [f'failed   {scene}: {reason}' for scene, reason in self.failures]
-        return '\n'.join(lines)
+    Returns:
+        The kind.
+    """
+    if task == 'embed':
+        return 'embed'
+    path = Path(model)
+    named: Any = task_class
+    try:
+        if named is None:
+            named = load_pickle(path)[PREPROCESSING_KEY]['task_class']
+        found = find_class(named, trusted=task_class is not None, path=path)
+    # what is no record, or none of a task, is refused where the model is loaded
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError):
+        return 'maps'
+    return next((kind for base, kind in _KINDS if issubclass(found, base)), 'maps')
 
 
-def list_jobs(
+def predict(
+    kind: Kind,
+    model: str | PathLike[str] | Forward,
     source: Sequence[str | PathLike[str]],
     destination: str | PathLike[str],
     *,
-    suffix: str,
     preview: str | PathLike[str] | None = None,
-) -> Jobs:
-    """Say which scene becomes which file.
+    **options: Any,
+) -> ScenesSummary:
+    """Make maps of scenes, find the objects in them, or describe their patches.
 
     Args:
-        source: As in :func:`find_scenes`.
-        destination: The file of a single scene; a folder for several, in which each file is called
-            like its scene.
-        suffix: How files in a folder end.
-        preview: Picture of a single scene; a folder for several.
+        kind: What the model makes.
+        model: Loaded once; as in the functions of :mod:`.api`.
+        source: Files, names that GDAL understands, folders or patterns.
+        destination: File for a single scene, folder for several.
+        preview: Picture of a single scene and what was made of it; a folder for several.
+        **options: As in these functions.
 
     Returns:
-        What is made.
+        What was produced. A scene of several that fails does not stop the others.
 
     Raises:
-        FileNotFoundError: If a folder or pattern holds no scene.
-        ValueError: If two scenes would become one file, a folder is called like a file, or an output
-            is not on a local disk.
+        FileNotFoundError: If a folder or pattern holds no scene, or the model does not exist.
+        ValueError: If an option does not fit, or two scenes have one name.
+        OSError: If a single scene fails.
     """
-    for path in (destination, preview):
-        if path is not None:
-            check_local(path)
-    scenes = find_scenes(source)
-    if len(scenes) == 1 and _names_one(source):
-        picture = None if preview is None else Path(preview)
-        job = Job(scene=scenes[0], final=Path(destination), picture=picture)
-        return Jobs(scenes=(job,), is_single=True)
-    for folder in (destination, preview):
-        if folder is not None:
-            _check_folder(Path(folder))
-    known: dict[str, str] = {}
-    for scene in scenes:
-        other = known.setdefault(Path(scene).stem, scene)
-        if other != scene:
-            final = Path(destination, Path(scene).stem + suffix)
-            raise ValueError(f'{other} and {scene} would both become {final}; rename one')
-    return Jobs(
-        scenes=tuple(
-            Job(
-                scene=scene,
-                final=Path(destination, stem + suffix),
-                picture=None if preview is None else Path(preview, f'{stem}.png'),
+    jobs, work = _begin(kind, model, source, destination, options, preview=preview)
+    results, failures = run_jobs(jobs, work.run)
+    verb = 'predicted' if kind == 'maps' else 'done'
+    return ScenesSummary(results=results, failures=failures, verb=verb)
+
+
+def plan(
+    kind: Kind,
+    model: str | PathLike[str] | Forward,
+    source: Sequence[str | PathLike[str]],
+    destination: str | PathLike[str],
+    *,
+    calibrate: bool = False,
+    **options: Any,
+) -> tuple[str, bool]:
+    """Say what :func:`predict` would do with the same arguments.
+
+    Args:
+        kind: What the model makes.
+        model: Loaded once; as in the functions of :mod:`.api`.
+        source: Files, names that GDAL understands, folders or patterns.
+        destination: File for a single scene, folder for several.
+        calibrate: Decode some pieces of each scene, to know how long reading takes.
+        **options: As in the functions of :mod:`.api`.
+
+    Returns:
+        One plan per scene, or what is wrong with it, as text; and whether all could be made.
+
+    Raises:
+        FileNotFoundError: If a folder or pattern holds no scene, or the model does not exist.
+        ValueError: If an option does not fit, or two scenes have one name.
+        OSError: If a single scene fails.
+    """
+    jobs, work = _begin(kind, model, source, destination, options)
+    plans, failures = run_jobs(jobs, partial(work.plan, calibrate=calibrate))
+    failed = [f'{"failed":<10} {scene}: {reason}' for scene, reason in failures]
+    return '\n\n'.join([*plans, *failed]), not failures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Makes one kind of result of scenes, by one model."""
+
+    maker: Maker
+    """Has loaded the model, once for all scenes."""
+
+    options: PredictionOptions
+    """How it is made."""
+
+    is_single: bool
+    """Whether there is one scene, so that an existing file is refused, whoever made it."""
+
+    def run(self, job: Job) -> Done:
+        """Make a file, unless it was made before, and its picture, unless it is there."""
+        plan, was_made = self._prepare(job)
+        if was_made:
+            is_missing = job.picture is not None and not job.picture.exists()
+            return Done(summary=None, picture=_draw(plan, None, job) if is_missing else None)
+        if job.picture is not None:
+            check_picture(job.picture, overwrite=self.options.overwrite)
+            plan.output.check_drawing()
+        summary = run_plan(plan, progress=self.options.progress)
+        drawn = _draw(plan, summary, job) if summary.complete else None
+        return Done(summary=summary, picture=drawn)
+
+    def plan(self, job: Job, *, calibrate: bool) -> str:
+        """Say what :meth:`run` would do."""
+        plan, was_made = self._prepare(job)
+        if was_made:
+            return (
+                f'{"scene":<10} {job.scene}\n{self.maker.result:<10} {job.final}: made before, of the '
+                'same scene, model and options'
             )
-            for stem, scene in known.items()
-        ),
-        is_single=False,
-    )
+        # a detector takes seconds per patch, and longer on a real one than on zeros
+        is_quick = isinstance(self.maker, MapMaker)
+        return str(measure_costs(plan, calibrate=calibrate) if is_quick or calibrate else plan)
+
+    def _prepare(self, job: Job) -> tuple[PredictionPlan, bool]:
+        """Check that all fits; say whether the file was made before, no error among several."""
+        plan = prepare(
+            type(self.maker), self.maker, job.scene, job.final, self.options,
+            may_exist=not self.is_single,
+        )  # fmt: skip
+        if self.is_single or self.options.overwrite:
+            return plan, False
+        was_made = is_made(plan, identify(plan))
+        # of shards, the engine says so, with another advice
+        if not was_made and plan.shard is None:
+            check_destination(
+                job.final, sources=(), suffixes=(job.final.suffix,), holds='a result',
+                overwrite=False,
+            )  # fmt: skip
+        return plan, was_made
 
 
-def run_jobs[Result](
-    jobs: Jobs, work: Callable[[Job], Result]
-) -> tuple[tuple[Result, ...], tuple[tuple[str, str], ...]]:
-    """Do one job after the other; one of several that fails does not stop the others.
-
-    Args:
-        jobs: What is to be done.
-        work: Does one of them.
-
-    Returns:
-        What came of those that did not fail; and of the others scene and reason, in one line.
-
-    Raises:
-        ValueError: If a single one fails.
-        OSError: If a single one fails.
-    """
-    results, failures = [], []
-    for job in jobs.scenes:
-        try:
-            results.append(work(job))
-        except (OSError, ValueError) as error:
-            if jobs.is_single:
-                raise
-            failures.append((job.scene, one_line(error)))
-    return tuple(results), tuple(failures)
+def _draw(plan: PredictionPlan, summary: Any, job: Job) -> Path | None:
+    """Draw the scene and what was made of it, if a picture is wanted."""
+    return None if job.picture is None else plan.output.draw(plan, summary, job.picture)
 
 
-def find_scenes(sources: Sequence[str | PathLike[str]]) -> list[str]:
-    """List the scenes that are meant.
-
-    Args:
-        sources: Files, names that only GDAL understands, folders (their rasters, without those in
-            folders of theirs), or patterns with ``*``, ``?`` or ``[``.
-
-    Returns:
-        Names, each once, in the order given; those of a folder or pattern sorted.
-
-    Raises:
-        FileNotFoundError: If a folder or pattern holds none.
-    """
-    found: dict[str, None] = {}
-    for given in sources:
-        source = fspath(given)
-        if Path(source).is_dir():
-            names = sorted(str(path) for path in Path(source).iterdir() if _is_raster(path))
-        elif has_magic(source) and not Path(source).exists() and '://' not in source:
-            names = sorted(n for n in glob(source, recursive=True) if _is_raster(Path(n)))
-        else:
-            names = [source]
-        if not names:
-            raise FileNotFoundError(f'{source} holds no raster ({", ".join(SCENE_SUFFIXES)})')
-        found |= dict.fromkeys(names)
-    return list(found)
+def _begin(
+    kind: Kind,
+    model: str | PathLike[str] | Forward,
+    source: Sequence[str | PathLike[str]],
+    destination: str | PathLike[str],
+    given: Mapping[str, Any],
+    *,
+    preview: str | PathLike[str] | None = None,
+) -> tuple[Jobs, Work]:
+    """List the jobs, check the options, and load the model."""
+    maker, options_of = _MAKERS[kind]
+    jobs = list_jobs(source, destination, suffix=maker.suffix, preview=preview)
+    _keep_inputs(jobs, given)
+    options = options_of.of(given, made=maker.made)
+    if not jobs.is_single:
+        _check_several(given, len(jobs.scenes))
+    work = Work(maker=maker.load(model, options), options=options, is_single=jobs.is_single)
+    return jobs, work
 
 
-def _is_raster(path: Path) -> bool:
-    """Say whether a file looks like a raster by its name."""
-    return path.suffix.lower() in SCENE_SUFFIXES and not path.name.startswith('.')
-
-
-def _names_one(sources: Sequence[str | PathLike[str]]) -> bool:
-    """Say whether one file is named, rather than a folder or a pattern that happens to hold one."""
-    only = fspath(sources[0])
-    return (
-        len(sources) == 1
-        and not Path(only).is_dir()
-        and (not has_magic(only) or '://' in only or Path(only).exists())
-    )
-
-
-def _check_folder(path: Path) -> None:
-    """Refuse a folder for several scenes whose name is that of a file."""
-    if path.is_file() or (path.suffix.lower() in _FILE_SUFFIXES and not path.is_dir()):
+def _check_several(given: Mapping[str, Any], count: int) -> None:
+    """Refuse options that belong to one scene."""
+    if given.get('probabilities') is not None:
         raise ValueError(
-            f'several scenes become a folder, and {path} looks like a file; pass the name of a folder'
+            "probabilities name one file; for several scenes, pass output='probabilities'"
         )
+    if given.get('raster') is not None:
+        raise ValueError(
+            f'raster names one file, {given["raster"]}, and there are several scenes; leave it out, '
+            'or describe them one by one'
+        )
+    if given.get('after') is not None:
+        raise ValueError(
+            f'after (--after) is the second date of one scene, got {count} scenes from a folder or a '
+            'list; predict two dates per call'
+        )
+
+
+def _keep_inputs(jobs: Jobs, options: Mapping[str, Any]) -> None:
+    """Refuse outputs that cannot be made, or that would replace a file that is read."""
+    for job in jobs.scenes:
+        for path in (job.final, job.picture):
+            if path is not None:
+                check_writable(path)
+    for path in (options.get('probabilities'), options.get('raster')):
+        if path is not None:
+            check_writable(path)
+    if not options.get('overwrite'):
+        # whatever exists is refused
+        return
+    outputs = [path for job in jobs.scenes for path in (job.final, job.picture)]
+    outputs += [options.get('probabilities'), options.get('raster')]
+    refuse_inputs(outputs, inputs=[*(job.scene for job in jobs.scenes), options.get('after')])
+    refuse_inputs(outputs, inputs=[options.get('area')], role='the area')

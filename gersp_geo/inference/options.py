@@ -1,117 +1,283 @@
-"""The options of a prediction, checked as far as neither model nor scene is needed."""
+"""The options of a prediction: what they are called, mean and may be, for functions and command alike.
+
+Every option is described once, where it stands. The command makes its words of these fields, and the
+functions of :mod:`.api` their signatures and their documentation. Nothing heavy is imported here, so
+that ``--help`` answers at once.
+"""
 
 import os
 import re
-from collections.abc import Collection
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields
 from os import PathLike
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from lightning.pytorch import LightningModule
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule
 
-from ..geoio.read import Observed
-from ..geoio.write import OverviewResampling
-from ..preprocessing import Preprocessing
-from ..tiling import plan_tile
-from .model.predictor import VIEWS, Averaging, Precision
-from .outputs.map_values import Output
+    from ..records import Preprocessing
+    from ..suppression import Match
 
 type Blend = Literal['hann', 'crop']
 """Fade between neighbours over what they share, or cut in the middle of it."""
 
-_CHOICES: dict[str, tuple[object, ...]] = {
-    'blend': ('hann', 'crop'),
-    'output': ('auto', 'classes', 'probabilities', 'values'),
-    'probability_type': ('float32', 'uint8'),
-    'precision': ('float32', 'bfloat16'),
-    'averaging': tuple(VIEWS),
-    'overviews': ('auto', 'nearest', 'mode', 'average'),
-    'observed': ('auto', 'any', 'all'),
-}
+type MapKind = Literal['classes', 'probabilities', 'values']
+"""Index of the best class, probability of every class, or what a regression returns."""
 
-CUTTING = frozenset({
-    'size', 'overlap', 'batch_size', 'bands', 'preprocessing', 'nodata', 'observed', 'area',
-    'area_layer', 'crs', 'res', 'device', 'memory_limit', 'threads', 'task_class', 'overwrite',
-})  # fmt: skip
-"""Options of everything that cuts a scene into patches, whatever is made of these."""
+type Precision = Literal['float32', 'bfloat16']
+"""Type in which the model computes."""
+
+type Averaging = Literal['none', 'flips', 'rotations']
+"""Views of a patch whose scores are averaged: itself; 4 flips; these and their transposes, 8."""
+
+type PathName = str | PathLike[str]
+"""Path or name of a file."""
 
 # pixels that neighbours share where nothing else is said, of patches that are at least twice as
 # large
 _OVERLAP = 64
 
-# arguments of functions that are no options
-_CONTEXT = frozenset({'model', 'source', 'destination', 'preview', 'progress'})
+# more readers than this wait for each other more than for the disk
+_MOST_THREADS = 8
 
 _UNITS = {'': 1, 'K': 2**10, 'M': 2**20, 'G': 2**30, 'T': 2**40}
 _SIZE = re.compile(r'\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*', re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictionOptions:
-    """The keyword arguments of :func:`gersp_geo.inference.predict_geotiff`, and *part_pixels*."""
+def about(
+    text: str, *, group: str = '', choices: Any = None, metavar: str | None = None
+) -> dict[str, Any]:
+    """Describe an option, as the metadata of its field.
 
-    size: int = 512
-    overlap: int | None = None
-    blend: Blend = 'hann'
-    margin: int = 0
-    batch_size: int | Literal['auto'] = 'auto'
-    after: str | PathLike[str] | None = None
-    bands: tuple[int, ...] | None = None
-    preprocessing: Preprocessing | str | PathLike[str] | None = None
-    nodata: float | None = None
-    observed: Observed = 'auto'
-    area: str | PathLike[str] | None = None
-    area_layer: str | None = None
-    crs: str | None = None
-    res: float | tuple[float, float] | None = None
-    output: Output | Literal['auto'] = 'auto'
-    probabilities: str | PathLike[str] | None = None
-    probability_type: Literal['float32', 'uint8'] = 'float32'
-    overviews: OverviewResampling | Literal['auto'] = 'auto'
-    precision: Precision = 'float32'
-    channels_last: bool = False
-    compile: bool = False
-    averaging: Averaging = 'none'
-    device: str = 'auto'
-    memory_limit: int | str = '1GiB'
-    threads: int | Literal['auto'] = 'auto'
-    task_class: str | type[LightningModule] | None = None
-    overwrite: bool = False
-    shard: str | None = None
-    merge: bool = False
-    part_pixels: int = 2**22
-    """Pixels of a file on the way to the map, at least: smaller ones cost more than they hold."""
+    Args:
+        text: What it means, in a few sentences.
+        group: Heading under which the command lists it; without one, the command has no such word.
+        choices: Type whose literals are the only values.
+        metavar: What stands for the value in the help of the command.
+
+    Returns:
+        The same, by name; of *choices*, the values.
+    """
+    values = get_args(getattr(choices, '__value__', choices))
+    return {'text': text, 'group': group, 'choices': values, 'metavar': metavar}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionOptions:
+    """What maps, objects and patches have in common."""
+
+    size: int = field(default=512, metadata=about('Side of a patch in pixels.', group='patches'))
+    overlap: int | None = field(
+        default=None,
+        metadata=about(
+            'Pixels that neighbouring patches share, in [0, size). Unless given, 64, or half of smaller '
+            'patches. Twice the receptive radius of the model makes a map independent of how the scene '
+            'is cut; of objects, it should be more than the largest.',
+            group='patches',
+        ),
+    )
+    averaging: Averaging = field(
+        default='none',
+        metadata=about(
+            "Views of each patch that the model looks at: 4 'flips', or these and their transposes "
+            "('rotations'). Probabilities, values and vectors are averaged; of objects, the boxes of all "
+            'views are put together, and the best of those that show one object stay.',
+            group='patches',
+            choices=Averaging,
+        ),
+    )
+    after: PathName | None = field(
+        default=None,
+        metadata=about(
+            'Scene of a later date, for a model that compares two: the scene itself is the earlier one '
+            'and gives the grid, onto which this one is resampled bilinearly where it lies on another. '
+            'What either lacks is nodata. A module or function gets images (B, 2, C, H, W), the earlier '
+            'date first.',
+            group='scene',
+            metavar='FILE',
+        ),
+    )
+    bands: tuple[int, ...] | None = field(
+        default=None,
+        metadata=about(
+            "1-based bands of the scene in the model's order, such as 4,3,2. Unless given, they are "
+            'found by the names in the scene; without names there, all are taken in order if their '
+            'number is right. Of two scenes, they hold for both; names are looked up in each.',
+            group='scene',
+        ),
+    )
+    nodata: float | None = field(
+        default=None,
+        metadata=about(
+            'Value that means "no observation", besides what the scene says itself. Unless given, that '
+            'of the record of preprocessing where the scene has none.',
+            group='scene',
+        ),
+    )
+    observed: Literal['auto', 'any', 'all'] = field(
+        default='auto',
+        metadata=about(
+            "Where a pixel is an observation: 'any', where any of its bands is there; 'all', where all "
+            "are; 'auto' means 'any' for bands of 8 bits without masks of their own, else 'all'. A band "
+            'that is missing in an observation enters as its mean; with 8 bits, the value of one band '
+            'alone says nothing, and enters as it is.',
+            group='scene',
+            choices=Literal['auto', 'any', 'all'],
+        ),
+    )
+    # as it is given: a path would change zip://a.zip
+    area: PathName | None = field(
+        default=None,
+        metadata=about(
+            'Vector file, in any CRS, of the polygons to predict. What lies outside of a map is nodata; '
+            'an object whose centre lies outside, or a patch that touches no polygon, is left out. Also a '
+            'folder (a file geodatabase, shapefiles), or a zip archive or a file in it, as a.zip!b.shp '
+            'or /vsizip/a.zip/b.shp.',
+            group='scene',
+            metavar='FILE',
+        ),
+    )
+    area_layer: str | None = field(
+        default=None,
+        metadata=about(
+            'Layer of the area to take, where several hold features.', group='scene', metavar='NAME'
+        ),
+    )
+    crs: str | None = field(
+        default=None,
+        metadata=about(
+            "Coordinate reference system to predict in, unless it is the scene's own. The scene is "
+            'resampled bilinearly.',
+            group='scene',
+        ),
+    )
+    res: float | tuple[float, float] | None = field(
+        default=None,
+        metadata=about(
+            "Pixel size to predict at, in units of the CRS, unless it is the scene's own.",
+            group='scene',
+        ),
+    )
+    preprocessing: 'Preprocessing | PathName | None' = field(
+        default=None,
+        metadata=about(
+            'Record of how input is prepared, or a JSON file of it; needed unless the model has one, which '
+            'it replaces. Its class names are those of classes and labels; with a detector of '
+            'torchvision, whose label 0 is the background, they may begin at label 1.',
+            group='scene',
+            metavar='FILE',
+        ),
+    )
+    task_class: 'str | type[LightningModule] | None' = field(
+        default=None,
+        metadata=about(
+            "Class of the checkpoint's task, or its import path, where the record lacks it or names one "
+            'outside torchgeo and this package.',
+            group='scene',
+            metavar='NAME',
+        ),
+    )
+    overwrite: bool = field(
+        default=False,
+        metadata=about(
+            'Replace existing files, and begin an interrupted prediction anew.', group='results'
+        ),
+    )
+    device: str = field(
+        default='auto',
+        metadata=about(
+            "Where the model runs: 'auto' takes an accelerator if there is one; else a name that torch "
+            'knows, such as cpu or cuda:1.',
+            group='running',
+        ),
+    )
+    batch_size: int | Literal['auto'] = field(
+        default='auto',
+        metadata=about(
+            "Patches per forward pass. 'auto' takes as many as make 4 megapixels on an accelerator, 1 on "
+            'a CPU (2**22 and 2**20), at least one.',
+            group='running',
+        ),
+    )
+    threads: int | Literal['auto'] = field(
+        default='auto',
+        metadata=about(
+            "Threads that read, and that compress. 'auto' means one per core, 8 at most.",
+            group='running',
+        ),
+    )
+    memory_limit: int | str = field(
+        default='1GiB',
+        metadata=about(
+            "Memory for what grows with the width of the scene, as bytes or as text such as '512MiB', on "
+            'the host and on an accelerator each. Wider scenes are cut into panels, with the same '
+            'result. Batches, what the model itself needs, boxes that are not settled, and some 200 MiB '
+            'for GDAL and buffers come on top.',
+            group='running',
+        ),
+    )
+    precision: Precision = field(
+        default='float32',
+        metadata=about(
+            "'bfloat16' computes in mixed precision.", group='running', choices=Precision
+        ),
+    )
+    channels_last: bool = field(
+        default=False,
+        metadata=about(
+            'Lay images out in memory with bands last, which is faster on GPUs.', group='running'
+        ),
+    )
+    compile: bool = field(default=False, metadata=about('Compile the model.', group='running'))
+    progress: bool = field(
+        default=True,
+        metadata=about('Show a progress bar on the standard error stream.', group='running'),
+    )
+    shard: str | None = field(
+        default=None,
+        metadata=about(
+            "Predict a share of the parts only, such as '0/3', the first of three; processes on one file "
+            'system may work on different shards at a time.',
+            group='job arrays',
+            metavar='I/N',
+        ),
+    )
+    merge: bool = field(
+        default=False,
+        metadata=about(
+            'Make the result of the parts that shards have finished, and predict nothing.',
+            group='job arrays',
+        ),
+    )
+    part_pixels: int = field(
+        default=2**22,
+        metadata=about(
+            'Pixels of a file on the way to the result, at least: smaller ones cost more than they hold.'
+        ),
+    )
 
     @classmethod
-    def of(
-        cls,
-        arguments: dict[str, Any],
-        *,
-        shared: Collection[str] | None = None,
-        own: Collection[str] = (),
-        made: str = 'maps',
-    ) -> Self:
-        """Take the options among the arguments of a function.
+    def of(cls, given: Mapping[str, Any], *, made: str) -> Self:
+        """Take what was given to the command, whose words are those of all kinds of results.
 
         Args:
-            arguments: Name to value.
-            shared: Options that may differ from their defaults; None means all.
-            own: Other options, which the caller takes itself.
-            made: What is made with them, for messages.
+            given: Name to value.
+            made: What is made with the options, for messages.
 
         Returns:
             The options.
 
         Raises:
-            ValueError: If an option is not known, or not for what is made.
+            ValueError: If one is not for what is made, or out of range.
         """
-        defaults = {field.name: field.default for field in fields(cls)}
-        taken = {k: value for k, value in arguments.items() if k not in _CONTEXT.union(own)}
-        for name, value in taken.items():
-            is_given = name not in defaults or value != defaults[name]
-            if is_given and name not in (defaults if shared is None else shared):
-                raise ValueError(f'{name} is no option of {made}, got {value!r}; leave it out')
-        return cls(**taken)
+        names = {each.name for each in fields(cls)}
+        usual = {each.name: each.default for each in list_options()}
+        for name in sorted(given.keys() - names):
+            if name not in usual or given[name] != usual[name]:
+                raise ValueError(
+                    f'{name} is no option of {made}, got {given[name]!r}; leave it out'
+                )
+        return cls(**{name: value for name, value in given.items() if name in names})
 
     def __post_init__(self) -> None:
         """Check what depends on neither model nor raster.
@@ -119,32 +285,21 @@ class PredictionOptions:
         Raises:
             ValueError: If a value is out of range.
         """
-        for name, choices in _CHOICES.items():
-            value = getattr(self, name)
-            if value not in choices:
+        from ..tiling import plan_tile
+
+        for each in fields(self):
+            choices, value = each.metadata['choices'], getattr(self, each.name)
+            if choices and value not in choices:
                 *others, last = (repr(choice) for choice in choices)
-                raise ValueError(f'{name} must be {", ".join(others)} or {last}, got {value!r}')
+                raise ValueError(
+                    f'{each.name} must be {", ".join(others)} or {last}, got {value!r}'
+                )
         for name in ('batch_size', 'threads'):
             value = getattr(self, name)
             if value != 'auto' and value < 1:
                 raise ValueError(f"{name} must be >= 1 or 'auto', got {value}")
         # raises on its own for size and overlap
         plan_tile(1, 1, size=self.size, overlap=self.shared)
-        if not 0 <= 2 * self.margin <= self.shared:
-            raise ValueError(
-                f'margin must be in [0, overlap / 2={self.shared / 2:g}], got {self.margin}; raise '
-                'overlap (--overlap) or lower margin'
-            )
-        if self.margin and self.blend == 'crop':
-            raise ValueError(
-                f"margin goes with blend='hann', got {self.margin} with 'crop', which cuts in the "
-                'middle'
-            )
-        if self.probabilities is not None and self.output not in ('auto', 'classes'):
-            raise ValueError(
-                'probabilities names a second map beside one of classes, got '
-                f'output={self.output!r}'
-            )
         parse_bytes(self.memory_limit)
         if self.shard is not None:
             parse_shard(self.shard)
@@ -177,14 +332,161 @@ class PredictionOptions:
         return min(usable_cores(), _MOST_THREADS)
 
 
-# more readers than this wait for each other more than for the disk
-_MOST_THREADS = 8
+@dataclass(frozen=True, kw_only=True)
+class MapOptions(PredictionOptions):
+    """Options of maps."""
+
+    blend: Blend = field(
+        default='hann',
+        metadata=about(
+            "'hann' fades over what neighbours share, 'crop' cuts in the middle.",
+            group='maps',
+            choices=Blend,
+        ),
+    )
+    margin: int = field(
+        default=0,
+        metadata=about(
+            "With 'hann', pixels at the sides of a patch that get no weight, in [0, overlap / 2].",
+            group='maps',
+        ),
+    )
+    output: MapKind | Literal['auto'] = field(
+        default='auto',
+        metadata=about(
+            "What the map holds: 'classes' (unsigned integers), 'probabilities' (one band per class) or "
+            "'values' (what the model returns, such as a regression). 'auto' means values for a pixelwise "
+            'regression, probabilities for a multi-label task, else classes.',
+            group='maps',
+            choices=Literal['auto', 'classes', 'probabilities', 'values'],
+        ),
+    )
+    probabilities: PathName | None = field(
+        default=None,
+        metadata=about(
+            'A second GeoTIFF to write, of probabilities, beside a map of classes.',
+            group='maps',
+            metavar='FILE',
+        ),
+    )
+    probability_type: Literal['float32', 'uint8'] = field(
+        default='float32',
+        metadata=about(
+            "Store probabilities as 'float32', or as 'uint8' in steps of 1 / 254.",
+            group='maps',
+            choices=Literal['float32', 'uint8'],
+        ),
+    )
+    overviews: Literal['auto', 'nearest', 'mode', 'average'] = field(
+        default='auto',
+        metadata=about(
+            "How overviews are made: 'nearest', 'mode' (of classes) or 'average' (of quantities). 'auto' "
+            'means mode for classes and average for quantities.',
+            group='maps',
+            choices=Literal['auto', 'nearest', 'mode', 'average'],
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        """Check what depends on neither model nor raster.
+
+        Raises:
+            ValueError: If a value is out of range.
+        """
+        super().__post_init__()
+        if not 0 <= 2 * self.margin <= self.shared:
+            raise ValueError(
+                f'margin must be in [0, overlap / 2={self.shared / 2:g}], got {self.margin}; raise '
+                'overlap (--overlap) or lower margin'
+            )
+        if self.margin and self.blend == 'crop':
+            raise ValueError(
+                f"margin goes with blend='hann', got {self.margin} with 'crop', which cuts in the "
+                'middle'
+            )
+        if self.probabilities is not None and self.output not in ('auto', 'classes'):
+            raise ValueError(
+                'probabilities names a second map beside one of classes, got '
+                f'output={self.output!r}'
+            )
 
 
-def describe_observed(observed: Observed) -> dict[str, str]:
-    """Say where a pixel is an observation, for a plan; nothing where that is left to the file."""
-    where = {'any': 'where any band is there', 'all': 'where all bands are there'}
-    return {'observed': where[observed]} if observed in where else {}
+@dataclass(frozen=True, kw_only=True)
+class ObjectOptions(PredictionOptions):
+    """Options of objects."""
+
+    score_threshold: float = field(
+        default=0.5, metadata=about('Lowest score of an object, in [0, 1].', group='objects')
+    )
+    iou_threshold: float = field(
+        default=0.5,
+        metadata=about(
+            'Overlap of two boxes of a class above which they show one object, in [0, 1].',
+            group='objects',
+        ),
+    )
+    match: 'Match' = field(
+        default='iou',
+        metadata=about(
+            "Overlap is the shared area over that of both boxes together ('iou'), or over that of the "
+            "smaller one ('ios'). Oriented boxes are measured as such, masks by their boxes.",
+            group='objects',
+            choices=Literal['iou', 'ios'],
+        ),
+    )
+    preview: PathName | None = field(
+        default=None,
+        metadata=about('PNG file to write: the scene with the objects over it.', metavar='PNG'),
+    )
+
+    def __post_init__(self) -> None:
+        """Check what depends on neither model nor raster.
+
+        Raises:
+            ValueError: If a value is out of range.
+        """
+        super().__post_init__()
+        for name in ('score_threshold', 'iou_threshold'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f'{name} must be in [0, 1], got {getattr(self, name)}')
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchOptions(PredictionOptions):
+    """Options of whole patches: vectors or classes."""
+
+    size: int = field(
+        default=224,
+        metadata=about(
+            'Side of a patch in pixels: as most backbones were trained with.', group='patches'
+        ),
+    )
+    overlap: int | None = field(
+        default=0,
+        metadata=about(
+            'Pixels that neighbouring patches share, in [0, size). A pixel of a map of patches covers '
+            'what is not shared, in the middle of its patch.',
+            group='patches',
+        ),
+    )
+    raster: PathName | None = field(
+        default=None,
+        metadata=about(
+            'Map of one pixel per patch to write beside a table.',
+            group='whole patches',
+            metavar='FILE',
+        ),
+    )
+
+
+def list_options() -> Iterator[Field[Any]]:
+    """List the options that the command has words for, each once, whatever is made."""
+    known: dict[str, Field[Any]] = {}
+    for kind in (MapOptions, ObjectOptions, PatchOptions):
+        for each in fields(kind):
+            if each.metadata['group']:
+                known.setdefault(each.name, each)
+    yield from known.values()
 
 
 def usable_cores() -> int:

@@ -1,11 +1,33 @@
 """Files that are to be made, checked before anything is done."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 from ..geoio.read import list_files
 from ..geoio.write import STALE_SIDECARS, check_writable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileToMake:
+    """A file that somebody asked for."""
+
+    path: Path
+    """Its name."""
+
+    suffixes: Sequence[str]
+    """Its possible endings, in small letters."""
+
+    holds: str
+    """What it holds, for messages: "a map"."""
+
+    def check(self, *, sources: Sequence[str | PathLike[str] | None], overwrite: bool) -> None:
+        """Refuse it as :func:`check_destination` does."""
+        check_destination(
+            self.path, sources=sources, suffixes=self.suffixes, holds=self.holds,
+            overwrite=overwrite,
+        )  # fmt: skip
 
 
 def check_destination(

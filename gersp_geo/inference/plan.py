@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,34 +20,17 @@ from ..geoio.read import (
 )
 from ..geoio.vector import Area
 from ..geoio.warp import open_scene
-from ..geoio.write import MapLayout, OverviewResampling
 from ..stitching import Weighting
 from ..tiling import TilePlan
 from ..windows import Panel
 from .estimate import Costs
-from .model.predictor import Averaging, Precision
-from .options import Blend, describe_observed
-from .outputs.map_values import Output
+from .model.load import LoadedModel
+from .model.predictor import Views
+from .options import Averaging, Precision
+from .outputs.output import Output
 from .scene.bands import describe_bands
 from .scene.second_date import AfterScene
 from .scene.watch import SourceWatch
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MapPlan:
-    """One map that is made."""
-
-    output: Output
-    """Kind of map."""
-
-    destination: str
-    """File."""
-
-    layout: MapLayout
-    """Type and legend."""
-
-    overviews: OverviewResampling
-    """How overviews are made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +47,12 @@ class SceneGrid:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionPlan:
     """What a prediction will do, and what it will cost."""
+
+    loaded: LoadedModel = field(repr=False)
+    """The model, on its device."""
+
+    output: Output[Any] = field(repr=False)
+    """What is made of what the model says."""
 
     source: str
     """The scene."""
@@ -89,7 +79,7 @@ class PredictionPlan:
     """Columns that are finished together, one after the other."""
 
     rows_per_part: int
-    """Rows of patches whose pixels make one file on the way to the map."""
+    """Rows of patches that are finished together on the way to the result."""
 
     bands: tuple[int, ...]
     """1-based bands of the scene, in the model's order."""
@@ -118,12 +108,6 @@ class PredictionPlan:
     area_sha256: str | None
     """Checksum of its polygons."""
 
-    blend: Blend
-    """How overlapping patches are joined."""
-
-    margin: int
-    """Pixels at the sides of patches that are not used."""
-
     batch_size: int
     """Patches per forward pass."""
 
@@ -148,12 +132,6 @@ class PredictionPlan:
     torch_threads: int
     """Threads within one operation of the model, which can decide the last bit."""
 
-    maps: tuple[MapPlan, ...]
-    """What is written, the map asked for first."""
-
-    channels: int
-    """Scores per pixel that the model returns."""
-
     costs: Costs
     """What it will cost."""
 
@@ -161,28 +139,23 @@ class PredictionPlan:
     """Share of the parts that is predicted: number, from 0, and number of shares; None means all."""
 
     merge: bool
-    """Whether nothing is predicted, but the map is made of parts that are there."""
+    """Whether nothing is predicted, but the result is made of parts that are there."""
 
     overwrite: bool
-    """Whether existing maps may be replaced."""
+    """Whether existing files may be replaced."""
 
     watch: SourceWatch = field(repr=False)
     """Notices that the scenes change while they are read."""
 
     @property
     def destination(self) -> str:
-        """The map asked for."""
-        return self.maps[0].destination
+        """The file asked for."""
+        return str(self.output.files[0])
 
     @property
-    def output(self) -> Output:
-        """Kind of that map."""
-        return self.maps[0].output
-
-    @property
-    def layout(self) -> MapLayout:
-        """Type and legend of that map."""
-        return self.maps[0].layout
+    def pixels(self) -> int:
+        """Pixels of the scene."""
+        return self.tiles.height * self.tiles.width
 
     @property
     def values(self) -> str | None:
@@ -235,18 +208,24 @@ class PredictionPlan:
             self.sources, self.cells(panel), dtype=np.dtype(self.header.dtype), threads=self.threads
         )
 
+    def views(self) -> Views:
+        """Prepare images as the model wants them."""
+        return Views(
+            self.loaded.preprocessing,
+            device=self.device,
+            precision=self.precision,
+            channels_last=self.channels_last,
+            averaging=self.averaging,
+            dates=self.loaded.dates.count,
+        )
+
     def __str__(self) -> str:
         """Lay the plan out for a terminal."""
         tiles, rows, cols = self.tiles, len(self.tiles.row_offs), len(self.tiles.col_offs)
-        lines = self._scene_lines()
-        for number, made in enumerate(self.maps):
-            lines['and map' if number else 'map'] = (
-                f'{made.destination}: {made.output}, {len(made.layout.descriptions)} band(s), '
-                f'{made.layout.dtype}'
-            )
+        lines = self._scene_lines() | dict(self.output.lines)
         lines |= {
             'patches': f'{len(tiles):,} = {rows:,} rows x {cols:,} columns of {tiles.size} px, '
-            f'overlap {tiles.overlap}, {self.blend}, margin {self.margin}',
+            f'overlap {tiles.overlap}{self.output.joining}',
             'panels': f'{len(self.panels)} of up to {max(p.width for p in self.panels):,} columns',
             'batches': f'up to {self.batch_size} patches on {self.device}, {self.precision}',
         }
@@ -265,13 +244,19 @@ class PredictionPlan:
         values = {} if self.place is None else {'place': self.place}
         values |= {} if self.values is None else {'values': self.values}
         if self.after is None:
-            return {'scene': scene, 'bands': bands, **describe_observed(self.observed), **values}
+            return {'scene': scene, 'bands': bands, **_describe_observed(self.observed), **values}
         after = describe_bands(self.after.bands, self.band_names, self.after.header)
         return {
             'before': scene,
             'after': self.after.describe(),
             'overlap': self.after.describe_overlap(self.source),
             'bands': bands if after == bands else f'{bands}; after: {after}',
-            **describe_observed(self.observed),
+            **_describe_observed(self.observed),
             **values,
         }
+
+
+def _describe_observed(observed: Observed) -> dict[str, str]:
+    """Say where a pixel is an observation; nothing where that is left to the file."""
+    where = {'any': 'where any band is there', 'all': 'where all bands are there'}
+    return {'observed': where[observed]} if observed in where else {}

@@ -1,14 +1,8 @@
 """Former home of ``gersp_geo.polygonize``, for one release."""
 
-from warnings import warn
-
+from ..lazy import warn_of_former_home
 from .polygons import polygonize as vectorize_map
 
 __all__ = ('vectorize_map',)
 
-warn(
-    f'{__name__}.vectorize_map is gersp_geo.polygonize now; the former name ends with the next '
-    'release',
-    DeprecationWarning,
-    stacklevel=2,
-)
+warn_of_former_home(__name__, 'gersp_geo.polygonize')

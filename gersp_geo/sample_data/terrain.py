@@ -156,11 +156,12 @@ def _divide(rng: Generator, shape: Shape, *, bend: Field) -> tuple[Index, Field]
     parcel_at = np.repeat(np.arange(strips), rng.integers(90, 240, strips))
     strip = district * strips + strip_at[(zoom * (across + bend) + farthest).astype(np.int32)]
     shift = rng.integers(0, 500, count * strips)[strip]
-    parcel = parcel_at[(zoom * (along + bend) + farthest).astype(np.int32) + shift]
-    parcel += strip * strips
+    within = parcel_at[(zoom * (along + bend) + farthest).astype(np.int32) + shift]
+    found, parcel = np.unique(strip * strips + within, return_inverse=True)
     # most farmers work along the strip
-    turned = rng.uniform(size=count * strips**2) < 0.25
-    return parcel.astype(np.int32), heading + np.float32(np.pi / 2) * turned[parcel]
+    turned = rng.uniform(size=len(found)) < 0.25
+    angle = heading + np.float32(np.pi / 2) * turned[parcel]
+    return parcel.astype(np.int32), angle.astype(np.float32)
 
 
 def _winding(

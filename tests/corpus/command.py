@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 # before anything is timed
-import gersp_geo.inference.dispatch
+import gersp_geo.inference.jobs
 import gersp_geo.inference.polygons  # noqa: F401
 from gersp_geo.main import main
 from tests.corpus.models import Kind

@@ -18,11 +18,12 @@ from torch import Tensor
 from torchgeo.tasks import SemanticSegmentation
 
 from gersp_geo.geoio.write.geotiff import write_raster
-from gersp_geo.inference.detection import detect_objects
-from gersp_geo.inference.engine import run_plan
-from gersp_geo.inference.options import PredictionOptions
-from gersp_geo.inference.outputs.map_values import PredictionSummary
-from gersp_geo.inference.preparing import prepare
+from gersp_geo.inference import detect_objects
+from gersp_geo.inference.options import MapOptions
+from gersp_geo.inference.outputs.map_summary import PredictionSummary
+from gersp_geo.inference.outputs.maps import MapMaker
+from gersp_geo.inference.prepare import prepare
+from gersp_geo.inference.run import run_plan
 from gersp_geo.main import main
 from gersp_geo.preprocessing import Preprocessing
 from tests.inference.detection.detectors import RECORD as BAND
@@ -101,8 +102,9 @@ def predict(scene: Path, destination: Path, **options: Any) -> PredictionSummary
     chosen: dict[str, Any] = {
         'size': 32, 'overlap': 8, 'preprocessing': RECORD, 'part_pixels': 1, 'device': 'cpu',
     }  # fmt: skip
-    plan = prepare(brightness, scene, destination, PredictionOptions(**chosen | options))
-    return run_plan(*plan, progress=False)
+    plan = prepare(MapMaker, brightness, scene, destination, MapOptions(**chosen | options))
+    summary: PredictionSummary = run_plan(plan, progress=False)
+    return summary
 
 
 @pytest.mark.parametrize('south_up', [False, True])

@@ -29,10 +29,11 @@ from gersp_geo.geoio.read.observations import read_valid
 from gersp_geo.geoio.read.reader import read_header, read_window
 from gersp_geo.geoio.warp.alignment import open_aligned
 from gersp_geo.inference import plan_prediction
-from gersp_geo.inference.engine import run_plan
-from gersp_geo.inference.options import PredictionOptions
-from gersp_geo.inference.preparing import prepare
+from gersp_geo.inference.options import MapOptions
+from gersp_geo.inference.outputs.maps import MapMaker
+from gersp_geo.inference.prepare import prepare
 from gersp_geo.inference.resume.journal import Entry, Journal
+from gersp_geo.inference.run import run_plan
 from gersp_geo.main import main
 from gersp_geo.preprocessing import Preprocessing
 from gersp_geo.tasks import ChangeDetection
@@ -254,8 +255,8 @@ def test_a_stopped_prediction_of_change_goes_on_and_knows_both_scenes(
 
 
 def run(before: Path, destination: Path, after: Path, **options: Any) -> Any:
-    chosen = PredictionOptions(after=after, **options)
-    return run_plan(*prepare(change_around, before, destination, chosen), progress=False)
+    chosen = MapOptions(after=after, **options)
+    return run_plan(prepare(MapMaker, change_around, before, destination, chosen), progress=False)
 
 
 @pytest.mark.quick('unet')

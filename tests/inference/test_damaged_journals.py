@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from rasterio.transform import from_origin
 
 from gersp_geo.geoio.write.geotiff import write_raster
-from gersp_geo.inference import engine
-from gersp_geo.inference.options import PredictionOptions
+from gersp_geo.inference import run
+from gersp_geo.inference.options import MapOptions
 from gersp_geo.main import main
 
 JSON = st.recursive(
@@ -30,7 +30,7 @@ PARTS = 3
 
 
 # of the options, those of how a map is cut into parts
-DEFAULTS: dict[str, Any] = PredictionOptions.__init__.__kwdefaults__ or {}
+DEFAULTS: dict[str, Any] = MapOptions.__init__.__kwdefaults__ or {}
 
 
 @pytest.fixture(scope='module')
@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, small_checkpoint: Path) -> 
     write_raster(folder / 'scene.tif', pixels, crs='EPSG:32633', transform=transform)
     assert predict(folder, folder / 'whole' / 'map.tif')[0] == 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, '_finish', stop)
+        patch.setattr(run, '_finish', stop)
         with contextlib.suppress(KeyboardInterrupt):
             assert predict(folder, folder / 'begun' / 'map.tif')[0] == 130
     return folder

@@ -19,9 +19,10 @@ from rio_cogeo.cogeo import cog_validate
 from torch import Tensor, nn
 
 from gersp_geo.inference import plan_prediction, predict_geotiff
-from gersp_geo.inference.engine import run_plan
-from gersp_geo.inference.options import PredictionOptions
-from gersp_geo.inference.preparing import prepare
+from gersp_geo.inference.options import MapOptions
+from gersp_geo.inference.outputs.maps import MapMaker
+from gersp_geo.inference.prepare import prepare
+from gersp_geo.inference.run import run_plan
 from gersp_geo.preprocessing import Preprocessing
 
 type Predict = Callable[..., NDArray[Any]]
@@ -422,10 +423,10 @@ def test_a_model_is_evaluated_without_gradients_and_left_as_it_was(tmp_path: Pat
     model = Watched().train()
     model.frozen.eval()
     source = write(tmp_path / 'scene.tif', noise((1, 20, 20)))
-    options = PredictionOptions(
+    options = MapOptions(
         size=32, overlap=0, preprocessing=record_for(1), output='values', device='cpu'
     )
-    run_plan(*prepare(model, source, tmp_path / 'map.tif', options), progress=False)
+    run_plan(prepare(MapMaker, model, source, tmp_path / 'map.tif', options), progress=False)
     assert set(model.seen) == {(False, False)}
     assert model.training
     assert not model.frozen.training

@@ -19,9 +19,7 @@ from scipy.interpolate import RBFInterpolator
 from torch import Tensor, nn
 from torchgeo.tasks import PixelwiseRegression, SemanticSegmentation
 
-from gersp_geo.inference import predict_geotiff
-from gersp_geo.inference.detection import detect_objects
-from gersp_geo.inference.patches import embed_scene
+from gersp_geo.inference import detect_objects, embed_scene, predict_geotiff
 from gersp_geo.main import main
 from gersp_geo.preprocessing import Preprocessing
 

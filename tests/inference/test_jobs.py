@@ -11,9 +11,9 @@ import rasterio
 from affine import Affine
 from torch import Tensor
 
-from gersp_geo.inference.dispatch import plan, predict
-from gersp_geo.inference.jobs import find_scenes, list_jobs
+from gersp_geo.inference.jobs import plan, predict
 from gersp_geo.inference.preview.quicklook import NO_OBSERVATION
+from gersp_geo.inference.scenes import find_scenes, list_jobs
 from gersp_geo.preprocessing import Preprocessing
 from tests.inference.preview.pictures import read_panel
 

@@ -20,7 +20,7 @@ from torchgeo.tasks import SemanticSegmentation
 
 from gersp_geo.geoio.read.reader import describe_reader
 from gersp_geo.inference import plan_prediction, predict_geotiff
-from gersp_geo.inference.options import PredictionOptions
+from gersp_geo.inference.options import MapOptions
 from gersp_geo.inference.scene.headers import read_area_of
 from gersp_geo.main import main
 from gersp_geo.preprocessing import Preprocessing
@@ -372,7 +372,7 @@ def test_an_area_covers_a_scene_on_the_other_side_whole(
     with rasterio.open(path) as src:
         lon, lat = ground(src, src.crs)
         header = describe_reader(src)
-    area = read_area_of(PredictionOptions(area=tmp_path / 'area.gpkg'), header, source=str(path))
+    area = read_area_of(MapOptions(area=tmp_path / 'area.gpkg'), header, source=str(path))
     assert area is not None
     whole = Window(row_off=0, col_off=0, height=60, width=80)
     mask = area.mask(header.transform, whole)

@@ -13,7 +13,7 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from gersp_geo.geoio.write.geotiff import write_raster
-from gersp_geo.inference.detection import detect_objects
+from gersp_geo.inference import detect_objects
 from gersp_geo.main import main
 from gersp_geo.preprocessing import Preprocessing
 from gersp_geo.tasks import ObjectDetection

@@ -17,7 +17,7 @@ from rio_cogeo.cogeo import cog_validate
 from torch import Tensor, nn
 
 from gersp_geo.inference import plan_prediction, predict_geotiff
-from gersp_geo.inference.model.predictor import Averaging
+from gersp_geo.inference.options import Averaging
 from gersp_geo.preprocessing import Preprocessing
 
 GRID = Affine(0.5, 0, 400_000, 0, -0.5, 5_000_000)

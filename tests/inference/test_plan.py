@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchgeo.tasks import PixelwiseRegression, SemanticSegmentation
 
 from gersp_geo.inference import plan_prediction
-from gersp_geo.inference.outputs.map_values import Output
+from gersp_geo.inference.options import MapKind
 from gersp_geo.inference.plan import PredictionPlan
 from gersp_geo.preprocessing import Preprocessing
 
@@ -161,7 +161,7 @@ def test_a_model_that_returns_no_score_per_pixel_is_refused(
 def test_names_must_be_as_many_as_classes(tmp_path: Path) -> None:
     source = make_scene(tmp_path / 'scene.tif')
     record = replace(RGB, class_names=('water', 'forest'))
-    cases: tuple[tuple[Output, str], ...] = (('classes', 'classes'), ('probabilities', 'channels'))
+    cases: tuple[tuple[MapKind, str], ...] = (('classes', 'classes'), ('probabilities', 'channels'))
     for output, word in cases:
         with pytest.raises(ValueError, match=f'returns 3 {word}, but preprocessing names 2'):
             plan_prediction(
@@ -206,8 +206,8 @@ def test_regression_and_labels_choose_their_map(tmp_path: Path) -> None:
             overlap=0,
         )
 
-    assert plan(heights, 'auto').output == 'values'
-    assert plan(labels, 'auto').output == 'probabilities'
+    assert 'map.tif: values, ' in str(plan(heights, 'auto'))
+    assert 'map.tif: probabilities, ' in str(plan(labels, 'auto'))
     with pytest.raises(ValueError, match='a regression has no classes'):
         plan(heights, 'classes')
     with pytest.raises(ValueError, match='labels do not exclude each other'):

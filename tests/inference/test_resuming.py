@@ -24,11 +24,12 @@ from torch import Tensor, nn
 
 from gersp_geo.geoio.write.geotiff import write_window
 from gersp_geo.inference import predict_geotiff
-from gersp_geo.inference.engine import run_plan
-from gersp_geo.inference.options import PredictionOptions
-from gersp_geo.inference.outputs.map_values import PredictionSummary
-from gersp_geo.inference.preparing import prepare
+from gersp_geo.inference.options import MapOptions
+from gersp_geo.inference.outputs.map_summary import PredictionSummary
+from gersp_geo.inference.outputs.maps import MapMaker
+from gersp_geo.inference.prepare import prepare
 from gersp_geo.inference.resume.journal import Entry, Journal, work_folder
+from gersp_geo.inference.run import run_plan
 from gersp_geo.preprocessing import Preprocessing
 
 RECORD = Preprocessing(
@@ -68,8 +69,11 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def predict(scene: Path, destination: Path, **options: Any) -> PredictionSummary:
-    chosen = PredictionOptions(**CHANGES | options)
-    return run_plan(*prepare(model(), scene, destination, chosen), progress=False)
+    chosen = MapOptions(**CHANGES | options)
+    summary: PredictionSummary = run_plan(
+        prepare(MapMaker, model(), scene, destination, chosen), progress=False
+    )
+    return summary
 
 
 @pytest.fixture(scope='module')
@@ -300,11 +304,11 @@ def test_another_scene_or_model_is_refused(scene: Path, tmp_path: Path) -> None:
     own = tmp_path / 'scene.tif'
     own.write_bytes(scene.read_bytes())
     interrupt(own, tmp_path / 'map.tif', parts=1)
-    options = PredictionOptions(**CHANGES)
+    options = MapOptions(**CHANGES)
     other = model()
     torch.nn.init.zeros_(other[0].weight)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match='model_sha256 was'):
-        run_plan(*prepare(other, own, tmp_path / 'map.tif', options), progress=False)
+        run_plan(prepare(MapMaker, other, own, tmp_path / 'map.tif', options), progress=False)
     os.utime(own)
     with pytest.raises(ValueError, match='source_files was'):
         predict(own, tmp_path / 'map.tif')
@@ -394,9 +398,9 @@ def test_overwriting_does_not_touch_what_another_process_is_at(scene: Path, tmp_
 @pytest.mark.parametrize('shard', ['3/3', '1', 'a/b', '-1/2', '0/0'])
 def test_shards_that_there_are_not_are_refused(shard: str) -> None:
     with pytest.raises(ValueError, match=r"shard must be 'i/n' with i in \[0, n\)"):
-        PredictionOptions(shard=shard)
+        MapOptions(shard=shard)
 
 
 def test_a_shard_does_not_remove_what_others_made() -> None:
     with pytest.raises(ValueError, match='shard goes with neither overwrite nor merge'):
-        PredictionOptions(shard='0/2', overwrite=True)
+        MapOptions(shard='0/2', overwrite=True)

@@ -47,7 +47,9 @@ def make_batches(count: int, *, natural: bool = True) -> list[JointBatch]:
     return batches
 
 
-def fit(task: GeRSPTask, batches: list[JointBatch], *callbacks: Callback, **options: Any) -> Trainer:
+def fit(
+    task: GeRSPTask, batches: list[JointBatch], *callbacks: Callback, **options: Any
+) -> Trainer:
     trainer = Trainer(
         accelerator='cpu', devices=1, max_epochs=1, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, callbacks=list(callbacks), **options,

@@ -8,10 +8,19 @@ from .layers import attribute_texts
 from .placement import place_around, rasters_bounds, reproject_bounds
 from .rasterize import burn, outline_mask
 from .read import read_area, read_vectors
-from .write import check_format, check_geojson, check_suffix, describe_left_out, new_features
+from .write import (
+    Write,
+    check_format,
+    check_geojson,
+    check_suffix,
+    describe_left_out,
+    new_features,
+    read_features,
+)
 
 __all__ = (
-    'Area', 'Attribute', 'Features', 'attribute_texts', 'bring_near', 'burn', 'check_format',
+    'Area', 'Attribute', 'Features', 'Write', 'attribute_texts', 'bring_near', 'burn', 'check_format',
     'check_geojson', 'check_suffix', 'describe_left_out', 'new_features', 'outline_mask',
-    'place_around', 'rasters_bounds', 'read_area', 'read_rows', 'read_vectors', 'reproject_bounds',
+    'place_around', 'rasters_bounds', 'read_area', 'read_features', 'read_rows', 'read_vectors',
+    'reproject_bounds',
 )  # fmt: skip

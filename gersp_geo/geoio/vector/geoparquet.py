@@ -31,7 +31,6 @@ def new_geoparquet(
     layer: str,
     crs: RasterCRS,
     attributes: Sequence[Attribute],
-    *,
     metadata: Mapping[str, str] | None = None,
 ) -> Iterator[Callable[[Features], int]]:
     """Write row groups of GeoParquet, https://geoparquet.org/releases/v1.1.0/.

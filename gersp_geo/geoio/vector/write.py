@@ -1,12 +1,13 @@
 """Write polygons of any number to vector files, whose endings choose their format."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import numpy as np
 import pyogrio.raw
 import shapely
@@ -51,7 +52,7 @@ def new_features(
             where polygons are cut at the 180th meridian.
         crs: Coordinate reference system of the polygons.
         attributes: Columns; those of lists of numbers have a place in GeoParquet alone.
-        metadata: Of the file, name to value; they have a place in GeoParquet alone.
+        metadata: Of the file, name to value; GeoJSON has no room for it.
         overwrite: Replace an existing file.
 
     Yields:
@@ -68,9 +69,9 @@ def new_features(
     check_format(final, crs=known)
     with new_file(final, overwrite=overwrite) as temporary:
         try:
-            make: Callable[..., AbstractContextManager[Write]] = _WRITERS[final.suffix.lower()]
-            only = {'metadata': metadata} if metadata else {}
-            with make(temporary, final.stem, known, attributes, **only) as write:
+            with _WRITERS[final.suffix.lower()](
+                temporary, final.stem, known, attributes, metadata
+            ) as write:
                 yield write
         except (DataSourceError, DataLayerError, FieldError) as error:
             raise DiskFullError.of(final, error) from error
@@ -127,11 +128,17 @@ def describe_left_out(count: int) -> str:
 
 @contextmanager
 def _geopackage(
-    path: Path, layer: str, crs: RasterCRS, attributes: Sequence[Attribute]
+    path: Path,
+    layer: str,
+    crs: RasterCRS,
+    attributes: Sequence[Attribute],
+    metadata: Mapping[str, str] | None,
 ) -> Iterator[Write]:
     """Append to a layer of a GeoPackage."""
 
     def write(features: Features) -> int:
+        # the first call makes the layer
+        told = {} if path.exists() or not metadata else {'layer_metadata': dict(metadata)}
         _write_with_gdal(
             path,
             features,
@@ -141,6 +148,7 @@ def _geopackage(
             crs=CRS.from_wkt(crs_text(crs)).to_wkt(),
             geometry_type='Polygon',
             append=path.exists(),
+            **told,
         )
         return 0
 
@@ -150,7 +158,11 @@ def _geopackage(
 
 @contextmanager
 def _geojson(
-    path: Path, layer: str, crs: RasterCRS, attributes: Sequence[Attribute]
+    path: Path,
+    layer: str,
+    crs: RasterCRS,
+    attributes: Sequence[Attribute],
+    metadata: Mapping[str, str] | None,
 ) -> Iterator[Write]:
     """Collect polygons in longitude and latitude, and write them at the end."""
     degrees = Degrees.of(crs)
@@ -189,6 +201,13 @@ def _geojson(
         geometry_type='Unknown',
         layer_options={'RFC7946': 'YES', **finer},
     )
+
+
+def read_features(path: str | PathLike[str]) -> geopandas.GeoDataFrame:
+    """Read what :func:`new_features` has written."""
+    if Path(path).suffix.lower() == '.parquet':
+        return geopandas.read_parquet(path)
+    return geopandas.read_file(path)
 
 
 def _write_with_gdal(

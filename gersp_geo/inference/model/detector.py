@@ -1,8 +1,8 @@
 """What a detector is, what its labels mean, and whether its output is what it must be."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from ...preprocessing import Preprocessing
 from ...tasks.targets import has_background
 from .load import LoadedModel
+from .predictor import View, Views, look_back
 
 type Found = Mapping[str, Tensor]
 """Of one image: boxes (n, 4) or (n, 5), labels (n,), scores (n,), and maybe masks."""
@@ -68,12 +69,16 @@ class Detector:
         # where names begin at label 1, nothing was called 0 in training
         unnamed = names is not None and 0 not in names
         return cls(
-            forward=forward,
+            forward=_detect(loaded),
             has_background=known
             and (unnamed or has_background(getattr(forward, 'model', forward))),
             names=names,
             most=_look_up(forward, _MOST) if known else None,
         )
+
+    def compiled(self, loaded: LoadedModel) -> 'Detector':
+        """Run another form of the same model, of which less can be told."""
+        return replace(self, forward=_detect(loaded))
 
     def __call__(self, images: Tensor) -> list[Found]:
         """Detect, and refuse anything but detections.
@@ -121,6 +126,83 @@ class Detector:
                     f'the model returned the label {min(unnamed)}, but class_names of the record '
                     f'stand for the labels {sorted(self.names)}'
                 )
+
+
+class ObjectPredictor:
+    """Turns batches of patches as stored into what a detector finds in all views of each."""
+
+    def __init__(self, detector: Detector, views: Views, *, score_threshold: float) -> None:
+        """Set up.
+
+        Args:
+            detector: The model.
+            views: Prepare the images.
+            score_threshold: Lowest score of an object.
+        """
+        self.detector = detector
+        self.views = views
+        self.score_threshold = score_threshold
+
+    def __call__(self, pixels: Tensor, valid: Tensor | None) -> list[tuple[Found, bool]]:
+        """Detect in one batch.
+
+        Args:
+            pixels: As in :meth:`.predictor.Views.look`.
+            valid: As in :meth:`.predictor.Views.look`.
+
+        Returns:
+            Per patch: boxes in its pixels, masks (n, 1, H, W) if there are any; and whether the model
+            found as many objects as it returns at most.
+
+        Raises:
+            ValueError: If the model returns something else.
+        """
+        seen: list[list[Found]] = [[] for _ in pixels]
+        full = [False] * len(pixels)
+        for view, found in self.views.look(self.detector, pixels, valid):
+            for place, one in enumerate(found):
+                seen[place].append(_look_back(one, view, size=pixels.shape[-1]))
+                count = int((one['scores'] >= self.score_threshold).sum())
+                full[place] |= self.detector.most is not None and count >= self.detector.most
+        return list(zip(map(_together, seen), full, strict=True))
+
+
+def _look_back(found: Found, view: View, *, size: int) -> Found:
+    """Bring what was found in a view to the pixels of the patch, in single precision."""
+    axes, transposed = view
+    boxes = found['boxes'].float()
+    if boxes.shape[1] == 5:
+        x, y, width, height, angle = boxes.unbind(dim=1)
+        if transposed:
+            x, y, angle = y, x, 90 - angle
+        for axis in axes:
+            x, y, angle = (size - x, y, -angle) if axis == 3 else (x, size - y, -angle)
+        boxes = torch.stack([x, y, width, height, angle], dim=1)
+    else:
+        if transposed:
+            boxes = boxes[:, [1, 0, 3, 2]]
+        left, top, right, bottom = boxes.unbind(dim=1)
+        if 3 in axes:
+            left, right = size - right, size - left
+        if 2 in axes:
+            top, bottom = size - bottom, size - top
+        boxes = torch.stack([left, top, right, bottom], dim=1)
+    moved = {'boxes': boxes, 'labels': found['labels'], 'scores': found['scores'].float()}
+    if 'masks' in found:
+        masks = found['masks']
+        moved['masks'] = look_back(masks if masks.ndim == 4 else masks[:, None], view)
+    return moved
+
+
+def _together(seen: Sequence[Found]) -> Found:
+    """Put what was found in several views of a patch together."""
+    return seen[0] if len(seen) == 1 else {n: torch.cat([one[n] for one in seen]) for n in seen[0]}
+
+
+def _detect(loaded: LoadedModel) -> Detect:
+    """Take what the model returns for detections; they are checked."""
+    detect: Any = loaded.score
+    return cast('Detect', detect)
 
 
 def is_detector(model: object) -> bool:

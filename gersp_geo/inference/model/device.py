@@ -5,7 +5,6 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from ..options import PredictionOptions
 from .load import LoadedModel
 from .onnx import OnnxGraph
 
@@ -38,16 +37,21 @@ def find_device(device: str) -> str:
     return 'cpu' if accelerator is None else accelerator.type
 
 
-def place_model(loaded: LoadedModel, *, device: str, options: PredictionOptions) -> LoadedModel:
-    """Move a model to its device, and compile it if asked for."""
+def place_model(loaded: LoadedModel, *, device: str, channels_last: bool) -> LoadedModel:
+    """Move a model to its device."""
     forward = loaded.forward
     if isinstance(forward, nn.Module):
         forward.to(device)
-        if options.channels_last:
+        if channels_last:
             forward.to(memory_format=torch.channels_last)
-    # a graph of ONNX is compiled by its own runtime
-    compiles = options.compile and not isinstance(forward, OnnxGraph)
-    return replace(loaded, forward=torch.compile(forward)) if compiles else loaded
+    return loaded
+
+
+def compile_model(loaded: LoadedModel) -> LoadedModel:
+    """Compile a model; a graph of ONNX is compiled by its own runtime."""
+    if isinstance(loaded.forward, OnnxGraph):
+        return loaded
+    return replace(loaded, forward=torch.compile(loaded.forward))
 
 
 def fitting_batch(size: int, *, device: str) -> int:

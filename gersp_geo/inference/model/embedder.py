@@ -1,7 +1,6 @@
 """What turns patches into vectors or classes."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
@@ -9,13 +8,14 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 from torchgeo import tasks
 
 from ...models.backbones import open_backbone
 from ...models.weight_sources import PublishedWeights
 from ...preprocessing import Preprocessing
-from .load import Forward, evaluating, load_model, read_preprocessing
+from .load import Forward, LoadedModel, evaluating, load_model, read_preprocessing
+from .predictor import Views
 from .signature import Scores
 
 type Describe = Callable[[Tensor], 'PatchScores']
@@ -38,19 +38,13 @@ class PatchModel:
     """A model of whole patches."""
 
     describe: Describe
-    """The model itself."""
+    """From images to what the model says about them."""
 
-    module: object
-    """What may have to be moved to a device, and to be switched to evaluation."""
+    loaded: LoadedModel
+    """The model itself."""
 
     scores: Scores | None
     """What its logits mean; None without a classifier."""
-
-    preprocessing: Preprocessing
-    """How its input is prepared, and what its output means."""
-
-    name: str
-    """File name, name of the weights, or class or function name."""
 
     length: int | None = None
     """Length of its vectors; None without, or before :meth:`probed`."""
@@ -58,19 +52,15 @@ class PatchModel:
     channels: int | None = None
     """Number of its logits; alike."""
 
-    def probed(self, *, size: int, device: str, channels_last: bool = False) -> 'PatchModel':
+    def probed(self, *, size: int, device: str) -> 'PatchModel':
         """Forward one patch of zeros, to learn lengths and to fail early.
 
         Raises:
             ValueError: If the model returns something else than one vector per patch.
         """
-        if isinstance(self.module, nn.Module):
-            self.module.to(device)
-            if channels_last:
-                self.module.to(memory_format=torch.channels_last)
-        shape = (1, len(self.preprocessing.bands), size, size)
-        with self.evaluating():
-            found = self.describe(torch.zeros(shape, device=device))
+        with evaluating(self.loaded.forward):
+            images = torch.zeros((1, self.loaded.in_channels, size, size), device=device)
+            found = self.describe(self.loaded.arrange(images))
         for name, values in (('vectors', found.vectors), ('logits', found.logits)):
             if values is not None:
                 _check(values, name, count=1)
@@ -80,10 +70,67 @@ class PatchModel:
             channels=None if found.logits is None else found.logits.shape[1],
         )
 
-    def evaluating(self) -> AbstractContextManager[None]:
-        """Switch to evaluation without gradients, and back afterwards."""
-        forward: Any = self.module
-        return evaluating(forward)
+
+class PatchPredictor:
+    """Turns batches of patches as stored into vectors and probabilities, averaged over views."""
+
+    def __init__(self, model: PatchModel, views: Views) -> None:
+        """Set up.
+
+        Args:
+            model: A model that was probed.
+            views: Prepare the images.
+        """
+        self.model = model
+        self.views = views
+
+    def __call__(self, pixels: Tensor, valid: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        """Describe one batch.
+
+        Args:
+            pixels: As in :meth:`.predictor.Views.look`.
+            valid: As in :meth:`.predictor.Views.look`.
+
+        Returns:
+            Vectors, shape (B, D), and probabilities, shape (B, K), at least two; float32 on the CPU.
+            None for what the model does not give.
+
+        Raises:
+            ValueError: If the model returns another shape than for the patch of zeros, or NaN.
+        """
+        seen = [
+            self._read(found, count=len(pixels))
+            for _, found in self.views.look(self._describe, pixels, valid)
+        ]
+        vectors, probabilities = (_average(values) for values in zip(*seen, strict=True))
+        return vectors, probabilities
+
+    def _describe(self, images: Tensor) -> PatchScores:
+        """Run the model."""
+        return self.model.describe(self.model.loaded.arrange(images))
+
+    def _read(self, found: PatchScores, *, count: int) -> tuple[Tensor | None, Tensor | None]:
+        """Check what the model said about a batch, and bring it to the host."""
+        vectors, logits = found.vectors, found.logits
+        if vectors is not None:
+            _check(vectors, 'vectors', count=count, length=self.model.length)
+            # a copy: a view of the images would change with the next batch, in whose place they lie
+            vectors = vectors.to('cpu', torch.float32, copy=True)
+        if logits is not None:
+            _check(logits, 'logits', count=count, length=self.model.channels)
+            logits = _activate(logits.float().cpu(), self.model.scores)
+        for values in (vectors, logits):
+            if values is not None and bool(values.isnan().any()):
+                raise ValueError('the model returned NaN for a patch with observations')
+        return vectors, logits
+
+
+def _average(values: Sequence[Tensor | None]) -> Tensor | None:
+    """Average what was found in several views."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    return known[0] if len(known) == 1 else torch.stack(known).mean(dim=0)
 
 
 @runtime_checkable
@@ -102,6 +149,7 @@ def load_embedder(
     *,
     preprocessing: Preprocessing | str | PathLike[str] | None,
     size: int,
+    dates: int = 1,
 ) -> PatchModel:
     """Open what gives one vector per patch.
 
@@ -110,6 +158,7 @@ def load_embedder(
             graph, or a module or function from (B, C, H, W) to (B, D).
         preprocessing: Record, or JSON file of one; goes before that of the weights.
         size: Side of the patches in pixels.
+        dates: As in :func:`.load.load_model`; weights of a backbone take one.
 
     Returns:
         The model on the CPU, or where it was.
@@ -120,10 +169,10 @@ def load_embedder(
     """
     is_graph = isinstance(model, str | PathLike) and fspath(model).lower().endswith('.onnx')
     # a member of an enum is callable where torchgeo says so
+    given: Any = model
     if is_graph or (callable(model) and not isinstance(model, PublishedWeights)):
-        return _vectors_of(model, preprocessing)
-    weights: Any = model
-    module, found = open_backbone(weights, size=size)
+        return _vectors_only(load_model(given, preprocessing=preprocessing, dates=dates))
+    module, found = open_backbone(given, size=size)
     name = Path(model).name if isinstance(model, str | PathLike) else str(model)
     record = _as_record(preprocessing) or found.preprocessing
     if record is None:
@@ -131,22 +180,17 @@ def load_embedder(
             f'{name} does not say how its input is prepared; pass preprocessing '
             '(--preprocessing FILE.json)'
         )
-    return PatchModel(
-        describe=lambda images: PatchScores(vectors=module(images)),
-        module=module, scores=None, preprocessing=record, name=name,
-    )  # fmt: skip
+    loaded = LoadedModel(forward=module, scores='values', preprocessing=record, name=name)
+    return _vectors_only(loaded)
 
 
-def _vectors_of(
-    model: Any, preprocessing: Preprocessing | str | PathLike[str] | None
-) -> PatchModel:
-    """Take the output of a graph or a function for vectors."""
-    loaded = load_model(model, preprocessing=preprocessing)
-    forward: Any = loaded.forward
+def _vectors_only(loaded: LoadedModel) -> PatchModel:
+    """Take the output of a model for vectors."""
     return PatchModel(
-        describe=lambda images: PatchScores(vectors=forward(images)),
-        module=forward, scores=None, preprocessing=loaded.preprocessing, name=loaded.name,
-    )  # fmt: skip
+        describe=lambda images: PatchScores(vectors=loaded.forward(images)),
+        loaded=loaded,
+        scores=None,
+    )
 
 
 def load_classifier(
@@ -154,6 +198,7 @@ def load_classifier(
     *,
     preprocessing: Preprocessing | str | PathLike[str] | None,
     task_class: str | type[LightningModule] | None,
+    dates: int = 1,
 ) -> PatchModel:
     """Open what gives one class, or several labels, per patch.
 
@@ -162,6 +207,7 @@ def load_classifier(
             module or function from (B, C, H, W) to logits (B, K).
         preprocessing: As in :func:`.load.load_model`.
         task_class: As in :func:`.load.load_model`.
+        dates: As in :func:`.load.load_model`.
 
     Returns:
         The model. That of a task gives the features before its classifier too.
@@ -170,7 +216,7 @@ def load_classifier(
         FileNotFoundError: As :func:`.load.load_model`.
         ValueError: As :func:`.load.load_model`.
     """
-    loaded = load_model(model, preprocessing=preprocessing, task_class=task_class)
+    loaded = load_model(model, preprocessing=preprocessing, task_class=task_class, dates=dates)
     forward: Any = loaded.forward
     if loaded.scores == 'values' or isinstance(forward, tasks.Regression):
         raise ValueError(
@@ -183,13 +229,7 @@ def load_classifier(
     )
     network = forward.model if is_plain else forward
     describe = _with_features(network) if isinstance(network, _Featured) else _logits_only(forward)
-    return PatchModel(
-        describe=describe,
-        module=forward,
-        scores=loaded.scores,
-        preprocessing=loaded.preprocessing,
-        name=loaded.name,
-    )
+    return PatchModel(describe=describe, loaded=loaded, scores=loaded.scores)
 
 
 def _as_record(given: Preprocessing | str | PathLike[str] | None) -> Preprocessing | None:
@@ -215,39 +255,6 @@ def _with_features(network: _Featured) -> Describe:
 def _logits_only(forward: Any) -> Describe:
     """Give logits."""
     return lambda images: PatchScores(logits=forward(images))
-
-
-def score_patches(
-    model: PatchModel, images: Tensor, *, autocast: AbstractContextManager[Any] | None = None
-) -> tuple[Tensor | None, Tensor | None]:
-    """Describe normalised patches.
-
-    Args:
-        model: A model that was probed.
-        images: Shape (B, C, H, W).
-        autocast: Precision to compute in.
-
-    Returns:
-        Vectors, shape (B, D), and probabilities, shape (B, K), at least two; float32 on the CPU. None
-        for what the model does not give.
-
-    Raises:
-        ValueError: If the model returns another shape than for the patch of zeros, or NaN.
-    """
-    with autocast or nullcontext():
-        found = model.describe(images)
-    vectors, logits = found.vectors, found.logits
-    if vectors is not None:
-        _check(vectors, 'vectors', count=len(images), length=model.length)
-        # a copy: a view of the images would change with the next batch, in whose place they lie
-        vectors = vectors.to('cpu', torch.float32, copy=True)
-    if logits is not None:
-        _check(logits, 'logits', count=len(images), length=model.channels)
-        logits = _activate(logits.float().cpu(), model.scores)
-    for values in (vectors, logits):
-        if values is not None and bool(values.isnan().any()):
-            raise ValueError('the model returned NaN for a patch with observations')
-    return vectors, logits
 
 
 def _activate(logits: Tensor, scores: Scores | None) -> Tensor:

@@ -82,9 +82,18 @@ class LoadedModel:
         Returns:
             What it returns, as a rule scores (B, K, H, W).
         """
-        if self.dates.apart:
-            images = images.unflatten(1, (self.dates.count, -1))
-        return self.forward(images)
+        return self.forward(self.arrange(images))
+
+    def arrange(self, images: Tensor) -> Tensor:
+        """Lay dates out as the model takes them.
+
+        Args:
+            images: As in :meth:`score`.
+
+        Returns:
+            The same, or shape (B, dates, C, H, W).
+        """
+        return images.unflatten(1, (self.dates.count, -1)) if self.dates.apart else images
 
 
 def load_model(

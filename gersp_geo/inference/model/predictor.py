@@ -1,6 +1,6 @@
 """From pixels as stored to scores: normalisation, the model, what its output means."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any, Literal
 
@@ -29,8 +29,8 @@ VIEWS: dict[Averaging, tuple[View, ...]] = {
 }
 
 
-class Scorer:
-    """Turns batches of patches as stored into scores per pixel, on one device.
+class Views:
+    """Turns batches of patches as stored into images that a model looks at, on one device.
 
     Values are scaled and standardised per band; pixels without an observation, and bands that are
     missing in one, become the mean of their band, so that a nodata value does not spread into its
@@ -39,12 +39,9 @@ class Scorer:
 
     def __init__(
         self,
-        forward: Forward,
         preprocessing: Preprocessing,
         *,
-        scores: Scores,
         device: str,
-        as_logits: bool = False,
         precision: Precision = 'float32',
         channels_last: bool = False,
         averaging: Averaging = 'none',
@@ -53,20 +50,14 @@ class Scorer:
         """Set up.
 
         Args:
-            forward: From images (B, C, H, W) to logits or values (B, K, H, W), on *device*; of
-                several dates, bands lie side by side.
             preprocessing: Per band of one date: scale, mean and deviation.
-            scores: What *forward* returns.
-            device: Where it runs.
-            as_logits: Leave logits as they are: enough where only the largest matters.
+            device: Where the model runs.
             precision: 'bfloat16' computes in mixed precision.
             channels_last: Lay images out with bands last, which convolutions on accelerators like.
-            averaging: Views whose probabilities or values are averaged.
+            averaging: Views of each patch that the model looks at.
             dates: Of a place, in each image.
         """
-        self.forward = forward
         self.views = VIEWS[averaging]
-        self.activate = _activation(scores, as_logits=as_logits and len(self.views) == 1)
         self.device = device
         self.precision = precision
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
@@ -76,33 +67,36 @@ class Scorer:
         )
         self._images = torch.empty(0)
 
-    def __call__(self, pixels: Tensor, valid: Tensor | None) -> Tensor:
-        """Score one batch.
+    def look[Found](
+        self, forward: Callable[[Tensor], Found], pixels: Tensor, valid: Tensor | None
+    ) -> Iterator[tuple[View, Found]]:
+        """Let a model look at every view of a batch.
 
         Args:
+            forward: The model, from images (B, C, H, W).
             pixels: As stored, shape (B, C, H, W), on any device.
             valid: Where there is an observation, shape (B, H, W), or of each band, shape (B, C, H,
                 W); None means everywhere.
 
-        Returns:
-            Shape (B, K, H, W), float32, on the device; may be overwritten by the next call.
-
-        Raises:
-            ValueError: If the model returns another shape.
+        Yields:
+            The view, and what the model returned for it.
         """
-        images = self._normalise(pixels, valid)
-        total: Tensor | None = None
+        images = self.normalise(pixels, valid)
         for view in self.views:
             with self._autocast():
-                scores = self.forward(_look(images, view))
-            activated = self.activate(_check(scores, images).float())
-            looked = _look_back(activated, view)
-            total = looked if total is None else total + looked
-        assert total is not None  # there is always a view
-        return total if len(self.views) == 1 else total / len(self.views)
+                found = forward(_look(images, view))
+            yield view, found
 
-    def _normalise(self, pixels: Tensor, valid: Tensor | None) -> Tensor:
-        """Scale and standardise into memory that all batches share: fresh pages would cost more."""
+    def normalise(self, pixels: Tensor, valid: Tensor | None) -> Tensor:
+        """Scale and standardise into memory that all batches share: fresh pages would cost more.
+
+        Args:
+            pixels: As in :meth:`look`.
+            valid: As in :meth:`look`.
+
+        Returns:
+            Shape (B, C, H, W), float32, on the device; the next call overwrites it.
+        """
         if self._images.shape[1:] != pixels.shape[1:] or len(self._images) < len(pixels):
             self._images = torch.empty(
                 pixels.shape, dtype=torch.float32, device=self.device, memory_format=self.layout
@@ -127,6 +121,48 @@ class Scorer:
         if self.precision == 'float32':
             return nullcontext()
         return torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16)
+
+
+class PixelPredictor:
+    """Turns batches of patches as stored into scores per pixel."""
+
+    def __init__(
+        self, forward: Forward, views: Views, *, scores: Scores, as_logits: bool = False
+    ) -> None:
+        """Set up.
+
+        Args:
+            forward: From images (B, C, H, W) to logits or values (B, K, H, W), on the device; of
+                several dates, bands lie side by side.
+            views: Prepare the images.
+            scores: What *forward* returns.
+            as_logits: Leave logits as they are: enough where only the largest matters.
+        """
+        self.forward = forward
+        self.views = views
+        self.activate = _activation(scores, as_logits=as_logits and len(views.views) == 1)
+
+    def __call__(self, pixels: Tensor, valid: Tensor | None) -> Tensor:
+        """Score one batch.
+
+        Args:
+            pixels: As in :meth:`Views.look`.
+            valid: As in :meth:`Views.look`.
+
+        Returns:
+            Shape (B, K, H, W), float32, on the device; may be overwritten by the next call.
+
+        Raises:
+            ValueError: If the model returns another shape.
+        """
+        total: Tensor | None = None
+        for view, scores in self.views.look(self.forward, pixels, valid):
+            activated = self.activate(_check(scores, pixels).float())
+            seen = look_back(activated, view)
+            total = seen if total is None else total + seen
+        assert total is not None  # there is always a view
+        count = len(self.views.views)
+        return total if count == 1 else total / count
 
 
 def _activation(scores: Scores, *, as_logits: bool) -> Callable[[Tensor], Tensor]:
@@ -169,8 +205,16 @@ def _look(images: Tensor, view: View) -> Tensor:
     return flipped.transpose(2, 3) if transposed else flipped
 
 
-def _look_back(scores: Tensor, view: View) -> Tensor:
-    """Transpose, then flip."""
+def look_back(scores: Tensor, view: View) -> Tensor:
+    """Bring what was found in a view to the pixels of the patch.
+
+    Args:
+        scores: Shape (B, K, H, W).
+        view: How the model looked at the patch.
+
+    Returns:
+        Transposed back, then flipped back; the shape stays where patches are square.
+    """
     axes, transposed = view
     straight = scores.transpose(2, 3) if transposed else scores
     return straight.flip(axes) if axes else straight

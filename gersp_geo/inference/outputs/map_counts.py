@@ -1,34 +1,48 @@
 """What the rows of a map hold: observations, and pixels and areas of classes."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ...geoio.pixel_area import pixel_areas_m2
-from ..plan import PredictionPlan
+from ...geoio.read import RasterHeader
 from ..resume.journal import Counts
-from ..streaming import FinishedRows
+
+if TYPE_CHECKING:
+    from .maps import Pieces
+    from .output import Settled
 
 
-def count_pixels(plan: PredictionPlan, collected: Sequence[FinishedRows]) -> Counts:
-    """Count what some rows hold: classes, and their areas by that of a pixel of each row."""
-    classes = len(plan.layout.class_names) if plan.output == 'classes' else 0
+def count_pixels(
+    header: RasterHeader, settled: Sequence['Settled[Pieces]'], *, classes: int
+) -> Counts:
+    """Count what some rows hold: classes, and their areas by that of a pixel of each row.
+
+    Args:
+        header: Of the scene.
+        settled: The rows.
+        classes: Number of classes; 0 for maps of something else.
+
+    Returns:
+        The counts.
+    """
     pixels = np.zeros(classes, dtype=np.int64)
     areas: NDArray[np.float64] | None = np.zeros(classes)
-    for rows in collected if classes else ():
+    for rows in settled if classes else ():
         if not rows.height:
             continue
-        of_pixel = pixel_areas_m2(plan.header, rows.row_off, rows.row_off + rows.height)
+        of_pixel = pixel_areas_m2(header, rows.row_off, rows.row_off + rows.height)
         for bounds, area in _alike(of_pixel, rows.height):
-            some = [_count_classes(piece.maps[0][:, bounds], classes) for piece in rows.pieces]
+            some = [_count_classes(piece.maps[0][:, bounds], classes) for piece in rows.content]
             found = sum(some, np.zeros_like(pixels))
             pixels += found
             areas = None if areas is None or area is None else areas + found * area
     return Counts(
-        valid_pixels=sum(piece.valid_pixels for rows in collected for piece in rows.pieces),
-        forwarded=sum(rows.forwarded for rows in collected),
+        valid_pixels=sum(rows.valid_pixels for rows in settled),
+        forwarded=sum(rows.forwarded for rows in settled),
         class_pixels=tuple(pixels.tolist()),
         class_areas_m2=() if areas is None else tuple(areas.tolist()),
     )
@@ -43,21 +57,6 @@ def _alike(
     else:
         for row in range(height):
             yield slice(row, row + 1), float(of_pixel[row])
-
-
-def add_counts(plan: PredictionPlan, counted: Sequence[Counts]) -> Counts:
-    """Sum the counts of parts up, in their order."""
-    classes = len(plan.layout.class_names) if plan.output == 'classes' else 0
-    places = range(classes)
-    has_areas = all(len(counts.class_areas_m2) == classes for counts in counted)
-    return Counts(
-        valid_pixels=sum(counts.valid_pixels for counts in counted),
-        forwarded=sum(counts.forwarded for counts in counted),
-        class_pixels=tuple(sum(counts.class_pixels[at] for counts in counted) for at in places),
-        class_areas_m2=tuple(sum(counts.class_areas_m2[at] for counts in counted) for at in places)
-        if has_areas
-        else (),
-    )
 
 
 def _count_classes(pixels: NDArray[np.generic], classes: int) -> NDArray[np.int64]:

@@ -12,24 +12,20 @@ from torch import nn
 
 from ... import __version__
 from ...geoio.read import list_files
-from ..model.load import LoadedModel
 from ..plan import PredictionPlan
 
-FINGERPRINT_TAG = 'PREDICTION'
-"""Tag of a map: the fingerprint of what it was made of."""
 
-
-def identify(loaded: LoadedModel, plan: PredictionPlan) -> dict[str, Any]:
-    """Say what decides the pixels of a map, but for the last bits.
+def identify(plan: PredictionPlan) -> dict[str, Any]:
+    """Say what decides a result, but for the last bits.
 
     Args:
-        loaded: The model.
         plan: The plan.
 
     Returns:
         Plain values for JSON: the files of the scenes by size and time of change, the model by its
         checksum (a function by its name alone), its record, and every option that matters.
     """
+    loaded = plan.loaded
     # these may stand in files that are not looked at otherwise
     place = {'georeference': plan.georeference.to_record()} if plan.georeference else {}
     return {
@@ -41,8 +37,6 @@ def identify(loaded: LoadedModel, plan: PredictionPlan) -> dict[str, Any]:
         'preprocessing': loaded.preprocessing.to_dict(),
         'size': plan.tiles.size,
         'overlap': plan.tiles.overlap,
-        'blend': plan.blend,
-        'margin': plan.margin,
         'averaging': plan.averaging,
         'bands': list(plan.bands),
         'nodata': None if plan.nodata is None else repr(plan.nodata),
@@ -51,9 +45,9 @@ def identify(loaded: LoadedModel, plan: PredictionPlan) -> dict[str, Any]:
         'crs': None if plan.grid.crs is None else str(plan.grid.crs),
         'res': plan.grid.res,
         'area_sha256': plan.area_sha256,
-        'maps': [[made.output, made.layout.dtype, made.overviews] for made in plan.maps],
         'precision': plan.precision,
         **place,
+        **plan.output.identity,
     }
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from os import PathLike
@@ -21,7 +21,7 @@ except ImportError:  # not on Windows: there, nobody notices a second process
     fcntl = None  # type: ignore[assignment]
 
 # raised whenever the meaning of what is written changes
-VERSION = 2
+VERSION = 3
 
 _HEADER = 'prediction.json'
 
@@ -48,16 +48,36 @@ class Counts:
     class_areas_m2: tuple[float, ...] = ()
     """Per class: area in square metres; empty where the CRS does not tell."""
 
+    boxes: int = 0
+    """Boxes that a detector found, duplicates included."""
+
+    full_patches: int = 0
+    """Patches in which it found as many objects as it returns at most."""
+
+    @classmethod
+    def total(cls, counted: Sequence['Counts']) -> 'Counts':
+        """Sum the counts of parts up, in their order."""
+        has_areas = all(len(each.class_areas_m2) == len(each.class_pixels) for each in counted)
+        areas = zip(*(each.class_areas_m2 for each in counted), strict=True) if has_areas else ()
+        return cls(
+            valid_pixels=sum(each.valid_pixels for each in counted),
+            forwarded=sum(each.forwarded for each in counted),
+            class_pixels=tuple(map(sum, zip(*(c.class_pixels for c in counted), strict=True))),
+            class_areas_m2=tuple(map(sum, areas)),
+            boxes=sum(each.boxes for each in counted),
+            full_patches=sum(each.full_patches for each in counted),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartFile:
-    """A file with pixels of one map."""
+    """A file with what is known of a part."""
 
     name: str
     """In the folder of the journal."""
 
     map: int
-    """Number of the map in the plan."""
+    """Number of the map in the plan; 0 where there are none."""
 
     col_off: int
     """First column of its pixels; its rows are those of the part."""
@@ -310,6 +330,8 @@ def _to_entry(record: Mapping[str, Any]) -> Entry:
             forwarded=counts['forwarded'],
             class_pixels=tuple(counts['class_pixels']),
             class_areas_m2=tuple(counts['class_areas_m2']),
+            boxes=counts['boxes'],
+            full_patches=counts['full_patches'],
         ),
     )
 

@@ -4,18 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Self
 
 from ...geoio.gdal import enter_gdal
-from ...geoio.write import Part, checksum, is_sound, write_part
 from ...windows import Panel
-from ..outputs.map_counts import count_pixels
-from ..plan import MapPlan, PredictionPlan
-from ..streaming import FinishedRows
 from .journal import Entry, Journal, PartFile
+
+if TYPE_CHECKING:
+    from ..outputs.output import Settled
+    from ..plan import PredictionPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +40,7 @@ class PlannedPart:
         return (self.row_stop - self.row_off) * self.panel.width
 
 
-def list_parts(plan: PredictionPlan) -> list[PlannedPart]:
+def list_parts(plan: 'PredictionPlan') -> list[PlannedPart]:
     """List the parts of a prediction, panel by panel, from top to bottom."""
     count, settled = len(plan.tiles.row_offs), plan.weighting.rows.settled
     starts = [*range(0, count, plan.rows_per_part), count]
@@ -80,9 +77,9 @@ def runs_of(parts: Sequence[PlannedPart]) -> Iterator[list[PlannedPart]]:
 
 
 class PartWriter:
-    """Collects finished rows into parts, and writes these in a thread of its own."""
+    """Collects what was settled into parts, and writes these in a thread of its own."""
 
-    def __init__(self, plan: PredictionPlan, journal: Journal) -> None:
+    def __init__(self, plan: 'PredictionPlan', journal: Journal) -> None:
         """Set up; nothing is written yet.
 
         Args:
@@ -91,7 +88,7 @@ class PartWriter:
         """
         self.plan = plan
         self.journal = journal
-        self._rows: list[FinishedRows] = []
+        self._settled: list[Settled[Any]] = []
         self._pool = ThreadPoolExecutor(1, thread_name_prefix='writer', initializer=enter_gdal)
         self._pending: Future[None] | None = None
 
@@ -105,78 +102,58 @@ class PartWriter:
         if kind is None and self._pending is not None:
             self._pending.result()
 
-    def add(self, part: PlannedPart, rows: FinishedRows) -> None:
-        """Take finished rows of a part, from top to bottom.
+    def add(self, part: PlannedPart, settled: 'Settled[Any]') -> None:
+        """Take what a row of patches settled in a part, from top to bottom.
 
         Raises:
             OSError: If an earlier part could not be written.
         """
-        self._rows.append(rows)
-        if rows.row != part.rows[-1]:
+        self._settled.append(settled)
+        if settled.row != part.rows[-1]:
             return
-        collected, self._rows = self._rows, []
+        collected, self._settled = self._settled, []
         if self._pending is not None:
             # one part waits at most: memory is bounded
             self._pending.result()
         self._pending = self._pool.submit(self._write, part, collected)
 
-    def _write(self, part: PlannedPart, collected: Sequence[FinishedRows]) -> None:
-        """Write one part of every map, and then say so."""
-        files = []
-        for left, right in merge_columns(collected):
-            for number, made in enumerate(self.plan.maps):
-                pixels = _join(collected, number, made, left=left, right=right)
-                name = f'{part.number:06}-{left:08}-{made.output}.tif'
-                write_part(
-                    self.journal.folder / name,
-                    pixels,
-                    nodata=made.layout.nodata,
-                    threads=self.plan.threads,
-                )
-                place = PartFile(
-                    name=name, map=number, col_off=left, width=right - left,
-                    crc32=checksum(self.journal.folder / name),
-                )  # fmt: skip
-                files.append(place)
-        counts = count_pixels(self.plan, collected)
+    def _write(self, part: PlannedPart, collected: Sequence['Settled[Any]']) -> None:
+        """Write one part, and then say so."""
+        plan, journal = self.plan, self.journal
+        files, counts = plan.output.write(plan, part, collected, journal.folder)
         # its pixels were read before: what is said to be done is of one content
-        self.plan.watch.check()
-        self.journal.append(Entry(part=part.number, files=tuple(files), counts=counts))
+        plan.watch.check()
+        journal.append(Entry(part=part.number, files=files, counts=counts))
 
 
 def known_entries(
-    plan: PredictionPlan, planned: Sequence[PlannedPart], journal: Journal
+    plan: 'PredictionPlan', planned: Sequence[PlannedPart], journal: Journal
 ) -> dict[int, Entry]:
     """Read what a journal says of the parts of a plan; what says something else is no entry."""
     return {
         number: entry
         for number, entry in journal.entries().items()
-        if number < len(planned) and _fits(plan, planned[number], entry)
+        if number < len(planned)
+        and plan.output.fits(entry)
+        and all(_lies_in(file, planned[number].panel) for file in entry.files)
     }
 
 
-def _fits(plan: PredictionPlan, part: PlannedPart, entry: Entry) -> bool:
-    """Say whether an entry is one of a part."""
-    classes = len(plan.layout.class_names) if plan.output == 'classes' else 0
-    counts = entry.counts
-    return (
-        len(counts.class_pixels) == classes
-        and len(counts.class_areas_m2) in (0, classes)
-        and all(
-            file.map < len(plan.maps)
-            and part.panel.col_off <= file.col_off
-            and 0 < file.width <= part.panel.col_stop - file.col_off
-            for file in entry.files
-        )
-    )
+def _lies_in(file: PartFile, panel: Panel) -> bool:
+    """Say whether the columns of a file are some of a panel."""
+    return panel.col_off <= file.col_off and 0 < file.width <= panel.col_stop - file.col_off
 
 
 def damaged_files(
-    parts: Sequence[PlannedPart], entries: Mapping[int, Entry], journal: Journal
+    plan: 'PredictionPlan',
+    parts: Sequence[PlannedPart],
+    entries: Mapping[int, Entry],
+    journal: Journal,
 ) -> dict[int, str]:
     """Read the files of finished parts, and find those that are not as they were written.
 
     Args:
+        plan: The plan.
         parts: Those to look at.
         entries: What the journal says.
         journal: The journal.
@@ -188,70 +165,6 @@ def damaged_files(
     for part in parts:
         entry = entries.get(part.number)
         for file in () if entry is None else entry.files:
-            if not is_sound(_place(part, file, journal), crc=file.crc32):
+            if not plan.output.is_sound(part, file, journal.folder):
                 found.setdefault(part.number, file.name)
     return found
-
-
-def locate(
-    planned: Sequence[PlannedPart], entries: dict[int, Entry], journal: Journal, number: int
-) -> list[Part]:
-    """Say where the files of one map lie in it.
-
-    Args:
-        planned: All parts.
-        entries: What the journal says of each.
-        journal: The journal.
-        number: Of the map in the plan.
-
-    Returns:
-        Its files.
-    """
-    return [
-        _place(part, file, journal)
-        for part in planned
-        for file in entries[part.number].files
-        if file.map == number
-    ]
-
-
-def _place(part: PlannedPart, file: PartFile, journal: Journal) -> Part:
-    """Say where a file of a part lies in its map."""
-    return Part(
-        path=str(journal.folder / file.name),
-        row_off=part.row_off,
-        col_off=file.col_off,
-        height=part.row_stop - part.row_off,
-        width=file.width,
-    )
-
-
-def merge_columns(collected: Sequence[FinishedRows]) -> list[tuple[int, int]]:
-    """Join the ranges of columns in which any of some rows hold something."""
-    merged: list[tuple[int, int]] = []
-    for left, right in sorted((p.col_off, p.col_stop) for rows in collected for p in rows.pieces):
-        if merged and left <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(right, merged[-1][1]))
-        else:
-            merged.append((left, right))
-    return merged
-
-
-def _join(
-    collected: Sequence[FinishedRows], number: int, made: MapPlan, *, left: int, right: int
-) -> NDArray[np.generic]:
-    """Put the pieces of some rows in a range of columns together; the rest is nodata."""
-    pieces = [(rows, p) for rows in collected for p in rows.pieces if left <= p.col_off < right]
-    first = collected[0].row_off
-    height = sum(rows.height for rows in collected)
-    if len(pieces) == 1 and pieces[0][1].maps[number].shape[1:] == (height, right - left):
-        return pieces[0][1].maps[number]
-    shape = (len(made.layout.descriptions), height, right - left)
-    joined = np.full(shape, made.layout.nodata, dtype=made.layout.dtype)
-    for rows, piece in pieces:
-        place = (
-            slice(rows.row_off - first, rows.row_off - first + rows.height),
-            slice(piece.col_off - left, piece.col_stop - left),
-        )
-        joined[:, *place] = piece.maps[number]
-    return joined

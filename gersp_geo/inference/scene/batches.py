@@ -1,8 +1,10 @@
 """Read a panel, one row of patches after the other, and make batches of what holds observations."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import batched
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -15,11 +17,21 @@ from ...geoio.vector import Area
 from ...stitching import Weighting
 from ...tiling import TilePlan
 from ...windows import Panel, Window
+from .prefetch import work_ahead
+
+if TYPE_CHECKING:
+    from ..plan import PredictionPlan
+
+# batches that wait for the model
+_DEPTH = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatchBatch:
     """Patches of one row of patches, as stored."""
+
+    row: int
+    """The row of patches."""
 
     cols: tuple[int, ...]
     """Their columns of patches."""
@@ -70,9 +82,29 @@ class RowEnd:
     """Patches of the row that were given out."""
 
 
+def read_rows(plan: 'PredictionPlan', panel: Panel, rows: range) -> Generator[PatchBatch | RowEnd]:
+    """Read some rows of patches of a panel in threads, ahead of whoever takes them.
+
+    Args:
+        plan: How the scene is read and cut.
+        panel: One of its panels.
+        rows: Rows of patches.
+
+    Yields:
+        As :meth:`PatchReader.rows`.
+
+    Raises:
+        UnreadableFileError: If the scene is damaged.
+    """
+    with plan.open_cells(panel) as reader:
+        events = PatchReader.of(plan, panel, reader).rows(rows)
+        with closing(work_ahead(events, depth=_DEPTH)) as ahead:
+            yield from ahead
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Supply:
-    """What a panel is predicted from."""
+class PatchReader:
+    """Reads the patches of a panel in batches."""
 
     reader: CellReader
     """Of the scene, for the columns of the panel."""
@@ -97,6 +129,20 @@ class Supply:
 
     pinned: bool = False
     """Whether batches lie where an accelerator can fetch them by itself."""
+
+    @classmethod
+    def of(cls, plan: 'PredictionPlan', panel: Panel, reader: CellReader) -> Self:
+        """Read as a plan says."""
+        return cls(
+            reader=reader,
+            tiles=plan.tiles,
+            weighting=plan.weighting,
+            panel=panel,
+            batch_size=plan.batch_size,
+            transform=plan.header.transform,
+            area=plan.area,
+            pinned=plan.device.startswith('cuda'),
+        )
 
     def rows(self, rows: range) -> Iterator[PatchBatch | RowEnd]:
         """Read some rows of patches.
@@ -165,6 +211,7 @@ class Supply:
         stacked = self._stack(masks)
         is_per_band = stacked is not None and reader.per_band
         return PatchBatch(
+            row=row,
             cols=tuple(kept),
             pixels=self._pin(torch.from_numpy(pixels[: len(kept)])),
             valid=stacked.any(dim=1) if stacked is not None and is_per_band else stacked,

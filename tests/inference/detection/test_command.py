@@ -10,7 +10,7 @@ import rasterio
 import torch
 from lightning.pytorch import LightningModule
 
-from gersp_geo.inference.dispatch import find_kind
+from gersp_geo.inference.jobs import find_kind
 from gersp_geo.main import main
 from gersp_geo.preprocessing import Preprocessing
 from gersp_geo.tasks import InstanceSegmentation, ObjectDetection
@@ -92,8 +92,6 @@ def test_the_plan_of_a_detector_names_the_file_of_objects(
     assert 'bands      1 red, 2 green (in order: the scene names none)' in text
     assert f'objects    {made}' in text
     assert not made.exists()
-    assert main([str(word) for word in [*words, '--calibrate']]) == 1
-    assert 'calibrate is for maps' in capsys.readouterr().err
 
 
 def test_a_plan_of_many_scenes_names_those_that_fail(
@@ -140,7 +138,7 @@ def test_many_scenes_become_many_files_and_failures_are_named(
 @pytest.mark.parametrize(
     ('words', 'message'),
     [
-        (['--averaging', 'flips'], 'averaging is no option of objects'),
+        (['--blend', 'crop'], 'blend is no option of objects'),
         (['--margin', '4'], 'margin is no option of objects'),
         (['--preview', 'picture.jpg'], 'a preview is written as .png'),
     ],

@@ -17,9 +17,10 @@ from torch import Tensor
 from torchvision.models.detection import FasterRCNN, fasterrcnn_mobilenet_v3_large_320_fpn
 
 from gersp_geo.geoio.vector import write
-from gersp_geo.inference.detection import DetectionSummary, detect_objects
+from gersp_geo.inference import detect_objects
 from gersp_geo.inference.model.detector import Detector, count_classes, is_detector, name_labels
 from gersp_geo.inference.model.load import LoadedModel
+from gersp_geo.inference.outputs.object_summary import DetectionSummary
 from gersp_geo.preprocessing import Preprocessing
 from gersp_geo.tasks import ObjectDetection
 from tests.inference.detection.detectors import GRID, RECORD, UTM, Exact, draw, write_scene

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gersp_geo.inference.detection.objects import Frame
+from gersp_geo.inference.outputs.object_boxes import Frame
 from gersp_geo.suppression import Detections
 from gersp_geo.windows import Window
 

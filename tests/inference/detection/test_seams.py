@@ -9,9 +9,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gersp_geo.inference.detection import DetectionSummary, detect_objects
-from gersp_geo.inference.detection.options import DetectionOptions
-from gersp_geo.inference.detection.preparing import prepare_detection
+from gersp_geo.inference import detect_objects
+from gersp_geo.inference.options import ObjectOptions
+from gersp_geo.inference.outputs.object_summary import DetectionSummary
+from gersp_geo.inference.outputs.objects import ObjectMaker
+from gersp_geo.inference.prepare import prepare
 from tests.inference.detection.detectors import GRID, RECORD, Box, Exact, draw, plant, write_scene
 
 
@@ -136,11 +138,10 @@ def test_panels_change_nothing(tmp_path: Path) -> None:
     )  # fmt: skip
     options: dict[str, Any] = {'size': 64, 'overlap': 16}
     _, whole = find(tmp_path, (150, 400), boxes, **options)
-    limited = DetectionOptions.of({**options, 'memory_limit': '100KiB', 'preprocessing': RECORD})
-    model: Any = Exact()
-    planned = prepare_detection(
-        model, tmp_path / 'scene.tif', tmp_path / 'other.gpkg', limited
-    ).plan
+    limited = ObjectOptions(**options, memory_limit='100KiB', preprocessing=RECORD)
+    planned = prepare(
+        ObjectMaker, Exact(), tmp_path / 'scene.tif', tmp_path / 'other.gpkg', limited
+    )
     assert len(planned.panels) > 2
     # no column of patches is forwarded twice
     assert sum(len(panel.patches) for panel in planned.panels) == len(planned.tiles.col_offs)

@@ -1,12 +1,16 @@
 """Laws of turning stored pixels into scores."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from gersp_geo.inference.model.predictor import VIEWS, Averaging, Scorer
+from gersp_geo.inference.model.load import Forward
+from gersp_geo.inference.model.predictor import VIEWS, PixelPredictor, Views
 from gersp_geo.inference.model.signature import Scores
+from gersp_geo.inference.options import Averaging
 from gersp_geo.preprocessing import Preprocessing
 
 RECORD = Preprocessing(
@@ -15,13 +19,11 @@ RECORD = Preprocessing(
 
 
 def score(
-    forward: object, pixels: Tensor, valid: Tensor | None = None, *, scores: Scores = 'values',
-    averaging: Averaging = 'none', **options: object,
+    forward: Forward, pixels: Tensor, valid: Tensor | None = None, *, scores: Scores = 'values',
+    as_logits: bool = False, **options: Any,
 ) -> Tensor:  # fmt: skip
-    scorer = Scorer(
-        forward, RECORD, scores=scores, device='cpu', averaging=averaging,  # type: ignore[arg-type]
-        **options,  # type: ignore[arg-type]
-    )  # fmt: skip
+    views = Views(RECORD, device='cpu', **options)
+    scorer = PixelPredictor(forward, views, scores=scores, as_logits=as_logits)
     with torch.inference_mode():
         return scorer(pixels, valid).clone()
 
@@ -42,7 +44,7 @@ def test_values_are_scaled_and_standardised_per_band(dtype: str) -> None:
 
 
 def test_a_smaller_batch_after_a_larger_one_is_not_mixed_with_it() -> None:
-    scorer = Scorer(nn.Identity(), RECORD, scores='values', device='cpu')
+    scorer = PixelPredictor(nn.Identity(), Views(RECORD, device='cpu'), scores='values')
     large, small = noise(4, 2, 8, 8), noise(1, 2, 8, 8)
     scorer(large, None)
     assert torch.equal(scorer(small, None), score(nn.Identity(), small))
@@ -127,6 +129,6 @@ def test_channels_last_is_how_images_lie_in_memory() -> None:
 
 
 @pytest.mark.parametrize('wrong', [lambda x: x[..., ::2], lambda x: x[:1], lambda x: {'out': x}])
-def test_scores_of_another_shape_are_refused(wrong: object) -> None:
+def test_scores_of_another_shape_are_refused(wrong: Forward) -> None:
     with pytest.raises(ValueError, match=r'must return scores of shape \(2, K, 8, 8\)'):
         score(wrong, noise(2, 2, 8, 8))

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gersp_geo.inference.options import PredictionOptions, parse_bytes
+from gersp_geo.inference.options import MapOptions, parse_bytes
 from gersp_geo.inference.outputs.map_values import best_channel
 
 
@@ -51,10 +51,10 @@ def test_a_score_that_is_no_number_is_no_class(channel: int) -> None:
 )
 def test_sizes_are_read_as_people_write_them(text: int | str, count: int) -> None:
     assert parse_bytes(text) == count
-    assert PredictionOptions(memory_limit=text).memory_bytes == count
+    assert MapOptions(memory_limit=text).memory_bytes == count
 
 
 @pytest.mark.parametrize('text', ['', 'much', '-1', '0', '1 GiB please', '1PiB'])
 def test_other_sizes_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match='memory_limit must be a number of bytes or text such as'):
-        PredictionOptions(memory_limit=text)
+        MapOptions(memory_limit=text)

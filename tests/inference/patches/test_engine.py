@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torchgeo.tasks import Classification, Regression
 
 from gersp_geo import export_backbone
-from gersp_geo.inference.patches import classify_scene, embed_scene
+from gersp_geo.inference import classify_scene, embed_scene
 from gersp_geo.models.backbones import create_backbone
 from tests.inference.patches.scenes import (
     GRID,
@@ -362,8 +362,10 @@ def test_bad_input_is_refused_before_anything_is_written(
         'model': Corners(), 'source': 'scene.tif', 'destination': 'vectors.parquet', 'size': 16,
         'preprocessing': RECORD,
     }  # fmt: skip
+    given = arguments | changes | QUIET
+    places = [given.pop(name) for name in ('model', 'source', 'destination')]
     with pytest.raises((ValueError, OSError), match=message):
-        embed_scene(**arguments | changes | QUIET)
+        embed_scene(*places, **given)
     assert [path.name for path in tmp_path.iterdir()] == ['scene.tif']
 
 

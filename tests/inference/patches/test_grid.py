@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 
 from gersp_geo.geoio.read.reader import RasterHeader
-from gersp_geo.inference.patches.grid import coarse_header, draw_patches, plan_grid
+from gersp_geo.inference.outputs.patch_grid import coarse_header, draw_patches, plan_grid
 
 GRIDS = (
     Affine(0.5, 0, 399_999.5, 0, -0.5, 5_000_000.5),

@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from gersp_geo.geoio.read.reader import read_header
-from gersp_geo.inference.patches import classify_scene, embed_scene
-from gersp_geo.inference.patches.grid import plan_grid
+from gersp_geo.inference import classify_scene, embed_scene
+from gersp_geo.inference.outputs.patch_grid import plan_grid
 from gersp_geo.inference.preview import ShownScene, write_patches_preview
 from gersp_geo.inference.preview.quicklook import NO_OBSERVATION
 from gersp_geo.main import main

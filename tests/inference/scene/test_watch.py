@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -15,18 +14,15 @@ from rasterio.shutil import copy
 from torch import Tensor
 from torchgeo.tasks import SemanticSegmentation
 
-from gersp_geo.geoio.polygons import maps
+from gersp_geo.geoio.polygons import maps as class_maps
 from gersp_geo.geoio.read.reader import UnreadableFileError
 from gersp_geo.geoio.write.parts import write_part
-from gersp_geo.inference import plan_prediction, polygons, predict_geotiff
-from gersp_geo.inference.cutting import plan_cutting, read_patches
-from gersp_geo.inference.options import PredictionOptions
+from gersp_geo.inference import embed_scene, plan_prediction, polygons, predict_geotiff
+from gersp_geo.inference.outputs import maps
 from gersp_geo.inference.polygons import polygonize
-from gersp_geo.inference.resume import parts
 from gersp_geo.inference.scene.watch import SourceWatch
 from gersp_geo.main import main
 from gersp_geo.preprocessing import Preprocessing
-from gersp_geo.tiling import plan_tile
 
 from ..engines import UTM, write_scene
 
@@ -122,7 +118,7 @@ def test_a_map_that_changes_becomes_no_polygons(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write_scene(tmp_path / 'classes.tif', np.ones((1, 64, 64), dtype=np.uint8), crs=UTM)
-    read = maps.read_strips
+    read = class_maps.read_strips
 
     def read_and_change(*arguments: Any, **options: Any) -> Iterator[Any]:
         yield from read(*arguments, **options)
@@ -146,16 +142,17 @@ def test_what_does_not_change_is_left_alone(scene: Path) -> None:
 
 
 def test_patches_of_a_scene_that_changes_are_of_no_use(scene: Path) -> None:
-    plan = plan_cutting(
-        scene, RECORD, PredictionOptions(size=32, overlap=0, preprocessing=RECORD), device='cpu',
-        cut=partial(plan_tile, size=32, overlap=0),
-    )  # fmt: skip
-    assert list(read_patches(plan, plan.panels[0]))
-    events = read_patches(plan, plan.panels[0])
-    next(events)
-    rewrite(scene)
+    table = scene.with_name('table.parquet')
+
+    def describe(images: Tensor) -> Tensor:
+        rewrite(scene)
+        return images.mean(dim=(2, 3))
+
     with pytest.raises(UnreadableFileError, match=r'scene\.tif changed while it was read'):
-        list(events)
+        embed_scene(
+            describe, scene, table, size=32, preprocessing=RECORD, device='cpu', progress=False
+        )
+    assert not table.exists()
 
 
 def test_the_command_names_the_file_in_one_line(
@@ -173,7 +170,7 @@ def test_the_command_names_the_file_in_one_line(
         write(*arguments, **options)
         touch(scene)
 
-    monkeypatch.setattr(parts, 'write_part', write_and_change)
+    monkeypatch.setattr(maps, 'write_part', write_and_change)
     words = (
         tmp_path / 'm.ckpt',
         scene,

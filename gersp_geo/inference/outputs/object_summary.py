@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...geoio.vector import describe_left_out
+from .output import describe_parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,8 +14,8 @@ class DetectionSummary:
     destination: str
     """The file of objects."""
 
-    picture: str | None
-    """The picture of them; None without one."""
+    complete: bool
+    """Whether the file is made; shards leave that to whoever merges them."""
 
     objects: int
     """Objects in it."""
@@ -40,6 +41,9 @@ class DetectionSummary:
     pixels: int
     """Pixels of the scene."""
 
+    pixels_now: int
+    """Those that were predicted now, not by an earlier run or by other shards."""
+
     valid_pixels: int
     """Those with an observation of interest."""
 
@@ -49,8 +53,17 @@ class DetectionSummary:
     forwarded: int
     """Patches given to the model; the others hold no observation."""
 
+    parts: int
+    """Parts that were predicted now."""
+
+    parts_before: int
+    """Parts that an earlier run, or other shards, had finished."""
+
     seconds: float
     """Time from the first read to the finished file."""
+
+    picture: str | None = None
+    """The picture of the objects; None without one."""
 
     left_out: int = 0
     """Objects that the file cannot express: of GeoJSON, those without longitude and latitude."""
@@ -60,6 +73,9 @@ class DetectionSummary:
 
     place: str | None = None
     """Where the objects lie, in one line; None for a scene with a CRS and a transform alone."""
+
+    dates: str | None = None
+    """Of two dates: how they lie on each other, in one line."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -83,10 +99,14 @@ class DetectionSummary:
 
     def __str__(self) -> str:
         """Lay the summary out for a terminal."""
-        speed = self.pixels / 1e6 / max(self.seconds, 1e-9)
+        speed = self.pixels_now / 1e6 / max(self.seconds, 1e-9)
+        found = f'{self.objects:,}, of {self.boxes:,} boxes'
         lines = [
-            f'objects  {self.destination}: {self.objects:,}, of {self.boxes:,} boxes',
+            f'objects  {self.destination}'
+            + (f': {found}' if self.complete else ' (parts only, not merged yet)'),
+            *describe_parts(self.parts, self.parts_before),
             *([f'preview  {self.picture}'] if self.picture else []),
+            *([f'overlap  {self.dates}'] if self.dates else []),
             *([f'place    {self.place}'] if self.place else []),
             *(f'  {name}  {count:,}' for name, count in self.class_objects.items()),
             *([] if self.values is None else [f'values   {self.values}']),

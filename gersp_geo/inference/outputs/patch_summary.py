@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .output import describe_parts
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatchSummary:
@@ -10,6 +12,9 @@ class PatchSummary:
 
     destinations: tuple[str, ...]
     """Files."""
+
+    complete: bool
+    """Whether the files are made; shards leave that to whoever merges them."""
 
     rows: int
     """Rows of patches."""
@@ -26,6 +31,15 @@ class PatchSummary:
     pixels: int
     """Pixels of the scene."""
 
+    pixels_now: int
+    """Those that were described now, not by an earlier run or by other shards."""
+
+    parts: int
+    """Parts that were described now."""
+
+    parts_before: int
+    """Parts that an earlier run, or other shards, had finished."""
+
     seconds: float
     """Time from the first read to the finished files."""
 
@@ -38,13 +52,19 @@ class PatchSummary:
     place: str | None = None
     """Where they lie, in one line; None for a scene with a CRS and a transform alone."""
 
+    dates: str | None = None
+    """Of two dates: how they lie on each other, in one line."""
+
     def __str__(self) -> str:
         """Lay the summary out for a terminal."""
-        speed = self.pixels / 1e6 / max(self.seconds, 1e-9)
+        speed = self.pixels_now / 1e6 / max(self.seconds, 1e-9)
         vectors = '' if self.length is None else f', each a vector of {self.length:,} numbers'
         grid = f'{self.rows * self.cols:,} = {self.rows:,} rows x {self.cols:,} columns'
         lines = [
-            f'written  {" and ".join(self.destinations)}',
+            f'written  {" and ".join(self.destinations)}'
+            + ('' if self.complete else ' (parts only, not merged yet)'),
+            *describe_parts(self.parts, self.parts_before),
+            *([] if self.dates is None else [f'overlap  {self.dates}']),
             *([] if self.place is None else [f'place    {self.place}']),
             f'patches  {grid}, {self.forwarded:,} with an observation{vectors}',
             f'time     {self.seconds:.1f} s ({speed:.2f} Mpx/s)',

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchgeo.tasks import Classification, SemanticSegmentation
 
-from gersp_geo.inference.dispatch import Kind, find_kind, predict
+from gersp_geo.inference.jobs import Kind, find_kind, predict
 from gersp_geo.main import main
 from gersp_geo.tasks import ObjectDetection
 from tests.inference.patches.scenes import noise, save, write_scene
@@ -92,12 +92,12 @@ def test_several_scenes_become_a_folder_and_the_broken_one_is_named(
     ('words', 'message'),
     [
         (['--task', 'embed', '-o', 'x.gpkg'], 'must end in .parquet'),
-        (['--averaging', 'flips', '-o', 'x.parquet'], 'averaging is no option of patches'),
+        (['--blend', 'crop', '-o', 'x.parquet'], 'blend is no option of patches'),
         (
             ['--score-threshold', '0.7', '-o', 'x.parquet'],
             'score_threshold is no option of patches',
         ),
-        (['--shard', '0/2', '-o', 'x.parquet'], 'shard is no option of patches'),
+        (['--margin', '2', '-o', 'x.parquet'], 'margin is no option of patches'),
         (['--task', 'embed', '--task-class', 'a.B', '-o', 'x.parquet'], 'task_class is for'),
     ],
 )

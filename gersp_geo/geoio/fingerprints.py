@@ -1,0 +1,41 @@
+"""What a file says it was made of, so that it is known again."""
+
+from os import PathLike
+from pathlib import Path
+
+import pyogrio
+from pyogrio.errors import DataSourceError
+
+from .read.reader import read_tags
+
+FINGERPRINT_TAG = 'PREDICTION'
+"""Tag of a file: the fingerprint of what it was made of."""
+
+
+def read_fingerprint(path: str | PathLike[str]) -> str | None:
+    """Read the fingerprint of a GeoTIFF, GeoPackage or GeoParquet file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The fingerprint; None where the file has none, cannot be read, or is of another format.
+    """
+    try:
+        return _read_metadata(path).get(FINGERPRINT_TAG)
+    except (OSError, ValueError, DataSourceError):
+        return None
+
+
+def _read_metadata(path: str | PathLike[str]) -> dict[str, str]:
+    """Read the metadata of a file."""
+    suffix = Path(path).suffix.lower()
+    if suffix == '.gpkg':
+        return pyogrio.read_info(path)['layer_metadata'] or {}
+    if suffix == '.parquet':
+        # 0.2 s that other formats can do without
+        import pyarrow.parquet as pq
+
+        found = pq.read_metadata(path).metadata or {}
+        return {name.decode(): value.decode() for name, value in found.items()}
+    return {} if suffix == '.geojson' else read_tags(path)

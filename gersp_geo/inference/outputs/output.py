@@ -1,0 +1,263 @@
+"""What an output is: the contract between the engine and what is made of scores."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+
+from torch import Tensor
+
+from ...geoio.read import RasterHeader
+from ...geoio.write import MapLayout
+from ...stitching import Weighting
+from ...tiling import TilePlan
+from ...windows import Panel
+from ..model.load import LoadedModel
+from ..output_paths import FileToMake
+from ..resume.journal import Counts, Entry, PartFile
+from ..scene.batches import PatchBatch, RowEnd
+
+if TYPE_CHECKING:
+    from ..plan import PredictionPlan
+    from ..resume.parts import PlannedPart
+
+type Predictor = Callable[[Tensor, Tensor | None], Any]
+"""From pixels (B, C, H, W) and where they are known to what the model says about each patch."""
+
+
+class Maker(Protocol):
+    """Makes one kind of output of any scene, by a model that is loaded once."""
+
+    made: ClassVar[str]
+    """What is made, for messages."""
+
+    result: ClassVar[str]
+    """What the file asked for is called in a plan."""
+
+    suffix: ClassVar[str]
+    """How files in a folder of many end."""
+
+    @property
+    def loaded(self) -> LoadedModel:
+        """The model, with the record of how its input is prepared."""
+
+    @classmethod
+    def load(cls, model: Any, options: Any) -> Self:
+        """Load the model.
+
+        Raises:
+            FileNotFoundError: If a file does not exist.
+            ValueError: If it is damaged or of another kind, or an option does not go with it.
+        """
+
+    @staticmethod
+    def list_files(destination: str | PathLike[str], options: Any) -> list[FileToMake]:
+        """List the files to make, the one asked for first.
+
+        Raises:
+            ValueError: If they cannot all be made.
+        """
+
+    def check_header(self, header: RasterHeader, files: Sequence[FileToMake], source: str) -> None:
+        """Refuse a scene of which the files cannot be made.
+
+        Raises:
+            ValueError: If it is one.
+        """
+
+    def cut(self, height: int, width: int, options: Any) -> TilePlan:
+        """Cut a scene of some rows and columns into patches."""
+
+    def weigh(self, tiles: TilePlan, options: Any) -> Weighting:
+        """Weigh the pixels of patches, which says too what is settled when."""
+
+    def placed(self, device: str, options: Any) -> 'Maker':
+        """Move the model to its device, compile it if asked for, and learn what it returns.
+
+        Raises:
+            ValueError: If it returns something else than is needed.
+        """
+
+    def plan(
+        self, header: RasterHeader, tiles: TilePlan, files: Sequence[FileToMake], options: Any
+    ) -> 'Output[Any]':
+        """Decide what is written, once the model was placed."""
+
+
+type Finished = tuple[Path, Path]
+"""A complete file in the work folder, and the name that it gets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled[Content]:
+    """What a row of patches settled: nothing that comes later changes it."""
+
+    row: int
+    """The row of patches."""
+
+    row_off: int
+    """First row of pixels."""
+
+    height: int
+    """Rows of pixels, maybe none."""
+
+    content: Content
+    """What is known there now."""
+
+    valid_pixels: int
+    """Pixels with an observation of interest."""
+
+    forwarded: int
+    """Patches of the row that were given to the model."""
+
+    @classmethod
+    def of(cls, plan: 'PredictionPlan', end: RowEnd, content: Content) -> 'Settled[Content]':
+        """Say what the end of a row of patches settled."""
+        start, stop = plan.weighting.rows.settled[end.row]
+        return Settled(
+            row=end.row,
+            row_off=start,
+            height=stop - start,
+            content=content,
+            valid_pixels=sum(piece.valid_pixels for piece in end.pieces),
+            forwarded=end.forwarded,
+        )
+
+
+class OpenRows[Content](Protocol):
+    """What of a panel is not settled yet."""
+
+    def add(self, batch: PatchBatch, found: Any) -> None:
+        """Take what the model says about the patches of a batch."""
+
+    def settle(self, end: RowEnd) -> Settled[Content]:
+        """Close a row of patches, and hand out what no later one changes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of a run."""
+
+    counts: Counts
+    """What all finished parts hold."""
+
+    parts: int
+    """Parts that were predicted now."""
+
+    parts_before: int
+    """Parts that an earlier run, or other shards, had finished."""
+
+    pixels_now: int
+    """Pixels of the parts that were predicted now."""
+
+    seconds: float
+    """Time from the first read to the finished files."""
+
+    seconds_finishing: float
+    """The part of it that making files of parts took."""
+
+    is_complete: bool
+    """Whether the files are made; shards leave that to whoever merges them."""
+
+    facts: Any = None
+    """What the output learnt while it made its files."""
+
+
+def describe_parts(now: int, before: int) -> list[str]:
+    """Say how many parts were done before, if any were; for a summary."""
+    return [f'parts    {now} now, {before} done before'] if before else []
+
+
+class Output[Content](Protocol):
+    """What is made of a scene. It knows its model, its files, and how parts become these."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files to make, the one asked for first."""
+
+    @property
+    def layouts(self) -> tuple[MapLayout, ...]:
+        """Of the maps whose rows are held until they are settled, for what they take."""
+
+    @property
+    def channels(self) -> int:
+        """Scores per pixel that are held; 0 where none are."""
+
+    @property
+    def is_blended(self) -> bool:
+        """Whether scores are held until neighbours have added theirs."""
+
+    @property
+    def lines(self) -> Mapping[str, str]:
+        """What is made, for a plan: name to text."""
+
+    @property
+    def joining(self) -> str:
+        """How neighbouring patches are joined, for the line of a plan; empty where they are not."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What decides the result besides the scene, the model and how it is run; plain values."""
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """How patches were joined, for the metadata of files; name to value."""
+
+    def first_row(self, plan: 'PredictionPlan', rows: range) -> int:
+        """Say which row of patches is the first that bears upon some rows."""
+
+    def predictor(self, plan: 'PredictionPlan') -> Predictor:
+        """Prepare the model, which is in evaluation mode, as the plan says."""
+
+    def open_rows(
+        self, plan: 'PredictionPlan', panel: Panel, *, first_row: int
+    ) -> OpenRows[Content]:
+        """Begin a panel at a row of patches."""
+
+    def write(
+        self,
+        plan: 'PredictionPlan',
+        part: 'PlannedPart',
+        settled: Sequence[Settled[Content]],
+        folder: Path,
+    ) -> tuple[tuple[PartFile, ...], Counts]:
+        """Write what was settled in a part into files, which are whole even after a power cut."""
+
+    def fits(self, entry: Entry) -> bool:
+        """Say whether an entry of a journal can be one of this output."""
+
+    def is_sound(self, part: 'PlannedPart', file: PartFile, folder: Path) -> bool:
+        """Say whether a file of a part is there, and as it was written."""
+
+    def finish(
+        self,
+        plan: 'PredictionPlan',
+        parts: Sequence[tuple['PlannedPart', Entry]],
+        folder: Path,
+        tags: Mapping[str, str],
+    ) -> tuple[list[Finished], Any]:
+        """Make files of all parts, from the first to the last, in bounded memory.
+
+        Args:
+            plan: The plan.
+            parts: All parts in their order.
+            folder: Where the files of parts lie, and where complete files may lie.
+            tags: How the result was made, name to value, for metadata.
+
+        Returns:
+            The complete files, and what is only known now, for the summary.
+        """
+
+    def summarize(self, plan: 'PredictionPlan', result: Result) -> Any:
+        """Sum up what was done."""
+
+    def check_drawing(self) -> None:
+        """Refuse to draw what cannot be drawn, before anything is made.
+
+        Raises:
+            ValueError: If it cannot.
+        """
+
+    def draw(self, plan: 'PredictionPlan', summary: Any, picture: Path) -> Path:
+        """Draw the scene and what was made of it; replaces a picture."""

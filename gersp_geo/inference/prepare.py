@@ -1,0 +1,179 @@
+"""Decide everything about a prediction before a pixel is read."""
+
+from os import PathLike, fspath
+from typing import Any
+
+import torch
+
+from ..geoio.read import check_whole
+from ..geoio.warp import describe_place
+from ..stitching import Weighting
+from ..tiling import TilePlan, cut_panels
+from ..windows import Panel
+from .estimate import Rows, check_parts, count_costs, reading_threads
+from .model.device import find_device, fitting_batch
+from .options import PredictionOptions, parse_shard
+from .outputs.output import Maker
+from .plan import PredictionPlan, SceneGrid
+from .resume.journal import is_begun, read_header, work_folder
+from .scene.headers import read_area_of, read_scene
+from .scene.second_date import check_dates, find_after
+from .scene.tiling import count_patches, panel_cuts
+from .scene.watch import SourceWatch
+
+# patches or threads of an interrupted call, at most: more than that is no number of either
+_MOST_RECALLED = 2**16
+
+
+def prepare(
+    kind: type[Maker],
+    model: Any,
+    source: str | PathLike[str],
+    destination: str | PathLike[str],
+    options: PredictionOptions,
+    *,
+    may_exist: bool = False,
+) -> PredictionPlan:
+    """Load the model, read the header of the scene, and check that all fits together.
+
+    Args:
+        kind: What is made.
+        model: As in the functions of :mod:`.api`, or a maker of that kind, which has loaded it.
+        source: As in these functions.
+        destination: As in these functions.
+        options: Their other arguments.
+        may_exist: Leave it to the caller what an existing file means.
+
+    Returns:
+        The plan.
+
+    Raises:
+        FileExistsError: If a file exists and may not be replaced.
+        FileNotFoundError: If a file does not exist.
+        UnreadableFileError: If the scene is cut off, or GDAL cannot read it.
+        ValueError: If an argument is out of range, a file is of another kind, or bands, classes or
+            shapes do not fit.
+    """
+    files = kind.list_files(destination, options)
+    # what an interrupted call has made is judged when it goes on
+    may_exist |= options.overwrite or work_folder(destination).exists()
+    for file in files:
+        file.check(sources=(source, options.after), overwrite=may_exist)
+    watch = SourceWatch.of([source, options.after])
+    check_whole(source)
+    device = find_device(options.device)
+    maker = model if isinstance(model, kind) else kind.load(model, options)
+    check_dates(maker.loaded, options)
+    scene = read_scene(source, maker.loaded.preprocessing, options)
+    header = scene.header
+    maker.check_header(header, files, fspath(source))
+    after = find_after(source, header, maker.loaded.preprocessing, options, own=scene.own)
+    maker = maker.placed(device, options)
+    tiles = maker.cut(header.height, header.width, options)
+    weighting = maker.weigh(tiles, options)
+    output = maker.plan(header, tiles, files, options)
+    area = read_area_of(options, header, source=fspath(source))
+    rows = Rows.of(
+        header, tiles, maps=output.layouts, bands=maker.loaded.in_channels, channels=output.channels,
+        blended=output.is_blended, on_host=device == 'cpu', per_band=scene.rule == 'any',
+    )  # fmt: skip
+    panels, rows_per_part = _cut_parts(
+        tiles,
+        weighting,
+        widest=rows.widest_panel(options.memory_bytes),
+        part_pixels=options.part_pixels,
+        source=fspath(source),
+    )
+    batch_size, torch_threads = _recall(destination, options, device=device)
+    return PredictionPlan(
+        loaded=maker.loaded,
+        output=output,
+        source=fspath(source),
+        grid=SceneGrid(crs=options.crs, res=options.res),
+        header=header,
+        georeference=scene.own.georeference,
+        place=describe_place(scene.own, header),
+        tiles=tiles,
+        weighting=weighting,
+        panels=panels,
+        rows_per_part=rows_per_part,
+        bands=scene.bands,
+        band_names=maker.loaded.preprocessing.bands,
+        nodata=scene.nodata,
+        observed=options.observed,
+        rule=scene.rule,
+        stored=scene.stored,
+        area=area,
+        after=after,
+        area_sha256=None if area is None else area.sha256,
+        batch_size=batch_size,
+        device=device,
+        precision=options.precision,
+        averaging=options.averaging,
+        channels_last=options.channels_last,
+        compiled=options.compile,
+        threads=reading_threads(header, options, source=fspath(source)),
+        torch_threads=torch_threads,
+        costs=count_costs(
+            rows,
+            panels,
+            batch_size=batch_size,
+            blocks=scene.stored,
+            patches=count_patches(tiles, panels, header, stored=scene.stored, area=area),
+        ),
+        shard=None if options.shard is None else parse_shard(options.shard),
+        merge=options.merge,
+        overwrite=options.overwrite,
+        watch=watch,
+    )
+
+
+def _cut_parts(
+    tiles: TilePlan, weighting: Weighting, *, widest: int, part_pixels: int, source: str
+) -> tuple[tuple[Panel, ...], int]:
+    """Cut a scene into panels, and these into parts.
+
+    Args:
+        tiles: How it is cut into patches.
+        weighting: Says where panels may meet.
+        widest: Columns of a panel, at most.
+        part_pixels: Pixels that a part should have.
+        source: Name of the scene, for messages.
+
+    Returns:
+        The panels, and the rows of patches of a part.
+
+    Raises:
+        ValueError: If there are too many parts.
+    """
+    panels = cut_panels(
+        weighting.cols.spans,
+        panel_cuts(tiles, exclusive=weighting.exclusive),
+        length=tiles.width,
+        max_width=widest,
+    )
+    stride = tiles.size - tiles.overlap
+    rows = max(1, part_pixels // (max(panel.width for panel in panels) * stride))
+    check_parts(-(-len(tiles.row_offs) // rows) * len(panels), source=source)
+    return panels, rows
+
+
+def _recall(
+    destination: str | PathLike[str], options: PredictionOptions, *, device: str
+) -> tuple[int, int]:
+    """Choose batch size and threads of torch, those of an interrupted call if there is one.
+
+    Both can decide the last bit of a result, and so are no matter of the machine that goes on.
+    """
+    folder = work_folder(destination)
+    begun = {} if options.overwrite or not is_begun(folder) else read_header(folder)
+    size = _sensible(begun.get('batch_size')) or fitting_batch(options.size, device=device)
+    threads = _sensible(begun.get('torch_threads')) or torch.get_num_threads()
+    return (size if options.batch_size == 'auto' else options.batch_size), threads
+
+
+def _sensible(count: object) -> int | None:
+    """Take a number of patches or threads; what is none is refused when the journal is opened."""
+    if isinstance(count, bool) or not isinstance(count, int):
+        return None
+    return count if 1 <= count <= _MOST_RECALLED else None
