@@ -26,15 +26,16 @@ _SMALL_SIDE, _LARGE_SIDE = 1.15, 4.0
 
 
 def find_limits(values: NDArray[np.generic]) -> Limits:
-    """Find two values between which nearly all of some values lie; the second is the larger one."""
-    if not values.size:
+    """Find two values between which nearly all finite ones lie; the second is the larger one."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
         return 0.0, 1.0
-    low, high = np.percentile(values.astype(np.float64), _STRETCH)
+    low, high = np.percentile(finite.astype(np.float64), _STRETCH)
     return float(low), float(high if high > low else low + 1)
 
 
 def stretch_values(values: NDArray[np.generic], limits: Limits) -> NDArray[np.float64]:
-    """Bring values between two limits to [0, 1]; a value that is not finite is shown as 0 is."""
+    """Bring values between two limits to [0, 1]; NaN is shown as 0 is."""
     low, high = limits
     # The difference of two infinite values would be no number.
     finite = np.nan_to_num(values.astype(np.float64))
@@ -51,7 +52,7 @@ def stretch(image: NDArray[np.floating], bands: Sequence[str]) -> NDArray[np.flo
     Returns:
         Shape (H, W, 3).
     """
-    chosen = np.nan_to_num(image[list(shown_bands(bands or [None] * len(image)))])
+    chosen = image[list(shown_bands(bands or [None] * len(image)))]
     shown = stretch_values(chosen, find_limits(chosen))
     return np.broadcast_to(shown.transpose(1, 2, 0), (*image.shape[1:], 3))
 

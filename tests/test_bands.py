@@ -1,6 +1,6 @@
 import pytest
 
-from gersp_geo.bands import are_colors, color_order, find_colors
+from gersp_geo.bands import are_colors, color_order, find_colors, shown_bands
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,13 @@ def test_the_order_of_three_colours_follows_from_their_names(
     bands: tuple[str, ...], order: tuple[int, ...]
 ) -> None:
     assert color_order(bands) == order
+
+
+def test_pictures_show_red_green_and_blue_else_the_first_bands() -> None:
+    assert shown_bands(('B08', 'B02', 'B03', 'B04')) == (3, 2, 1)
+    assert shown_bands((None,) * 4, ('blue', 'green', 'red', 'undefined')) == (2, 1, 0)
+    assert shown_bands(('Blue', None, 'red'), ('undefined', 'green', 'blue')) == (2, 1, 0)
+    # names say more than colours that a format gives to the first three bands
+    assert shown_bands(('nir', 'red', 'green'), ('red', 'green', 'blue')) == (0, 1, 2)
+    assert shown_bands(('vv', 'vh')) == (0,)
+    assert shown_bands((None,)) == (0,)
