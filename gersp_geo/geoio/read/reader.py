@@ -138,12 +138,6 @@ def open_reader(path: str | PathLike[str]) -> Iterator[Reader]:
 def read_header(path: str | PathLike[str]) -> RasterHeader:
     """Read the size, type and georeference of a raster, no pixels.
 
-    Args:
-        path: As in :func:`open_reader`.
-
-    Returns:
-        The header.
-
     Raises:
         FileNotFoundError: If there is no such file.
         UnreadableFileError: If GDAL cannot read it.
@@ -184,11 +178,7 @@ def describe_reader(src: Reader) -> RasterHeader:
 def list_files(path: str | PathLike[str]) -> list[str]:
     """List the files that decide the pixels of a raster: itself, its mask, what a VRT refers to.
 
-    Args:
-        path: As in :func:`open_reader`.
-
-    Returns:
-        Names, sorted; those of a cloud path as GDAL writes them.
+    Names are sorted; those of a cloud path are as GDAL writes them.
 
     Raises:
         FileNotFoundError: If there is no such file.

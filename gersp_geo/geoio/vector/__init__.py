@@ -19,8 +19,8 @@ from .write import (
 )
 
 __all__ = (
-    'Area', 'Attribute', 'Features', 'Write', 'attribute_texts', 'bring_near', 'burn', 'check_format',
-    'check_geojson', 'check_suffix', 'describe_left_out', 'new_features', 'outline_mask',
-    'place_around', 'rasters_bounds', 'read_area', 'read_features', 'read_rows', 'read_vectors',
-    'reproject_bounds',
+    'Area', 'Attribute', 'Features', 'Write', 'attribute_texts', 'bring_near', 'burn',
+    'check_format', 'check_geojson', 'check_suffix', 'describe_left_out', 'new_features',
+    'outline_mask', 'place_around', 'rasters_bounds', 'read_area', 'read_features', 'read_rows',
+    'read_vectors', 'reproject_bounds',
 )  # fmt: skip
