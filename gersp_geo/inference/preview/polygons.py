@@ -108,12 +108,15 @@ def write_objects_preview(
     if header.crs is None or objects.crs is None:
         raise ValueError(f'{fspath(scene)} and its objects need a CRS to be drawn, one has none')
     sheet = Sheet.of(header, side=max_side)
-    polygons, turn = objects.to_crs(crs_text(header.crs)).geometry.to_numpy(), turn_of(header.crs)
+    located, turn = objects.to_crs(crs_text(header.crs)).geometry.to_numpy(), turn_of(header.crs)
+    # GeoJSON cuts objects at 180 degrees into parts.
+    polygons, origin = shapely.get_parts(located, return_index=True)
     if turn is not None:
-        # Longitudes of GeoJSON end at 180 degrees, and those of the scene may not.
+        # Longitudes of GeoJSON end there, and those of the scene may not.
         polygons = bring_near(polygons, turn, Grid.of(header).x_range())
     placed, is_on = _place_objects(polygons, sheet)
-    found = objects.assign(outline=placed)[is_on]
+    parts = objects.iloc[origin].assign(outline=placed)[is_on]
+    found = objects.iloc[np.unique(origin[is_on])]
     classes = found.groupby('class')['class_name'].agg(['first', 'size'])
     palette = {
         label: (colors or {}).get(label, class_color(place))
@@ -124,7 +127,7 @@ def write_objects_preview(
         known = class_name if isinstance(class_name, str) else f'class {label}'
         legend.append((f'{count:,}', known, palette[label]))
     # The best ones lie above the others.
-    drawn = found.sort_values('score', kind='stable').tail(most)
+    drawn = parts.sort_values('score', kind='stable').tail(most)
     outlines = drawn['outline'].to_numpy(), [palette[label] for label in drawn['class']]
     shown = ShownScene(path=scene, bands=bands, nodata=nodata, observed=observed)
     panel = Panel(

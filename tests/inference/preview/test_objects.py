@@ -105,6 +105,20 @@ def test_objects_of_another_crs_are_drawn_at_their_place(tmp_path: Path) -> None
     np.testing.assert_allclose(places[0].max(axis=0), places[1].max(axis=0), atol=2)
 
 
+def test_an_object_of_two_parts_is_drawn_whole_and_counted_once(tmp_path: Path) -> None:
+    scene, one = write_scene(tmp_path / 'a.tif'), objects((2, 2, 8, 8), labels=[1])
+    other = objects((20, 10, 28, 18), labels=[1])
+    both = one.set_geometry([shapely.MultiPolygon([*one.geometry, *other.geometry])], crs=one.crs)
+    paths = [draw(tmp_path / f'{i}.png', frame, scene) for i, frame in enumerate((one, both))]
+    is_red = is_color(read_panel(paths[1]), RED)
+    assert is_red[:, :300].any()
+    assert is_red[:, 300:].any()
+    # the same title and legend
+    whole, parts = (read_png(path) for path in paths)
+    np.testing.assert_array_equal(whole[:72], parts[:72])
+    np.testing.assert_array_equal(whole[:, 620:], parts[:, 620:])
+
+
 def test_of_too_many_objects_the_best_are_drawn_and_all_are_counted(tmp_path: Path) -> None:
     found = objects((2, 2, 8, 8), (20, 10, 28, 18), labels=[1, 2])
     scene = write_scene(tmp_path / 'a.tif')
