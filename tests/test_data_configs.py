@@ -72,6 +72,7 @@ def test_every_configuration_has_a_case() -> None:
     assert set(CASES) == {path.stem for path in FOLDER.glob('*.yaml')}
 
 
+@pytest.mark.quick('naip_two_dates', 'landsat', 'ucmerced')
 @pytest.mark.parametrize('kind', ['made', 'real'])
 @pytest.mark.parametrize('name', CASES)
 def test_a_configuration_loads_batches_that_train(
@@ -101,7 +102,7 @@ def test_a_configuration_loads_batches_that_train(
     assert normal.abs().max() < 60
     assert normal.mean().abs() < 5
     task = GeRSPTask(
-        model='resnet18', size=size, in_channels=bands, num_classes=2, memory_bank_size=4,
+        model='test_resnet', size=size, in_channels=bands, num_classes=2, memory_bank_size=4,
         rgb_bands=(2, 1, 0), output_dim=8,
     )  # fmt: skip
     trainer = Trainer(

@@ -113,7 +113,7 @@ def test_four_bands_train_with_the_statistics_of_the_data_module(
     tiles: Path, natural: Path, supervised_weight: float
 ) -> None:
     task = GeRSPTask(
-        model='resnet18',
+        model='test_resnet',
         in_channels=4,
         rgb_bands=(2, 1, 0),
         size=32,
@@ -134,7 +134,7 @@ def test_four_bands_train_with_the_statistics_of_the_data_module(
 
 
 def test_four_bands_without_statistics_are_refused(tiles: Path) -> None:
-    task = GeRSPTask(model='resnet18', in_channels=4, num_classes=2, memory_bank_size=8)
+    task = GeRSPTask(model='test_resnet', in_channels=4, num_classes=2, memory_bank_size=8)
     loader = [{'remote_sensing': {'image': torch.zeros(2, 4, 32, 32)}}]
     with pytest.raises(ValueError, match='in_channels=4 needs augmentation1, or a data module'):
         Trainer(max_steps=1, logger=False, enable_checkpointing=False).fit(task, loader)
@@ -172,7 +172,7 @@ def test_missing_pixels_take_the_mean_of_their_band(
     assert 0.05 < filled.float().mean() < 0.6
     assert image.min() > 0
     task = GeRSPTask(
-        model='resnet18', in_channels=4, size=32, num_classes=2, memory_bank_size=4,
+        model='test_resnet', in_channels=4, size=32, num_classes=2, memory_bank_size=4,
         supervised_weight=0.0,
     )  # fmt: skip
     trainer = Trainer(
@@ -203,7 +203,7 @@ def test_fewer_logits_than_folders_of_natural_images_are_refused_at_the_start(
 ) -> None:
     data = module(tiles, natural, steps_per_epoch=1)
     task = GeRSPTask(
-        model='resnet18', in_channels=4, size=32, num_classes=1, memory_bank_size=2, output_dim=8
+        model='test_resnet', in_channels=4, size=32, num_classes=1, memory_bank_size=2, output_dim=8
     )
     trainer = Trainer(
         max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False
@@ -225,7 +225,7 @@ def test_natural_images_that_come_cropped_are_not_cropped_again(tiles: Path, nat
     kinds: list[list[str]] = []
     for scale in (None, (0.2, 1.0)):
         task = GeRSPTask(
-            model='resnet18', in_channels=4, size=32, num_classes=2, memory_bank_size=4
+            model='test_resnet', in_channels=4, size=32, num_classes=2, memory_bank_size=4
         )
         data = module(tiles, natural, steps_per_epoch=1, natural_crop_scale=scale)
         trainer = Trainer(
@@ -246,7 +246,7 @@ def test_two_dates_are_the_two_views_of_a_place(tmp_path: Path, natural: Path) -
         scenes, natural, steps_per_epoch=1, two_dates=True,
         filename_regex=r'scene_(?P<date>\d{8})\.tif', toi=['2020-01-01', '2020-12-31'],
     )  # fmt: skip
-    task = GeRSPTask(model='resnet18', size=32, num_classes=2, memory_bank_size=4)
+    task = GeRSPTask(model='test_resnet', size=32, num_classes=2, memory_bank_size=4)
     trainer = Trainer(
         max_steps=1, logger=False, enable_checkpointing=False, enable_progress_bar=False
     )

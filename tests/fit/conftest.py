@@ -21,8 +21,8 @@ type Fit = Callable[..., 'Run']
 
 SEGMENTATION = {
     'model': 'torchgeo.tasks.SemanticSegmentation',
-    'model.model': 'unet',
-    'model.backbone': 'resnet18',
+    'model.model': 'fcn',
+    'model.num_filters': 2,
     'model.ignore_index': 255,
     'model.num_classes': 2,
     'data': 'gersp_geo.datamodules.GeoTIFFSegmentationDataModule',
@@ -112,7 +112,7 @@ def fit(
 
 @pytest.fixture
 def fit_segmentation(fit: Fit) -> Fit:
-    """Fine-tune a small U-Net for two classes: a few patches of 32 x 32 pixels, one epoch."""
+    """Fine-tune a small network for two classes: a few patches of 32 x 32 pixels, one epoch."""
     return lambda options, **more: fit(SEGMENTATION | dict(options), **more)
 
 

@@ -51,7 +51,7 @@ def test_a_band_that_is_asked_for_is_learned_from_where_it_is_zero(
     for name, layout in (('tagged', {}), ('plain', {'photometric': 'MINISBLACK'})):
         put(f'{name}.tif', scene(), **layout)
         words = ['predict', str(tmp_path / 'model.ckpt'), str(tmp_path / f'{name}.tif')]
-        words += ['--bands', '1,2,3,4', '--no-progress']
+        words += ['--bands', '1,2,3,4', '--size', '128', '--no-progress']
         assert main([*words, '-o', str(tmp_path / f'{name}-map.tif')]) == 0
         with rasterio.open(tmp_path / f'{name}-map.tif') as src:
             assert src.dataset_mask().all()

@@ -28,7 +28,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         bands=('red', 'green', 'blue'), scale=(1 / 255,) * 3, mean=(0.5,) * 3, std=(0.2,) * 3,
         class_names=('land', 'water'), task_class='torchgeo.tasks.SemanticSegmentation',
     )  # fmt: skip
-    task = SemanticSegmentation('unet', 'resnet18', num_classes=2)
+    task = SemanticSegmentation('fcn', num_classes=2, num_filters=2)
     saved = {'state_dict': task.state_dict(), 'hyper_parameters': dict(task.hparams)}
     torch.save(saved | {'gersp_geo': record.to_dict(), 'pytorch-lightning_version': '2.6.0'}, path)
     return path

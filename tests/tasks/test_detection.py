@@ -74,6 +74,7 @@ def test_trainable_layers_are_those_that_are_trained(
     assert all(parameter.requires_grad for parameter in others)
 
 
+@pytest.mark.quick('faster-rcnn-3', 'fcos-4', 'retinanet-3')
 @pytest.mark.parametrize('bands', [3, 4])
 @pytest.mark.parametrize('model', MODELS)
 def test_a_step_changes_what_is_trained_and_nothing_else(
@@ -88,6 +89,7 @@ def test_a_step_changes_what_is_trained_and_nothing_else(
     assert not any('.bn' in name or 'downsample.1' in name for name in changed if '.body.' in name)
 
 
+@pytest.mark.quick('faster-rcnn-4-True', 'fcos-3-False', 'retinanet-3-True')
 @pytest.mark.parametrize('given', [True, False])
 @pytest.mark.parametrize('bands', [3, 4])
 @pytest.mark.parametrize('model', MODELS)
@@ -116,6 +118,7 @@ def test_without_weights_everything_is_trained(
     assert any(name.endswith('bn1.running_mean') for name in names)
 
 
+@pytest.mark.quick('fcos')
 @pytest.mark.parametrize('model', MODELS)
 def test_normalisation_is_frozen_with_weights_and_keeps_their_values(
     model: str, backbone: StateDict
@@ -130,6 +133,7 @@ def test_normalisation_is_frozen_with_weights_and_keeps_their_values(
     assert kinds == {nn.BatchNorm2d}
 
 
+@pytest.mark.quick('enum', 'text')
 @pytest.mark.parametrize('form', ['enum', 'name', 'path', 'text', 'state dict'])
 def test_weights_are_given_in_any_form(
     form: str, make_backbone: Callable[[str], StateDict], tmp_path: Path,

@@ -39,6 +39,7 @@ def step(task: InstanceSegmentation, batch: dict[str, Any]) -> set[str]:
     return {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
 
 
+@pytest.mark.quick('4')
 @pytest.mark.parametrize('bands', [3, 4])
 def test_a_frozen_backbone_does_not_change(
     bands: int, backbone: StateDict, make_boxes: Callable[[int], dict[str, Any]]
@@ -73,6 +74,7 @@ def test_without_weights_normalisation_is_trained_too() -> None:
     assert all(parameter.requires_grad for parameter in task.parameters())
 
 
+@pytest.mark.quick('name', 'state dict')
 @pytest.mark.parametrize('form', ['enum', 'name', 'path', 'state dict'])
 def test_weights_are_given_in_any_form(
     form: str, backbone: StateDict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
