@@ -108,14 +108,14 @@ def write_objects_preview(
     if header.crs is None or objects.crs is None:
         raise ValueError(f'{fspath(scene)} and its objects need a CRS to be drawn, one has none')
     sheet = Sheet.of(header, side=max_side)
-    located, turn = objects.to_crs(crs_text(header.crs)).geometry.to_numpy(), turn_of(header.crs)
+    polygons, turn = objects.geometry.to_crs(crs_text(header.crs)).to_numpy(), turn_of(header.crs)
     # GeoJSON cuts objects at 180 degrees into parts.
-    polygons, origin = shapely.get_parts(located, return_index=True)
+    polygons, origin = shapely.get_parts(polygons, return_index=True)
     if turn is not None:
         # Longitudes of GeoJSON end there, and those of the scene may not.
         polygons = bring_near(polygons, turn, Grid.of(header).x_range())
-    placed, is_on = _place_objects(polygons, sheet)
-    parts = objects.iloc[origin].assign(outline=placed)[is_on]
+    polygons, is_on = _place_objects(polygons, sheet)
+    parts = objects.iloc[origin[is_on]].assign(outline=polygons[is_on])
     found = objects.iloc[np.unique(origin[is_on])]
     classes = found.groupby('class')['class_name'].agg(['first', 'size'])
     palette = {
@@ -255,9 +255,9 @@ def _place_objects(polygons: Geometries, sheet: Sheet) -> tuple[Geometries, NDAr
     low, high = bounds[:, :2], bounds[:, 2:]
     is_on = (high > 0).all(axis=1) & (low < sheet.shape[::-1]).all(axis=1)
     is_small = (high - low).max(axis=1) < _SMALLEST_PX
-    middles, half = (low + high) / 2, _SMALLEST_PX / 2
-    squares = shapely.box(*(middles - half).T, *(middles + half).T)
-    return np.where(is_small, squares, placed), is_on
+    middles, half = (low + high)[is_small] / 2, _SMALLEST_PX / 2
+    placed[is_small] = shapely.box(*(middles - half).T, *(middles + half).T)
+    return placed, is_on
 
 
 def _add_outlines(axes: 'Axes', polygons: Geometries, colors: Sequence[Color]) -> None:
