@@ -13,35 +13,18 @@ from torchgeo.tasks import SemanticSegmentation
 from gersp_geo.geoio.write.geotiff import write_raster
 from gersp_geo.inference.options import MapOptions
 from gersp_geo.main import main
-from gersp_geo.preprocessing import Preprocessing
 
 TRANSFORM = rasterio.transform.from_origin(4e5, 5e6, 10, 10)
-RECORD = Preprocessing(
-    bands=('red', 'green', 'blue'),
-    scale=(1 / 255,) * 3,
-    mean=(0.5,) * 3,
-    std=(0.2,) * 3,
-    class_names=('land', 'water'),
-    task_class='torchgeo.tasks.SemanticSegmentation',
-)
 
 
 @pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def with_backbone(tmp_path_factory: pytest.TempPathFactory, small_checkpoint: Path) -> Path:
+    """A checkpoint that can embed."""
     path = tmp_path_factory.mktemp('model') / 'model.ckpt'
+    saved = torch.load(small_checkpoint, weights_only=True)
     task = SemanticSegmentation('unet', 'resnet18', num_classes=2)
-    saved = {'state_dict': task.state_dict(), 'hyper_parameters': dict(task.hparams)}
-    torch.save(saved | {'gersp_geo': RECORD.to_dict(), 'pytorch-lightning_version': '2.6.0'}, path)
-    return path
-
-
-@pytest.fixture(scope='module')
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of a network that takes no time."""
-    path = tmp_path_factory.mktemp('small') / 'model.ckpt'
-    task = SemanticSegmentation('fcn', num_classes=2, num_filters=2)
-    saved = {'state_dict': task.state_dict(), 'hyper_parameters': dict(task.hparams)}
-    torch.save(saved | {'gersp_geo': RECORD.to_dict(), 'pytorch-lightning_version': '2.6.0'}, path)
+    changes = {'state_dict': task.state_dict(), 'hyper_parameters': dict(task.hparams)}
+    torch.save(saved | changes, path)
     return path
 
 
@@ -64,36 +47,45 @@ def refusal(capsys: pytest.CaptureFixture[str], folder: Path, *words: str | Path
 
 
 def test_a_scene_with_too_few_bands(
-    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pixels = np.full((2, 40, 40), 7, dtype=np.uint8)
     narrow = write_raster(tmp_path / 'two.tif', pixels, crs='EPSG:32633', transform=TRANSFORM)
-    error = refusal(capsys, tmp_path, 'predict', checkpoint, narrow, '-o', tmp_path / 'map.tif')
+    error = refusal(
+        capsys, tmp_path, 'predict', small_checkpoint, narrow, '-o', tmp_path / 'map.tif'
+    )
     assert 'two.tif' in error
     assert '2' in error
     assert 'red, green, blue' in error
 
 
 def test_an_output_that_exists(
-    checkpoint: Path, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_checkpoint: Path, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / 'map.tif').write_text('precious')
-    error = refusal(capsys, tmp_path, 'predict', checkpoint, scene, '-o', tmp_path / 'map.tif')
+    error = refusal(
+        capsys, tmp_path, 'predict', small_checkpoint, scene, '-o', tmp_path / 'map.tif'
+    )
     assert 'map.tif exists' in error
     assert (tmp_path / 'map.tif').read_text() == 'precious'
 
 
 def test_a_scene_that_is_missing(
-    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ('predict', checkpoint, tmp_path / 'none.tif', '-o', tmp_path / 'map.tif')
+    words = ('predict', small_checkpoint, tmp_path / 'none.tif', '-o', tmp_path / 'map.tif')
     assert 'none.tif does not exist' in refusal(capsys, tmp_path, *words)
 
 
+@pytest.mark.quick('plan-500', 'predict-4000', 'predict-20000')
 @pytest.mark.parametrize('place', [500, 1000, 4000, 20_000])
 @pytest.mark.parametrize('command', ['plan', 'predict'])
 def test_a_scene_that_is_cut_off(
-    command: str, place: int, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: str,
+    place: int,
+    small_checkpoint: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     pixels = np.random.default_rng(0).integers(1, 255, (3, 256, 256), dtype=np.uint8)
     shape = {'width': 256, 'height': 256, 'count': 3, 'dtype': 'uint8', 'blocksize': 128}
@@ -103,7 +95,7 @@ def test_a_scene_that_is_cut_off(
     (tmp_path / 'a.tif').write_bytes((tmp_path / 'a.tif').read_bytes()[:place])
     for words in ([], ['--crs', 'EPSG:4326']):
         error = refusal(
-            capsys, tmp_path, command, checkpoint, tmp_path / 'a.tif', '-o', tmp_path / 'map.tif',
+            capsys, tmp_path, command, small_checkpoint, tmp_path / 'a.tif', '-o', tmp_path / 'map.tif',
             *words,
         )  # fmt: skip
         assert f'a.tif is cut off: it ends at byte {place:,}, before' in error
@@ -148,19 +140,31 @@ def test_a_checkpoint_that_would_run_code(
 def test_an_option_outside_its_range(
     options: list[str],
     message: str,
-    checkpoint: Path,
+    small_checkpoint: Path,
     scene: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words: list[str | Path] = ['predict', checkpoint, scene, '-o', tmp_path / 'map.tif', *options]
+    words: list[str | Path] = [
+        'predict',
+        small_checkpoint,
+        scene,
+        '-o',
+        tmp_path / 'map.tif',
+        *options,
+    ]
     assert re.search(message, refusal(capsys, tmp_path, *words))
 
 
+@pytest.mark.quick('plan-complex_int16', 'predict-complex64')
 @pytest.mark.parametrize('dtype', ['complex_int16', 'complex64', 'complex128'])
 @pytest.mark.parametrize('command', ['plan', 'predict'])
 def test_complex_numbers(
-    command: str, dtype: str, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: str,
+    dtype: str,
+    with_backbone: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     profile = {'width': 40, 'height': 40, 'count': 3, 'dtype': dtype, 'crs': 'EPSG:32633'}
     with rasterio.open(
@@ -170,16 +174,21 @@ def test_complex_numbers(
     for words in ([], ['--crs', 'EPSG:4326'], ['--task', 'embed']):
         final = tmp_path / ('vectors.parquet' if '--task' in words else 'map.tif')
         error = refusal(
-            capsys, tmp_path, command, checkpoint, tmp_path / 'a.tif', '-o', final, *words
+            capsys, tmp_path, command, with_backbone, tmp_path / 'a.tif', '-o', final, *words
         )
         assert 'a.tif holds complex numbers' in error
 
 
+@pytest.mark.quick('8', '100')
 @pytest.mark.parametrize('size', [8, 32, 64, 100, 512])
 def test_smaller_patches_share_fewer_pixels(
-    size: int, small: Path, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    size: int,
+    small_checkpoint: Path,
+    scene: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = ['plan', small, scene, '-o', tmp_path / 'map.tif', '--size', size]
+    words = ['plan', small_checkpoint, scene, '-o', tmp_path / 'map.tif', '--size', size]
     assert main([str(word) for word in words]) == 0
     assert f'of {size} px, overlap {min(64, size // 2)},' in capsys.readouterr().out
 
@@ -195,9 +204,13 @@ def test_what_is_not_given_does_not_collide() -> None:
 
 @pytest.mark.parametrize('device', ['cpu', 'cpu:0'])
 def test_a_processor_is_one_under_any_number(
-    device: str, small: Path, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    device: str,
+    small_checkpoint: Path,
+    scene: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = ['plan', small, scene, '-o', tmp_path / 'map.tif', '--device', device]
+    words = ['plan', small_checkpoint, scene, '-o', tmp_path / 'map.tif', '--device', device]
     assert main([str(word) for word in words]) == 0
     output = capsys.readouterr().out
     assert 'up to 4 patches on cpu, ' in output
@@ -213,9 +226,9 @@ def test_sample_data_into_a_folder_with_files(
 
 
 def test_a_scene_of_another_type_than_the_training_files(
-    checkpoint: Path, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_checkpoint: Path, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    saved = torch.load(checkpoint, weights_only=True)
+    saved = torch.load(small_checkpoint, weights_only=True)
     saved['gersp_geo']['dtype'] = 'uint16'
     torch.save(saved, tmp_path / 'model.ckpt')
     words = ('predict', tmp_path / 'model.ckpt', scene, '-o', tmp_path / 'map.tif')
@@ -224,9 +237,9 @@ def test_a_scene_of_another_type_than_the_training_files(
 
 
 def test_a_map_that_would_not_be_named_as_a_geotiff(
-    checkpoint: Path, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_checkpoint: Path, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ('predict', checkpoint, scene, '-o', tmp_path / 'map.png')
+    words = ('predict', small_checkpoint, scene, '-o', tmp_path / 'map.png')
     assert 'must end in .tif, .tiff' in refusal(capsys, tmp_path, *words)
 
 
@@ -290,7 +303,7 @@ def test_training_on_a_bad_file_names_it(
     write_raster(tmp_path / 'tiles' / 'good.tif', pixels, crs='EPSG:32633', transform=TRANSFORM)
     bad = damage(tmp_path, kind)
     words = [
-        'fit', '--model', 'gersp_geo.tasks.GeRSPTask', '--model.model', 'resnet18',
+        'fit', '--model', 'gersp_geo.tasks.GeRSPTask', '--model.model', 'test_resnet',
         '--model.num_classes', '2', '--model.size', '32', '--model.memory_bank_size', '4',
         '--data', 'gersp_geo.datamodules.GeRSPDataModule', '--data.natural', tmp_path / 'natural',
         '--data.remote_sensing', tmp_path / 'tiles', '--data.size', '32', '--data.batch_size', '2',

@@ -7,7 +7,7 @@ import pytest
 import rasterio
 import shapely
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.transform import from_origin
 from torch.utils.data import DataLoader
@@ -215,7 +215,6 @@ def test_patches_of_one_block_are_near_and_still_uniform(tmp_path: Path) -> None
     assert len({str(sampler.patch(0, k)) for k in range(4)}) > 1
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     processes=st.integers(1, 5), length=st.integers(5, 40), epoch=st.integers(0, 9),
     per_block=st.integers(1, 3),
@@ -272,7 +271,6 @@ def test_wrong_numbers_raise(dataset: GeoTIFFPatches, wrong: dict[str, Any]) -> 
         PatchSampler(dataset, **wrong)
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 40), st.integers(1, 5), st.integers(0, 9), st.integers(0, 12))
 def test_shares_interleave_to_the_sequence_of_one_process(
     length: int, processes: int, epoch: int, done: int

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import rasterio
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import CRS
 from rasterio.transform import Affine, from_origin
@@ -21,10 +21,6 @@ from gersp_geo.datasets.geotiff_patches import GeoTIFFPatches
 from gersp_geo.geoio.read.reader import UnreadableFileError
 from gersp_geo.samplers import PatchSampler
 from gersp_geo.windows import Window
-
-QUICK = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
 def write(
@@ -74,7 +70,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@QUICK
 @given(data=st.data())
 def test_a_query_on_the_grid_equals_torchgeo(folder: Path, data: st.DataObject) -> None:
     ours = GeoTIFFPatches(folder)
@@ -146,7 +141,6 @@ def test_raw_keeps_values_and_dtype(tmp_path: Path, dtype: str) -> None:
     assert GeoTIFFPatches(path)[500000:500160, 4999840:5000000]['image'].dtype == torch.float32
 
 
-@QUICK
 @given(
     row=st.integers(-20, 60),
     col=st.integers(-20, 60),
@@ -291,8 +285,8 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.quick('south_up', 'not_square', 'float32', 'thirteen_bands', 'cog')
 @pytest.mark.parametrize('kind', KINDS)
-@QUICK
 @given(data=st.data())
 def test_patches_equal_a_direct_read(
     tmp_path_factory: pytest.TempPathFactory, kind: str, data: st.DataObject

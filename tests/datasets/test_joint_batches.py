@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
@@ -55,7 +55,6 @@ class LabelledNumbers:
         return {'image': torch.full((3, 2, 2), index), 'label': torch.tensor(index)}
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.integers(1, 30), st.integers(1, 4), st.integers(0, 99))
 def test_each_pass_holds_every_sample_once(length: int, passes: int, seed: int) -> None:
     places = positions(seed=seed, length=length, first=0, count=passes * length)
@@ -63,7 +62,6 @@ def test_each_pass_holds_every_sample_once(length: int, passes: int, seed: int) 
         assert sorted(index for t, index in places if t == cycle) == list(range(length))
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.integers(1, 30), st.integers(0, 80), st.integers(1, 20), st.integers(0, 99))
 def test_a_place_does_not_depend_on_where_reading_began(
     length: int, first: int, count: int, seed: int
@@ -72,7 +70,6 @@ def test_a_place_does_not_depend_on_where_reading_began(
     assert positions(seed=seed, length=length, first=first, count=count) == whole[first:]
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.integers(1, 30), st.integers(0, 80), st.integers(0, 40))
 def test_a_stream_that_is_random_by_itself_is_taken_in_order(
     length: int, first: int, count: int
@@ -158,7 +155,6 @@ def test_a_file_that_cannot_be_read_stops_with_its_name() -> None:
         batches[0, 0]
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.sets(st.integers(0, 11), max_size=4), st.sets(st.integers(0, 6), max_size=3))
 def test_another_sample_stands_in_for_one_that_cannot_be_read(
     broken: set[int], unlabelled: set[int]

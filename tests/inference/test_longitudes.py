@@ -266,7 +266,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         bands=('gray',), scale=(1.0,), mean=(0.0,), std=(1e3,), dtype='float32',
         class_names=('low', 'high'), task_class='torchgeo.tasks.SemanticSegmentation',
     )  # fmt: skip
-    task = SemanticSegmentation('unet', 'resnet18', in_channels=1, num_classes=2)
+    task = SemanticSegmentation('fcn', in_channels=1, num_classes=2, num_filters=2)
     saved = {'state_dict': task.state_dict(), 'hyper_parameters': dict(task.hparams)}
     torch.save(saved | {'gersp_geo': record.to_dict(), 'pytorch-lightning_version': '2.6.0'}, path)
     return path

@@ -49,6 +49,7 @@ def checkpoint(write_format: Callable[[str], Path]) -> Path:
     return write_format('gersp_geo.ckpt')
 
 
+@pytest.mark.quick('timm', 'openmmlab')
 @pytest.mark.parametrize('output', OUTPUTS)
 def test_what_is_exported_reads_back_bit_for_bit(
     output: str, checkpoint: Path, tmp_path: Path, student: StateDict, record: dict[str, object]
@@ -63,6 +64,7 @@ def test_what_is_exported_reads_back_bit_for_bit(
     assert weights.provenance['exported_by'].startswith('gersp_geo ')
 
 
+@pytest.mark.quick('timm', 'torchgeo')
 @pytest.mark.parametrize('output', OUTPUTS)
 def test_provenance_survives_a_chain_of_exports(
     output: str, checkpoint: Path, tmp_path: Path
@@ -72,6 +74,7 @@ def test_provenance_survives_a_chain_of_exports(
     assert read_checkpoint(second).provenance == read_checkpoint(first).provenance
 
 
+@pytest.mark.quick('torchvision', 'timm')
 @pytest.mark.parametrize('output', OUTPUTS)
 def test_the_teacher_is_exported_on_request(
     output: str, checkpoint: Path, tmp_path: Path, teacher: StateDict
@@ -80,6 +83,7 @@ def test_the_teacher_is_exported_on_request(
     assert equal(read_checkpoint(path).state_dict, teacher)
 
 
+@pytest.mark.quick('torchvision, safe', 'timm')
 @pytest.mark.parametrize('output', OUTPUTS)
 def test_an_existing_output_stays_unless_it_may_be_replaced(
     output: str, checkpoint: Path, tmp_path: Path, teacher: StateDict
@@ -259,6 +263,7 @@ FINE_TUNED: dict[str, tuple[Callable[[], LightningModule], str]] = {
 }
 
 
+@pytest.mark.quick('segmentation')
 @pytest.mark.parametrize('task', FINE_TUNED)
 def test_what_a_fine_tuned_model_loses_is_said(
     task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import timm
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -107,6 +107,7 @@ def test_the_documentation_names_every_format_and_every_source() -> None:
     assert {source for source in sources if f']({source})' not in page} == set()
 
 
+@pytest.mark.quick('gersp', 'seco')
 @pytest.mark.parametrize('name', LAYOUTS)
 def test_a_foreign_file_exports_completely(name: str, tmp_path: Path) -> None:
     form, student, teacher = LAYOUTS[name]
@@ -129,7 +130,6 @@ def test_a_foreign_file_exports_completely(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('name', LAYOUTS)
-@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_one_wrong_tensor_is_refused_by_its_name(name: str, data: st.DataObject) -> None:
     _, prefix, _ = LAYOUTS[name]

@@ -65,6 +65,7 @@ def save(task: LightningModule, path: Path) -> Path:
     return path
 
 
+@pytest.mark.quick('simclr', 'segmentation', 'anything')
 @pytest.mark.parametrize('name', TASKS)
 def test_the_backbone_is_found(name: str, tmp_path: Path) -> None:
     build, form, student, teacher = TASKS[name]

@@ -7,7 +7,7 @@ import geopandas
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
@@ -39,7 +39,6 @@ def read(path: Path) -> np.ndarray:
 
 
 @given(seed=SEEDS, shape=SHAPES, season=st.sampled_from(['spring', 'summer', 'autumn']))
-@settings(max_examples=15, deadline=None)
 def test_land_of_any_shape_can_be_mapped_and_seen(
     seed: int, shape: tuple[int, int], season: str
 ) -> None:
@@ -61,7 +60,6 @@ def test_every_class_is_present_and_none_prevails() -> None:
 
 
 @given(seed=SEEDS)
-@settings(max_examples=10, deadline=None)
 def test_buildings_stand_on_dry_free_ground(seed: int) -> None:
     terrain = make_terrain((160, 160), seed=seed)
     built = terrain.built > 0
@@ -132,7 +130,6 @@ def test_boxes_are_the_envelopes_of_buildings(small_data: Path) -> None:
 
 
 @given(seed=SEEDS, shape=st.tuples(st.integers(2, 80), st.integers(2, 80)))
-@settings(max_examples=15, deadline=None)
 def test_noise_is_standardised(seed: int, shape: tuple[int, int]) -> None:
     field = fractal_noise(np.random.default_rng(seed), shape, scale=20, steepness=2.5)
     assert field.shape == shape
@@ -142,7 +139,6 @@ def test_noise_is_standardised(seed: int, shape: tuple[int, int]) -> None:
 
 
 @given(angle=st.floats(0, np.pi), row=st.floats(10, 30), col=st.floats(10, 30))
-@settings(max_examples=30, deadline=None)
 def test_distance_to_a_straight_line_is_exact_nearby(angle: float, row: float, col: float) -> None:
     heading = np.array([np.sin(angle), np.cos(angle)])
     line = np.array([row, col]) + np.arange(-80, 80, 0.5)[:, None] * heading

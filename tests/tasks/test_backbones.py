@@ -52,6 +52,7 @@ def teacher_equals_student(task: GeRSPTask) -> bool:
     return all(equal(a.state_dict(), b.state_dict()) for a, b in pairs)
 
 
+@pytest.mark.quick('resnet18', 'convnext_atto', 'vit_tiny_patch16_224')
 @pytest.mark.parametrize(
     ('model', 'side'),
     [
@@ -164,6 +165,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, StateDict
     return folder, state
 
 
+@pytest.mark.quick('GeRSP_Weights.RESNET50_1')
 @pytest.mark.parametrize('weights', [GeRSP_Weights.RESNET50, 'GeRSP_Weights.RESNET50'])
 def test_the_published_weights_are_taken_as_a_member_and_by_name(
     weights: Any, published: tuple[Path, StateDict], monkeypatch: pytest.MonkeyPatch

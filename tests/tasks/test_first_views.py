@@ -34,6 +34,7 @@ VALID = {
 }
 
 
+@pytest.mark.quick('32', '4-photographs')
 @pytest.mark.parametrize('kind', VALID)
 @pytest.mark.parametrize('batch_size', [4, BATCH])
 def test_valid_images_are_never_stopped(kind: str, batch_size: int) -> None:

@@ -177,12 +177,14 @@ def fresh_compiler() -> Iterator[None]:
     torch.compiler.reset()
 
 
+@pytest.mark.quick('eager')
+@pytest.mark.parametrize('backend', ['eager', 'aot_eager'])
 @pytest.mark.usefixtures('fresh_compiler')
-def test_compiled_backbones_give_the_same_losses_under_the_same_keys() -> None:
+def test_compiled_backbones_give_the_same_losses_under_the_same_keys(backend: str) -> None:
     task = make_task()
     keys = list(task.state_dict())
-    task.backbone.compile(backend='aot_eager', dynamic=False)
-    task.backbone_momentum.compile(backend='aot_eager', dynamic=False)
+    task.backbone.compile(backend=backend, dynamic=False)
+    task.backbone_momentum.compile(backend=backend, dynamic=False)
     assert losses_of(task) == pytest.approx(losses_of(make_task()), rel=1e-4)
     assert list(task.state_dict()) == keys
 

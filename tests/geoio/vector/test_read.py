@@ -10,7 +10,7 @@ import pyogrio
 import pytest
 import shapely
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import CRS as PyprojCRS
 from rasterio.crs import CRS
@@ -69,7 +69,6 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
     width=st.integers(1, 30),
     crs=st.sampled_from([32633, 3857, 4326]),
 )
-@settings(max_examples=50, deadline=None)
 def test_polygon_in_any_crs_marks_exactly_its_pixels(
     row: int, col: int, height: int, width: int, crs: int
 ) -> None:

@@ -192,8 +192,9 @@ def test_outlines_of_a_checkpoint_of_instances(tmp_path: Path, scene: Path) -> N
         tmp_path / 'instances.ckpt', task, task_class='gersp_geo.tasks.InstanceSegmentation'
     )
     made = tmp_path / 'objects.gpkg'
-    words = ['predict', checkpoint, scene, '-o', made, *OPTIONS, '--score-threshold', '0.05']
-    assert main([str(word) for word in words]) == 0
+    # one patch is the whole scene
+    words = ['predict', checkpoint, scene, '-o', made, *OPTIONS, '--size', '96']
+    assert main([str(word) for word in [*words, '--score-threshold', '0.05']]) == 0
     assert geopandas.read_file(made).geometry.is_valid.all()
 
 

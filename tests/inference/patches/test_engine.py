@@ -241,7 +241,7 @@ def test_a_scene_without_observations_gives_an_empty_table_with_all_columns(tmp_
 
 def test_classes_are_those_of_the_task_on_the_same_windows(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    task = Classification(model='resnet18', in_channels=2, num_classes=3).eval()
+    task = Classification(model='test_resnet', in_channels=2, num_classes=3).eval()
     checkpoint = save(tmp_path / 'task.ckpt', task)
     pixels = noise(70, 100)
     source = write_scene(tmp_path / 'scene.tif', pixels)
@@ -290,7 +290,7 @@ def test_a_module_around_a_network_is_asked_as_a_whole(tmp_path: Path) -> None:
 
 
 def test_a_regression_gives_no_classes(tmp_path: Path) -> None:
-    checkpoint = save(tmp_path / 'task.ckpt', Regression(model='resnet18', in_channels=2))
+    checkpoint = save(tmp_path / 'task.ckpt', Regression(model='test_resnet', in_channels=2))
     source = write_scene(tmp_path / 'scene.tif', noise(32, 32))
     with pytest.raises(ValueError, match='returns quantities'):
         classify_scene(checkpoint, source, tmp_path / 'classes.parquet', size=32, **QUIET)
@@ -299,7 +299,7 @@ def test_a_regression_gives_no_classes(tmp_path: Path) -> None:
 def test_labels_that_do_not_exclude_each_other_have_probabilities_only(tmp_path: Path) -> None:
     torch.manual_seed(0)
     task = Classification(
-        model='resnet18', in_channels=2, task='multilabel', num_labels=3, loss='bce'
+        model='test_resnet', in_channels=2, task='multilabel', num_labels=3, loss='bce'
     ).eval()
     checkpoint = save(tmp_path / 'task.ckpt', task)
     pixels = noise(32, 64)

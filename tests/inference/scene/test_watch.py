@@ -158,7 +158,7 @@ def test_patches_of_a_scene_that_changes_are_of_no_use(scene: Path) -> None:
 def test_the_command_names_the_file_in_one_line(
     scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    task = SemanticSegmentation('unet', 'resnet18', in_channels=1, num_classes=2, loss='ce')
+    task = SemanticSegmentation('fcn', in_channels=1, num_classes=2, num_filters=2, loss='ce')
     saved = {'state_dict': task.state_dict(), 'hyper_parameters': dict(task.hparams)}
     record = RECORD.to_dict() | {'task_class': 'torchgeo.tasks.SemanticSegmentation'}
     torch.save(
