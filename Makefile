@@ -1,7 +1,9 @@
 # Every target sets up .venv first, once; `make help` lists them.
 BIN := .venv/bin
 READY := .venv/.ready
-FAST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow'
+FAST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow' -p no:nbmake
+# one thread for each process of tests; what Python compiles is kept, as each of them needs it
+ALONE := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 .PHONY: help demo test check format slow oldest latest bench notebooks clean
 
@@ -20,7 +22,7 @@ check: $(READY)  ## lint, format, types
 	@$(BIN)/mypy
 
 test: check  ## everything that decides whether a change lands
-	@OMP_NUM_THREADS=1 $(BIN)/python $(FAST)
+	@$(ALONE) $(BIN)/python $(FAST)
 
 slow: $(READY)  ## the laws of `test` on larger input, and each with many examples
 	@$(BIN)/python -m pytest -m 'slow or hypothesis' --hypothesis-profile=full
@@ -29,7 +31,7 @@ oldest: VERSIONS := lowest-direct  ## fast tests with the lowest versions that a
 latest: VERSIONS := highest  ## fast tests with the newest versions that are allowed
 oldest latest:
 	@sh requirements/bootstrap.sh .venv-$@ $(VERSIONS)
-	@OMP_NUM_THREADS=1 .venv-$@/bin/python $(FAST)
+	@$(ALONE) .venv-$@/bin/python $(FAST)
 
 format: $(READY)  ## rewrite the code in house style
 	@$(BIN)/ruff check --fix .
