@@ -92,42 +92,43 @@ def add_predict(commands: Commands) -> None:
             'model',
             metavar='MODEL',
             type=Path,
-            help='checkpoint, ONNX graph, or weights to embed with',
+            help='Checkpoint, ONNX graph, or weights to embed with.',
         )
         parser.add_argument(
             'source',
             metavar='SOURCE',
             nargs='+',
-            help='GeoTIFF, VRT, cloud path, folder or pattern',
+            help='GeoTIFF, VRT, cloud path, folder or pattern.',
         )
         parser.add_argument(
             '-o', '--output-file', dest='destination', type=Path, required=True,
-            help='GeoTIFF; .gpkg, .parquet or .geojson of objects; .parquet of patches; for several scenes '
-            'a folder',
+            help='GeoTIFF; of objects .gpkg, .parquet or .geojson; of patches .parquet or .tif; a folder '
+            'for several scenes.',
         )  # fmt: skip
         add_options(parser)
         parser.add_argument(
             '--task', choices=('auto', 'embed'), default='auto',
-            help="auto: that of the checkpoint; embed: a backbone's vector per patch",
+            help="What is done: 'auto' follows the task of the checkpoint, 'embed' gives each patch the "
+            'vector of a backbone. (auto)',
         )  # fmt: skip
         if name == 'plan':
             parser.add_argument(
                 '--calibrate',
                 action='store_true',
-                help='decode up to 32 pieces of the scene, to estimate reading time',
+                help='Time the model, and decode up to 32 pieces of the scene to time reading.',
             )
         else:
             parser.add_argument(
                 '--preview',
                 metavar='PNG',
                 type=Path,
-                help='picture of scene and map, or objects, to write; for several scenes a folder',
+                help='Picture to write of the scene and what is made of it; a folder for several scenes.',
             )
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Make words of the options of predictions; absent unless given, as defaults differ by result."""
-    from .inference.options import list_options
+    from .inference.options import describe_default, list_options
 
     groups: dict[str, argparse._ArgumentGroup] = {}
     for option in list_options():
@@ -137,18 +138,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                 described['group'], argument_default=argparse.SUPPRESS
             )
         group = groups[described['group']]
-        text = f'{described["text"]} ({option.default})' if option.default else described['text']
+        text, default = described['text'], describe_default(option.name)
         if option.name == 'progress':
-            group.add_argument('--no-progress', dest='progress', action='store_false')
+            group.add_argument(
+                '--no-progress', dest='progress', action='store_false', help='Show no progress bar.'
+            )
         elif option.type is bool:
-            group.add_argument(f'--{name}', action='store_true', help=described['text'])
+            group.add_argument(f'--{name}', action='store_true', help=text)
         else:
             group.add_argument(
                 f'--{name}',
                 type=parser_of(option.name, option.type),
                 choices=described['choices'] or None,
                 metavar=described['metavar'],
-                help=text,
+                help=f'{text} ({default})' if default else text,
             )
 
 

@@ -51,6 +51,16 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
         assert f'    {command}' in answer.stdout
 
 
+def test_help_says_what_holds_for_each_kind_of_result(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(['predict', '--help'])
+    told = ' '.join(capsys.readouterr().out.split())
+    assert 'Side of a patch in pixels. (512; of whole patches 224)' in told
+    assert '(of whole patches 0)' in told
+    assert '(0.5)' in told
+    assert told.index('scene: ') < told.index('maps: ') < told.index('job arrays: ')
+
+
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(['--version'])

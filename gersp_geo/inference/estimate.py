@@ -161,7 +161,7 @@ class Costs:
     """Bytes of pixels that decoding them gives."""
 
     bytes_written: int
-    """Bytes of all maps before compression, without overviews."""
+    """Bytes of all maps before compression, without overviews; 0 of other files, whose size shows later."""
 
     host_bytes: int
     """Most memory of the process beyond what it has when planning, the model's own apart."""
@@ -194,11 +194,12 @@ class Costs:
             memory.append(f'{readable(self.device_bytes)} of the device')
         if self.model_bytes is not None:
             memory.append(f'{readable(self.model_bytes)} in it')
+        written = f'{readable(self.bytes_written)} before compression'
         return {
             'forwarded': f'{self.pixels_forwarded:,} px, {factor:.2f} times the scene, at most',
             'read': f'{self.blocks_read:,} of {self.blocks:,} blocks, '
             f'{readable(self.bytes_read)} uncompressed, at most',
-            'written': f'{readable(self.bytes_written)} before compression',
+            **({'written': written} if self.bytes_written else {}),
             'memory': ' and '.join(memory),
             'time': self._time(),
         }
@@ -206,14 +207,15 @@ class Costs:
     def _time(self) -> str:
         """Say how long it will take, and what that is based on."""
         if self.seconds is None or self.patch_seconds is None:
-            return 'unknown'
+            return 'not measured (--calibrate)'
         forward = f'{self.patch_seconds * 1e3:.0f} ms per patch'
         rate = self.read_bytes_per_second
         reading = (
             'reading not measured (--calibrate)' if rate is None else f'{readable(rate)}/s read'
         )
         hours = f' = {self.seconds / 3600:,.1f} h' if self.seconds >= 7200 else ''
-        return f'{self.seconds:,.0f} s{hours}, without overviews ({forward}; {reading})'
+        last = 'overviews' if self.bytes_written else 'the final file'
+        return f'{self.seconds:,.0f} s{hours}, without {last} ({forward}; {reading})'
 
 
 def count_costs(

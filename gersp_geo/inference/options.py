@@ -7,7 +7,7 @@ that ``--help`` answers at once.
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
@@ -72,16 +72,16 @@ class PredictionOptions:
         metadata=about(
             'Pixels that neighbouring patches share, in [0, size). Unless given, 64, or half of smaller '
             'patches. Twice the receptive radius of the model makes a map independent of how the scene '
-            'is cut; of objects, it should be more than the largest.',
+            'is cut; the largest object should be smaller.',
             group='patches',
         ),
     )
     averaging: Averaging = field(
         default='none',
         metadata=about(
-            "Views of each patch that the model looks at: 4 'flips', or these and their transposes "
-            "('rotations'). Probabilities, values and vectors are averaged; of objects, the boxes of all "
-            'views are put together, and the best of those that show one object stay.',
+            "Views of each patch that the model looks at: 4 'flips', or 8 'rotations', which are these "
+            'and their transposes. Probabilities, values and vectors are averaged; boxes of all views '
+            'are put together, and the best of those that show one object stays.',
             group='patches',
             choices=Averaging,
         ),
@@ -89,10 +89,9 @@ class PredictionOptions:
     after: PathName | None = field(
         default=None,
         metadata=about(
-            'Scene of a later date, for a model that compares two: the scene itself is the earlier one '
-            'and gives the grid, onto which this one is resampled bilinearly where it lies on another. '
-            'What either lacks is nodata. A module or function gets images (B, 2, C, H, W), the earlier '
-            'date first.',
+            'Scene of a later date, for a model that compares two: images are (B, 2, C, H, W) then. The '
+            'scene itself is the earlier date and gives the grid, onto which this one is resampled '
+            'bilinearly where it lies on another; what either lacks is no observation.',
             group='scene',
             metavar='FILE',
         ),
@@ -129,10 +128,9 @@ class PredictionOptions:
     area: PathName | None = field(
         default=None,
         metadata=about(
-            'Vector file, in any CRS, of the polygons to predict. What lies outside of a map is nodata; '
-            'an object whose centre lies outside, or a patch that touches no polygon, is left out. Also a '
-            'folder (a file geodatabase, shapefiles), or a zip archive or a file in it, as a.zip!b.shp '
-            'or /vsizip/a.zip/b.shp.',
+            'Polygons to predict in any CRS: a vector file, a folder (a file geodatabase, shapefiles), a '
+            'zip archive or a file in it (a.zip!b.shp, /vsizip/a.zip/b.shp). Maps are nodata outside; '
+            'objects whose centre lies outside, and patches that touch no polygon, are left out.',
             group='scene',
             metavar='FILE',
         ),
@@ -162,8 +160,8 @@ class PredictionOptions:
         default=None,
         metadata=about(
             'Record of how input is prepared, or a JSON file of it; needed unless the model has one, which '
-            'it replaces. Its class names are those of classes and labels; with a detector of '
-            'torchvision, whose label 0 is the background, they may begin at label 1.',
+            'it replaces. Its class names begin at class or label 0; with a detector of torchvision, whose '
+            'label 0 is the background, they may begin at label 1.',
             group='scene',
             metavar='FILE',
         ),
@@ -194,8 +192,8 @@ class PredictionOptions:
     batch_size: int | Literal['auto'] = field(
         default='auto',
         metadata=about(
-            "Patches per forward pass. 'auto' takes as many as make 4 megapixels on an accelerator, 1 on "
-            'a CPU (2**22 and 2**20), at least one.',
+            "Patches per forward pass. 'auto' takes as many as make 4 megapixels (2**22) on an "
+            'accelerator, or 1 (2**20) on a CPU.',
             group='running',
         ),
     )
@@ -210,25 +208,34 @@ class PredictionOptions:
         default='1GiB',
         metadata=about(
             "Memory for what grows with the width of the scene, as bytes or as text such as '512MiB', on "
-            'the host and on an accelerator each. Wider scenes are cut into panels, with the same '
-            'result. Batches, what the model itself needs, boxes that are not settled, and some 200 MiB '
-            'for GDAL and buffers come on top.',
+            'the host and on an accelerator each; wider scenes are cut into panels, with the same result. '
+            'Batches, the model, boxes that are not settled, and some 200 MiB for GDAL and buffers come '
+            'on top.',
             group='running',
         ),
     )
     precision: Precision = field(
         default='float32',
         metadata=about(
-            "'bfloat16' computes in mixed precision.", group='running', choices=Precision
+            "Type in which the model computes; 'bfloat16' is mixed precision, faster on GPUs.",
+            group='running',
+            choices=Precision,
         ),
     )
     channels_last: bool = field(
         default=False,
         metadata=about(
-            'Lay images out in memory with bands last, which is faster on GPUs.', group='running'
+            'Lay images out in memory with bands last, which is faster for convolutions on GPUs.',
+            group='running',
         ),
     )
-    compile: bool = field(default=False, metadata=about('Compile the model.', group='running'))
+    compile: bool = field(
+        default=False,
+        metadata=about(
+            'Compile the model by torch.compile, which is worth its minute on a large scene.',
+            group='running',
+        ),
+    )
     progress: bool = field(
         default=True,
         metadata=about('Show a progress bar on the standard error stream.', group='running'),
@@ -236,8 +243,8 @@ class PredictionOptions:
     shard: str | None = field(
         default=None,
         metadata=about(
-            "Predict a share of the parts only, such as '0/3', the first of three; processes on one file "
-            'system may work on different shards at a time.',
+            "Predict a share of the parts only, such as '0/3', the first of three. Processes on one file "
+            'system may work on different shards at the same time.',
             group='job arrays',
             metavar='I/N',
         ),
@@ -245,7 +252,7 @@ class PredictionOptions:
     merge: bool = field(
         default=False,
         metadata=about(
-            'Make the result of the parts that shards have finished, and predict nothing.',
+            'Make the final file of the parts that shards have finished, and predict nothing.',
             group='job arrays',
         ),
     )
@@ -339,7 +346,7 @@ class MapOptions(PredictionOptions):
     blend: Blend = field(
         default='hann',
         metadata=about(
-            "'hann' fades over what neighbours share, 'crop' cuts in the middle.",
+            "How neighbours meet: 'hann' fades over what they share, 'crop' cuts in the middle of it.",
             group='maps',
             choices=Blend,
         ),
@@ -458,7 +465,7 @@ class PatchOptions(PredictionOptions):
     size: int = field(
         default=224,
         metadata=about(
-            'Side of a patch in pixels: as most backbones were trained with.', group='patches'
+            'Side of a patch in pixels; most backbones were trained with 224.', group='patches'
         ),
     )
     overlap: int | None = field(
@@ -479,14 +486,30 @@ class PatchOptions(PredictionOptions):
     )
 
 
-def list_options() -> Iterator[Field[Any]]:
-    """List the options that the command has words for, each once, whatever is made."""
+_KINDS = (MapOptions, ObjectOptions, PatchOptions)
+# in the order of a help text; results of one kind stand together
+_GROUPS = (
+    'scene', 'patches', 'maps', 'objects', 'whole patches', 'results', 'running', 'job arrays',
+)  # fmt: skip
+
+
+def list_options() -> list[Field[Any]]:
+    """List the options that the command has words for, group by group, whatever is made."""
     known: dict[str, Field[Any]] = {}
-    for kind in (MapOptions, ObjectOptions, PatchOptions):
+    for kind in _KINDS:
         for each in fields(kind):
             if each.metadata['group']:
                 known.setdefault(each.name, each)
-    yield from known.values()
+    return sorted(known.values(), key=lambda each: _GROUPS.index(each.metadata['group']))
+
+
+def describe_default(name: str) -> str:
+    """Say what holds where the command has no such word; nothing where the option's text does."""
+    defaults = {kind: each.default for kind in _KINDS for each in fields(kind) if each.name == name}
+    usual = next(iter(defaults.values()))
+    of_patches = defaults.get(PatchOptions, usual)
+    texts = [] if usual is None or isinstance(usual, bool) else [f'{usual}']
+    return '; '.join(texts + ([f'of whole patches {of_patches}'] if of_patches != usual else []))
 
 
 def usable_cores() -> int:

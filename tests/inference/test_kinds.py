@@ -47,7 +47,11 @@ def test_a_classifier_classifies_patches(
 ) -> None:
     made = tmp_path / 'classes.parquet'
     assert run('plan', classifier, scene, '-o', made, *OPTIONS) == 0
-    assert 'class_name' in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert 'class_name' in told
+    # a model that takes seconds per patch is timed only if asked for
+    assert 'time       not measured (--calibrate)' in told
+    assert 'before compression' not in told
     assert not made.exists()
     raster = tmp_path / 'classes.tif'
     assert run('predict', classifier, scene, '-o', made, '--raster', raster, *OPTIONS) == 0
