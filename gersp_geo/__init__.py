@@ -8,7 +8,7 @@ The data flow, which the sub-packages follow:
 4. ``tasks`` (``losses``, ``momentum``): student, teacher, queue and classifier learn;
 5. ``models``: weights enum, checkpoint formats, any backbone into any model;
 6. a torchgeo task is fine-tuned, and ``callbacks`` record how its input was prepared;
-7. ``inference`` (``tiling``, ``stitching``, ``geoio``): a scene of any size becomes a map;
+7. ``inference`` (``tiling``, ``stitching``, ``geoio``): a scene of any size becomes a map, objects or a table;
 8. ``main``: the ``gersp-geo`` command.
 """
 

@@ -1,4 +1,4 @@
-"""From file values to model input, per band: the one definition for training and prediction."""
+"""From file values to model input, per band: the one definition for fine-tuning and prediction."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""Tiled prediction: a scene of any size becomes a map of the same grid, in bounded memory.
+"""Tiled prediction: a scene of any size becomes a map, objects or a table, in bounded memory.
 
 ``prepare`` decides everything from headers and writes it into a ``plan``, which ``run`` carries out:
 ``scene`` reads batches of patches, ``model`` says something of each, and one of ``outputs`` (maps,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
 
-    from ..records import Preprocessing
+    from ..preprocessing import Preprocessing
     from ..suppression import Match
 
 type Blend = Literal['hann', 'crop']

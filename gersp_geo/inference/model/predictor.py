@@ -2,21 +2,16 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...normalization import standardize
 from ...preprocessing import Preprocessing
+from ..options import Averaging, Precision
 from .load import Forward
 from .signature import Scores
-
-type Precision = Literal['float32', 'bfloat16']
-"""Type in which the model computes."""
-
-type Averaging = Literal['none', 'flips', 'rotations']
-"""Views of a patch whose scores are averaged: itself; 4 flips; these and their transposes, 8."""
 
 type View = tuple[tuple[int, ...], bool]
 """Axes to flip, and whether to transpose afterwards."""
