@@ -1,7 +1,7 @@
 """What the rows of a map hold: observations, and pixels and areas of classes."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 from ...geoio.pixel_area import pixel_areas_m2
 from ...geoio.read import RasterHeader
 from ..resume.journal import Counts
-
-if TYPE_CHECKING:
-    from .maps import Pieces
-    from .output import Settled
+from .map_rows import Pieces
+from .output import Settled, count
 
 
 def count_pixels(
-    header: RasterHeader, settled: Sequence['Settled[Pieces]'], *, classes: int
+    header: RasterHeader, settled: Sequence[Settled[Pieces]], *, classes: int
 ) -> Counts:
     """Count what some rows hold: classes, and their areas by that of a pixel of each row.
 
@@ -40,9 +38,8 @@ def count_pixels(
             found = sum(some, np.zeros_like(pixels))
             pixels += found
             areas = None if areas is None or area is None else areas + found * area
-    return Counts(
-        valid_pixels=sum(rows.valid_pixels for rows in settled),
-        forwarded=sum(rows.forwarded for rows in settled),
+    return replace(
+        count(settled),
         class_pixels=tuple(pixels.tolist()),
         class_areas_m2=() if areas is None else tuple(areas.tolist()),
     )

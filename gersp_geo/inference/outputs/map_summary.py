@@ -2,48 +2,21 @@
 
 from dataclasses import dataclass
 
-from .output import describe_parts
+from .summary import Summary
 
 # areas that are wrong by more than this share are told
 _TOLD_DISTORTION = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PredictionSummary:
+class PredictionSummary(Summary):
     """What a prediction produced."""
 
     destination: str
     """The map."""
 
-    complete: bool
-    """Whether the map is made; shards leave that to whoever merges them."""
-
-    pixels: int
-    """Pixels of the map."""
-
-    pixels_now: int
-    """Those that were predicted now, not by an earlier run or by other shards."""
-
-    valid_pixels: int
-    """Those that are not nodata."""
-
-    patches: int
-    """Patches that may hold something; those that two panels need count twice."""
-
-    forwarded: int
-    """Patches given to the model; the others hold no observation of interest."""
-
-    seconds: float
-    """Time from the first read to the finished files."""
-
     seconds_finishing: float
-    """The part of it that overviews and the final files took."""
-
-    parts: int
-    """Parts that were predicted now."""
-
-    parts_before: int
-    """Parts that an earlier run, or other shards, had finished."""
+    """The part of the time that overviews and the final files took."""
 
     class_names: tuple[str, ...] = ()
     """Names of the classes; empty unless the map holds classes."""
@@ -60,33 +33,26 @@ class PredictionSummary:
     ground: 1 but for projections that distort areas, such as Mercator's. None if that is not
     known."""
 
-    overlap: str | None = None
-    """Of two dates: how they lie on each other, in one line."""
-
-    values: str | None = None
-    """What the scene tags its values with, and nobody applies, in one line; None without a tag."""
-
-    place: str | None = None
-    """Where the map lies, in one line; None for a scene with a CRS and a transform alone."""
+    @property
+    def overlap(self) -> str | None:
+        """Of two dates: how they lie on each other, in one line."""
+        return self.dates
 
     def __str__(self) -> str:
         """Lay the summary out for a terminal."""
-        speed = self.pixels_now / 1e6 / max(self.seconds, 1e-9)
-        lines = [
-            f'map      {self.destination}'
-            + ('' if self.complete else ' (parts only, not merged yet)'),
-            f'pixels   {self.pixels:,} ({self.valid_pixels:,} with an observation)',
-            f'patches  {self.patches:,} ({self.forwarded:,} forwarded)',
-            f'time     {self.seconds:.1f} s ({speed:.2f} Mpx/s)',
+        lines = [f'map      {self.destination}{self.unmerged}']
+        if self.values is not None:
+            lines.append(f'values   {self.values}')
+        if self.place is not None:
+            lines.append(f'place    {self.place}')
+        if self.dates is not None:
+            lines.append(f'overlap  {self.dates}')
+        lines += [
+            *self.parts_lines,
+            *self.counts_lines,
+            self.time_line,
             f'         of which {self.seconds_finishing:.1f} s for overviews and the final file',
         ]
-        lines[1:1] = describe_parts(self.parts, self.parts_before)
-        if self.overlap is not None:
-            lines.insert(1, f'overlap  {self.overlap}')
-        if self.place is not None:
-            lines.insert(1, f'place    {self.place}')
-        if self.values is not None:
-            lines.insert(1, f'values   {self.values}')
         areas = self.class_areas_m2 or (None,) * len(self.class_pixels)
         width = max((len(name) for name in self.class_names), default=0)
         for name, count, area in zip(self.class_names, self.class_pixels, areas, strict=True):

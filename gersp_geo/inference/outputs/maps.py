@@ -2,15 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, override
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from ...geoio.formats import GEOTIFF_SUFFIXES
 from ...geoio.pixel_area import area_factor
@@ -18,7 +14,6 @@ from ...geoio.read import RasterHeader
 from ...geoio.write import (
     MapLayout,
     OverviewResampling,
-    Part,
     checksum,
     finish_map,
     is_sound,
@@ -26,10 +21,10 @@ from ...geoio.write import (
     write_qml,
 )
 from ...stitching import RowStitcher, Weighting
-from ...tiling import TilePlan, plan_tile
+from ...tiling import TilePlan
 from ...windows import Panel
 from ..model.device import compile_model, place_model
-from ..model.load import Forward, LoadedModel, evaluating, load_model
+from ..model.load import LoadedModel, evaluating
 from ..model.predictor import PixelPredictor
 from ..options import MapKind, MapOptions
 from ..output_paths import FileToMake, check_apart
@@ -38,68 +33,24 @@ from ..preview import ShownScene, write_preview
 from ..resume.journal import Counts, Entry, PartFile
 from ..resume.parts import PlannedPart
 from ..scene.bands import name_change
-from ..scene.batches import PatchBatch, RowEnd
 from ..scene.tiling import weigh_patches
 from .map_counts import count_pixels
+from .map_rows import OpenMapRows, Pieces, PlannedMap, join_pieces, merge_columns, place_file
 from .map_summary import PredictionSummary
-from .map_values import OVERVIEW_RESAMPLING, encoder_for, layout_map, to_map
-from .output import Finished, Predictor, Result, Settled
+from .map_values import OVERVIEW_RESAMPLING, encoder_for, layout_map
+from .output import Finished, Maker, Output, Predictor, Result, Settled
+from .summary import facts_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedMap:
-    """One map that is made."""
-
-    kind: MapKind
-    """What it holds."""
-
-    destination: Path
-    """File."""
-
-    layout: MapLayout
-    """Type and legend."""
-
-    overviews: OverviewResampling
-    """How overviews are made."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MapPiece:
-    """Columns of settled rows that are not all nodata."""
-
-    col_off: int
-    """First column of pixels."""
-
-    maps: tuple[NDArray[np.generic], ...]
-    """Per map: values, shape (bands, rows, columns)."""
-
-    @property
-    def col_stop(self) -> int:
-        """One past the last column."""
-        return self.col_off + int(self.maps[0].shape[2])
-
-
-type Pieces = tuple[MapPiece, ...]
-"""What is not nodata, from left to right."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MapOutput:
+class MapOutput(Output[Pieces]):
     """One map, or a map of classes and one of probabilities."""
 
     maps: tuple[PlannedMap, ...]
     """What is written, the map asked for first."""
 
-    channels: int
-    """Scores per pixel that the model returns."""
-
     options: MapOptions
     """How patches are joined."""
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """As in :class:`.output.Output`."""
-        return tuple(made.destination for made in self.maps)
 
     @property
     def kind(self) -> MapKind:
@@ -117,18 +68,18 @@ class MapOutput:
         return len(self.layout.class_names) if self.kind == 'classes' else 0
 
     @property
+    @override
     def layouts(self) -> tuple[MapLayout, ...]:
-        """As in :class:`.output.Output`."""
         return tuple(made.layout for made in self.maps)
 
     @property
+    @override
     def is_blended(self) -> bool:
-        """As in :class:`.output.Output`."""
         return self.options.blend == 'hann'
 
     @property
+    @override
     def lines(self) -> Mapping[str, str]:
-        """As in :class:`.output.Output`."""
         return {
             'and map' if number else 'map': f'{made.destination}: {made.kind}, '
             f'{len(made.layout.descriptions)} band(s), {made.layout.dtype}'
@@ -136,13 +87,13 @@ class MapOutput:
         }
 
     @property
+    @override
     def joining(self) -> str:
-        """As in :class:`.output.Output`."""
         return f', {self.options.blend}, margin {self.options.margin}'
 
     @property
+    @override
     def identity(self) -> Mapping[str, Any]:
-        """As in :class:`.output.Output`."""
         return {
             'blend': self.options.blend,
             'margin': self.options.margin,
@@ -150,8 +101,8 @@ class MapOutput:
         }
 
     @property
+    @override
     def tags(self) -> Mapping[str, str]:
-        """As in :class:`.output.Output`."""
         return {'PATCH_MARGIN': str(self.options.margin), 'BLEND': self.options.blend}
 
     def first_row(self, plan: PredictionPlan, rows: range) -> int:
@@ -171,7 +122,7 @@ class MapOutput:
             as_logits=only_classes and self.options.blend == 'crop' and self.channels > 1,
         )
 
-    def open_rows(self, plan: PredictionPlan, panel: Panel, *, first_row: int) -> 'OpenMapRows':
+    def open_rows(self, plan: PredictionPlan, panel: Panel, *, first_row: int) -> OpenMapRows:
         """Begin a panel at a row of patches."""
         encoders = [encoder_for(made.kind, made.layout) for made in self.maps]
         stitcher = RowStitcher(plan.weighting, panel, encoders, first_row=first_row)
@@ -188,7 +139,7 @@ class MapOutput:
         files = []
         for left, right in merge_columns(settled):
             for number, made in enumerate(self.maps):
-                pixels = _join(settled, number, made, left=left, right=right)
+                pixels = join_pieces(settled, number, made, left=left, right=right)
                 path = folder / f'{part.number:06}-{left:08}-{made.kind}.tif'
                 write_part(path, pixels, nodata=made.layout.nodata, threads=plan.threads)
                 files.append(
@@ -210,7 +161,7 @@ class MapOutput:
 
     def is_sound(self, part: PlannedPart, file: PartFile, folder: Path) -> bool:
         """Say whether a file is there, of its size, and as it was written."""
-        return is_sound(_place(part, file, folder), crc=file.crc32)
+        return is_sound(place_file(part, file, folder), crc=file.crc32)
 
     def finish(
         self,
@@ -224,7 +175,7 @@ class MapOutput:
         for number, made in enumerate(self.maps):
             path = folder / f'map-{number}.tif'
             pieces = [
-                _place(part, file, folder)
+                place_file(part, file, folder)
                 for part, entry in parts
                 for file in entry.files
                 if file.map == number
@@ -245,32 +196,18 @@ class MapOutput:
                 write_qml(made.destination, made.layout.class_names, made.layout.class_colors)
         return finished, None
 
+    @override
     def summarize(self, plan: PredictionPlan, result: Result) -> PredictionSummary:
-        """Sum up what was done, and what had been done before."""
         counts = result.counts
         return PredictionSummary(
+            **facts_of(plan, result),
             destination=plan.destination,
-            complete=result.is_complete,
-            pixels=plan.pixels,
-            pixels_now=result.pixels_now,
-            valid_pixels=counts.valid_pixels,
-            patches=plan.costs.patches,
-            forwarded=counts.forwarded,
-            seconds=result.seconds,
             seconds_finishing=result.seconds_finishing,
-            parts=result.parts,
-            parts_before=result.parts_before,
             class_names=self.layout.class_names,
             class_pixels=counts.class_pixels or (0,) * self.classes,
             class_areas_m2=counts.class_areas_m2 or None,
             area_factor=area_factor(plan.header),
-            overlap=None if plan.after is None else plan.after.describe_overlap(plan.source),
-            place=plan.place,
-            values=plan.values,
         )
-
-    def check_drawing(self) -> None:
-        """Draw any."""
 
     def draw(self, plan: PredictionPlan, summary: PredictionSummary | None, picture: Path) -> Path:
         """Draw the scene beside its map."""
@@ -293,126 +230,27 @@ class MapOutput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenMapRows:
-    """Pixels to which later patches may add."""
-
-    plan: PredictionPlan
-    """The plan."""
-
-    maps: tuple[PlannedMap, ...]
-    """What is written."""
-
-    stitcher: RowStitcher
-    """Adds patches up."""
-
-    def add(self, batch: PatchBatch, found: Sequence[Tensor]) -> None:
-        """Add the scores of patches."""
-        for col, scores in zip(batch.cols, found, strict=True):
-            self.stitcher.add(col, scores)
-
-    def settle(self, end: RowEnd) -> Settled[Pieces]:
-        """Close a row of patches."""
-        columns = [(piece.col_off, piece.col_stop) for piece in end.pieces]
-        pieces = tuple(
-            MapPiece(
-                col_off=piece.col_off,
-                maps=tuple(
-                    to_map(value, piece.valid, made.layout)
-                    for value, made in zip(values, self.maps, strict=True)
-                ),
-            )
-            for piece, values in zip(end.pieces, self.stitcher.finish_row(columns), strict=True)
-        )
-        return Settled.of(self.plan, end, pieces)
-
-
-def merge_columns(settled: Sequence[Settled[Pieces]]) -> list[tuple[int, int]]:
-    """Join the ranges of columns in which any of some rows hold something."""
-    merged: list[tuple[int, int]] = []
-    pieces = chain.from_iterable(rows.content for rows in settled)
-    for left, right in sorted((piece.col_off, piece.col_stop) for piece in pieces):
-        if merged and left <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(right, merged[-1][1]))
-        else:
-            merged.append((left, right))
-    return merged
-
-
-def _join(
-    settled: Sequence[Settled[Pieces]], number: int, made: PlannedMap, *, left: int, right: int
-) -> NDArray[np.generic]:
-    """Put the pieces of some rows in a range of columns together; the rest is nodata."""
-    pieces = [(rows, p) for rows in settled for p in rows.content if left <= p.col_off < right]
-    first = settled[0].row_off
-    height = sum(rows.height for rows in settled)
-    if len(pieces) == 1 and pieces[0][1].maps[number].shape[1:] == (height, right - left):
-        return pieces[0][1].maps[number]
-    shape = (len(made.layout.descriptions), height, right - left)
-    joined = np.full(shape, made.layout.nodata, dtype=made.layout.dtype)
-    for rows, piece in pieces:
-        place = (
-            slice(rows.row_off - first, rows.row_off - first + rows.height),
-            slice(piece.col_off - left, piece.col_stop - left),
-        )
-        joined[:, *place] = piece.maps[number]
-    return joined
-
-
-def _place(part: PlannedPart, file: PartFile, folder: Path) -> Part:
-    """Say where a file of a part lies in its map."""
-    return Part(
-        path=str(folder / file.name),
-        row_off=part.row_off,
-        col_off=file.col_off,
-        height=part.row_stop - part.row_off,
-        width=file.width,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MapMaker:
+class MapMaker(Maker):
     """Makes maps of scenes, by one model."""
 
     made: ClassVar = 'maps'
     result: ClassVar = 'map'
     suffix: ClassVar = '.tif'
 
-    loaded: LoadedModel
-    """The model."""
-
     channels: int = 0
     """Scores per pixel that it returns; 0 before :meth:`placed`."""
 
-    @classmethod
-    def load(cls, model: str | PathLike[str] | Forward, options: MapOptions) -> Self:
-        """As in :meth:`.output.Maker.load`."""
-        return cls(
-            loaded=load_model(
-                model,
-                preprocessing=options.preprocessing,
-                task_class=options.task_class,
-                dates=options.dates,
-            )
-        )
-
     @staticmethod
+    @override
     def list_files(destination: str | PathLike[str], options: MapOptions) -> list[FileToMake]:
-        """As in :meth:`.output.Maker.list_files`."""
         check_apart(destination, options.probabilities, holds='probabilities')
         paths = [Path(destination)]
         if options.probabilities is not None:
             paths.append(Path(options.probabilities))
         return [FileToMake(path=path, suffixes=GEOTIFF_SUFFIXES, holds='a map') for path in paths]
 
-    def check_header(self, header: RasterHeader, files: Sequence[FileToMake], source: str) -> None:
-        """Accept any scene: a map lies where its scene does, even if nobody knows where."""
-
-    def cut(self, height: int, width: int, options: MapOptions) -> TilePlan:
-        """As in :meth:`.output.Maker.cut`."""
-        return plan_tile(height, width, size=options.size, overlap=options.shared)
-
+    @override
     def weigh(self, tiles: TilePlan, options: MapOptions) -> Weighting:
-        """As in :meth:`.output.Maker.weigh`."""
         return weigh_patches(tiles, blend=options.blend, margin=options.margin)
 
     def placed(self, device: str, options: MapOptions) -> 'MapMaker':
@@ -426,6 +264,7 @@ class MapMaker:
             loaded = replace(loaded, preprocessing=record)
         return MapMaker(loaded=loaded, channels=channels)
 
+    @override
     def plan(
         self,
         header: RasterHeader,
@@ -433,7 +272,6 @@ class MapMaker:
         files: Sequence[FileToMake],
         options: MapOptions,
     ) -> MapOutput:
-        """Decide what is written."""
         kind = _choose_kind(self.loaded, options.output)
         wanted: list[tuple[MapKind, Path]] = [(kind, files[0].path)]
         for file in files[1:]:
@@ -454,7 +292,8 @@ class MapMaker:
             )
             for kind, path in wanted
         )  # fmt: skip
-        return MapOutput(maps=maps, channels=self.channels, options=options)
+        files_made = tuple(made.destination for made in maps)
+        return MapOutput(files=files_made, channels=self.channels, maps=maps, options=options)
 
 
 def _count_channels(loaded: LoadedModel, *, size: int, device: str) -> int:

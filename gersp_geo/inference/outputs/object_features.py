@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping
 
-import geopandas
 import numpy as np
 import shapely
 
-from ...geoio.crs import crs_text
 from ...geoio.grids import place_points
 from ...geoio.pixel_area import polygon_areas_m2
 from ...geoio.read import RasterHeader
@@ -53,10 +51,3 @@ def to_features(
             'area_m2': np.full(len(drawn), np.nan) if areas is None else areas,
         },
     )
-
-
-def to_frame(features: Features, header: RasterHeader) -> geopandas.GeoDataFrame:
-    """Give objects to geopandas."""
-    return geopandas.GeoDataFrame(
-        features.columns, geometry=features.polygons, crs=crs_text(header.crs)
-    ).astype({'class_name': 'string'})

@@ -4,18 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...geoio.vector import describe_left_out
-from .output import describe_parts
+from .summary import Summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DetectionSummary:
+class DetectionSummary(Summary):
     """What a detection produced."""
 
     destination: str
     """The file of objects."""
-
-    complete: bool
-    """Whether the file is made; shards leave that to whoever merges them."""
 
     objects: int
     """Objects in it."""
@@ -38,44 +35,11 @@ class DetectionSummary:
     overlap: int
     """Pixels that neighbouring patches share."""
 
-    pixels: int
-    """Pixels of the scene."""
-
-    pixels_now: int
-    """Those that were predicted now, not by an earlier run or by other shards."""
-
-    valid_pixels: int
-    """Those with an observation of interest."""
-
-    patches: int
-    """Patches planned."""
-
-    forwarded: int
-    """Patches given to the model; the others hold no observation."""
-
-    parts: int
-    """Parts that were predicted now."""
-
-    parts_before: int
-    """Parts that an earlier run, or other shards, had finished."""
-
-    seconds: float
-    """Time from the first read to the finished file."""
-
     picture: str | None = None
     """The picture of the objects; None without one."""
 
     left_out: int = 0
     """Objects that the file cannot express: of GeoJSON, those without longitude and latitude."""
-
-    values: str | None = None
-    """What the scene tags its values with, and nobody applies, in one line; None without a tag."""
-
-    place: str | None = None
-    """Where the objects lie, in one line; None for a scene with a CRS and a transform alone."""
-
-    dates: str | None = None
-    """Of two dates: how they lie on each other, in one line."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -99,20 +63,17 @@ class DetectionSummary:
 
     def __str__(self) -> str:
         """Lay the summary out for a terminal."""
-        speed = self.pixels_now / 1e6 / max(self.seconds, 1e-9)
         found = f'{self.objects:,}, of {self.boxes:,} boxes'
         lines = [
-            f'objects  {self.destination}'
-            + (f': {found}' if self.complete else ' (parts only, not merged yet)'),
-            *describe_parts(self.parts, self.parts_before),
+            f'objects  {self.destination}' + (f': {found}' if self.complete else self.unmerged),
+            *self.parts_lines,
             *([f'preview  {self.picture}'] if self.picture else []),
             *([f'overlap  {self.dates}'] if self.dates else []),
             *([f'place    {self.place}'] if self.place else []),
             *(f'  {name}  {count:,}' for name, count in self.class_objects.items()),
             *([] if self.values is None else [f'values   {self.values}']),
-            f'pixels   {self.pixels:,} ({self.valid_pixels:,} with an observation)',
-            f'patches  {self.patches:,} ({self.forwarded:,} forwarded)',
-            f'time     {self.seconds:.1f} s ({speed:.2f} Mpx/s)',
+            *self.counts_lines,
+            self.time_line,
             *(f'note     {note}' for note in self.notes),
         ]
         return '\n'.join(lines)

@@ -1,5 +1,6 @@
 """What an output is: the contract between the engine and what is made of scores."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -11,12 +12,14 @@ from torch import Tensor
 from ...geoio.read import RasterHeader
 from ...geoio.write import MapLayout
 from ...stitching import Weighting
-from ...tiling import TilePlan
+from ...tiling import TilePlan, plan_tile
 from ...windows import Panel
-from ..model.load import LoadedModel
+from ..model.load import LoadedModel, load_model
 from ..output_paths import FileToMake
 from ..resume.journal import Counts, Entry, PartFile
 from ..scene.batches import PatchBatch, RowEnd
+from ..scene.tiling import weigh_patches
+from .part_arrays import is_sound
 
 if TYPE_CHECKING:
     from ..plan import PredictionPlan
@@ -26,7 +29,8 @@ type Predictor = Callable[[Tensor, Tensor | None], Any]
 """From pixels (B, C, H, W) and where they are known to what the model says about each patch."""
 
 
-class Maker(Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maker(ABC):
     """Makes one kind of output of any scene, by a model that is loaded once."""
 
     made: ClassVar[str]
@@ -38,9 +42,8 @@ class Maker(Protocol):
     suffix: ClassVar[str]
     """How files in a folder of many end."""
 
-    @property
-    def loaded(self) -> LoadedModel:
-        """The model, with the record of how its input is prepared."""
+    loaded: LoadedModel
+    """The model, with the record of how its input is prepared."""
 
     @classmethod
     def load(cls, model: Any, options: Any) -> Self:
@@ -50,8 +53,17 @@ class Maker(Protocol):
             FileNotFoundError: If a file does not exist.
             ValueError: If it is damaged or of another kind, or an option does not go with it.
         """
+        return cls(
+            loaded=load_model(
+                model,
+                preprocessing=options.preprocessing,
+                task_class=options.task_class,
+                dates=options.dates,
+            )
+        )
 
     @staticmethod
+    @abstractmethod
     def list_files(destination: str | PathLike[str], options: Any) -> list[FileToMake]:
         """List the files to make, the one asked for first.
 
@@ -59,7 +71,7 @@ class Maker(Protocol):
             ValueError: If they cannot all be made.
         """
 
-    def check_header(self, header: RasterHeader, files: Sequence[FileToMake], source: str) -> None:
+    def check_header(self, header: RasterHeader, files: Sequence[FileToMake], source: str) -> None:  # noqa: B027 - most results can be made of any scene
         """Refuse a scene of which the files cannot be made.
 
         Raises:
@@ -67,18 +79,22 @@ class Maker(Protocol):
         """
 
     def cut(self, height: int, width: int, options: Any) -> TilePlan:
-        """Cut a scene of some rows and columns into patches."""
+        """Cut a scene of some rows and columns into patches; the last ones end with the scene."""
+        return plan_tile(height, width, size=options.size, overlap=options.shared)
 
     def weigh(self, tiles: TilePlan, options: Any) -> Weighting:
         """Weigh the pixels of patches, which says too what is settled when."""
+        return weigh_patches(tiles, blend='crop', margin=0)
 
-    def placed(self, device: str, options: Any) -> 'Maker':
+    @abstractmethod
+    def placed(self, device: str, options: Any) -> Self:
         """Move the model to its device, compile it if asked for, and learn what it returns.
 
         Raises:
             ValueError: If it returns something else than is needed.
         """
 
+    @abstractmethod
     def plan(
         self, header: RasterHeader, tiles: TilePlan, files: Sequence[FileToMake], options: Any
     ) -> 'Output[Any]':
@@ -125,6 +141,14 @@ class Settled[Content]:
         )
 
 
+def count(settled: Sequence[Settled[Any]]) -> Counts:
+    """Count what some rows hold, whatever is made of it."""
+    return Counts(
+        valid_pixels=sum(rows.valid_pixels for rows in settled),
+        forwarded=sum(rows.forwarded for rows in settled),
+    )
+
+
 class OpenRows[Content](Protocol):
     """What of a panel is not settled yet."""
 
@@ -164,57 +188,65 @@ class Result:
     """What the output learnt while it made its files."""
 
 
-def describe_parts(now: int, before: int) -> list[str]:
-    """Say how many parts were done before, if any were; for a summary."""
-    return [f'parts    {now} now, {before} done before'] if before else []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output[Content](ABC):
+    """What is made of a scene. It knows its model, its files, and how parts become these.
 
+    Unless an output says otherwise, each patch stands for itself, and what is known of a part is in
+    one file of arrays.
+    """
 
-class Output[Content](Protocol):
-    """What is made of a scene. It knows its model, its files, and how parts become these."""
+    files: tuple[Path, ...]
+    """Files to make, the one asked for first."""
 
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """Files to make, the one asked for first."""
+    channels: int = 0
+    """Scores per pixel that are held; 0 where none are."""
 
     @property
     def layouts(self) -> tuple[MapLayout, ...]:
         """Of the maps whose rows are held until they are settled, for what they take."""
-
-    @property
-    def channels(self) -> int:
-        """Scores per pixel that are held; 0 where none are."""
+        return ()
 
     @property
     def is_blended(self) -> bool:
         """Whether scores are held until neighbours have added theirs."""
+        return False
 
     @property
+    @abstractmethod
     def lines(self) -> Mapping[str, str]:
         """What is made, for a plan: name to text."""
 
     @property
     def joining(self) -> str:
         """How neighbouring patches are joined, for the line of a plan; empty where they are not."""
+        return ''
 
     @property
+    @abstractmethod
     def identity(self) -> Mapping[str, Any]:
         """What decides the result besides the scene, the model and how it is run; plain values."""
 
     @property
     def tags(self) -> Mapping[str, str]:
         """How patches were joined, for the metadata of files; name to value."""
+        return {}
 
     def first_row(self, plan: 'PredictionPlan', rows: range) -> int:
         """Say which row of patches is the first that bears upon some rows."""
+        return rows.start
 
+    @abstractmethod
     def predictor(self, plan: 'PredictionPlan') -> Predictor:
         """Prepare the model, which is in evaluation mode, as the plan says."""
 
+    @abstractmethod
     def open_rows(
         self, plan: 'PredictionPlan', panel: Panel, *, first_row: int
     ) -> OpenRows[Content]:
         """Begin a panel at a row of patches."""
 
+    @abstractmethod
     def write(
         self,
         plan: 'PredictionPlan',
@@ -226,10 +258,13 @@ class Output[Content](Protocol):
 
     def fits(self, entry: Entry) -> bool:
         """Say whether an entry of a journal can be one of this output."""
+        return len(entry.files) <= 1 and not entry.counts.class_pixels
 
     def is_sound(self, part: 'PlannedPart', file: PartFile, folder: Path) -> bool:
         """Say whether a file of a part is there, and as it was written."""
+        return is_sound(file, folder)
 
+    @abstractmethod
     def finish(
         self,
         plan: 'PredictionPlan',
@@ -249,15 +284,17 @@ class Output[Content](Protocol):
             The complete files, and what is only known now, for the summary.
         """
 
+    @abstractmethod
     def summarize(self, plan: 'PredictionPlan', result: Result) -> Any:
-        """Sum up what was done."""
+        """Sum up what was done, and what had been done before."""
 
-    def check_drawing(self) -> None:
+    def check_drawing(self) -> None:  # noqa: B027 - most results can be drawn
         """Refuse to draw what cannot be drawn, before anything is made.
 
         Raises:
             ValueError: If it cannot.
         """
 
+    @abstractmethod
     def draw(self, plan: 'PredictionPlan', summary: Any, picture: Path) -> Path:
         """Draw the scene and what was made of it; replaces a picture."""

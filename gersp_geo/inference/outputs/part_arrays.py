@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...geoio.write import checksum, new_file, sync_folder
-from ...windows import Panel
 from ..resume.journal import PartFile
+from ..resume.parts import PlannedPart
 
 
-def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], *, panel: Panel) -> PartFile:
-    """Write arrays; a file of that name is always whole, even after a power cut.
+def write_arrays(part: PlannedPart, arrays: Mapping[str, NDArray[Any]], folder: Path) -> PartFile:
+    """Write what is known of a part; a file of its name is always whole, even after a power cut.
 
     Args:
-        path: File to write, replaced where it exists.
+        part: The part.
         arrays: Numbers and flags, by name.
-        panel: Columns of the part.
+        folder: Where its file lies; one that exists is replaced.
 
     Returns:
         The entry of the file in the journal.
@@ -28,6 +28,7 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], *, panel: Panel
     Raises:
         OSError: If it cannot be written completely.
     """
+    path, panel = folder / f'{part.number:06}.npz', part.panel
     with new_file(path, overwrite=True) as unfinished, unfinished.open('wb') as stream:
         np.savez(stream, **arrays)  # type: ignore[arg-type]
     sync_folder(path.parent)

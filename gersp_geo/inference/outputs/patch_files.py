@@ -15,38 +15,13 @@ from ...geoio.vector import Attribute, Features, new_features
 from ...geoio.write import MapLayout, OverviewResampling, new_patch_map
 from ..plan import PredictionPlan
 from .patch_grid import draw_patches
+from .patch_rows import PatchRow
 
 # what is collected before it is written: row groups of a table are read as a whole
 _COLLECTED_BYTES = 64 * 2**20
 
 # of a patch beside its numbers: polygon, its bytes in the file, name
 _PATCH_BYTES = 512
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PatchRow:
-    """What is known about patches of one row, from left to right."""
-
-    row: int
-    """Row of patches."""
-
-    cols: NDArray[np.int64]
-    """Their columns, shape (n,)."""
-
-    observed: NDArray[np.float32]
-    """Share of the pixels of each that are observations within the scene, shape (n,)."""
-
-    vectors: NDArray[np.float32] | None
-    """Shape (n, D)."""
-
-    probabilities: NDArray[np.float32] | None
-    """Shape (n, K)."""
-
-    @property
-    def best_classes(self) -> NDArray[np.int64]:
-        """The class of each patch; of equal ones the first."""
-        assert self.probabilities is not None
-        return self.probabilities.argmax(axis=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
