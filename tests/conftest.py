@@ -23,7 +23,6 @@ multiprocessing.get_context('forkserver').set_forkserver_preload(
 # Files that take longest come first, so that no process is left with one of them at the end
 LONGEST = ('test_docs.py', 'test_run.py', 'test_main.py', 'test_golden_trace.py')
 
-
 # Examples of each law that is stated for all inputs: of `make test`, and of `make slow`; files in
 # the folder of a test may be written anew for each, and a busy machine is no failure
 CHECKS = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
@@ -35,17 +34,17 @@ settings.load_profile('fast')
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run the longest files first, and of some tests a few cases with all others slow."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
-    has_quick: dict[str, bool] = {}
+    unknown: dict[str, set[str]] = {}
     for item in items:
         if mark := item.get_closest_marker('quick'):
             test, _, case = item.nodeid.removesuffix(']').partition('[')
-            is_quick = not {case, *case.split('-')}.isdisjoint(mark.args)
-            has_quick[test] = has_quick.get(test, False) or is_quick
-            if not is_quick:
+            names = {case, *case.split('-')}
+            unknown.setdefault(test, set(mark.args)).difference_update(names)
+            if names.isdisjoint(mark.args):
                 item.add_marker(pytest.mark.slow)
-    if not all(has_quick.values()) and not any('::' in word for word in config.args):
-        wrong = [test for test, found in has_quick.items() if not found]
-        raise pytest.UsageError(f'no case has a name that quick(...) lists: {", ".join(wrong)}')
+    wrong = {test: words for test, words in unknown.items() if words}
+    if wrong and not any('::' in argument for argument in config.args):
+        raise pytest.UsageError(f'no case is called as in pytest.mark.quick: {wrong}')
 
 
 @pytest.fixture(scope='session')

@@ -309,6 +309,7 @@ def sentinel2(folder: Path) -> list[str]:
     ]
 
 
+@pytest.mark.quick('segmentation')
 @pytest.mark.parametrize('name', ['segmentation', 'segmentation_13band'])
 def test_configs_train(scenes: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(scenes)

@@ -64,6 +64,7 @@ def mean_of(record: dict[str, Any]) -> float:
     return float(record['mean'][3] / record['scale'][3])
 
 
+@pytest.mark.quick('geotiffs')
 @pytest.mark.parametrize('kind', ['geotiffs', 'chips'])
 def test_pretraining_sees_the_zeros(fit_pretraining: Fit, put: Raster, kind: str) -> None:
     pixels = scene()

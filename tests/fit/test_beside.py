@@ -179,6 +179,7 @@ def test_names_of_bands_beside_an_image_are_those_of_the_record(
     assert fit_pretraining({'data.remote_sensing': '../images'}).record['bands'] == names
 
 
+@pytest.mark.quick('beside')
 @pytest.mark.parametrize('where', ['beside', 'inside'])
 def test_chips_are_made_from_overviews_wherever_these_lie(
     fit_pretraining: Fit, put: Raster, where: str

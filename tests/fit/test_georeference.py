@@ -30,6 +30,7 @@ def scene(dtype: str = 'uint8') -> np.ndarray:
     return np.random.default_rng(0).integers(1, 100, (3, 128, 128)).astype(dtype)
 
 
+@pytest.mark.quick('local, feet', 'grads')
 @pytest.mark.parametrize('place', PLACES)
 def test_images_are_pretrained_on_wherever_they_lie(
     fit_pretraining: Fit, put: Raster, place: str

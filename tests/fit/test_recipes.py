@@ -143,6 +143,7 @@ def test_photographs_are_augmented_as_released(
     assert 0 < len(grey) < 20
 
 
+@pytest.mark.quick('geotiffs')
 @pytest.mark.parametrize('kind', ['geotiffs', 'chips'])
 def test_a_scale_brings_colours_in_floating_point_to_one(
     kind: str, fit_pretraining: Fit, put: Raster, seen: list[Tensor]
@@ -239,6 +240,7 @@ def test_a_script_without_a_data_module_is_stopped_too() -> None:
         task.training_step({'remote_sensing': {'image': images}}, 0)
 
 
+@pytest.mark.quick('nodata')
 @pytest.mark.parametrize('mask', ['nodata', 'mask'])
 def test_pixels_of_chips_without_observation_become_the_mean(
     mask: str, fit_pretraining: Fit, put: Raster, seen: list[Tensor]

@@ -369,6 +369,7 @@ BENDS: dict[str, tuple[Bend, str, str, str]] = {
 }
 
 
+@pytest.mark.quick('spline', 'polynomial', '180 degrees, degrees')
 @pytest.mark.parametrize('name', BENDS)
 def test_a_scene_is_warped_by_its_points(
     name: str, unchanged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -83,7 +83,14 @@ def check(path: Path) -> list[shapely.Geometry]:
     return found
 
 
-@pytest.mark.quick('True')
+@pytest.mark.quick(
+    'True-zone 60',
+    'True-south pole within',
+    'True-another datum',
+    'True-rotated',
+    'True-westings',
+    'False-0 to 360',
+)
 @pytest.mark.parametrize('name', SCENES)
 @pytest.mark.parametrize('masks', [False, True])
 def test_objects_and_polygons_are_the_same_geojson(masks: bool, name: str, tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def refusal(capsys: pytest.CaptureFixture[str], folder: Path, *words: str | Path
     return error
 
 
+@pytest.mark.quick('direct', 'symbolic link')
 @pytest.mark.parametrize('scene', ['scene.vrt', 'outer.vrt', 'vrt://parts/part.tif?bands=1,2,3'])
 @pytest.mark.parametrize('command', ['predict', 'plan'])
 @pytest.mark.parametrize('way', ['direct', 'dots', 'symbolic link', 'hard link'])

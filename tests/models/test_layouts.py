@@ -129,6 +129,7 @@ def test_a_foreign_file_exports_completely(name: str, tmp_path: Path) -> None:
         assert all(torch.equal(other[key], expected[key]) for key in expected)
 
 
+@pytest.mark.quick('gersp', 'vissl')
 @pytest.mark.parametrize('name', LAYOUTS)
 @given(data=st.data())
 def test_one_wrong_tensor_is_refused_by_its_name(name: str, data: st.DataObject) -> None:

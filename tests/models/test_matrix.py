@@ -207,7 +207,7 @@ def assert_arrived(
 
 
 @pytest.mark.filterwarnings('ignore::UserWarning')
-@pytest.mark.quick('multiclass-13', 'unet-4', 'faster-rcnn-4', 'fcsiamdiff-13', 'moco-3')
+@pytest.mark.quick('multiclass-13', 'unet-4', 'faster-rcnn-4')
 @pytest.mark.parametrize('bands', [3, 4, 13])
 @pytest.mark.parametrize('name', MATRIX)
 def test_the_weights_arrive_and_the_task_trains(

@@ -115,6 +115,7 @@ def exported(source: StateDict, tmp_path_factory: pytest.TempPathFactory) -> dic
     return paths
 
 
+@pytest.mark.quick('timm', 'torchgeo')
 @pytest.mark.parametrize('name', EXPORTS)
 def test_student_and_teacher_start_from_any_exported_file(
     name: str, exported: dict[str, Path], source: StateDict

@@ -105,6 +105,7 @@ def test_a_frozen_backbone_does_not_change(
     assert not any(name.startswith('model.backbone.') for name in changed)
 
 
+@pytest.mark.quick('fcos')
 @pytest.mark.parametrize('model', MODELS)
 def test_without_weights_everything_is_trained(
     model: str, make_boxes: Callable[[int], dict[str, Any]]
