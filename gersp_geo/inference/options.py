@@ -44,223 +44,179 @@ _UNITS = {'': 1, 'K': 2**10, 'M': 2**20, 'G': 2**30, 'T': 2**40}
 _SIZE = re.compile(r'\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*', re.IGNORECASE)
 
 
-def about(
-    text: str, *, group: str = '', choices: Any = None, metavar: str | None = None
-) -> dict[str, Any]:
-    """Describe an option, as the metadata of its field.
+def option(
+    default: Any, text: str, *, group: str = '', choices: Any = None, metavar: str | None = None
+) -> Any:
+    """Describe an option, as the field of a dataclass.
 
     Args:
+        default: Its value unless given.
         text: What it means, in a few sentences.
         group: Heading under which the command lists it; without one, the command has no such word.
         choices: Type whose literals are the only values.
         metavar: What stands for the value in the help of the command.
 
     Returns:
-        The same, by name; of *choices*, the values.
+        The field.
     """
     values = get_args(getattr(choices, '__value__', choices))
-    return {'text': text, 'group': group, 'choices': values, 'metavar': metavar}
+    metadata = {'text': text, 'group': group, 'choices': values, 'metavar': metavar}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionOptions:
     """What maps, objects and patches have in common."""
 
-    size: int = field(default=512, metadata=about('Side of a patch in pixels.', group='patches'))
-    overlap: int | None = field(
-        default=None,
-        metadata=about(
-            'Pixels that neighbouring patches share, in [0, size). Unless given, 64, or half of smaller '
-            'patches. Twice the receptive radius of the model makes a map independent of how the scene '
-            'is cut; the largest object should be smaller.',
-            group='patches',
-        ),
+    size: int = option(512, 'Side of a patch in pixels.', group='patches')
+    overlap: int | None = option(
+        None,
+        'Pixels that neighbouring patches share, in [0, size). Unless given, 64, or half of smaller '
+        'patches. Twice the receptive radius of the model makes a map independent of how the scene '
+        'is cut; the largest object should be smaller.',
+        group='patches',
     )
-    averaging: Averaging = field(
-        default='none',
-        metadata=about(
-            "Views of each patch that the model looks at: 4 'flips', or 8 'rotations', which are these "
-            'and their transposes. Probabilities, values and vectors are averaged; boxes of all views '
-            'are put together, and the best of those that show one object stays.',
-            group='patches',
-            choices=Averaging,
-        ),
+    averaging: Averaging = option(
+        'none',
+        "Views of each patch that the model looks at: 4 'flips', or 8 'rotations', which are these "
+        'and their transposes. Probabilities, values and vectors are averaged; boxes of all views '
+        'are put together, and the best of those that show one object stays.',
+        group='patches',
+        choices=Averaging,
     )
-    after: PathName | None = field(
-        default=None,
-        metadata=about(
-            'Scene of a later date, for a model that compares two: images are (B, 2, C, H, W) then. The '
-            'scene itself is the earlier date and gives the grid, onto which this one is resampled '
-            'bilinearly where it lies on another; what either lacks is no observation.',
-            group='scene',
-            metavar='FILE',
-        ),
+    after: PathName | None = option(
+        None,
+        'Scene of a later date, for a model that compares two: images are (B, 2, C, H, W) then. The '
+        'scene itself is the earlier date and gives the grid, onto which this one is resampled '
+        'bilinearly where it lies on another; what either lacks is no observation.',
+        group='scene',
+        metavar='FILE',
     )
-    bands: tuple[int, ...] | None = field(
-        default=None,
-        metadata=about(
-            "1-based bands of the scene in the model's order, such as 4,3,2. Unless given, they are "
-            'found by the names in the scene; without names there, all are taken in order if their '
-            'number is right. Of two scenes, they hold for both; names are looked up in each.',
-            group='scene',
-        ),
+    bands: tuple[int, ...] | None = option(
+        None,
+        "1-based bands of the scene in the model's order, such as 4,3,2. Unless given, they are "
+        'found by the names in the scene; without names there, all are taken in order if their '
+        'number is right. Of two scenes, they hold for both; names are looked up in each.',
+        group='scene',
     )
-    nodata: float | None = field(
-        default=None,
-        metadata=about(
-            'Value that means "no observation", besides what the scene says itself. Unless given, that '
-            'of the record of preprocessing where the scene has none.',
-            group='scene',
-        ),
+    nodata: float | None = option(
+        None,
+        'Value that means "no observation", besides what the scene says itself. Unless given, that '
+        'of the record of preprocessing where the scene has none.',
+        group='scene',
     )
-    observed: Literal['auto', 'any', 'all'] = field(
-        default='auto',
-        metadata=about(
-            "Where a pixel is an observation: 'any', where any of its bands is there; 'all', where all "
-            "are; 'auto' means 'any' for bands of 8 bits without masks of their own, else 'all'. A band "
-            'that is missing in an observation enters as its mean; with 8 bits, the value of one band '
-            'alone says nothing, and enters as it is.',
-            group='scene',
-            choices=Literal['auto', 'any', 'all'],
-        ),
+    observed: Literal['auto', 'any', 'all'] = option(
+        'auto',
+        "Where a pixel is an observation: 'any', where any of its bands is there; 'all', where all "
+        "are; 'auto' means 'any' for bands of 8 bits without masks of their own, else 'all'. A band "
+        'that is missing in an observation enters as its mean; with 8 bits, the value of one band '
+        'alone says nothing, and enters as it is.',
+        group='scene',
+        choices=Literal['auto', 'any', 'all'],
     )
     # as it is given: a path would change zip://a.zip
-    area: PathName | None = field(
-        default=None,
-        metadata=about(
-            'Polygons to predict in any CRS: a vector file, a folder (a file geodatabase, shapefiles), a '
-            'zip archive or a file in it (a.zip!b.shp, /vsizip/a.zip/b.shp). Maps are nodata outside; '
-            'objects whose centre lies outside, and patches that touch no polygon, are left out.',
-            group='scene',
-            metavar='FILE',
-        ),
+    area: PathName | None = option(
+        None,
+        'Polygons to predict in any CRS: a vector file, a folder (a file geodatabase, shapefiles), a '
+        'zip archive or a file in it (a.zip!b.shp, /vsizip/a.zip/b.shp). Maps are nodata outside; '
+        'objects whose centre lies outside, and patches that touch no polygon, are left out.',
+        group='scene',
+        metavar='FILE',
     )
-    area_layer: str | None = field(
-        default=None,
-        metadata=about(
-            'Layer of the area to take, where several hold features.', group='scene', metavar='NAME'
-        ),
+    area_layer: str | None = option(
+        None,
+        'Layer of the area to take, where several hold features.',
+        group='scene',
+        metavar='NAME',
     )
-    crs: str | None = field(
-        default=None,
-        metadata=about(
-            "Coordinate reference system to predict in, unless it is the scene's own. The scene is "
-            'resampled bilinearly.',
-            group='scene',
-        ),
+    crs: str | None = option(
+        None,
+        "Coordinate reference system to predict in, unless it is the scene's own. The scene is "
+        'resampled bilinearly.',
+        group='scene',
     )
-    res: float | tuple[float, float] | None = field(
-        default=None,
-        metadata=about(
-            "Pixel size to predict at, in units of the CRS, unless it is the scene's own.",
-            group='scene',
-        ),
+    res: float | tuple[float, float] | None = option(
+        None,
+        "Pixel size to predict at, in units of the CRS, unless it is the scene's own.",
+        group='scene',
     )
-    preprocessing: 'Preprocessing | PathName | None' = field(
-        default=None,
-        metadata=about(
-            'Record of how input is prepared, or a JSON file of it; needed unless the model has one, which '
-            'it replaces. Its class names begin at class or label 0; with a detector of torchvision, whose '
-            'label 0 is the background, they may begin at label 1.',
-            group='scene',
-            metavar='FILE',
-        ),
+    preprocessing: 'Preprocessing | PathName | None' = option(
+        None,
+        'Record of how input is prepared, or a JSON file of it; needed unless the model has one, which '
+        'it replaces. Its class names begin at class or label 0; with a detector of torchvision, whose '
+        'label 0 is the background, they may begin at label 1.',
+        group='scene',
+        metavar='FILE',
     )
-    task_class: 'str | type[LightningModule] | None' = field(
-        default=None,
-        metadata=about(
-            "Class of the checkpoint's task, or its import path, where the record lacks it or names one "
-            'outside torchgeo and this package.',
-            group='scene',
-            metavar='NAME',
-        ),
+    task_class: 'str | type[LightningModule] | None' = option(
+        None,
+        "Class of the checkpoint's task, or its import path, where the record lacks it or names one "
+        'outside torchgeo and this package.',
+        group='scene',
+        metavar='NAME',
     )
-    overwrite: bool = field(
-        default=False,
-        metadata=about(
-            'Replace existing files, and begin an interrupted prediction anew.', group='results'
-        ),
+    overwrite: bool = option(
+        False, 'Replace existing files, and begin an interrupted prediction anew.', group='results'
     )
-    device: str = field(
-        default='auto',
-        metadata=about(
-            "Where the model runs: 'auto' takes an accelerator if there is one; else a name that torch "
-            'knows, such as cpu or cuda:1.',
-            group='running',
-        ),
+    device: str = option(
+        'auto',
+        "Where the model runs: 'auto' takes an accelerator if there is one; else a name that torch "
+        'knows, such as cpu or cuda:1.',
+        group='running',
     )
-    batch_size: int | Literal['auto'] = field(
-        default='auto',
-        metadata=about(
-            "Patches per forward pass. 'auto' takes as many as make 4 megapixels (2**22) on an "
-            'accelerator, or 1 (2**20) on a CPU.',
-            group='running',
-        ),
+    batch_size: int | Literal['auto'] = option(
+        'auto',
+        "Patches per forward pass. 'auto' takes as many as make 4 megapixels (2**22) on an "
+        'accelerator, or 1 (2**20) on a CPU.',
+        group='running',
     )
-    threads: int | Literal['auto'] = field(
-        default='auto',
-        metadata=about(
-            "Threads that read, and that compress. 'auto' means one per core, 8 at most.",
-            group='running',
-        ),
+    threads: int | Literal['auto'] = option(
+        'auto',
+        "Threads that read, and that compress. 'auto' means one per core, 8 at most.",
+        group='running',
     )
-    memory_limit: int | str = field(
-        default='1GiB',
-        metadata=about(
-            "Memory for what grows with the width of the scene, as bytes or as text such as '512MiB', on "
-            'the host and on an accelerator each; wider scenes are cut into panels, with the same result. '
-            'Batches, the model, boxes that are not settled, and some 200 MiB for GDAL and buffers come '
-            'on top.',
-            group='running',
-        ),
+    memory_limit: int | str = option(
+        '1GiB',
+        "Memory for what grows with the width of the scene, as bytes or as text such as '512MiB', on "
+        'the host and on an accelerator each; wider scenes are cut into panels, with the same result. '
+        'Batches, the model, boxes that are not settled, and some 200 MiB for GDAL and buffers come '
+        'on top.',
+        group='running',
     )
-    precision: Precision = field(
-        default='float32',
-        metadata=about(
-            "Type in which the model computes; 'bfloat16' is mixed precision, faster on GPUs.",
-            group='running',
-            choices=Precision,
-        ),
+    precision: Precision = option(
+        'float32',
+        "Type in which the model computes; 'bfloat16' is mixed precision, faster on GPUs.",
+        group='running',
+        choices=Precision,
     )
-    channels_last: bool = field(
-        default=False,
-        metadata=about(
-            'Lay images out in memory with bands last, which is faster for convolutions on GPUs.',
-            group='running',
-        ),
+    channels_last: bool = option(
+        False,
+        'Lay images out in memory with bands last, which is faster for convolutions on GPUs.',
+        group='running',
     )
-    compile: bool = field(
-        default=False,
-        metadata=about(
-            'Compile the model by torch.compile, which is worth its minute on a large scene.',
-            group='running',
-        ),
+    compile: bool = option(
+        False,
+        'Compile the model by torch.compile, which is worth its minute on a large scene.',
+        group='running',
     )
-    progress: bool = field(
-        default=True,
-        metadata=about('Show a progress bar on the standard error stream.', group='running'),
+    progress: bool = option(
+        True, 'Show a progress bar on the standard error stream.', group='running'
     )
-    shard: str | None = field(
-        default=None,
-        metadata=about(
-            "Predict a share of the parts only, such as '0/3', the first of three. Processes on one file "
-            'system may work on different shards at the same time.',
-            group='job arrays',
-            metavar='I/N',
-        ),
+    shard: str | None = option(
+        None,
+        "Predict a share of the parts only, such as '0/3', the first of three. Processes on one file "
+        'system may work on different shards at the same time.',
+        group='job arrays',
+        metavar='I/N',
     )
-    merge: bool = field(
-        default=False,
-        metadata=about(
-            'Make the final file of the parts that shards have finished, and predict nothing.',
-            group='job arrays',
-        ),
+    merge: bool = option(
+        False,
+        'Make the final file of the parts that shards have finished, and predict nothing.',
+        group='job arrays',
     )
-    part_pixels: int = field(
-        default=2**22,
-        metadata=about(
-            'Pixels of a file on the way to the result, at least: smaller ones cost more than they hold.'
-        ),
+    part_pixels: int = option(
+        2**22,
+        'Pixels of a file on the way to the result, at least: smaller ones cost more than they hold.',
     )
 
     @classmethod
@@ -343,55 +299,43 @@ class PredictionOptions:
 class MapOptions(PredictionOptions):
     """Options of maps."""
 
-    blend: Blend = field(
-        default='hann',
-        metadata=about(
-            "How neighbours meet: 'hann' fades over what they share, 'crop' cuts in the middle of it.",
-            group='maps',
-            choices=Blend,
-        ),
+    blend: Blend = option(
+        'hann',
+        "How neighbours meet: 'hann' fades over what they share, 'crop' cuts in the middle of it.",
+        group='maps',
+        choices=Blend,
     )
-    margin: int = field(
-        default=0,
-        metadata=about(
-            "With 'hann', pixels at the sides of a patch that get no weight, in [0, overlap / 2].",
-            group='maps',
-        ),
+    margin: int = option(
+        0,
+        "With 'hann', pixels at the sides of a patch that get no weight, in [0, overlap / 2].",
+        group='maps',
     )
-    output: MapKind | Literal['auto'] = field(
-        default='auto',
-        metadata=about(
-            "What the map holds: 'classes' (unsigned integers), 'probabilities' (one band per class) or "
-            "'values' (what the model returns, such as a regression). 'auto' means values for a pixelwise "
-            'regression, probabilities for a multi-label task, else classes.',
-            group='maps',
-            choices=Literal['auto', 'classes', 'probabilities', 'values'],
-        ),
+    output: MapKind | Literal['auto'] = option(
+        'auto',
+        "What the map holds: 'classes' (unsigned integers), 'probabilities' (one band per class) or "
+        "'values' (what the model returns, such as a regression). 'auto' means values for a pixelwise "
+        'regression, probabilities for a multi-label task, else classes.',
+        group='maps',
+        choices=Literal['auto', 'classes', 'probabilities', 'values'],
     )
-    probabilities: PathName | None = field(
-        default=None,
-        metadata=about(
-            'A second GeoTIFF to write, of probabilities, beside a map of classes.',
-            group='maps',
-            metavar='FILE',
-        ),
+    probabilities: PathName | None = option(
+        None,
+        'A second GeoTIFF to write, of probabilities, beside a map of classes.',
+        group='maps',
+        metavar='FILE',
     )
-    probability_type: Literal['float32', 'uint8'] = field(
-        default='float32',
-        metadata=about(
-            "Store probabilities as 'float32', or as 'uint8' in steps of 1 / 254.",
-            group='maps',
-            choices=Literal['float32', 'uint8'],
-        ),
+    probability_type: Literal['float32', 'uint8'] = option(
+        'float32',
+        "Store probabilities as 'float32', or as 'uint8' in steps of 1 / 254.",
+        group='maps',
+        choices=Literal['float32', 'uint8'],
     )
-    overviews: Literal['auto', 'nearest', 'mode', 'average'] = field(
-        default='auto',
-        metadata=about(
-            "How overviews are made: 'nearest', 'mode' (of classes) or 'average' (of quantities). 'auto' "
-            'means mode for classes and average for quantities.',
-            group='maps',
-            choices=Literal['auto', 'nearest', 'mode', 'average'],
-        ),
+    overviews: Literal['auto', 'nearest', 'mode', 'average'] = option(
+        'auto',
+        "How overviews are made: 'nearest', 'mode' (of classes) or 'average' (of quantities). 'auto' "
+        'means mode for classes and average for quantities.',
+        group='maps',
+        choices=Literal['auto', 'nearest', 'mode', 'average'],
     )
 
     def __post_init__(self) -> None:
@@ -422,28 +366,21 @@ class MapOptions(PredictionOptions):
 class ObjectOptions(PredictionOptions):
     """Options of objects."""
 
-    score_threshold: float = field(
-        default=0.5, metadata=about('Lowest score of an object, in [0, 1].', group='objects')
+    score_threshold: float = option(0.5, 'Lowest score of an object, in [0, 1].', group='objects')
+    iou_threshold: float = option(
+        0.5,
+        'Overlap of two boxes of a class above which they show one object, in [0, 1].',
+        group='objects',
     )
-    iou_threshold: float = field(
-        default=0.5,
-        metadata=about(
-            'Overlap of two boxes of a class above which they show one object, in [0, 1].',
-            group='objects',
-        ),
+    match: 'Match' = option(
+        'iou',
+        "Overlap is the shared area over that of both boxes together ('iou'), or over that of the "
+        "smaller one ('ios'). Oriented boxes are measured as such, masks by their boxes.",
+        group='objects',
+        choices=Literal['iou', 'ios'],
     )
-    match: 'Match' = field(
-        default='iou',
-        metadata=about(
-            "Overlap is the shared area over that of both boxes together ('iou'), or over that of the "
-            "smaller one ('ios'). Oriented boxes are measured as such, masks by their boxes.",
-            group='objects',
-            choices=Literal['iou', 'ios'],
-        ),
-    )
-    preview: PathName | None = field(
-        default=None,
-        metadata=about('PNG file to write: the scene with the objects over it.', metavar='PNG'),
+    preview: PathName | None = option(
+        None, 'PNG file to write: the scene with the objects over it.', metavar='PNG'
     )
 
     def __post_init__(self) -> None:
@@ -462,27 +399,20 @@ class ObjectOptions(PredictionOptions):
 class PatchOptions(PredictionOptions):
     """Options of whole patches: vectors or classes."""
 
-    size: int = field(
-        default=224,
-        metadata=about(
-            'Side of a patch in pixels; most backbones were trained with 224.', group='patches'
-        ),
+    size: int = option(
+        224, 'Side of a patch in pixels; most backbones were trained with 224.', group='patches'
     )
-    overlap: int | None = field(
-        default=0,
-        metadata=about(
-            'Pixels that neighbouring patches share, in [0, size). A pixel of a map of patches covers '
-            'what is not shared, in the middle of its patch.',
-            group='patches',
-        ),
+    overlap: int | None = option(
+        0,
+        'Pixels that neighbouring patches share, in [0, size). A pixel of a map of patches covers '
+        'what is not shared, in the middle of its patch.',
+        group='patches',
     )
-    raster: PathName | None = field(
-        default=None,
-        metadata=about(
-            'Map of one pixel per patch to write beside a table.',
-            group='whole patches',
-            metavar='FILE',
-        ),
+    raster: PathName | None = option(
+        None,
+        'Map of one pixel per patch to write beside a table.',
+        group='whole patches',
+        metavar='FILE',
     )
 
 
