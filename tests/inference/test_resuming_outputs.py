@@ -282,6 +282,30 @@ def move(box: list[float], axes: tuple[int, ...], transposed: bool, size: int) -
     return [y, x, height, width, -angle] if transposed else [x, y, width, height, angle]
 
 
+def test_a_view_without_objects_needs_no_masks() -> None:
+    def detect(images: Tensor) -> list[dict[str, Tensor]]:
+        # an object is seen where it lies on the left
+        found = Exact(masks=True)(images[..., :12])[0]
+        masks = torch.nn.functional.pad(found.pop('masks'), (0, 12))
+        return [found | ({'masks': masks} if len(masks) else {})]
+
+    images = torch.zeros(1, 1, 24, 24)
+    images[..., 3:9, 14:20] = 1
+    detector = Detector(forward=detect, has_background=False, names=None, most=None)
+    views = Views(RECORD, device='cpu', averaging='flips')
+    predict = ObjectPredictor(detector, views, score_threshold=0.5)
+    ((found, _),) = predict(images.to(torch.uint8), None)
+    assert found['boxes'].tolist() == [[14, 3, 20, 9]] * 2
+    assert (found['masks'] == images).all()
+
+
+def test_a_geojson_file_without_objects_is_drawn(tmp_path: Path) -> None:
+    scene = write_scene(tmp_path / 'scene.tif', np.zeros((40, 40), dtype=np.uint8))
+    summary = find(scene, tmp_path / 'none.geojson', preview=tmp_path / 'none.png')
+    assert summary.objects == 0
+    assert (tmp_path / 'none.png').exists()
+
+
 def test_vectors_are_the_mean_over_views(scene: Path, tmp_path: Path) -> None:
     embed(scene, tmp_path / 'one.parquet')
     embed(scene, tmp_path / 'all.parquet', averaging='rotations')

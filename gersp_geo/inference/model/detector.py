@@ -196,7 +196,9 @@ def _look_back(found: Found, view: View, *, size: int) -> Found:
 
 def _together(seen: Sequence[Found]) -> Found:
     """Put what was found in several views of a patch together."""
-    return seen[0] if len(seen) == 1 else {n: torch.cat([one[n] for one in seen]) for n in seen[0]}
+    # where nothing was found, there may be no masks either
+    some = [one for one in seen if len(one['scores'])] or seen[:1]
+    return {name: torch.cat([one[name] for one in some]) for name in some[0]}
 
 
 def _detect(loaded: LoadedModel) -> Detect:

@@ -108,6 +108,9 @@ def write_objects_preview(
     if header.crs is None or objects.crs is None:
         raise ValueError(f'{fspath(scene)} and its objects need a CRS to be drawn, one has none')
     sheet = Sheet.of(header, side=max_side)
+    if objects.empty:
+        # GeoJSON without features has no columns.
+        objects = objects.reindex(columns=['class', 'class_name', 'score', objects.geometry.name])
     polygons, turn = objects.geometry.to_crs(crs_text(header.crs)).to_numpy(), turn_of(header.crs)
     # GeoJSON cuts objects at 180 degrees into parts.
     polygons, origin = shapely.get_parts(polygons, return_index=True)
