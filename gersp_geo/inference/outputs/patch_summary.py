@@ -29,13 +29,15 @@ class PatchSummary(Summary):
         """Lay the summary out for a terminal."""
         vectors = '' if self.length is None else f', each a vector of {self.length:,} numbers'
         grid = f'{self.rows * self.cols:,} = {self.rows:,} rows x {self.cols:,} columns'
+        # of parts that other shards have not made, nobody knows
+        counted = 'with an observation' if self.complete else 'forwarded so far'
         lines = [
             f'written  {" and ".join(self.destinations)}{self.unmerged}',
             *([] if self.values is None else [f'values   {self.values}']),
             *self.parts_lines,
             *([] if self.dates is None else [f'overlap  {self.dates}']),
             *([] if self.place is None else [f'place    {self.place}']),
-            f'patches  {grid}, {self.forwarded:,} with an observation{vectors}',
+            f'patches  {grid}, {self.forwarded:,} {counted}{vectors}',
             self.time_line,
         ]
         width = max(map(len, self.class_patches), default=0)
