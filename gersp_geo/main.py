@@ -115,7 +115,8 @@ def add_predict(commands: Commands) -> None:
             parser.add_argument(
                 '--calibrate',
                 action='store_true',
-                help='Time the model, and decode up to 32 pieces of the scene to time reading.',
+                help='Decode up to 32 pieces of the scene to time reading; time models of objects and '
+                'patches too.',
             )
         else:
             parser.add_argument(
