@@ -1,9 +1,10 @@
 """Tiled prediction: a scene of any size becomes a map, objects or a table, in bounded memory.
 
-``prepare`` decides everything from headers and writes it into a ``plan``, which ``run`` carries out:
-``scene`` reads batches of patches, ``model`` says something of each, and one of ``outputs`` (maps,
-objects, patches) settles that, writes it part by part and makes files of all parts; ``resume``
-remembers which parts are done. ``api`` has the functions, and ``jobs`` what the command does.
+``prepare`` decides everything from headers and writes it into a ``plan``, which ``run`` carries
+out: ``scene`` reads batches of patches, ``model`` says something of each, and one of ``outputs``
+(maps, objects, patches) settles that, writes it part by part and makes files of all parts;
+``resume`` remembers which parts are done. ``api`` has the functions, and ``jobs`` what the command
+does.
 """
 
 from typing import TYPE_CHECKING

@@ -165,16 +165,14 @@ def detect_objects(
             detections, or bands or classes do not fit.
         OSError: If the scene is damaged somewhere, or the disk is full.
     """
-    if options.preview is None:
-        summary: DetectionSummary = _run(ObjectMaker, model, source, destination, options)
-        return summary
-    picture = Path(options.preview)
-    check_picture(picture, overwrite=options.overwrite)
+    picture = None if options.preview is None else Path(options.preview)
+    if picture is not None:
+        check_picture(picture, overwrite=options.overwrite)
     plan = prepare(ObjectMaker, model, source, destination, options)
-    summary = run_plan(plan, progress=options.progress)
-    if summary.complete:
-        summary = replace(summary, picture=str(plan.output.draw(plan, summary, picture)))
-    return summary
+    summary: DetectionSummary = run_plan(plan, progress=options.progress)
+    if picture is None or not summary.complete:
+        return summary
+    return replace(summary, picture=str(plan.output.draw(plan, summary, picture)))
 
 
 @_with_options(PatchOptions)
@@ -237,8 +235,8 @@ def classify_scene(
     Raises:
         FileExistsError: If a file exists and *overwrite* is false.
         FileNotFoundError: If the model or the scene does not exist.
-        ValueError: If an argument is out of range, the scene of a table has no CRS, the record names
-            another number of classes than the model returns, or bands do not fit.
+        ValueError: If an argument is out of range, the scene of a table has no CRS, the record
+            names another number of classes than the model returns, or bands do not fit.
         OSError: If the scene is damaged somewhere, or the disk is full.
     """
     summary: PatchSummary = _run(PatchMaker, model, source, destination, options)

@@ -26,22 +26,18 @@ def measure_costs(plan: PredictionPlan, *, calibrate: bool) -> PredictionPlan:
 
     Returns:
         The plan, with times.
+
+    Raises:
+        OSError: If a scene is damaged where it is decoded.
     """
-    costs = replace(plan.costs, **measure_forward(plan))
+    costs = replace(plan.costs, **_measure_forward(plan))
     if calibrate:
-        costs = replace(costs, **measure_reading(plan))
+        costs = replace(costs, **_measure_reading(plan))
     return replace(plan, costs=costs)
 
 
-def measure_forward(plan: PredictionPlan) -> dict[str, Any]:
-    """Forward batches of zeros.
-
-    Args:
-        plan: Says size and number of patches.
-
-    Returns:
-        Values of ``Costs``: ``patch_seconds``, ``model_bytes``.
-    """
+def _measure_forward(plan: PredictionPlan) -> dict[str, Any]:
+    """Forward batches of zeros; gives ``patch_seconds`` and ``model_bytes`` of the costs."""
     predict = plan.output.predictor(plan)
     shape = (plan.batch_size, plan.loaded.in_channels, plan.tiles.size, plan.tiles.size)
     pixels = torch.zeros(shape, dtype=torch.uint8)
@@ -59,17 +55,10 @@ def measure_forward(plan: PredictionPlan) -> dict[str, Any]:
     return {'patch_seconds': min(seconds[_WARM_UP:]) / plan.batch_size, 'model_bytes': used}
 
 
-def measure_reading(plan: PredictionPlan) -> dict[str, Any]:
+def _measure_reading(plan: PredictionPlan) -> dict[str, Any]:
     """Decode some cells, spread over the scene, of both dates if there are two.
 
-    Args:
-        plan: Says where the scenes are.
-
-    Returns:
-        Values of ``Costs``: ``read_bytes_per_second``, of all threads together.
-
-    Raises:
-        OSError: If a scene is damaged there.
+    This gives ``read_bytes_per_second`` of the costs, of all threads together.
     """
     grid = plan_cells(plan.header)
     rows, cols = len(grid.rows(0, plan.tiles.height)), len(grid.cols(0, plan.tiles.width))

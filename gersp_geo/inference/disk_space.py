@@ -19,9 +19,6 @@ _SMALLEST = 4096
 def check_room(plan: PredictionPlan) -> None:
     """Refuse a prediction that cannot fit on its disk, and warn of one that may not.
 
-    Args:
-        plan: The plan.
-
     Raises:
         OSError: If not even empty files fit.
     """
@@ -46,13 +43,7 @@ def check_room(plan: PredictionPlan) -> None:
 
 @contextmanager
 def advising(plan: PredictionPlan) -> Iterator[None]:
-    """Say what to do when there is no room for a file.
-
-    Args:
-        plan: What is being done.
-
-    Yields:
-        Nothing.
+    """Say what to do when there is no room for a file of a plan.
 
     Raises:
         DiskFullError: If a file within could not be written completely; names it.

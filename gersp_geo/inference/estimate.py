@@ -1,7 +1,7 @@
 """What a prediction costs: pixels, bytes, memory, time."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -23,7 +23,7 @@ OVERHEAD = 128 * 2**20
 # Batches at one time: one is forwarded, two wait, one is being cut out.
 BATCHES = 4
 
-# Parts of a map at most: a file each, which the journal lists.
+# Parts of a result at most: a file each, which the journal lists.
 MOST_PARTS = 2**20
 
 
@@ -143,7 +143,7 @@ class Costs:
     """What a prediction costs, at most."""
 
     pixels_kept: int
-    """Pixels of the map."""
+    """Pixels of the scene."""
 
     patches: int
     """Patches given to the model if none that is read turns out to be empty."""
@@ -161,7 +161,7 @@ class Costs:
     """Bytes of pixels that decoding them gives."""
 
     bytes_written: int
-    """Bytes of all maps before compression, without overviews; 0 of other files, whose size shows later."""
+    """Bytes of all maps before compression, without overviews; 0 where none are made."""
 
     host_bytes: int
     """Most memory of the process beyond what it has when planning, the model's own apart."""
@@ -255,7 +255,10 @@ def count_costs(
         blocks_read=read,
         bytes_read=round(pixels * rows.pixel_bytes * read / total),
         bytes_written=pixels * rows.map_bytes,
-        host_bytes=OVERHEAD + GDAL_CACHE + sum(_host_parts(rows, widest, batch_size)),
+        host_bytes=OVERHEAD
+        + GDAL_CACHE
+        + widest * rows.host_per_column
+        + rows.batch_bytes(batch_size),
         device_bytes=0
         if rows.on_host
         else widest * rows.device_per_column + rows.scored_bytes(batch_size),
@@ -282,23 +285,17 @@ def reading_threads(header: RasterHeader, options: PredictionOptions, *, source:
 
 
 def check_parts(count: int, *, source: str) -> None:
-    """Refuse a map of more parts than a folder can hold.
+    """Refuse more parts than a folder can hold.
 
     Raises:
-        ValueError: If it is.
+        ValueError: If there are more.
     """
     if count > MOST_PARTS:
         raise ValueError(
-            f'the map of {source} would be made of {count:,} parts, and at most {MOST_PARTS:,} can '
-            'be; raise memory_limit (--memory-limit), or predict a part of the scene, for example '
-            'of gdal_translate -srcwin'
+            f'the result of {source} would be made of {count:,} parts, and at most {MOST_PARTS:,} '
+            'can be; raise memory_limit (--memory-limit), or predict a part of the scene, for '
+            'example of gdal_translate -srcwin'
         )
-
-
-def _host_parts(rows: Rows, widest: int, batch_size: int) -> Iterator[int]:
-    """List what is held on the host."""
-    yield widest * rows.host_per_column
-    yield rows.batch_bytes(batch_size)
 
 
 def readable(count: float, *, up: bool = False) -> str:

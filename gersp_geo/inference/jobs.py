@@ -15,7 +15,7 @@ from ..models.checkpoint_files import PREPROCESSING_KEY, load_pickle
 from .calibration import measure_costs
 from .model.load import Forward, find_class
 from .options import MapOptions, ObjectOptions, PatchOptions, PredictionOptions
-from .output_paths import check_destination, refuse_inputs
+from .output_paths import FileToMake, refuse_inputs
 from .outputs.maps import MapMaker
 from .outputs.objects import ObjectMaker
 from .outputs.output import Maker
@@ -174,8 +174,8 @@ class Work:
         plan, was_made = self._prepare(job)
         if was_made:
             return (
-                f'{"scene":<10} {job.scene}\n{self.maker.result:<10} {job.final}: made before, of the '
-                'same scene, model and options'
+                f'{"scene":<10} {job.scene}\n{self.maker.result:<10} {job.final}: made before, of '
+                'the same scene, model and options'
             )
         # a detector takes seconds per patch, and longer on a real one than on zeros
         is_quick = isinstance(self.maker, MapMaker)
@@ -192,10 +192,8 @@ class Work:
         was_made = is_made(plan, identify(plan))
         # of shards, the engine says so, with another advice
         if not was_made and plan.shard is None:
-            check_destination(
-                job.final, sources=(), suffixes=(job.final.suffix,), holds='a result',
-                overwrite=False,
-            )  # fmt: skip
+            file = FileToMake(path=job.final, suffixes=(job.final.suffix,), holds='a result')
+            file.check(sources=(), overwrite=False)
         return plan, was_made
 
 
@@ -232,13 +230,13 @@ def _check_several(given: Mapping[str, Any], count: int) -> None:
         )
     if given.get('raster') is not None:
         raise ValueError(
-            f'raster names one file, {given["raster"]}, and there are several scenes; leave it out, '
-            'or describe them one by one'
+            f'raster names one file, {given["raster"]}, and there are several scenes; leave it '
+            'out, or describe them one by one'
         )
     if given.get('after') is not None:
         raise ValueError(
-            f'after (--after) is the second date of one scene, got {count} scenes from a folder or a '
-            'list; predict two dates per call'
+            f'after (--after) is the second date of one scene, got {count} scenes from a folder or '
+            'a list; predict two dates per call'
         )
 
 

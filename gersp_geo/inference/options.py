@@ -1,8 +1,8 @@
-"""The options of a prediction: what they are called, mean and may be, for functions and command alike.
+"""The options of a prediction: what they are called, what they mean, and which values they take.
 
-Every option is described once, where it stands. The command makes its words of these fields, and the
-functions of :mod:`.api` their signatures and their documentation. Nothing heavy is imported here, so
-that ``--help`` answers at once.
+Every option is described once, where it stands. The command makes its words of these fields, and
+the functions of :mod:`.api` their signatures and their documentation. Nothing heavy is imported
+here, so that ``--help`` answers at once.
 """
 
 import os
@@ -71,24 +71,24 @@ class PredictionOptions:
     size: int = option(512, 'Side of a patch in pixels.', group='patches')
     overlap: int | None = option(
         None,
-        'Pixels that neighbouring patches share, in [0, size). Unless given, 64, or half of smaller '
-        'patches. Twice the receptive radius of the model makes a map independent of how the scene '
-        'is cut; the largest object should be smaller.',
+        'Pixels that neighbouring patches share, in [0, size). Unless given, 64, or half of '
+        'smaller patches. Twice the receptive radius of the model makes a map independent of how '
+        'the scene is cut; the largest object should be smaller.',
         group='patches',
     )
     averaging: Averaging = option(
         'none',
-        "Views of each patch that the model looks at: 4 'flips', or 8 'rotations', which are these "
-        'and their transposes. Probabilities, values and vectors are averaged; boxes of all views '
-        'are put together, and the best of those that show one object stays.',
+        "Views of each patch that the model looks at: 4 'flips', or 8 'rotations', which are "
+        'these and their transposes. Probabilities, values and vectors are averaged; boxes of all'
+        ' views are put together, and the best of those that show one object stays.',
         group='patches',
         choices=Averaging,
     )
     after: PathName | None = option(
         None,
-        'Scene of a later date, for a model that compares two: images are (B, 2, C, H, W) then. The '
-        'scene itself is the earlier date and gives the grid, onto which this one is resampled '
-        'bilinearly where it lies on another; what either lacks is no observation.',
+        'Scene of a later date, for a model that compares two: images are (B, 2, C, H, W) then. '
+        'The scene itself is the earlier date and gives the grid, onto which this one is '
+        'resampled bilinearly where it lies on another; what either lacks is no observation.',
         group='scene',
         metavar='FILE',
     )
@@ -101,25 +101,26 @@ class PredictionOptions:
     )
     nodata: float | None = option(
         None,
-        'Value that means "no observation", besides what the scene says itself. Unless given, that '
-        'of the record of preprocessing where the scene has none.',
+        'Value that means "no observation", besides what the scene says itself. Unless given, '
+        'that of the record of preprocessing where the scene has none.',
         group='scene',
     )
     observed: Literal['auto', 'any', 'all'] = option(
         'auto',
-        "Where a pixel is an observation: 'any', where any of its bands is there; 'all', where all "
-        "are; 'auto' means 'any' for bands of 8 bits without masks of their own, else 'all'. A band "
-        'that is missing in an observation enters as its mean; with 8 bits, the value of one band '
-        'alone says nothing, and enters as it is.',
+        "Where a pixel is an observation: 'any', where any of its bands is there; 'all', where "
+        "all are; 'auto' means 'any' for bands of 8 bits without masks of their own, else 'all'. "
+        'A band that is missing in an observation enters as its mean; with 8 bits, the value of '
+        'one band alone says nothing, and enters as it is.',
         group='scene',
         choices=Literal['auto', 'any', 'all'],
     )
     # as it is given: a path would change zip://a.zip
     area: PathName | None = option(
         None,
-        'Polygons to predict in any CRS: a vector file, a folder (a file geodatabase, shapefiles), a '
-        'zip archive or a file in it (a.zip!b.shp, /vsizip/a.zip/b.shp). Maps are nodata outside; '
-        'objects whose centre lies outside, and patches that touch no polygon, are left out.',
+        'Polygons to predict in any CRS: a vector file, a folder (a file geodatabase, '
+        'shapefiles), a zip archive or a file in it (a.zip!b.shp, /vsizip/a.zip/b.shp). Maps are '
+        'nodata outside; objects whose centre lies outside, and patches that touch no polygon, '
+        'are left out.',
         group='scene',
         metavar='FILE',
     )
@@ -142,16 +143,16 @@ class PredictionOptions:
     )
     preprocessing: 'Preprocessing | PathName | None' = option(
         None,
-        'Record of how input is prepared, or a JSON file of it; needed unless the model has one, which '
-        'it replaces. Its class names begin at class or label 0; with a detector of torchvision, whose '
-        'label 0 is the background, they may begin at label 1.',
+        'Record of how input is prepared, or a JSON file of it; needed unless the model has one, '
+        'which it replaces. Its class names begin at class or label 0; with a detector of '
+        'torchvision, whose label 0 is the background, they may begin at label 1.',
         group='scene',
         metavar='FILE',
     )
     task_class: 'str | type[LightningModule] | None' = option(
         None,
-        "Class of the checkpoint's task, or its import path, where the record lacks it or names one "
-        'outside torchgeo and this package.',
+        "Class of the checkpoint's task, or its import path, where the record lacks it or names "
+        'one outside torchgeo and this package.',
         group='scene',
         metavar='NAME',
     )
@@ -160,8 +161,8 @@ class PredictionOptions:
     )
     device: str = option(
         'auto',
-        "Where the model runs: 'auto' takes an accelerator if there is one; else a name that torch "
-        'knows, such as cpu or cuda:1.',
+        "Where the model runs: 'auto' takes an accelerator if there is one; else a name that "
+        'torch knows, such as cpu or cuda:1.',
         group='running',
     )
     batch_size: int | Literal['auto'] = option(
@@ -177,10 +178,10 @@ class PredictionOptions:
     )
     memory_limit: int | str = option(
         '1GiB',
-        "Memory for what grows with the width of the scene, as bytes or as text such as '512MiB', on "
-        'the host and on an accelerator each; wider scenes are cut into panels, with the same result. '
-        'Batches, the model, boxes that are not settled, and some 200 MiB for GDAL and buffers come '
-        'on top.',
+        "Memory for what grows with the width of the scene, as bytes or as text such as '512MiB',"
+        ' on the host and on an accelerator each; wider scenes are cut into panels, with the same'
+        ' result. Batches, the model, boxes that are not settled, and some 200 MiB for GDAL and '
+        'buffers come on top.',
         group='running',
     )
     precision: Precision = option(
@@ -204,8 +205,8 @@ class PredictionOptions:
     )
     shard: str | None = option(
         None,
-        "Predict a share of the parts only, such as '0/3', the first of three. Processes on one file "
-        'system may work on different shards at the same time.',
+        "Predict a share of the parts only, such as '0/3', the first of three. Processes on one "
+        'file system may work on different shards at the same time.',
         group='job arrays',
         metavar='I/N',
     )
@@ -216,7 +217,8 @@ class PredictionOptions:
     )
     part_pixels: int = option(
         2**22,
-        'Pixels of a file on the way to the result, at least: smaller ones cost more than they hold.',
+        'Pixels of a file on the way to the result, at least: smaller ones cost more than they '
+        'hold.',
     )
 
     @classmethod
@@ -312,9 +314,9 @@ class MapOptions(PredictionOptions):
     )
     output: MapKind | Literal['auto'] = option(
         'auto',
-        "What the map holds: 'classes' (unsigned integers), 'probabilities' (one band per class) or "
-        "'values' (what the model returns, such as a regression). 'auto' means values for a pixelwise "
-        'regression, probabilities for a multi-label task, else classes.',
+        "What the map holds: 'classes' (unsigned integers), 'probabilities' (one band per class) "
+        "or 'values' (what the model returns, such as a regression). 'auto' means values for a "
+        'pixelwise regression, probabilities for a multi-label task, else classes.',
         group='maps',
         choices=Literal['auto', 'classes', 'probabilities', 'values'],
     )
@@ -332,8 +334,8 @@ class MapOptions(PredictionOptions):
     )
     overviews: Literal['auto', 'nearest', 'mode', 'average'] = option(
         'auto',
-        "How overviews are made: 'nearest', 'mode' (of classes) or 'average' (of quantities). 'auto' "
-        'means mode for classes and average for quantities.',
+        "How overviews are made: 'nearest', 'mode' (of classes) or 'average' (of quantities). "
+        "'auto' means mode for classes and average for quantities.",
         group='maps',
         choices=Literal['auto', 'nearest', 'mode', 'average'],
     )
@@ -374,8 +376,8 @@ class ObjectOptions(PredictionOptions):
     )
     match: 'Match' = option(
         'iou',
-        "Overlap is the shared area over that of both boxes together ('iou'), or over that of the "
-        "smaller one ('ios'). Oriented boxes are measured as such, masks by their boxes.",
+        "Overlap is the shared area over that of both boxes together ('iou'), or over that of the"
+        " smaller one ('ios'). Oriented boxes are measured as such, masks by their boxes.",
         group='objects',
         choices=Literal['iou', 'ios'],
     )
@@ -404,8 +406,8 @@ class PatchOptions(PredictionOptions):
     )
     overlap: int | None = option(
         0,
-        'Pixels that neighbouring patches share, in [0, size). A pixel of a map of patches covers '
-        'what is not shared, in the middle of its patch.',
+        'Pixels that neighbouring patches share, in [0, size). A pixel of a map of patches covers'
+        ' what is not shared, in the middle of its patch.',
         group='patches',
     )
     raster: PathName | None = option(

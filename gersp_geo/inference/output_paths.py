@@ -23,49 +23,27 @@ class FileToMake:
     """What it holds, for messages: "a map"."""
 
     def check(self, *, sources: Sequence[str | PathLike[str] | None], overwrite: bool) -> None:
-        """Refuse it as :func:`check_destination` does."""
-        check_destination(
-            self.path, sources=sources, suffixes=self.suffixes, holds=self.holds,
-            overwrite=overwrite,
-        )  # fmt: skip
+        """Refuse a file that cannot be written, or that must stay.
 
+        Args:
+            sources: Scenes it is made from, which must not be replaced; None stands for none.
+            overwrite: Whether an existing file may be replaced.
 
-def check_destination(
-    path: str | PathLike[str],
-    *,
-    sources: Sequence[str | PathLike[str] | None],
-    suffixes: Sequence[str],
-    holds: str,
-    overwrite: bool,
-) -> Path:
-    """Refuse a file that cannot be written, or that must stay.
-
-    Args:
-        path: The file to make.
-        sources: Scenes it is made from, which must not be replaced.
-        suffixes: Its possible endings, in small letters.
-        holds: What it holds, for messages: "a map".
-        overwrite: Whether an existing file may be replaced.
-
-    Returns:
-        *path*.
-
-    Raises:
-        FileExistsError: If it is a folder, or exists and may not be replaced.
-        OSError: If its folder cannot be written to, or its name is too long.
-        ValueError: If it is not on a local disk, its ending names no format, or it is a scene
-            itself, or a file that a scene is made of.
-    """
-    check_writable(path)
-    final = Path(path)
-    if final.is_dir():
-        raise FileExistsError(f'{final} is a folder; pass the path of a file')
-    if final.suffix.lower() not in suffixes:
-        raise ValueError(f'{holds} must end in {", ".join(suffixes)}, got {final}')
-    refuse_inputs([final], inputs=sources)
-    if final.exists() and not overwrite:
-        raise FileExistsError(f'{final} exists; pass another path, or overwrite (--overwrite)')
-    return final
+        Raises:
+            FileExistsError: If it is a folder, or exists and may not be replaced.
+            OSError: If its folder cannot be written to, or its name is too long.
+            ValueError: If it is not on a local disk, its ending names no format, or it is a scene
+                itself, or a file that a scene is made of.
+        """
+        path = self.path
+        check_writable(path)
+        if path.is_dir():
+            raise FileExistsError(f'{path} is a folder; pass the path of a file')
+        if path.suffix.lower() not in self.suffixes:
+            raise ValueError(f'{self.holds} must end in {", ".join(self.suffixes)}, got {path}')
+        refuse_inputs([path], inputs=sources)
+        if path.exists() and not overwrite:
+            raise FileExistsError(f'{path} exists; pass another path, or overwrite (--overwrite)')
 
 
 def refuse_inputs(
@@ -149,9 +127,9 @@ def check_apart(
     if other is None:
         return
     if Path(path).resolve() == Path(other).resolve():
-        raise ValueError(f'{holds} need a file of their own, got that of the map, {other}')
+        raise ValueError(f'{holds} need a file of their own, got {other} for both')
     if _disk_of(Path(path)) != _disk_of(Path(other)):
-        raise ValueError(f'{holds} must lie on the disk of the map, {path}, got {other}')
+        raise ValueError(f'{holds} must lie on the disk of {path}, got {other}')
 
 
 def _disk_of(path: Path) -> int:

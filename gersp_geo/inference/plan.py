@@ -26,7 +26,7 @@ from ..windows import Panel
 from .estimate import Costs
 from .model.load import LoadedModel
 from .model.predictor import Views
-from .options import Averaging, Precision
+from .options import PredictionOptions
 from .outputs.output import Output
 from .scene.bands import describe_bands
 from .scene.second_date import AfterScene
@@ -34,19 +34,11 @@ from .scene.watch import SourceWatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SceneGrid:
-    """The grid on which a scene is seen."""
-
-    crs: str | None = None
-    """Coordinate reference system asked for; None means the scene's own."""
-
-    res: float | tuple[float, float] | None = None
-    """Resolution asked for; None means the scene's own."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionPlan:
     """What a prediction will do, and what it will cost."""
+
+    options: PredictionOptions = field(repr=False)
+    """What was asked for."""
 
     loaded: LoadedModel = field(repr=False)
     """The model, on its device."""
@@ -57,17 +49,14 @@ class PredictionPlan:
     source: str
     """The scene."""
 
-    grid: SceneGrid
-    """The grid asked for."""
-
     header: RasterHeader
-    """Header of the scene on that grid."""
+    """Header of the scene on the grid asked for."""
 
     georeference: Georeference = field(repr=False)
     """What the scene itself says about its place besides a CRS and a transform."""
 
     place: str | None
-    """Where the map lies, in one line; None for a scene with a CRS and a transform alone."""
+    """Where the result lies, in one line; None for a scene with a CRS and a transform alone."""
 
     tiles: TilePlan
     """How the scene is cut into patches."""
@@ -90,11 +79,8 @@ class PredictionPlan:
     nodata: float | None
     """Value that means "no observation" besides what the scene says itself."""
 
-    observed: Observed
-    """What was asked for: where a pixel is an observation."""
-
     rule: Rule
-    """What that means for the scene."""
+    """Where a pixel is an observation."""
 
     stored: NDArray[np.bool_] | None = field(repr=False)
     """Per block of the scene: whether the file holds it; None means all, or not known."""
@@ -114,18 +100,6 @@ class PredictionPlan:
     device: str
     """Where the model runs."""
 
-    precision: Precision
-    """Type in which it computes."""
-
-    averaging: Averaging
-    """Views of a patch that are averaged."""
-
-    channels_last: bool
-    """Whether images lie in memory with bands last."""
-
-    compiled: bool
-    """Whether the model is compiled."""
-
     threads: int
     """Threads that read, and that compress."""
 
@@ -136,13 +110,7 @@ class PredictionPlan:
     """What it will cost."""
 
     shard: tuple[int, int] | None
-    """Share of the parts that is predicted: number, from 0, and number of shares; None means all."""
-
-    merge: bool
-    """Whether nothing is predicted, but the result is made of parts that are there."""
-
-    overwrite: bool
-    """Whether existing files may be replaced."""
+    """Share of the parts that is predicted: number from 0, and number of all; None means all."""
 
     watch: SourceWatch = field(repr=False)
     """Notices that the scenes change while they are read."""
@@ -176,8 +144,8 @@ class PredictionPlan:
     def open(self) -> AbstractContextManager[Reader]:
         """Open the scene on the grid of the plan; every thread needs its own."""
         return open_scene(
-            self.source, crs=self.grid.crs, res=self.grid.res, nodata=self.nodata, bands=self.bands,
-            rule=self.rule,
+            self.source, crs=self.options.crs, res=self.options.res, nodata=self.nodata,
+            bands=self.bands, rule=self.rule,
         )  # fmt: skip
 
     def cells(self, panel: Panel) -> CellGrid:
@@ -213,9 +181,9 @@ class PredictionPlan:
         return Views(
             self.loaded.preprocessing,
             device=self.device,
-            precision=self.precision,
-            channels_last=self.channels_last,
-            averaging=self.averaging,
+            precision=self.options.precision,
+            channels_last=self.options.channels_last,
+            averaging=self.options.averaging,
             dates=self.loaded.dates.count,
         )
 
@@ -227,7 +195,8 @@ class PredictionPlan:
             'patches': f'{len(tiles):,} = {rows:,} rows x {cols:,} columns of {tiles.size} px, '
             f'overlap {tiles.overlap}{self.output.joining}',
             'panels': f'{len(self.panels)} of up to {max(p.width for p in self.panels):,} columns',
-            'batches': f'up to {self.batch_size} patches on {self.device}, {self.precision}',
+            'batches': f'up to {self.batch_size} patches on {self.device}, '
+            f'{self.options.precision}',
         }
         lines |= self.costs.lines()
         if self.shard is not None:
@@ -244,14 +213,19 @@ class PredictionPlan:
         values = {} if self.place is None else {'place': self.place}
         values |= {} if self.values is None else {'values': self.values}
         if self.after is None:
-            return {'scene': scene, 'bands': bands, **_describe_observed(self.observed), **values}
+            return {
+                'scene': scene,
+                'bands': bands,
+                **_describe_observed(self.options.observed),
+                **values,
+            }
         after = describe_bands(self.after.bands, self.band_names, self.after.header)
         return {
             'before': scene,
             'after': self.after.describe(),
             'overlap': self.after.describe_overlap(self.source),
             'bands': bands if after == bands else f'{bands}; after: {after}',
-            **_describe_observed(self.observed),
+            **_describe_observed(self.options.observed),
             **values,
         }
 

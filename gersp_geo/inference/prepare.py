@@ -14,7 +14,7 @@ from .estimate import Rows, check_parts, count_costs, reading_threads
 from .model.device import find_device, fitting_batch
 from .options import PredictionOptions, parse_shard
 from .outputs.output import Maker
-from .plan import PredictionPlan, SceneGrid
+from .plan import PredictionPlan
 from .resume.journal import is_begun, read_header, work_folder
 from .scene.headers import read_area_of, read_scene
 from .scene.second_date import check_dates, find_after
@@ -74,8 +74,9 @@ def prepare(
     output = maker.plan(header, tiles, files, options)
     area = read_area_of(options, header, source=fspath(source))
     rows = Rows.of(
-        header, tiles, maps=output.layouts, bands=maker.loaded.in_channels, channels=output.channels,
-        blended=output.is_blended, on_host=device == 'cpu', per_band=scene.rule == 'any',
+        header, tiles, maps=output.layouts, bands=maker.loaded.in_channels,
+        channels=output.channels, blended=output.is_blended, on_host=device == 'cpu',
+        per_band=scene.rule == 'any',
     )  # fmt: skip
     panels, rows_per_part = _cut_parts(
         tiles,
@@ -86,10 +87,10 @@ def prepare(
     )
     batch_size, torch_threads = _recall(destination, options, device=device)
     return PredictionPlan(
+        options=options,
         loaded=maker.loaded,
         output=output,
         source=fspath(source),
-        grid=SceneGrid(crs=options.crs, res=options.res),
         header=header,
         georeference=scene.own.georeference,
         place=describe_place(scene.own, header),
@@ -100,7 +101,6 @@ def prepare(
         bands=scene.bands,
         band_names=maker.loaded.preprocessing.bands,
         nodata=scene.nodata,
-        observed=options.observed,
         rule=scene.rule,
         stored=scene.stored,
         area=area,
@@ -108,10 +108,6 @@ def prepare(
         area_sha256=None if area is None else area.sha256,
         batch_size=batch_size,
         device=device,
-        precision=options.precision,
-        averaging=options.averaging,
-        channels_last=options.channels_last,
-        compiled=options.compile,
         threads=reading_threads(header, options, source=fspath(source)),
         torch_threads=torch_threads,
         costs=count_costs(
@@ -122,8 +118,6 @@ def prepare(
             patches=count_patches(tiles, panels, header, stored=scene.stored, area=area),
         ),
         shard=None if options.shard is None else parse_shard(options.shard),
-        merge=options.merge,
-        overwrite=options.overwrite,
         watch=watch,
     )
 

@@ -35,7 +35,7 @@ def progress_bar(pixels: int, *, shown: bool) -> Iterator[Callable[[int], None]]
 
 @contextmanager
 def waiting(text: str, *, shown: bool) -> Iterator[None]:
-    """Show that something takes a while whose progress nobody tells."""
+    """Show that something takes a while, where nobody knows how far it is."""
     if not shown:
         yield
         return

@@ -43,26 +43,26 @@ def run_plan(plan: PredictionPlan, *, progress: bool) -> Any:
     started = perf_counter()
     check_room(plan)
     planned, identity = list_parts(plan), identify(plan)
-    if not plan.overwrite:
+    if not plan.options.overwrite:
         _refuse_existing(plan, identity)
     name = 'parts' if plan.shard is None else f'shard-{plan.shard[0]}-of-{plan.shard[1]}'
     folder = work_folder(plan.destination)
-    if plan.merge and not is_begun(folder):
+    if plan.options.merge and not is_begun(folder):
         raise ValueError(f'no shard of {plan.destination} has begun; nothing can be merged')
     # a merge forwards nothing: any device will do
-    how = layout_of_parts(plan) if plan.merge else running(plan)
-    begins_anew, facts = plan.overwrite and not plan.merge, None
+    how = layout_of_parts(plan) if plan.options.merge else running(plan)
+    begins_anew, facts = plan.options.overwrite and not plan.options.merge, None
     with (
         advising(plan),
         Journal.open(folder, identity | how, name=name, overwrite=begins_anew) as journal,
     ):
         before = _sound_entries(plan, planned, journal)
         try:
-            if not plan.merge:
+            if not plan.options.merge:
                 _predict(plan, _share(planned, plan, before), journal, progress=progress)
         finally:
             entries = known_entries(plan, planned, journal)
-            if not entries and plan.shard is None and not plan.merge:
+            if not entries and plan.shard is None and not plan.options.merge:
                 # nothing that another call could go on from; shards may still be at work
                 journal.remove()
         predicted = perf_counter()
@@ -101,7 +101,7 @@ def _sound_entries(
         f'{len(damaged)} of {len(entries)} finished parts of {plan.destination} are damaged, the '
         f'first is number {number}, {journal.folder / name}'
     )
-    if plan.merge:
+    if plan.options.merge:
         raise ValueError(f'{text}; run {journal.writer_of(number)} again, then merge')
     warnings.warn(f'{text}; they are made anew', stacklevel=2)
     return {number: entry for number, entry in entries.items() if number not in damaged}
@@ -185,15 +185,7 @@ def _finish(
 
 
 def is_made(plan: PredictionPlan, identity: Mapping[str, Any]) -> bool:
-    """Say whether all files of a plan are there, made of the same scene by the same model and options.
-
-    Args:
-        plan: The plan.
-        identity: Of the prediction.
-
-    Returns:
-        Whether they are.
-    """
+    """Say whether all files of a plan are there, and were made by a prediction of this identity."""
     return all(_is_ours(path, identity) for path in plan.output.files)
 
 
@@ -225,8 +217,8 @@ def _provenance(plan: PredictionPlan, identity: Mapping[str, Any]) -> dict[str, 
         'INPUT_BANDS': ','.join(map(str, plan.bands)),
         FINGERPRINT_TAG: fingerprint(identity),
     }
-    if plan.observed != 'auto':
-        tags['OBSERVED'] = plan.observed
+    if plan.options.observed != 'auto':
+        tags['OBSERVED'] = plan.options.observed
     if plan.after is not None:
         tags['BEFORE'], tags['AFTER'] = Path(plan.source).name, Path(plan.after.path).name
         tags['AFTER_BANDS'] = ','.join(map(str, plan.after.bands))

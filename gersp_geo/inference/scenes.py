@@ -44,8 +44,8 @@ class Done:
     """What became of one scene."""
 
     summary: object | None
-    """What was produced, to be printed; None if an earlier call had made it of the same scene, by the
-    same model and options."""
+    """What was produced, to be printed; None if an earlier call had made it of the same scene, by
+    the same model and options."""
 
     picture: Path | None = None
     """The picture that was drawn, unless the summary names it."""
@@ -71,9 +71,8 @@ class ScenesSummary:
         count = len(self.results) + len(self.failures)
         if count > 1:
             before = len(self.results) - len(summaries)
-            lines.append(
-                f'{len(summaries)} of {count} scenes {self.verb}{f", {before} before" if before else ""}'
-            )
+            known = f', {before} before' if before else ''
+            lines.append(f'{len(summaries)} of {count} scenes {self.verb}{known}')
         lines += [f'failed   {scene}: {reason}' for scene, reason in self.failures]
         return '\n'.join(lines)
 
@@ -99,8 +98,8 @@ def list_jobs(
 
     Raises:
         FileNotFoundError: If a folder or pattern holds no scene.
-        ValueError: If two scenes would become one file, a folder is called like a file, or an output
-            is not on a local disk.
+        ValueError: If two scenes would become one file, a folder is called like a file, or an
+            output is not on a local disk.
     """
     for path in (destination, preview):
         if path is not None:
@@ -206,5 +205,6 @@ def _check_folder(path: Path) -> None:
     """Refuse a folder for several scenes whose name is that of a file."""
     if path.is_file() or (path.suffix.lower() in _FILE_SUFFIXES and not path.is_dir()):
         raise ValueError(
-            f'several scenes become a folder, and {path} looks like a file; pass the name of a folder'
+            f'several scenes become a folder, and {path} looks like a file; pass the name of '
+            'a folder'
         )

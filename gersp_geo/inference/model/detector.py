@@ -69,7 +69,7 @@ class Detector:
         # where names begin at label 1, nothing was called 0 in training
         unnamed = names is not None and 0 not in names
         return cls(
-            forward=_detect(loaded),
+            forward=cast('Detect', loaded.score),
             has_background=known
             and (unnamed or has_background(getattr(forward, 'model', forward))),
             names=names,
@@ -78,7 +78,7 @@ class Detector:
 
     def compiled(self, loaded: LoadedModel) -> 'Detector':
         """Run another form of the same model, of which less can be told."""
-        return replace(self, forward=_detect(loaded))
+        return replace(self, forward=cast('Detect', loaded.score))
 
     def __call__(self, images: Tensor) -> list[Found]:
         """Detect, and refuse anything but detections.
@@ -151,8 +151,8 @@ class ObjectPredictor:
             valid: As in :meth:`.predictor.Views.look`.
 
         Returns:
-            Per patch: boxes in its pixels, masks (n, 1, H, W) if there are any; and whether the model
-            found as many objects as it returns at most.
+            Per patch: boxes in its pixels, masks (n, 1, H, W) if there are any; and whether the
+            model found as many objects as it returns at most.
 
         Raises:
             ValueError: If the model returns something else.
@@ -199,12 +199,6 @@ def _together(seen: Sequence[Found]) -> Found:
     # where nothing was found, there may be no masks either
     some = [one for one in seen if len(one['scores'])] or seen[:1]
     return {name: torch.cat([one[name] for one in some]) for name in some[0]}
-
-
-def _detect(loaded: LoadedModel) -> Detect:
-    """Take what the model returns for detections; they are checked."""
-    detect: Any = loaded.score
-    return cast('Detect', detect)
 
 
 def is_detector(model: object) -> bool:
@@ -267,8 +261,8 @@ def _check_masks(masks: Tensor, count: int, *, sides: tuple[int, ...]) -> None:
     if tuple(masks.shape) not in ((count, *sides), (count, 1, *sides)):
         height, width = sides
         raise ValueError(
-            f'masks must be ({count}, {height}, {width}) or ({count}, 1, {height}, {width}), one per '
-            f'box, got {tuple(masks.shape)}'
+            f'masks must be ({count}, {height}, {width}) or ({count}, 1, {height}, {width}), one '
+            f'per box, got {tuple(masks.shape)}'
         )
 
 

@@ -92,8 +92,8 @@ class PatchPredictor:
             valid: As in :meth:`.predictor.Views.look`.
 
         Returns:
-            Vectors, shape (B, D), and probabilities, shape (B, K), at least two; float32 on the CPU.
-            None for what the model does not give.
+            Vectors, shape (B, D), and probabilities, shape (B, K), at least two; float32 on the
+            CPU. None for what the model does not give.
 
         Raises:
             ValueError: If the model returns another shape than for the patch of zeros, or NaN.
@@ -220,8 +220,8 @@ def load_classifier(
     forward: Any = loaded.forward
     if loaded.scores == 'values' or isinstance(forward, tasks.Regression):
         raise ValueError(
-            f'{loaded.name} returns quantities, and patches are classified by logits of classes; pass '
-            'a classifier, or embed patches (--task embed)'
+            f'{loaded.name} returns quantities, and patches are classified by logits of classes; '
+            'pass a classifier, or embed patches (--task embed)'
         )
     # of anything else, only the whole gives the logits
     is_plain = isinstance(forward, tasks.Classification) and (
@@ -276,6 +276,6 @@ def _check(values: object, name: str, *, count: int, length: int | None = None) 
         if isinstance(values, Tensor) and values.ndim == 4:
             advice = '; average feature maps over rows and columns, predict_geotiff is for pixels'
         raise ValueError(
-            f'the model must return {name} of shape ({count}, {length or "any length"}) for {count} '
-            f'patches, got {found}{advice}'
+            f'the model must return {name} of shape ({count}, {length or "any length"}) for '
+            f'{count} patches, got {found}{advice}'
         )

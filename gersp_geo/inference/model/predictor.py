@@ -152,7 +152,7 @@ class PixelPredictor:
         """
         total: Tensor | None = None
         for view, scores in self.views.look(self.forward, pixels, valid):
-            activated = self.activate(_check(scores, pixels).float())
+            activated = self.activate(check_scores(scores, pixels).float())
             seen = look_back(activated, view)
             total = seen if total is None else total + seen
         assert total is not None  # there is always a view
@@ -179,8 +179,19 @@ def _probabilities(scores: Tensor) -> Tensor:
     return scores.sigmoid() if scores.shape[1] == 1 else scores.softmax(dim=1)
 
 
-def _check(scores: object, images: Tensor) -> Tensor:
-    """Refuse scores of another shape than promised."""
+def check_scores(scores: object, images: Tensor) -> Tensor:
+    """Refuse scores of another shape than (B, K, H, W).
+
+    Args:
+        scores: What the model returned.
+        images: For what, shape (B, C, H, W).
+
+    Returns:
+        *scores*.
+
+    Raises:
+        ValueError: If they are of another shape, or no tensor.
+    """
     found: Sequence[int] | str = type(scores).__name__
     if isinstance(scores, Tensor):
         found = tuple(scores.shape)
@@ -190,6 +201,7 @@ def _check(scores: object, images: Tensor) -> Tensor:
     raise ValueError(
         f'the model must return scores of shape ({len(images)}, K, {sides}) for images of shape '
         f'{tuple(images.shape)}, got {found}'
+        + ('; pass the whole segmentation model, or --task embed' if len(found) == 2 else '')
     )
 
 

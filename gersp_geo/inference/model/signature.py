@@ -92,8 +92,8 @@ def graph_dates(
     """Say how many dates an ONNX graph takes.
 
     Args:
-        shape: Of its input: (B, C, H, W), (B, 2 * C, H, W) or (B, 2, C, H, W); None where any number
-            will do.
+        shape: Of its input: (B, C, H, W), (B, 2 * C, H, W) or (B, 2, C, H, W); None where any
+            number will do.
         bands: Of one date.
         given: Dates that there are, 1 or 2, which a graph for any number of bands has to take.
         path: Of the file, for messages.
@@ -114,6 +114,6 @@ def graph_dates(
         return Dates(count=2)
     dates = '' if len(shape) == 4 else f' of {shape[1] or "any number of"} dates'
     raise ValueError(
-        f'{path} takes {channels or "any number of"} channels{dates}, but preprocessing names {count} '
-        f'bands: {", ".join(bands)}; two dates are (B, 2, C, H, W) or (B, 2 * C, H, W)'
+        f'{path} takes {channels or "any number of"} channels{dates}, but preprocessing names '
+        f'{count} bands: {", ".join(bands)}; two dates are (B, 2, C, H, W) or (B, 2 * C, H, W)'
     )

@@ -159,7 +159,7 @@ def best_channel(scores: Tensor) -> Tensor:
 
 
 def _best_on_cpu(scores: Tensor, kind: torch.dtype) -> Tensor:
-    """Compare channel by channel, a few rows at a time: argmax over them takes ten times as long."""
+    """Compare channel by channel, a few rows at a time: argmax takes ten times as long."""
     rows, cols = scores.shape[1:]
     index = torch.empty((rows, cols), dtype=kind)
     step = min(max(1, _CACHED // max(cols, 1)), rows)

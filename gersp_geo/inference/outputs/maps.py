@@ -25,7 +25,7 @@ from ...tiling import TilePlan
 from ...windows import Panel
 from ..model.device import compile_model, place_model
 from ..model.load import LoadedModel, evaluating
-from ..model.predictor import PixelPredictor
+from ..model.predictor import PixelPredictor, check_scores
 from ..options import MapKind, MapOptions
 from ..output_paths import FileToMake, check_apart
 from ..plan import PredictionPlan
@@ -218,11 +218,14 @@ class MapOutput(Output[Pieces]):
             picture,
             bands=plan.bands,
             nodata=plan.nodata,
-            observed=plan.observed,
+            observed=plan.options.observed,
             after=None
             if after is None
             else ShownScene(
-                path=after.path, bands=after.bands, nodata=after.nodata, observed=plan.observed
+                path=after.path,
+                bands=after.bands,
+                nodata=after.nodata,
+                observed=plan.options.observed,
             ),
             class_pixels=None if summary is None else summary.class_pixels or None,
             overwrite=True,
@@ -298,17 +301,9 @@ class MapMaker(Maker):
 
 def _count_channels(loaded: LoadedModel, *, size: int, device: str) -> int:
     """Count the scores per pixel by forwarding one patch of zeros, and check their shape."""
-    shape = (1, loaded.in_channels, size, size)
+    zeros = torch.zeros((1, loaded.in_channels, size, size), device=device)
     with evaluating(loaded.forward):
-        scores = loaded.score(torch.zeros(shape, device=device))
-    found = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
-    if len(found) != 4 or (found[0], *found[2:]) != (1, size, size):
-        raise ValueError(
-            f'the model must return scores of shape (1, K, {size}, {size}) for images of shape '
-            f'{shape}, got {found}'
-            + ('; pass the whole segmentation model, or --task embed' if len(found) == 2 else '')
-        )
-    return int(found[1])
+        return check_scores(loaded.score(zeros), zeros).shape[1]
 
 
 def _choose_kind(loaded: LoadedModel, kind: MapKind | Literal['auto']) -> MapKind:

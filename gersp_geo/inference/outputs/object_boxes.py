@@ -19,8 +19,8 @@ from ..model.detector import Found
 # Detectors of torchvision clip boxes to the image, and miss its side by fractions of a pixel.
 EDGE_PX = 1.0
 
-# Share of a box that has to lie in the scene, along either axis. What is reflected at a border joins
-# with its mirror image into a box that the border halves; a mirror image alone lies outside.
+# Share of a box that has to lie in the scene, along either axis. What is reflected at a border
+# joins with its mirror image into a box that the border halves; a mirror image alone lies outside.
 _INSIDE = 0.25
 
 

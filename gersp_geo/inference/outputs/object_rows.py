@@ -81,7 +81,7 @@ class OpenObjectRows:
 
 
 def to_arrays(found: Detections) -> dict[str, NDArray[Any]]:
-    """Turn boxes into arrays of numbers; outlines become bytes, those of all one after the other."""
+    """Turn boxes into arrays of numbers; outlines become bytes, one after the other."""
     outlines = [b'' if one is None else shapely.to_wkb(one) for one in found.outlines]
     return {
         'boxes': found.boxes,

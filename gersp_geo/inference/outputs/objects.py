@@ -206,7 +206,7 @@ class ObjectOutput(Output[RowOfObjects]):
             name=self.files[0].name,
             grid=plan.header,
             nodata=plan.nodata,
-            observed=plan.observed,
+            observed=plan.options.observed,
             colors=dict(zip(names, colors, strict=False)),
             overwrite=True,
         )
@@ -239,7 +239,7 @@ class ObjectMaker(Maker):
         check_format(files[0].path, crs=header.crs)
 
     def placed(self, device: str, options: ObjectOptions) -> 'ObjectMaker':
-        """Move the model to its device, and learn by a patch of zeros whether boxes are oriented."""
+        """Move the model to its device, and learn from a patch of zeros what boxes are."""
         loaded = place_model(self.loaded, device=device, channels_last=options.channels_last)
         detector = Detector.of(loaded)
         if options.compile:

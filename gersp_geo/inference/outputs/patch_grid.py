@@ -15,7 +15,7 @@ from ...tiling import TilePlan, check_count
 def plan_grid(height: int, width: int, *, size: int, overlap: int) -> TilePlan:
     """Cut a scene into patches that start every ``size - overlap`` pixels, from its first pixel on.
 
-    Other than :func:`..tiling.plan_tile`, nothing is moved to be flush with a border, so that each
+    Unlike in :func:`..tiling.plan_tile`, nothing is moved to be flush with a border, so that each
     patch is a pixel of a regular map. The last row and column may hang over; callers reflect there.
 
     Args:

@@ -149,7 +149,7 @@ class PatchOutput(Output[Described]):
         assert self.table is not None
         layout = self.content.layout
         scene = ShownScene(
-            path=plan.source, bands=plan.bands, nodata=plan.nodata, observed=plan.observed
+            path=plan.source, bands=plan.bands, nodata=plan.nodata, observed=plan.options.observed
         )
         return write_patches_preview(
             scene, self.table, picture, header=plan.header, tiles=plan.tiles,

@@ -1,7 +1,7 @@
 """Pictures of what was made: a scene beside its map, two dates and their change, objects, polygons.
 
-``quicklook`` reads how scenes look on a grid, ``layout`` puts images, polygons and a legend into one
-file. ``maps`` draws what lies on a grid beside its scene, ``polygons`` what lies over it.
+``quicklook`` reads how scenes look on a grid, ``layout`` puts images, polygons and a legend into
+one file. ``maps`` draws what lies on a grid beside its scene, ``polygons`` what lies over it.
 """
 
 from .layout import check_picture

@@ -20,7 +20,7 @@ type Entry = tuple[str, str, Color]
 UNOBSERVED: Entry = ('', 'no observation', NO_OBSERVATION)
 
 DPI = 100
-"""Pixels per inch of a picture that is not finer than usual; lines and fonts grow with a finer one."""
+"""Pixels per inch of a usual picture; lines and fonts grow with a finer one."""
 
 # Lengths in pixels beside images of this side; beside larger ones, they grow with them.
 _USUAL_SIDE = 800

@@ -88,7 +88,7 @@ class Sheet:
         return pixels[:, *self.north_up], valid[self.north_up]
 
     def place(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Turn coordinates in the CRS of the grid into (column, row) of the picture, shape (n, 2)."""
+        """Turn coordinates in the CRS of the grid into columns and rows of the picture, (n, 2)."""
         places = np.stack(~self.header.transform @ (points[:, 0], points[:, 1]), axis=1)
         shares = places / (self.header.width, self.header.height)
         is_flipped = [order.step < 0 for order in reversed(self.north_up)]

@@ -16,14 +16,10 @@ from ..plan import PredictionPlan
 
 
 def identify(plan: PredictionPlan) -> dict[str, Any]:
-    """Say what decides a result, but for the last bits.
+    """Say in plain values for JSON what decides a result, but for the last bits.
 
-    Args:
-        plan: The plan.
-
-    Returns:
-        Plain values for JSON: the files of the scenes by size and time of change, the model by its
-        checksum (a function by its name alone), its record, and every option that matters.
+    These are the files of the scenes by size and time of change, the model by its checksum (a
+    function by its name alone), its record, and every option that matters.
     """
     loaded = plan.loaded
     # these may stand in files that are not looked at otherwise
@@ -37,15 +33,15 @@ def identify(plan: PredictionPlan) -> dict[str, Any]:
         'preprocessing': loaded.preprocessing.to_dict(),
         'size': plan.tiles.size,
         'overlap': plan.tiles.overlap,
-        'averaging': plan.averaging,
+        'averaging': plan.options.averaging,
         'bands': list(plan.bands),
         'nodata': None if plan.nodata is None else repr(plan.nodata),
         # only where it is given, so that what was made without it is known again
-        **({} if plan.observed == 'auto' else {'observed': plan.observed}),
-        'crs': None if plan.grid.crs is None else str(plan.grid.crs),
-        'res': plan.grid.res,
+        **({} if plan.options.observed == 'auto' else {'observed': plan.options.observed}),
+        'crs': None if plan.options.crs is None else str(plan.options.crs),
+        'res': plan.options.res,
         'area_sha256': plan.area_sha256,
-        'precision': plan.precision,
+        'precision': plan.options.precision,
         **place,
         **plan.output.identity,
     }
@@ -65,37 +61,23 @@ def _later(plan: PredictionPlan) -> dict[str, Any] | None:
 
 
 def running(plan: PredictionPlan) -> dict[str, Any]:
-    """Say what decides the last bits, and how a scene is cut into parts.
-
-    Args:
-        plan: The plan.
-
-    Returns:
-        Plain values for JSON.
-    """
+    """Say what decides the last bits, and how a scene is cut into parts, as plain values."""
     return {
         'device': torch.device(plan.device).type,
         'batch_size': plan.batch_size,
         'torch_threads': plan.torch_threads,
-        'channels_last': plan.channels_last,
-        'compiled': plan.compiled,
+        'channels_last': plan.options.channels_last,
+        'compiled': plan.options.compile,
         'software': {'gersp_geo': __version__, 'torch': version('torch')},
         **layout_of_parts(plan),
     }
 
 
 def layout_of_parts(plan: PredictionPlan) -> dict[str, Any]:
-    """Say how a scene is cut into parts, and what of it they hold.
-
-    Args:
-        plan: The plan.
-
-    Returns:
-        Plain values for JSON.
-    """
+    """Say how a scene is cut into parts, and what of it they hold, as plain values."""
     return {
         # also where it is not given: parts of older versions had another rule
-        'observed': plan.observed,
+        'observed': plan.options.observed,
         'panels': [[panel.col_off, panel.col_stop] for panel in plan.panels],
         'rows_per_part': plan.rows_per_part,
     }

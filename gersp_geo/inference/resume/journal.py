@@ -27,7 +27,7 @@ _HEADER = 'prediction.json'
 
 
 def work_folder(destination: str | PathLike[str]) -> Path:
-    """Name the hidden folder in which the parts of a map lie until it is complete."""
+    """Name the hidden folder in which the parts of a result lie until it is complete."""
     final = Path(destination)
     return final.with_name(f'.{final.name}.parts')
 
@@ -104,7 +104,7 @@ class Entry:
 
 
 class Journal:
-    """Lists the finished parts of one prediction, in a folder beside its map.
+    """Lists the finished parts of one prediction, in a folder beside its result.
 
     ``prediction.json`` says what is predicted, how and by which model. Every process appends to a
     file of its own: one line per part, written once the files of the part have their names. A line
@@ -216,7 +216,7 @@ class Journal:
             path.unlink()
 
     def remove(self) -> None:
-        """Remove journal and parts: the maps are complete, or nothing is worth keeping."""
+        """Remove journal and parts: the files are complete, or nothing is worth keeping."""
         shutil.rmtree(self.folder)
 
 
@@ -240,11 +240,11 @@ def _refuse_busy(folder: Path) -> None:
 
 
 def remove_leftover(folder: Path, identity: Mapping[str, Any]) -> None:
-    """Remove the parts of a prediction whose maps are complete; parts of any other stay.
+    """Remove the parts of a prediction whose files are complete; parts of any other stay.
 
     Args:
         folder: Of the journal and its parts.
-        identity: What the maps were made of.
+        identity: What the files were made of.
     """
     # without a header, what is there belongs to nothing that could go on
     if is_begun(folder):

@@ -36,7 +36,7 @@ class PlannedPart:
 
     @property
     def pixels(self) -> int:
-        """Pixels of the map."""
+        """Pixels that it settles."""
         return (self.row_stop - self.row_off) * self.panel.width
 
 

@@ -4,18 +4,14 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import batched
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from affine import Affine
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ...geoio.read import CellReader, Shown
-from ...geoio.vector import Area
-from ...stitching import Weighting
-from ...tiling import TilePlan
 from ...windows import Panel, Window
 from .prefetch import work_ahead
 
@@ -97,7 +93,7 @@ def read_rows(plan: 'PredictionPlan', panel: Panel, rows: range) -> Generator[Pa
         UnreadableFileError: If the scene is damaged.
     """
     with plan.open_cells(panel) as reader:
-        events = PatchReader.of(plan, panel, reader).rows(rows)
+        events = PatchReader(plan=plan, panel=panel, reader=reader).rows(rows)
         with closing(work_ahead(events, depth=_DEPTH)) as ahead:
             yield from ahead
 
@@ -106,43 +102,14 @@ def read_rows(plan: 'PredictionPlan', panel: Panel, rows: range) -> Generator[Pa
 class PatchReader:
     """Reads the patches of a panel in batches."""
 
-    reader: CellReader
-    """Of the scene, for the columns of the panel."""
-
-    tiles: TilePlan
-    """How the scene is cut."""
-
-    weighting: Weighting
-    """Says which rows are settled when."""
+    plan: 'PredictionPlan'
+    """How the scene is cut, and which rows are settled when."""
 
     panel: Panel
     """The columns to read."""
 
-    batch_size: int
-    """Patches per batch, at most."""
-
-    transform: Affine
-    """Of the scene, for the area."""
-
-    area: Area | None = None
-    """Of interest; None means all."""
-
-    pinned: bool = False
-    """Whether batches lie where an accelerator can fetch them by itself."""
-
-    @classmethod
-    def of(cls, plan: 'PredictionPlan', panel: Panel, reader: CellReader) -> Self:
-        """Read as a plan says."""
-        return cls(
-            reader=reader,
-            tiles=plan.tiles,
-            weighting=plan.weighting,
-            panel=panel,
-            batch_size=plan.batch_size,
-            transform=plan.header.transform,
-            area=plan.area,
-            pinned=plan.device.startswith('cuda'),
-        )
+    reader: CellReader
+    """Of the scene, for these columns."""
 
     def rows(self, rows: range) -> Iterator[PatchBatch | RowEnd]:
         """Read some rows of patches.
@@ -158,7 +125,7 @@ class PatchReader:
             # read while this row is forwarded
             following = self._request(row + 1) if row + 1 in rows else []
             forwarded = 0
-            for cols in batched(wanted, self.batch_size):
+            for cols in batched(wanted, self.plan.batch_size):
                 batch = self._batch(row, cols)
                 if batch is not None:
                     forwarded += len(batch.cols)
@@ -167,22 +134,24 @@ class PatchReader:
             yield RowEnd(row=row, pieces=pieces, forwarded=forwarded)
             wanted = following
             if row + 1 in rows:
-                self.reader.release(max(self.tiles.row_offs[row + 1], 0))
+                self.reader.release(max(self.plan.tiles.row_offs[row + 1], 0))
 
     def _request(self, row: int) -> list[int]:
         """Choose the columns of patches where there may be something, and begin to read them."""
         offsets = np.asarray(
-            self.tiles.col_offs[self.panel.patches.start : self.panel.patches.stop]
+            self.plan.tiles.col_offs[self.panel.patches.start : self.panel.patches.stop]
         )
-        top, size = self.tiles.row_offs[row], self.tiles.size
+        top, size = self.plan.tiles.row_offs[row], self.plan.tiles.size
         width = int(offsets[-1] - offsets[0]) + size
         together = Window(row_off=top, col_off=int(offsets[0]), height=size, width=width)
         if not self.reader.may_hold(together):
             # in a sparse scene, most rows
             return []
         touched = np.ones(len(offsets), dtype=np.bool_)
-        if self.area is not None:
-            touched = self.area.touched(self.transform, (top, top + size), offsets, width=size)
+        if self.plan.area is not None:
+            touched = self.plan.area.touched(
+                self.plan.header.transform, (top, top + size), offsets, width=size
+            )
         near = [col for col, near in zip(self.panel.patches, touched.tolist(), strict=True) if near]
         windows = {col: self._window(row, col) for col in near}
         wanted = [col for col, window in windows.items() if self.reader.may_hold(window)]
@@ -192,11 +161,11 @@ class PatchReader:
 
     def _window(self, row: int, col: int) -> Window:
         """Place a patch."""
-        return self.tiles.window(self.tiles.row_offs[row], self.tiles.col_offs[col])
+        return self.plan.tiles.window(self.plan.tiles.row_offs[row], self.plan.tiles.col_offs[col])
 
     def _batch(self, row: int, cols: Sequence[int]) -> PatchBatch | None:
         """Cut patches out of what was read, without those that hold no observation."""
-        size, reader = self.tiles.size, self.reader
+        size, reader = self.plan.tiles.size, self.reader
         pixels = np.empty((len(cols), len(reader.bands), size, size), dtype=reader.dtype)
         masks: list[Shown] = []
         kept: list[int] = []
@@ -221,14 +190,17 @@ class PatchReader:
     def _in_scene(self, valid: NDArray[np.bool_], window: Window) -> NDArray[np.bool_]:
         """Leave out what is reflected: it observes nothing that is in the scene."""
         top, left = max(-window.row_off, 0), max(-window.col_off, 0)
-        bottom, right = self.tiles.height - window.row_off, self.tiles.width - window.col_off
+        bottom, right = (
+            self.plan.tiles.height - window.row_off,
+            self.plan.tiles.width - window.col_off,
+        )
         return valid[..., top:bottom, left:right]
 
     def _stack(self, masks: Sequence[Shown]) -> Tensor | None:
         """Put what is said of patches together; None where all is there."""
         if all(mask is None for mask in masks):
             return None
-        size, reader = self.tiles.size, self.reader
+        size, reader = self.plan.tiles.size, self.reader
         layers = (len(reader.bands),) if reader.per_band else ()
         stacked = torch.ones((len(masks), *layers, size, size), dtype=torch.bool)
         for place, mask in enumerate(masks):
@@ -237,19 +209,19 @@ class PatchReader:
         return self._pin(stacked)
 
     def _pin(self, tensor: Tensor) -> Tensor:
-        """Put a tensor where copies need not wait."""
-        return tensor.pin_memory() if self.pinned else tensor
+        """Put a tensor where an accelerator can fetch it by itself."""
+        return tensor.pin_memory() if self.plan.device.startswith('cuda') else tensor
 
     def _pieces(self, row: int, wanted: Sequence[int]) -> Iterator[Piece]:
         """Find observations of interest among the pixels that are settled after a row."""
-        start, stop = self.weighting.rows.settled[row]
+        start, stop = self.plan.weighting.rows.settled[row]
         if start == stop:
             return
         for left, right in self._ranges(wanted):
             window = Window(row_off=start, col_off=left, height=stop - start, width=right - left)
             valid = self.reader.valid(window)
-            if self.area is not None:
-                inside = self.area.mask(self.transform, window)
+            if self.plan.area is not None:
+                inside = self.plan.area.mask(self.plan.header.transform, window)
                 valid = inside if valid is None else inside & valid
             count = window.height * window.width if valid is None else int(valid.sum())
             if count:
@@ -259,8 +231,8 @@ class PatchReader:
         """Join the columns of pixels under neighbouring patches, within the panel."""
         ranges: list[tuple[int, int]] = []
         for col in wanted:
-            left = max(self.tiles.col_offs[col], self.panel.col_off)
-            right = min(self.tiles.col_offs[col] + self.tiles.size, self.panel.col_stop)
+            left = max(self.plan.tiles.col_offs[col], self.panel.col_off)
+            right = min(self.plan.tiles.col_offs[col] + self.plan.tiles.size, self.panel.col_stop)
             if ranges and left <= ranges[-1][1]:
                 ranges[-1] = (ranges[-1][0], max(right, ranges[-1][1]))
             elif left < right:

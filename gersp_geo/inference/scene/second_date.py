@@ -1,4 +1,4 @@
-"""The scene after: what of the second of two dates is read, and how much of the one before it covers."""
+"""Read the second of two dates, and say how much of the first one it covers."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -107,7 +107,10 @@ class AfterScene:
         names = Path(before).name, Path(self.path).name
         # two dates often differ in their folder only
         one, other = names if names[0] != names[1] else (before, self.path)
-        return f'{other} covers {_percent(self.covers)} of {one}; {_percent(self.within)} of {other} lies in it'
+        return (
+            f'{other} covers {_percent(self.covers)} of {one}; {_percent(self.within)} of {other} '
+            'lies in it'
+        )
 
 
 def _percent(share: float) -> str:
@@ -150,8 +153,8 @@ def find_after(
         grid: Its header, on the grid of the plan.
         record: How values of both are prepared.
         options: Name the scene after.
-        own: Header of the file of the scene before, where that is not *grid*: resampled, half floats
-            become floats, and what was tilted gets empty corners.
+        own: Header of the file of the scene before, where that is not *grid*: resampled, half
+            floats become floats, and what was tilted gets empty corners.
 
     Returns:
         The scene after; None if there is none.

@@ -1,4 +1,4 @@
-"""Notice that a scene changes while it is read: a map would be of two contents."""
+"""Notice that a scene changes while it is read: the result would be of two contents."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,8 +45,8 @@ class SourceWatch:
             if _look(name) != before:
                 raise UnreadableFileError(
                     name,
-                    f'{name} changed while it was read, and a map of it would be of two contents; begin '
-                    'anew (--overwrite) when nothing writes to it any more',
+                    f'{name} changed while it was read, and the result would be of two contents; '
+                    'begin anew (--overwrite) when nothing writes to it any more',
                 )
 
 
