@@ -89,6 +89,8 @@ def test_no_ground_is_lost_or_won(
 )  # fmt: skip
 @example(crs='EPSG:4267', west=-180, south=-90, width=360, height=180)
 @example(crs='EPSG:4326', west=0, south=-90, width=360, height=180)
+@example(crs='EPSG:4267', west=246, south=0, width=350, height=40)
+@example(crs='EPSG:4267', west=-400, south=0, width=300, height=40)
 def test_degrees_go_once_around(crs: str, west: int, south: int, width: int, height: int) -> None:
     (placed,) = place(crs, shapely.box(west, south, west + width, south + height))
     low, high = max(south, -90), min(south + height, 90)
