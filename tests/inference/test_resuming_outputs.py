@@ -353,9 +353,19 @@ def test_two_dates_reach_the_model(kind: str, scene: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize('kind', MAKE)
 def test_mixed_precision_and_memory_layout_change_little(
-    kind: str, scene: Path, tmp_path: Path
+    kind: str, scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    seen = []
+    look = Views.normalise
+
+    def watch(views: Views, *arguments: Any) -> Tensor:
+        images = look(views, *arguments)
+        seen.append((images.is_contiguous(memory_format=torch.channels_last), views.precision))
+        return images
+
+    monkeypatch.setattr(Views, 'normalise', watch)
     changed = MAKE[kind](scene, tmp_path / 'made.parquet', precision='bfloat16', channels_last=True)
+    assert set(seen) == {(True, 'bfloat16')}
     assert changed.forwarded == MAKE[kind](scene, tmp_path / 'plain.parquet').forwarded
     one, other = (
         geopandas.read_parquet(tmp_path / f'{name}.parquet') for name in ('made', 'plain')

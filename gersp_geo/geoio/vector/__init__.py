@@ -9,6 +9,7 @@ from .placement import place_around, rasters_bounds, reproject_bounds
 from .rasterize import burn, outline_mask
 from .read import read_area, read_vectors
 from .write import (
+    TooManyPolygonsError,
     Write,
     check_format,
     check_geojson,
@@ -19,7 +20,7 @@ from .write import (
 )
 
 __all__ = (
-    'Area', 'Attribute', 'Features', 'Write', 'attribute_texts', 'bring_near', 'burn',
+    'Area', 'Attribute', 'Features', 'TooManyPolygonsError', 'Write', 'attribute_texts', 'bring_near', 'burn',
     'check_format', 'check_geojson', 'check_suffix', 'describe_left_out', 'new_features',
     'outline_mask', 'place_around', 'rasters_bounds', 'read_area', 'read_features', 'read_rows',
     'read_vectors', 'reproject_bounds',

@@ -99,6 +99,10 @@ def check_format(destination: str | PathLike[str], *, crs: RasterCRS) -> None:
         Degrees.of(crs)
 
 
+class TooManyPolygonsError(ValueError):
+    """More polygons than a GeoJSON file may hold."""
+
+
 def check_geojson(count: int, *, vertices: int) -> None:
     """Refuse more polygons than a GeoJSON file may hold.
 
@@ -107,11 +111,11 @@ def check_geojson(count: int, *, vertices: int) -> None:
         vertices: Vertices of all of them.
 
     Raises:
-        ValueError: If they are too many, or would take too many bytes.
+        TooManyPolygonsError: If they are too many, or would take too many bytes.
     """
     size = _FEATURE_BYTES * count + _VERTEX_BYTES * vertices
     if count > MAX_GEOJSON_FEATURES or size > MAX_GEOJSON_BYTES:
-        raise ValueError(
+        raise TooManyPolygonsError(
             f'GeoJSON is held in memory and ends at {MAX_GEOJSON_FEATURES:,} polygons or '
             f'{MAX_GEOJSON_BYTES / 1e6:,.0f} MB, got {count:,} of {size / 1e6:,.0f} MB so far; '
             'write a .gpkg or .parquet file instead, or fewer polygons'

@@ -7,6 +7,7 @@ run, whoever made the parts. Only boxes that are not settled are in memory.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -17,7 +18,7 @@ import torch
 
 from ...geoio.formats import FEATURE_SUFFIXES
 from ...geoio.read import RasterHeader
-from ...geoio.vector import Write, check_format, new_features, read_features
+from ...geoio.vector import TooManyPolygonsError, Write, check_format, new_features, read_features
 from ...geoio.warp import advise_place, describe_lack
 from ...suppression import Detections, Suppressor, box_areas
 from ...tiling import TilePlan
@@ -29,7 +30,7 @@ from ..options import ObjectOptions
 from ..output_paths import FileToMake
 from ..plan import PredictionPlan
 from ..preview import write_objects_preview
-from ..resume.journal import Counts, Entry, PartFile
+from ..resume.journal import Counts, Entry, PartFile, work_folder
 from ..resume.parts import PlannedPart
 from .object_boxes import polygon_areas
 from .object_features import OBJECT_ATTRIBUTES, to_features
@@ -133,9 +134,12 @@ class ObjectOutput(Output[RowOfObjects]):
         path, tally = folder / final.name, Tally()
         crs = plan.header.crs
         assert crs is not None  # planning refuses scenes without
-        with new_features(
-            path, crs=crs, attributes=OBJECT_ATTRIBUTES, overwrite=True, metadata=tags
-        ) as write:
+        with (
+            _keeping_parts(final),
+            new_features(
+                path, crs=crs, attributes=OBJECT_ATTRIBUTES, overwrite=True, metadata=tags
+            ) as write,
+        ):
             held: list[Detections] = []
             for objects in self._suppress(plan, parts, folder):
                 held.append(objects)
@@ -210,6 +214,19 @@ class ObjectOutput(Output[RowOfObjects]):
             colors=dict(zip(names, colors, strict=False)),
             overwrite=True,
         )
+
+
+@contextmanager
+def _keeping_parts(final: Path) -> Iterator[None]:
+    """Say how another format goes on with what was found, if GeoJSON cannot hold it."""
+    try:
+        yield
+    except TooManyPolygonsError as error:
+        other = final.with_suffix('.gpkg')
+        raise ValueError(
+            f'{error}; for {other}, nothing is predicted again once {work_folder(final)} is renamed '
+            f'to {work_folder(other)}'
+        ) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from gersp_geo.inference import detect_objects
 from gersp_geo.inference.model.detector import Detector, count_classes, is_detector, name_labels
 from gersp_geo.inference.model.load import LoadedModel
 from gersp_geo.inference.outputs.object_summary import DetectionSummary
+from gersp_geo.inference.resume.journal import work_folder
 from gersp_geo.preprocessing import Preprocessing
 from gersp_geo.tasks import ObjectDetection
 from tests.inference.detection.detectors import GRID, RECORD, UTM, Exact, draw, write_scene
@@ -448,6 +449,11 @@ def test_more_objects_than_geojson_may_hold_are_refused_when_they_are_found(
         detect(Exact(), source, destination=tmp_path / 'objects.geojson')
     # while the error, and with it the frames that it went through, is still held
     assert error.value
+    # and the advice is right
+    work_folder(tmp_path / 'objects.geojson').rename(work_folder(tmp_path / 'many.gpkg'))
+    summary, _ = detect(Exact(), source, destination=tmp_path / 'many.gpkg')
+    assert summary.parts == 0
+    assert summary.objects > 2
     assert not torch.is_inference_mode_enabled()
     assert not (tmp_path / 'objects.geojson').exists()
 
