@@ -116,6 +116,7 @@ def train_one_rank(rank: int, model: str, arguments: dict[str, Any]) -> dict[str
     return train(make_task(model, **arguments), [rank])
 
 
+@pytest.mark.quick('arguments0', 'arguments2')
 @pytest.mark.parametrize(
     ('model', 'arguments'),
     [

@@ -132,6 +132,7 @@ def test_patches_of_a_scene_give_the_scene_back(
     torch.testing.assert_close(stitched, scene, rtol=0, atol=1e-6)
 
 
+@pytest.mark.quick('hann')
 @pytest.mark.parametrize('blend', ['hann', 'crop'])
 @given(plan=plans(), data=st.data())
 def test_panels_change_no_bit(blend: str, plan: TilePlan, data: st.DataObject) -> None:

@@ -98,6 +98,7 @@ def test_a_detector_is_trained_on_what_it_can_learn_from(fit_boxes: Callable[...
     assert run.record['task_class'] == 'gersp_geo.tasks.ObjectDetection'
 
 
+@pytest.mark.quick('data0', 'data3', 'data4')
 @pytest.mark.parametrize(
     ('data', 'words'),
     [

@@ -116,6 +116,7 @@ def test_folders_archives_and_tables_are_areas(
     assert np.array_equal(is_predicted(scene), INSIDE)
 
 
+@pytest.mark.quick('zip://{}', '{}!data/areas/aoi.shp')
 @pytest.mark.parametrize(
     'name',
     [

@@ -2,9 +2,9 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +139,14 @@ def test_shards_and_a_merge_from_the_command_line(checkpoint: Path, tmp_path: Pa
     assert (tmp_path / 'map.tif').read_bytes() == (tmp_path / 'whole.tif').read_bytes()
 
 
+def command_apart(log: Path, words: list[str | Path]) -> None:
+    """Run the command as the work of a process, with what it says in a file."""
+    torch.set_num_threads(1)
+    with log.open('w') as out:
+        os.dup2(out.fileno(), 2)
+    sys.exit(command(*words))
+
+
 @pytest.mark.skipif(os.name == 'nt', reason='Windows has no SIGTERM to catch')
 def test_sigterm_says_how_to_go_on_and_ends_with_its_own_code(
     checkpoint: Path, tmp_path: Path
@@ -148,17 +156,17 @@ def test_sigterm_says_how_to_go_on_and_ends_with_its_own_code(
     words = [
         'predict', checkpoint, scene, '-o', tmp_path / 'map.tif', '--size', '64', '--overlap', '48',
     ]  # fmt: skip
-    process = subprocess.Popen(
-        [sys.executable, '-m', 'gersp_geo.main', *map(str, words)],
-        stderr=subprocess.PIPE, text=True, env=os.environ | {'OMP_NUM_THREADS': '1'},
-    )  # fmt: skip
+    log = tmp_path / 'log'
+    process = get_context('forkserver').Process(target=command_apart, args=(log, words))
+    process.start()
     folder = tmp_path / '.map.tif.parts'
     deadline = time.monotonic() + 120
-    while not folder.exists() and process.poll() is None and time.monotonic() < deadline:
+    while not folder.exists() and process.is_alive() and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
+    process.terminate()
+    process.join(timeout=60)
+    assert process.exitcode == 128 + signal.SIGTERM
+    said = log.read_text()
     assert 'the same command goes on where it was' in said
     assert 'Traceback' not in said
     assert not (tmp_path / 'map.tif').exists()

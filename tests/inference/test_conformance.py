@@ -121,6 +121,7 @@ def test_a_constant_model_gives_a_constant_map(
     np.testing.assert_array_equal(classes, np.ones((1, *shape)))
 
 
+@pytest.mark.quick('a quarter', 'nine tenths')
 @on_every_engine()
 @every_blend
 @every_shape

@@ -52,6 +52,7 @@ def refusal(path: Path) -> str | None:
     return None
 
 
+@pytest.mark.quick('cog', 'planes', 'strips', 'big sparse')
 @pytest.mark.parametrize('layout', LAYOUTS)
 def test_wherever_a_file_is_cut_it_is_refused_or_whole(tmp_path: Path, layout: str) -> None:
     content = write(tmp_path / 'whole.tif', **LAYOUTS[layout]).read_bytes()

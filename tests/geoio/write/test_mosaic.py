@@ -177,6 +177,9 @@ def test_a_map_is_a_valid_cog_with_the_pixels_of_its_parts(
         assert src.block_shapes[0] == (512, 512)
 
 
+@pytest.mark.quick(
+    'south-up-none', 'south-up-feet', 'rotated-with heights', 'rotated-custom', 'rotated-UTM'
+)
 @pytest.mark.parametrize('crs', CRSS.values(), ids=CRSS)
 @pytest.mark.parametrize('transform', TRANSFORMS.values(), ids=TRANSFORMS)
 def test_crs_and_transform_survive_to_the_last_bit(
