@@ -131,7 +131,7 @@ class Degrees:
         x, y = points.T
         if self._is_grid:
             y = np.clip(y, -90 / self._unit, 90 / self._unit)
-            # PROJ takes longitudes beyond ten radians for mistakes
+            # PROJ refuses longitudes beyond ten radians where it shifts a datum
             turn = 360 / self._unit
             x = np.where(np.abs(x) > turn, x - turn * np.round(x / turn), x)
         lon, lat = self.transformer.transform(x, y)
