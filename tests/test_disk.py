@@ -54,7 +54,7 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*arguments: object, **options: object) -> None:
         raise AssertionError('the model was loaded')
 
-    monkeypatch.setattr('gersp_geo.inference.outputs.maps.load_model', load)
+    monkeypatch.setattr('gersp_geo.inference.outputs.output.load_model', load)
 
 
 BAD = {
