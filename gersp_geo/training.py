@@ -38,7 +38,17 @@ class TrainingCLI(LightningCLI):
             **more: LightningCLI's.
         """
         self.request = request
+        words = more.get('args')
+        self.words: list[str] = words if isinstance(words, list) else []
         super().__init__(*arguments, **more)
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # static there
+        """List the command that is asked for, or all of Lightning's.
+
+        Setting up the options of each adds to the time before a run.
+        """
+        offered: dict[str, set[str]] = super().subcommands()
+        return {name: skip for name, skip in offered.items() if name in self.words[:1]} or offered
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Make the Trainer.
