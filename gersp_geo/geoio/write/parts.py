@@ -17,7 +17,8 @@ from rasterio.windows import Window as RasterioWindow
 
 from ...messages import one_line
 from ...windows import Window
-from .atomic import sync_folder
+from ..read.tiff_directories import COUNTS, TruncatedTableError, read_directories
+from .atomic import DiskFullError, describe_room, sync_folder
 from .geotiff import new_raster, write_window
 
 BLOCK_SIZE = 512
@@ -73,12 +74,43 @@ def write_part(
     profile = part_profile(
         shape=(count, height, width), dtype=pixels.dtype.name, nodata=nodata, threads=threads
     )
-    with (
-        new_raster(path, overwrite=True) as unfinished,
-        rasterio.open(unfinished, 'w', **profile) as dst,
-    ):
-        write_window(dst, _with_one_nodata(pixels, nodata))
+    with new_raster(path, overwrite=True) as unfinished:
+        with rasterio.open(unfinished, 'w', **profile) as dst:
+            write_window(dst, _with_one_nodata(pixels, nodata))
+        if not _holds_blocks(unfinished, _filled_blocks(pixels, nodata)):
+            raise DiskFullError(f'{path} could not be written completely; {describe_room(path)}')
     sync_folder(Path(path).parent)
+
+
+def _filled_blocks(pixels: NDArray[np.generic], nodata: float) -> NDArray[np.bool_]:
+    """Say which blocks hold more than nodata, in the order of the file: band by band."""
+    rows, cols = (range(0, length, BLOCK_SIZE) for length in pixels.shape[1:])
+    blocks = (
+        band[row : row + BLOCK_SIZE, col : col + BLOCK_SIZE]
+        for band in pixels
+        for row in rows
+        for col in cols
+    )
+    return np.array(
+        [not (np.isnan(b) if np.isnan(nodata) else b == nodata).all() for b in blocks],
+        dtype=np.bool_,
+    )
+
+
+def _holds_blocks(path: Path, filled: NDArray[np.bool_]) -> bool:
+    """Say whether a file lists the blocks that hold something.
+
+    A block that found no room when the file was closed is listed as one that was never written.
+    """
+    with path.open('rb') as stream:
+        try:
+            directory = next(read_directories(stream, path.stat().st_size))
+        except (KeyError, TruncatedTableError):
+            return False
+        counts = directory.table(COUNTS)
+        if counts is None or counts.count != len(filled):
+            return False
+        return bool((counts.read(stream, 0, counts.count)[filled] > 0).all())
 
 
 def checksum(path: str | PathLike[str]) -> int:
