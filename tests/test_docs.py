@@ -65,7 +65,7 @@ def test_every_block_of_the_readme_runs(read_before: Path) -> None:
 def test_every_block_of_a_page_runs(page: Path, read_before: Path, tmp_path: Path) -> None:
     folder = tmp_path / 'reader'
     shutil.copytree(read_before, folder, symlinks=True)
-    run_page(page, folder)
+    assert run_page(page, folder) > 0
 
 
 @pytest.mark.parametrize(
@@ -95,17 +95,24 @@ def find_imports(tree: ast.Module) -> Iterator[tuple[str, Any]]:
             yield from ((alias.name, getattr(module, alias.name)) for alias in node.names)
 
 
-def run_page(page: Path, folder: Path) -> None:
-    """Run what a page shows; neighbours of one language go on from each other, as a reader would."""
+def run_page(page: Path, folder: Path) -> int:
+    """Run what a page shows; neighbours of one language go on from each other, as a reader would.
+
+    Each ends without an error; how many there were is returned.
+    """
+    count = 0
     for language, blocks in groupby(BLOCK.findall(page.read_text()), key=itemgetter(0)):
         code = '\n'.join(code for _, code in blocks)
         if language == 'python':
             run_apart(run_script, code, folder)
+            count += 1
         else:
             for words in commands(code, folder):
                 if words == SAMPLE_DATA:
                     continue
                 run_apart(run_command, words, folder)
+                count += 1
+    return count
 
 
 def commands(code: str, folder: Path) -> Iterator[list[str]]:

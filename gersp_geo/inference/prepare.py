@@ -1,5 +1,6 @@
 """Decide everything about a prediction before a pixel is read."""
 
+from collections.abc import Sequence
 from os import PathLike, fspath
 from typing import Any
 
@@ -13,11 +14,12 @@ from ..windows import Panel
 from .estimate import Rows, check_parts, count_costs, reading_threads
 from .model.device import find_device, fitting_batch
 from .options import PredictionOptions, parse_shard
+from .output_paths import FileToMake
 from .outputs.output import Maker
 from .plan import PredictionPlan
 from .resume.journal import is_begun, read_header, work_folder
-from .scene.headers import read_area_of, read_scene
-from .scene.second_date import check_dates, find_after
+from .scene.headers import Scene, read_area_of, read_scene
+from .scene.second_date import AfterScene, check_dates, find_after
 from .scene.tiling import count_patches, panel_cuts
 from .scene.watch import SourceWatch
 
@@ -64,15 +66,33 @@ def prepare(
     device = find_device(options.device)
     maker = model if isinstance(model, kind) else kind.load(model, options)
     check_dates(maker.loaded, options)
-    scene = read_scene(source, maker.loaded.preprocessing, options)
+    record = maker.loaded.preprocessing
+    scene = read_scene(source, record, options)
+    maker.check_header(scene.header, files, fspath(source))
+    after = find_after(source, scene.header, record, options, own=scene.own)
+    return _plan(
+        maker.placed(device, options), scene, after, files, options, source=fspath(source),
+        device=device, watch=watch,
+    )  # fmt: skip
+
+
+def _plan(
+    maker: Maker,
+    scene: Scene,
+    after: AfterScene | None,
+    files: Sequence[FileToMake],
+    options: PredictionOptions,
+    *,
+    source: str,
+    device: str,
+    watch: SourceWatch,
+) -> PredictionPlan:
+    """Put the plan together: how the scene is cut, what is made, and what it costs."""
     header = scene.header
-    maker.check_header(header, files, fspath(source))
-    after = find_after(source, header, maker.loaded.preprocessing, options, own=scene.own)
-    maker = maker.placed(device, options)
     tiles = maker.cut(header.height, header.width, options)
     weighting = maker.weigh(tiles, options)
     output = maker.plan(header, tiles, files, options)
-    area = read_area_of(options, header, source=fspath(source))
+    area = read_area_of(options, header, source=source)
     rows = Rows.of(
         header, tiles, maps=output.layouts, bands=maker.loaded.in_channels,
         channels=output.channels, blended=output.is_blended, on_host=device == 'cpu',
@@ -83,14 +103,14 @@ def prepare(
         weighting,
         widest=rows.widest_panel(options.memory_bytes),
         part_pixels=options.part_pixels,
-        source=fspath(source),
+        source=source,
     )
-    batch_size, torch_threads = _recall(destination, options, device=device)
+    batch_size, torch_threads = _recall(files[0].path, options, device=device)
     return PredictionPlan(
         options=options,
         loaded=maker.loaded,
         output=output,
-        source=fspath(source),
+        source=source,
         header=header,
         georeference=scene.own.georeference,
         place=describe_place(scene.own, header),
@@ -108,7 +128,7 @@ def prepare(
         area_sha256=None if area is None else area.sha256,
         batch_size=batch_size,
         device=device,
-        threads=reading_threads(header, options, source=fspath(source)),
+        threads=reading_threads(header, options, source=source),
         torch_threads=torch_threads,
         costs=count_costs(
             rows,
