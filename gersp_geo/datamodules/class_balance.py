@@ -8,12 +8,12 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
 
 from ..geoio.read import open_reader, read_header, read_window
+from ..labels.mask_files import ChosenValues, MaskFiles
+from ..labels.sources import IGNORE, LabelSource
 from ..messages import name_some
 from ..windows import Window
-from .chosen_labels import ChosenValues
-from .label_sources import IGNORE, LabelSource, MaskFiles
-from .labelled_tiles import ScannedBlocks
-from .spatial_split import Split
+from .ground import Split
+from .patches import ScannedBlocks
 
 # Rows of the table: more would not be read.
 MOST_ROWS = 20

@@ -10,7 +10,7 @@ from ..bands import are_colors
 from ..geoio.read import RasterHeader
 from ..preprocessing import Preprocessing
 from .band_statistics import imagenet_statistics, measure_bands, write_statistics
-from .labelled_tiles import TrainingPatches
+from .patches import TrainingPatches
 
 # Training patches that mean and standard deviation are measured on: 64 of 256 x 256 pixels are
 # 4 million values per band, far more than the three digits that matter need.

@@ -13,8 +13,9 @@ import numpy as np
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from ..preprocessing import Preprocessing
-from .labelled_tiles import GridPatches, ScannedBlocks, TrainingPatches
-from .spatial_split import Split, split_blocks
+from .folder_split import split_folders
+from .ground import Split, split_blocks
+from .patches import GridPatches, ScannedBlocks, TrainingPatches
 
 # What a user chooses, as against what follows from the files.
 CHOSEN: Mapping[str, type] = {
@@ -59,6 +60,8 @@ def share_blocks(
     size: int,
     length: int | None,
     batch_size: int,
+    folders: Mapping[str, str] | None = None,
+    shares: Sequence[float] | None = None,
 ) -> Splits:
     """Share blocks between the splits, and draw patches from each.
 
@@ -71,12 +74,21 @@ def share_blocks(
         length: Training patches per epoch. Defaults to about the number that covers the training
             blocks once, at least *batch_size*.
         batch_size: Patches per step.
+        folders: Folder of each split, if folders decide instead of shares.
+        shares: How often training patches are drawn around labels of each stratum. Defaults to
+            equally.
 
     Raises:
         ValueError: If a share is out of range, or there are too few labelled blocks.
     """
     labelled = scanned.counts.sum(axis=1).tolist()
-    split = split_blocks(labelled, val_split=val_split, test_split=test_split, seed=seed)
+    if folders is None:
+        cells = [block.cell for block in scanned.blocks]
+        split = split_blocks(
+            labelled, val_split=val_split, test_split=test_split, seed=seed, cells=cells
+        )
+    else:
+        split = split_folders(scanned.blocks, scanned.tiles.images.files, labelled, folders)
     train, val, test = (
         [scanned.blocks[i] for i in part] for part in (split.train, split.val, split.test)
     )
@@ -88,6 +100,7 @@ def share_blocks(
         size=size,
         length=length or max(area // size**2, batch_size),
         seed=seed,
+        shares=shares,
     )
     splits = Splits(
         blocks=split,

@@ -8,8 +8,8 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torchgeo.tasks import PixelwiseRegression, SemanticSegmentation
 
+from ..labels.sources import IGNORE
 from ..messages import name_some, one_line
-from .label_sources import IGNORE
 
 # Batch and side of the small maps that a loss is tried on.
 BATCH, SIDE = 2, 8

@@ -14,14 +14,12 @@ from torch.utils.data import Dataset
 
 from ..bands import RGB
 from ..batch_types import ImageSample, LabelledSample
-from ..geoio.formats import GEOTIFF_SUFFIXES, TILE_SUFFIXES
+from ..geoio.formats import GEOTIFF_SUFFIXES, IMAGE_SUFFIXES, TILE_SUFFIXES
 from ..geoio.read import read_chip, read_header
 from .decoding import decode_image
 from .hidden import is_hidden, list_visible
 from .named_bands import LOOKED_AT, BandNames, band_names, choose_bands, left_out, warn_of_data
 from .raster_files import Paths, check_reals
-
-SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
 
 
 class ImageChips(Dataset[ImageSample]):
@@ -44,7 +42,7 @@ class ImageChips(Dataset[ImageSample]):
             ValueError: If there are both kinds, or *bands* do not exist or are given for
                 photographs.
         """
-        self.files = find_images(paths, suffixes=SUFFIXES + GEOTIFF_SUFFIXES)
+        self.files = find_images(paths, suffixes=IMAGE_SUFFIXES + GEOTIFF_SUFFIXES)
         self.size = size
         first = self.files[0]
         tiffs = sum(file.suffix.lower() in GEOTIFF_SUFFIXES for file in self.files)
@@ -165,7 +163,7 @@ def find_classes(root: Path) -> list[str]:
     return [name for name, is_class in named.items() if is_class]
 
 
-def find_images(paths: Paths, *, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
+def find_images(paths: Paths, *, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[Path]:
     """List image files in sorted order, so that a seed means the same on every machine.
 
     Args:
@@ -201,7 +199,7 @@ def holds_chips(paths: Paths) -> bool:
         for path in map(Path, given)
         for file in (list_visible(path) if path.is_dir() else [path])
     }
-    chips, rasters = (sorted(suffixes & set(kind)) for kind in (SUFFIXES, TILE_SUFFIXES))
+    chips, rasters = (sorted(suffixes & set(kind)) for kind in (IMAGE_SUFFIXES, TILE_SUFFIXES))
     if chips and rasters:
         raise ValueError(
             f'{paths} holds both images ({", ".join(chips)}) and GeoTIFFs ({", ".join(rasters)}); '

@@ -25,15 +25,13 @@ from ..geoio.read import (
     open_on_grid,
     open_reader,
     read_unmasked,
-    read_valid,
-    read_window,
     recall,
     remember,
 )
 from ..windows import Window
 from .file_pool import HandlePool
 from .index import IndexGrid, PatchSlice, build_index, read_index
-from .named_bands import band_names, choose_bands, left_out, warn_of_data
+from .named_bands import band_names, choose_bands, warn_of_data
 from .raster_files import (
     ALIGNED,
     Paths,
@@ -41,15 +39,12 @@ from .raster_files import (
     check_tiles,
     fill_slice,
     find_rasters,
-    ground_resolution,
     match_names,
     measure_valid,
     open_headers,
     whole_pixels,
 )
-
-# a process keeps so many files open; 1024 is the usual limit of an operating system
-OPEN_FILES = 256
+from .raster_tiles import OPEN_FILES, RasterTiles
 
 # Raise this when other pixels count as observations, so that shares are measured anew
 _SHARES = 2
@@ -58,7 +53,7 @@ _SHARES = 2
 SHOW_PROGRESS_FROM = 20
 
 
-class GeoTIFFPatches(RasterDataset):
+class GeoTIFFPatches(RasterTiles, RasterDataset):
     """GeoTIFFs and VRTs, indexed by place (torchgeo's way) or by tile and window.
 
     Unlike :class:`torchgeo.datasets.RasterDataset`, no file is skipped silently, headers are
@@ -142,26 +137,11 @@ class GeoTIFFPatches(RasterDataset):
         self._res = (float(res), float(res)) if isinstance(res, int | float) else res
 
     @property
-    def files(self) -> list[str]:
-        """Paths of the tiles, in the order of :attr:`tiles`."""
-        return self._files
-
-    @property
     def dtype(self) -> torch.dtype:
         """Data type of images."""
         if not self.raw:
             return torch.float32
         return torch.from_numpy(np.empty(0, dtype=self.tiles[0].dtype)).dtype
-
-    @property
-    def left_out(self) -> tuple[int, ...]:
-        """1-based bands that are taken for transparency, and not read."""
-        return left_out(self.tiles, self.chosen)
-
-    @property
-    def res_m(self) -> float:
-        """Ground resolution of the first tile in metres per pixel."""
-        return ground_resolution(self.tiles[0])
 
     def __getitem__(self, index: GeoSlice) -> Sample:
         """Read a place.
@@ -197,23 +177,6 @@ class GeoTIFFPatches(RasterDataset):
         }
         return sample if self.transforms is None else self.transforms(sample)
 
-    def read_patch(self, tile: int, window: Window) -> Tensor:
-        """Read whole pixels of one tile, in its own grid: nothing is warped or resampled.
-
-        Args:
-            tile: Index into :attr:`tiles`.
-            window: Pixels to read, rows in the order of the file; what hangs over the edge is
-                reflected.
-
-        Returns:
-            Shape (C, window.height, window.width), in the data type of the file.
-
-        Raises:
-            UnreadableFileError: If the file is damaged there.
-        """
-        src = self._readers.get(self._files[tile])
-        return torch.from_numpy(read_window(src, window, bands=self.chosen))
-
     def _read_filled(self, tile: int, window: Window) -> Tensor:
         """Read a patch as a merge would copy it: with nodata, else 0, where a mask hides pixels."""
         image = self.read_patch(tile, window)
@@ -224,24 +187,6 @@ class GeoTIFFPatches(RasterDataset):
         # NumPy shares the memory, and fills integers that torch does not
         image.numpy()[hidden] = 0 if src.nodata is None else src.nodata
         return image
-
-    def read_valid(
-        self, tile: int, window: Window, *, nodata: float | None = None
-    ) -> NDArray[np.bool_]:
-        """Say which pixels of a window of one tile are observations, in the shape of the window.
-
-        Args:
-            tile: Index into :attr:`tiles`.
-            window: Pixels in the grid of the file; what hangs over the edge is reflected.
-            nodata: Value that means "no observation", beside what the file itself says. Defaults to
-                that of the data set.
-
-        Raises:
-            UnreadableFileError: If the file is damaged there.
-        """
-        src = self._readers.get(self._files[tile])
-        nodata = self.nodata if nodata is None else nodata
-        return read_valid(src, window, nodata=nodata, bands=self.chosen)
 
     def may_miss(self, tile: int) -> bool:
         """Whether a tile can have pixels without observation, as far as its header tells."""

@@ -2,8 +2,9 @@
 
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterable, Sequence
-from math import cos, degrees, pi, sqrt
+from math import cos, degrees, hypot, pi, sqrt
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geoio.formats import TILE_SUFFIXES
+from ..geoio.grids import Grid
 from ..geoio.read import RasterHeader, UnreadableFileError, read_headers
 from ..geoio.warp import advise_place, describe_lack
 from ..windows import Window
@@ -34,15 +36,20 @@ PROBES, PROBE_SIDE = 8, 64
 type Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
-def find_rasters(paths: Paths) -> list[str]:
+def find_rasters(paths: Paths, *, kinds: Sequence[Sequence[str]] = (TILE_SUFFIXES,)) -> list[str]:
     """List raster files in sorted order without repeats.
 
     Args:
         paths: Files, folders (searched recursively, without hidden files and folders) or names that
             only GDAL understands.
+        kinds: Endings that are looked for in a folder; if it holds none of the first kind, those of
+            the next.
 
     Raises:
         FileNotFoundError: If a path does not exist, or a folder holds no raster.
+
+    Warns:
+        UserWarning: If a folder holds files of the next kind too, which are left out.
     """
     given = [paths] if isinstance(paths, str | os.PathLike) else paths
     found: set[str] = set()
@@ -52,16 +59,27 @@ def find_rasters(paths: Paths) -> list[str]:
             continue
         if not Path(path).exists():
             raise FileNotFoundError(f'no file or folder {path}; check the path')
-        visible = list_visible(Path(path))
-        inside = [str(file) for file in visible if file.suffix.lower() in TILE_SUFFIXES]
-        if not inside:
-            raise FileNotFoundError(
-                f'no raster ({", ".join(TILE_SUFFIXES)}) in {path}; name a folder that holds some'
-            )
-        found.update(inside)
+        found.update(_find_inside(path, kinds))
     if not found:
         raise FileNotFoundError('no raster given; name at least one file or folder')
     return sorted(found)
+
+
+def _find_inside(folder: str, kinds: Sequence[Sequence[str]]) -> list[str]:
+    """List the raster files of the first kind that a folder holds."""
+    visible = list_visible(Path(folder))
+    groups = [[str(file) for file in visible if file.suffix.lower() in kind] for kind in kinds]
+    inside = next((group for group in groups if group), None)
+    if inside is None:
+        wanted = ', '.join(suffix for kind in kinds for suffix in kind)
+        raise FileNotFoundError(f'no raster ({wanted}) in {folder}; name a folder that holds some')
+    if others := [file for group in groups for file in group if group is not inside]:
+        warnings.warn(
+            f'{folder} holds {len(inside)} files such as {inside[0]}, which are read, and '
+            f'{len(others)} such as {others[0]}, which are not; name the files to read both',
+            stacklevel=4,
+        )
+    return inside
 
 
 def match_names(files: Sequence[str], regex: str) -> list[str]:
@@ -141,7 +159,20 @@ def check_tile(file: str, header: RasterHeader) -> None:
         )
     if header.transform.b != 0 or header.transform.d != 0:
         raise ValueError(f'{file} has a rotated grid; warp it first, for example with rio warp')
-    if header.crs.is_geographic and abs(middle_latitude(header)) > pi / 2:
+    check_place(file, header)
+
+
+def check_place(file: str, header: RasterHeader) -> None:
+    """Refuse a tile in degrees that lies beyond a pole, or lies by control points or the like."""
+    if header.crs is None and header.georeference.is_place:
+        raise ValueError(
+            f'{file} {describe_lack(header)}; {advise_place(header, has_option=False)}'
+        )
+    if (
+        header.crs is not None
+        and header.crs.is_geographic
+        and abs(middle_latitude(header)) > pi / 2
+    ):
         raise ValueError(
             f'{file} lies at latitude {degrees(middle_latitude(header)):g}, beyond 90: its '
             'coordinates are not those of its CRS, which is geographic; assign the right one, for '
@@ -164,13 +195,14 @@ def is_upright(header: RasterHeader) -> bool:
     return bool(header.transform.a > 0)
 
 
-def ground_resolution(header: RasterHeader) -> float:
+def ground_resolution(header: Grid) -> float:
     """Measure the side of a pixel on the ground, in metres, for a tile with a CRS.
 
     It is the geometric mean of both sides, for degrees at the tile's centre. A local CRS, which
     nothing ties to the Earth, counts in its own unit.
     """
-    width, height = abs(header.transform.a), abs(header.transform.e)
+    grid = header.transform
+    width, height = hypot(grid.a, grid.d), hypot(grid.b, grid.e)
     # metres, or radians; a local CRS has a unit too
     unit = 1.0 if header.crs is None else float(header.crs.units_factor[1])
     if header.crs is not None and header.crs.is_geographic:
@@ -178,9 +210,9 @@ def ground_resolution(header: RasterHeader) -> float:
     return sqrt(width * height) * unit
 
 
-def middle_latitude(header: RasterHeader) -> float:
+def middle_latitude(header: Grid) -> float:
     """Find the latitude of the middle of a tile in a geographic CRS, in radians."""
-    middle = header.transform.f + header.transform.e * header.height / 2
+    _, middle = header.transform @ (header.width / 2, header.height / 2)
     # degrees, or grads
     unit: float = header.crs.units_factor[1]  # type: ignore[union-attr]  # there is one
     return float(middle * unit)

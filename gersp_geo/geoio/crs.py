@@ -21,6 +21,9 @@ from rasterio.errors import CRSError
 _LONGITUDES = np.arange(-179.5, 180)
 _LATITUDES = (-40.0, 0.0, 50.0)
 
+WEB_MERCATOR = CRS.from_epsg(3857)
+"""Of the tiles of web maps."""
+
 
 @lru_cache(maxsize=256)
 def crs_text(crs: CRS) -> str:

@@ -9,6 +9,9 @@ TILE_SUFFIXES = (*GEOTIFF_SUFFIXES, '.vrt')
 SCENE_SUFFIXES = (*GEOTIFF_SUFFIXES, '.gtif', '.vrt', '.jp2', '.img')
 """Endings by which prediction finds scenes in a folder; any raster can be named by itself."""
 
+IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
+"""Endings of pictures without a place that training finds in a folder."""
+
 TABLE_SUFFIXES = ('.parquet',)
 """Endings of the tables of patches, which hold lists of numbers."""
 

@@ -18,7 +18,7 @@ from torchgeo.datamodules import BaseDataModule
 from torchgeo.tasks import BaseTask
 
 from gersp_geo.bands import RGB, SENTINEL2
-from gersp_geo.datamodules.labelled_tiles import TrainingPatches
+from gersp_geo.datamodules.patches import TrainingPatches
 from gersp_geo.datamodules.segmentation import GeoTIFFSegmentationDataModule
 from gersp_geo.windows import Window
 
@@ -66,9 +66,10 @@ def noise(bands: int, height: int, width: int, *, dtype: str = 'uint8') -> NDArr
 @pytest.fixture
 def scenes(tmp_path: Path) -> Path:
     for name, height, width in (('a', 96, 130), ('b', 70, 64)):
-        write(tmp_path / 'images' / f'{name}.tif', noise(3, height, width))
+        place = GRID if name == 'b' else GRID @ Affine.translation(1000, 0)
+        write(tmp_path / 'images' / f'{name}.tif', noise(3, height, width), transform=place)
         mask = noise(1, height, width) % 5
-        write(tmp_path / 'masks' / f'{name}.tif', mask, classes=NAMES)
+        write(tmp_path / 'masks' / f'{name}.tif', mask, transform=place, classes=NAMES)
     return tmp_path
 
 
@@ -220,9 +221,10 @@ def test_a_class_that_training_never_sees_is_warned_about(tmp_path: Path) -> Non
 
 
 def test_images_smaller_than_a_patch_are_padded_without_labels(tmp_path: Path) -> None:
-    for name in 'abc':
-        write(tmp_path / 'images' / f'{name}.tif', noise(3, 10, 40))
-        write(tmp_path / 'masks' / f'{name}.tif', noise(1, 10, 40) % 3)
+    for i, name in enumerate('abc'):
+        place = GRID @ Affine.translation(100 * i, 0)
+        write(tmp_path / 'images' / f'{name}.tif', noise(3, 10, 40), transform=place)
+        write(tmp_path / 'masks' / f'{name}.tif', noise(1, 10, 40) % 3, transform=place)
     datamodule = module(tmp_path)
     for i in range(5):
         sample = training(datamodule)[0, i]
@@ -237,7 +239,7 @@ def test_masks_of_any_integer_type_are_read(scenes: Path, dtype: str) -> None:
     write(scenes / 'masks' / 'b.tif', mask.astype(dtype), nodata=4)
     tiles = training(module(scenes)).tiles
     whole = Window(row_off=0, col_off=0, height=70, width=64)
-    assert np.array_equal(tiles.read_mask(1, whole), np.where(mask[0] == 4, 255, mask[0]))
+    assert np.array_equal(tiles.read(1, whole)['mask'], np.where(mask[0] == 4, 255, mask[0]))
 
 
 def test_masks_must_fit_their_images(scenes: Path) -> None:

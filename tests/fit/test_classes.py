@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from shapely import box
 
 from gersp_geo import predict_geotiff
-from gersp_geo.datamodules.spatial_split import split_blocks
+from gersp_geo.datamodules.ground import split_blocks
 
 ROOT = Path(__file__).parents[2]
 SMALL = {'model.model': 'fcn', 'model.num_filters': 2}

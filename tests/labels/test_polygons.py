@@ -7,16 +7,15 @@ import geopandas
 import numpy as np
 import pandas
 import pytest
-import rasterio
+import rasterio.features
 import shapely
 from numpy.typing import NDArray
 from rasterio.transform import Affine, from_origin
 from shapely import LineString, MultiPolygon, Point, Polygon, box
 
 from gersp_geo.datamodules import GeoTIFFSegmentationDataModule
-from gersp_geo.datamodules.chosen_labels import WithBackground
-from gersp_geo.datamodules.label_sources import VectorLabels
-from gersp_geo.datasets import GeoTIFFPatches
+from gersp_geo.datasets.raster_tiles import RasterTiles
+from gersp_geo.labels.polygons import VectorLabels, WithBackground
 from gersp_geo.windows import Window
 
 LEFT, TOP, SIDE = 4e5, 5e6, 64
@@ -55,7 +54,7 @@ def halves(count: int = 2) -> list[Polygon]:
 
 
 def open_labels(image: Path, path: Path, **options: Any) -> VectorLabels:
-    return VectorLabels(GeoTIFFPatches(str(image)), path, **{'attribute': 'kind'} | options)
+    return VectorLabels(RasterTiles(str(image)), path, **{'attribute': 'kind'} | options)
 
 
 def counts(labels: Any) -> dict[int, int]:
@@ -64,6 +63,21 @@ def counts(labels: Any) -> dict[int, int]:
 
 
 HALF = SIDE * SIDE // 2
+
+
+@pytest.mark.parametrize('turn', [0.0, 30.0, 90.0, 200.0])
+def test_polygons_lie_where_they_are_in_a_rotated_image(tmp_path: Path, turn: float) -> None:
+    grid = GRID @ Affine.rotation(turn, (SIDE / 2, SIDE / 2))
+    image = write_image(tmp_path / 'image.tif', transform=grid)
+    shape = shapely.Point(LEFT + 10 * SIDE / 2 + 60, TOP - 10 * SIDE / 2).buffer(150)
+    labels = open_labels(image, features(tmp_path / 'a.gpkg', [shape], ['wood']))
+    expected = rasterio.features.rasterize(
+        [shape], out_shape=(SIDE, SIDE), fill=255, default_value=0, transform=grid
+    )
+    assert (expected == 0).sum() > 600
+    assert np.array_equal(labels.read(0, WHOLE), expected)
+    part = Window(row_off=11, col_off=23, height=30, width=40)
+    assert np.array_equal(labels.read(0, part), expected[11:41, 23:63])
 
 
 @pytest.mark.parametrize('name', ['a.gpkg', 'a.geojson', 'a.shp', 'a.fgb', 'a.parquet'])
@@ -331,7 +345,7 @@ def test_images_of_several_systems_are_labelled_alike(image: Path, tmp_path: Pat
         for crs, kinds in ((32633, ['wood', 'pond']), (32632, ['pond', 'wood']))
     ]
     pandas.concat(frames).to_file(tmp_path / 'a.gpkg')
-    images = GeoTIFFPatches([str(image), str(other)])
+    images = RasterTiles([str(image), str(other)])
     labels = VectorLabels(images, tmp_path / 'a.gpkg', attribute='kind')
     for tile, first in ((0, 1), (1, 0)):
         mask = labels.read(tile, WHOLE)
@@ -343,7 +357,7 @@ def test_images_of_several_systems_are_labelled_alike(image: Path, tmp_path: Pat
 def test_images_without_a_feature_are_named(image: Path, tmp_path: Path) -> None:
     other = write_image(tmp_path / 'other.tif', transform=from_origin(LEFT + 1e4, TOP, 10, 10))
     path = features(tmp_path / 'a.gpkg', halves(), ['wood', 'pond'])
-    images = GeoTIFFPatches([str(image), str(other)])
+    images = RasterTiles([str(image), str(other)])
     with pytest.warns(UserWarning, match=r'1 of 2 images meet no feature of .*, one is .*other'):
         labels = VectorLabels(images, path, attribute='kind')
     assert (labels.read(1, WHOLE) == 255).all()

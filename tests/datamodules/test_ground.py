@@ -1,12 +1,18 @@
 import numpy as np
 import pytest
+from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gersp_geo.datamodules.spatial_split import cut_blocks, grid_windows, split_blocks
+from gersp_geo.datamodules.ground import grid_windows, lay_blocks, split_blocks
+from gersp_geo.geoio.grids import Grid
 from gersp_geo.windows import Window
 
 SIDES = st.integers(1, 90)
+
+
+def unplaced(*shapes: tuple[int, int]) -> list[Grid]:
+    return [Grid(height=h, width=w, crs=None, transform=Affine.identity()) for h, w in shapes]
 
 
 @given(
@@ -17,7 +23,7 @@ SIDES = st.integers(1, 90)
 def test_blocks_cover_every_pixel_once_and_hold_a_patch(
     shapes: list[tuple[int, int]], size: int, extra: int
 ) -> None:
-    blocks = cut_blocks(shapes, block_size=size + extra, size=size)
+    blocks = lay_blocks(unplaced(*shapes), block_size=size + extra, size=size)
     for tile, (height, width) in enumerate(shapes):
         covered = np.zeros((height, width), dtype=int)
         for block in blocks:
@@ -32,7 +38,7 @@ def test_blocks_cover_every_pixel_once_and_hold_a_patch(
 @pytest.mark.parametrize('size', [0, 65])
 def test_a_patch_wider_than_a_block_raises(size: int) -> None:
     with pytest.raises(ValueError, match=r'size must be in \[1, block_size=64\]'):
-        cut_blocks([(100, 100)], block_size=64, size=size)
+        lay_blocks(unplaced((100, 100)), block_size=64, size=size)
 
 
 @given(

@@ -8,7 +8,7 @@ import shapely
 from geopandas import GeoSeries
 from numpy.typing import NDArray
 
-from ..datasets.index import group_by_crs, tile_bounds
+from ..datasets.index import group_by_crs
 from ..geoio.crs import name_crs
 from ..geoio.grids import Bounds
 from ..geoio.read import RasterHeader
@@ -77,7 +77,7 @@ def _place(
     for crs, rows in group_by_crs(tiles):
         headers = [tiles[row] for row in rows]
         placed = PlacedFeatures.of(place_around(geometries, headers, crs=crs))
-        boxes = [shapely.box(*tile_bounds(header)) for header in headers]
+        boxes = [shapely.box(*header.bounds()) for header in headers]
         image, feature = placed.tree.query(boxes, predicate='intersects')
         met[np.array(rows)[image]] = used[feature] = True
         places |= dict.fromkeys(rows, placed)

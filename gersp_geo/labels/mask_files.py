@@ -1,54 +1,30 @@
-"""Sources of the classes of pixels: class rasters, or polygons with an attribute."""
+"""Classes of pixels in class rasters: one raster per image."""
 
 import json
 import warnings
 from collections.abc import Sequence
-from os import PathLike
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from affine import Affine
-from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import NDArray
-from shapely import box
 
 from ..datasets.file_pool import HandlePool
-from ..datasets.geotiff_patches import GeoTIFFPatches
 from ..datasets.raster_files import Paths, find_rasters
+from ..datasets.raster_tiles import RasterTiles
 from ..geoio.crs import name_crs, same_crs
 from ..geoio.grids import describe_shift
 from ..geoio.read import RasterHeader, open_reader, read_header, read_valid, read_window
-from ..geoio.vector import attribute_texts, burn, read_vectors
 from ..geoio.warp import describe_lack
 from ..windows import Window
-from .placed_features import place_features
-from .polygon_classes import choose_classes
-
-IGNORE = 255
-"""Mask value of pixels without a class."""
-
-type Colors = tuple[tuple[int, int, int], ...]
-
-
-class LabelSource(Protocol):
-    """Classes of the pixels of some images."""
-
-    class_names: tuple[str, ...]
-    """Names of the values 0, 1, ...; empty where nothing tells."""
-
-    class_colors: Colors
-    """Red, green and blue of each class; empty where nothing tells."""
-
-    def read(self, tile: int, window: Window) -> NDArray[np.uint8]:
-        """Read the classes of a window inside image *tile*, :data:`IGNORE` where there is none."""
+from .sources import IGNORE, Colors
 
 
 class MaskFiles:
     """One class raster per image, on the same grid."""
 
     def __init__(
-        self, images: GeoTIFFPatches, masks: Paths, *, class_names: Sequence[str] = ()
+        self, images: RasterTiles, masks: Paths, *, class_names: Sequence[str] = ()
     ) -> None:
         """Initialize a new MaskFiles instance.
 
@@ -95,90 +71,91 @@ class MaskFiles:
         return values.astype(np.uint8)
 
 
-class VectorLabels:
-    """Polygons over the images, with their class in one attribute.
-
-    Points and lines label too: the pixel of a point, and those that a line runs through.
-    """
+class ChosenValues(MaskFiles):
+    """Class rasters whose classes are given values, such as 0 and 255, or 10, 50 and 95."""
 
     def __init__(
         self,
-        images: GeoTIFFPatches,
-        labels: str | PathLike[str],
+        images: RasterTiles,
+        masks: Paths,
         *,
-        attribute: str,
-        layer: str | None = None,
+        values: Sequence[int],
         class_names: Sequence[str] = (),
     ) -> None:
-        """Initialize a new VectorLabels instance.
+        """Initialize a new ChosenValues instance.
 
         Args:
             images: The images.
-            labels: Vector file in any CRS.
-            attribute: Column with the class; features without a value label nothing.
-            layer: Layer of *labels*; None takes the only one that holds features with a place.
-            class_names: Defaults to the values of *attribute*, sorted. Else these values in an
-                order of one's own, or, if all are whole numbers, one name per number in ascending
-                order.
+            masks: As in :class:`MaskFiles`.
+            values: Values of the masks that are the classes 0, 1, ...
+            class_names: One per value. Defaults to what the band tag CLASS_NAMES of the first mask
+                says, else to 'class_' and the value.
 
         Raises:
-            FileNotFoundError: If there is no such file.
-            ValueError: If it cannot be read, lacks the layer, the attribute or a CRS, meets no
-                image, or has other values than *class_names*, or too many.
-
-        Warns:
-            UserWarning: If features have no value, values look alike, or images have no feature.
+            FileNotFoundError: If a mask is missing.
+            ValueError: As :class:`MaskFiles`; if values are repeated, too many, or not as many as
+                names.
         """
-        self.tiles = images.tiles
-        frame = read_vectors(labels, layer=layer)
-        known = [name for name in frame.columns if name != frame.geometry.name]
-        if attribute not in known:
-            raise ValueError(f'{labels} has no attribute {attribute!r}, only {known}')
-        places, (met, used) = place_features(frame.geometry, self.tiles, source=str(labels))
-        if empty := np.flatnonzero(~met).tolist():
-            rank_zero_warn(
-                f'{len(empty)} of {len(places)} images meet no feature of {labels}, one is '
-                f'{images.files[empty[0]]}'
+        if len(set(values)) != len(values) or not 1 < len(values) <= IGNORE:
+            raise ValueError(
+                f'mask_values must be two to {IGNORE} different values, got {list(values)}'
             )
-        self.class_names, codes = choose_classes(
-            attribute_texts(frame[attribute]),
-            used,
-            tuple(map(str, class_names)),
-            attribute=attribute,
-            source=str(labels),
-        )
-        self.class_colors: Colors = ()
-        # below all others, what has no class hides none
-        order = np.argsort(codes >= 0, kind='stable')
-        self._values = np.where(codes < 0, IGNORE, codes)[order].astype(np.uint8)
-        # one for all images in one CRS, so that no patch has to be reprojected
-        ordered = {id(placed): placed.order(order) for placed in places}
-        self._placed = [ordered[id(placed)] for placed in places]
+        super().__init__(images, masks, class_names=class_names)
+        if class_names and len(class_names) != len(values):
+            raise ValueError(
+                f'class_names must have one name per value of mask_values ({len(values)}), '
+                f'got {len(class_names)}'
+            )
+        self.class_names = name_values(values, class_names, tagged=self.class_names)
+        self.values = np.array(values, dtype=np.int64)
+        colors = read_colors(self._readers.get(self.files[0]), count=max(values) + 1)
+        self.class_colors = tuple(colors[v] for v in values) if colors and min(values) >= 0 else ()
 
     def read(self, tile: int, window: Window) -> NDArray[np.uint8]:
-        """Rasterize the features over a window inside image *tile*, later ones over earlier."""
-        return self._burn(tile, window, self._values, fill=IGNORE)
+        """Read the classes of a window inside image *tile*, shape (window.height, window.width).
 
-    def read_outside(self, tile: int, window: Window) -> NDArray[np.bool_]:
-        """Say which pixels of a window inside image *tile* lie under no feature at all."""
-        return self._burn(tile, window, np.zeros_like(self._values), fill=1) > 0
+        A chosen value is a class also where the mask names it as nodata. Another value that is
+        neither 255 nor nodata is an error.
+        """
+        src = self._readers.get(self.files[tile])
+        values = read_window(src, window, bands=[1])[0].astype(np.int64)
+        valid = read_valid(src, window)
+        if self.nodata[tile] is not None:
+            # of a tagged value, GDAL makes a mask, which the choice overrules
+            valid = valid | (values == self.nodata[tile])
+        order = np.argsort(self.values)
+        place = np.searchsorted(self.values[order], values).clip(max=len(order) - 1)
+        classes = order[place]
+        known = self.values[classes] == values
+        meant = values != IGNORE
+        if self.nodata[tile] is not None:
+            meant &= values != self.nodata[tile]
+        wrong = values[valid & ~known & meant]
+        if wrong.size:
+            raise ValueError(
+                f'{self.files[tile]} holds the value {wrong[0]}, which is none of '
+                f'mask_values={self.values.tolist()}; add it, or make it nodata'
+            )
+        return np.where(valid & known, classes, IGNORE).astype(np.uint8)
 
-    def _burn(
-        self, tile: int, window: Window, values: NDArray[np.uint8], *, fill: int
-    ) -> NDArray[np.uint8]:
-        """Give each pixel the value of the last feature over it."""
-        grid, placed = self.tiles[tile].transform, self._placed[tile]
-        left, top = grid.c + grid.a * window.col_off, grid.f + grid.e * window.row_off
-        right, bottom = left + grid.a * window.width, top + grid.e * window.height
-        nearby = np.sort(placed.tree.query(box(left, bottom, right, top)))
-        return burn(
-            placed.geometries[nearby],
-            values[nearby],
-            transform=Affine(grid.a, 0, left, 0, grid.e, top),
-            height=window.height,
-            width=window.width,
-            fill=fill,
-        )
+
+def name_values(
+    values: Sequence[int], given: Sequence[str], *, tagged: Sequence[str]
+) -> tuple[str, ...]:
+    """Name the *values* of masks that are classes.
+
+    Args:
+        values: The classes, in their order.
+        given: Names by the user, one per value, or none.
+        tagged: Names that the masks give: of all values from 0 on, or of the classes.
+    """
+    if given:
+        return tuple(given)
+    if min(values) >= 0 and max(values) < len(tagged):
+        return tuple(tagged[value] for value in values)
+    if len(tagged) == len(values):
+        return tuple(tagged)
+    return tuple(f'class_{value}' for value in values)
 
 
 def match_masks(images: Sequence[str], masks: Sequence[str]) -> list[str]:
