@@ -67,7 +67,7 @@ def find_rasters(paths: Paths, *, kinds: Sequence[Sequence[str]] = (TILE_SUFFIXE
 
 def _find_inside(folder: str, kinds: Sequence[Sequence[str]]) -> list[str]:
     """List the raster files of the first kind that a folder holds."""
-    visible = list_visible(Path(folder))
+    visible = list(list_visible(Path(folder)))
     groups = [[str(file) for file in visible if file.suffix.lower() in kind] for kind in kinds]
     inside = next((group for group in groups if group), None)
     if inside is None:
