@@ -5,7 +5,7 @@ from .aoi import Area
 from .features import Attribute, Features
 from .geoparquet import read_rows
 from .layers import attribute_texts
-from .placement import place_around, rasters_bounds, reproject_bounds
+from .placement import place_around, rasters_bounds, repair, reproject_bounds
 from .rasterize import burn, outline_mask
 from .read import read_area, read_vectors
 from .write import (
@@ -23,5 +23,5 @@ __all__ = (
     'Area', 'Attribute', 'Features', 'TooManyPolygonsError', 'Write', 'attribute_texts', 'bring_near', 'burn',
     'check_format', 'check_geojson', 'check_suffix', 'describe_left_out', 'new_features',
     'outline_mask', 'place_around', 'rasters_bounds', 'read_area', 'read_features', 'read_rows',
-    'read_vectors', 'reproject_bounds',
+    'read_vectors', 'repair', 'reproject_bounds',
 )  # fmt: skip

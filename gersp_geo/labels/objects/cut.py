@@ -1,0 +1,149 @@
+"""What a patch shows of the objects of an image."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+
+from ...geoio.vector import burn
+from ...windows import Window
+from .table import Objects
+
+# a share that misses its limit by less than this is rounded
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """Objects in a patch, in its own pixels."""
+
+    height: int
+    """Rows of the patch."""
+
+    width: int
+    """Its columns."""
+
+    boxes: NDArray[np.float64]
+    """Left, top, right and bottom of what is visible of each target, shape (n, 4). They are exact;
+    float32 rounds them to 3e-5 of a pixel in a patch of 512."""
+
+    classes: NDArray[np.int64]
+    """Their classes, counted from 0; shape (n,)."""
+
+    outlines: NDArray[np.object_]
+    """What is visible of them, shape (n,)."""
+
+    blank: NDArray[np.object_]
+    """Visible parts of what is neither target nor background, under targets too; shape (m,)."""
+
+    def blanked(self) -> NDArray[np.bool_]:
+        """Say which pixels are neither target nor background, shape (height, width).
+
+        Their centres lie in such parts, and in no target.
+        """
+        if not len(self.blank):
+            return np.zeros((self.height, self.width), dtype=np.bool_)
+        values = np.repeat([1, 0], [len(self.blank), len(self.outlines)]).astype(np.uint8)
+        drawn = np.concatenate([self.blank, self.outlines])
+        return _burn(drawn, values, height=self.height, width=self.width) > 0
+
+    def masks(self) -> NDArray[np.uint8]:
+        """Rasterize each target, shape (n, height, width): 1 where the centre of a pixel is inside.
+
+        One that covers no centre has the pixel that it covers most of, or one of them.
+        """
+        masks = np.zeros((len(self.outlines), self.height, self.width), dtype=np.uint8)
+        first = np.floor(self.boxes[:, :2]).astype(np.int64)
+        last = np.ceil(self.boxes[:, 2:]).astype(np.int64)
+        for mask, outline, (left, top), (right, bottom) in zip(
+            masks, self.outlines, first.tolist(), last.tolist(), strict=True
+        ):
+            part = mask[top:bottom, left:right]
+            one = np.array([outline], dtype=np.object_)
+            part[:] = _burn(
+                one, np.ones(1, np.uint8), height=bottom - top, width=right - left, at=(left, top)
+            )
+            if not part.any():
+                inner = outline.representative_point()
+                mask[min(int(inner.y), self.height - 1), min(int(inner.x), self.width - 1)] = 1
+        return masks
+
+
+def objects_in(objects: Objects, window: Window, *, min_visible: float) -> Cut:
+    """Cut the objects of an image as a window shows them.
+
+    Args:
+        objects: Of the image.
+        window: In its pixels. A part of an outline that lies in the window is visible: leave out
+            what of a window lies beyond the image.
+        min_visible: Share of its area, in (0, 1], from which on an object is a target. Of others,
+            as of ignored ones, what is visible is to be blanked.
+
+    Raises:
+        ValueError: If *min_visible* is no such share.
+    """
+    if not 0 < min_visible <= 1:
+        raise ValueError(f'min_visible must be in (0, 1], got {min_visible}')
+    edges = np.array([window.col_off, window.row_off, window.col_stop, window.row_stop], np.float64)
+    near = np.sort(objects.tree.query(shapely.box(*edges)))
+    bounds, outlines, areas = _clip(objects, near, edges)
+    shows = areas > 0
+    near, bounds, outlines, areas = near[shows], bounds[shows], outlines[shows], areas[shows]
+    is_target = areas >= objects.areas[near] * (min_visible - _ROUNDING)
+    is_target &= ~objects.ignored[near]
+    origin = edges[:2]
+    moved = shapely.transform(outlines, lambda points: points - origin)
+    return Cut(
+        height=window.height,
+        width=window.width,
+        boxes=(bounds - np.tile(origin, 2))[is_target],
+        classes=objects.classes[near][is_target],
+        outlines=moved[is_target],
+        blank=moved[~is_target],
+    )
+
+
+def _clip(
+    objects: Objects, near: NDArray[np.int64], edges: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.object_], NDArray[np.float64]]:
+    """Find bounds, outlines and areas of what objects show between edges; nothing has area 0."""
+    bounds, outlines = objects.bounds[near], objects.outlines[near].copy()
+    areas = objects.areas[near].copy()
+    clipped = np.concatenate(
+        [np.maximum(bounds[:, :2], edges[:2]), np.minimum(bounds[:, 2:], edges[2:])], axis=1
+    )
+    is_cut = (clipped != bounds).any(axis=1)
+    boxes, others = is_cut & objects.is_box[near], np.flatnonzero(is_cut & ~objects.is_box[near])
+    outlines[boxes] = shapely.box(*clipped[boxes].T)
+    areas[boxes] = np.maximum(clipped[boxes, 2:] - clipped[boxes, :2], 0).prod(axis=1)
+    if len(others):
+        parts = shapely.intersection(outlines[others], shapely.box(*edges))
+        outlines[others] = [polygons_of(part) for part in parts]
+        areas[others] = shapely.area(outlines[others])
+        # an empty part has no bounds
+        clipped[others] = np.nan_to_num(shapely.bounds(outlines[others]))
+    return clipped, outlines, areas
+
+
+def polygons_of(geometry: shapely.Geometry) -> shapely.Geometry:
+    """Leave out the points and lines that a cut leaves of a polygon that it touches."""
+    if geometry.geom_type != 'GeometryCollection':
+        return geometry if geometry.geom_type.endswith('Polygon') else shapely.Polygon()
+    return shapely.union_all(
+        [part for part in geometry.geoms if part.geom_type.endswith('Polygon')]
+    )
+
+
+def _burn(
+    outlines: NDArray[np.object_],
+    values: NDArray[np.uint8],
+    *,
+    height: int,
+    width: int,
+    at: tuple[int, int] = (0, 0),
+) -> NDArray[np.uint8]:
+    """Give pixels whose centres lie in outlines their values, from pixel *at* (column, row) on."""
+    grid = Affine(1.0, 0.0, at[0], 0.0, 1.0, at[1])
+    return burn(outlines, values, transform=grid, height=height, width=width, fill=0)
