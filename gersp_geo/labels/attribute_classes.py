@@ -2,14 +2,17 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
 
 from ..messages import name_some
+from .class_mapping import IGNORED, Classes, map_classes, read_text
 
 # a mask of uint8 holds so many beside "no class"
 MOST_CLASSES = 255
@@ -58,11 +61,7 @@ def choose_classes(
             f'{where} has no value in the {len(over)} features over the images; pass another '
             'attribute'
         )
-    if missing := over.count(None):
-        rank_zero_warn(
-            f'{missing} of the {len(over)} features over the images have no value in {where}: they '
-            'label nothing'
-        )
+    warn_of_missing(over, where=where)
     values = sort_values({text for text in texts if text is not None})
     order = tuple(given) or tuple(values)
     if len(order) > MOST_CLASSES:
@@ -77,6 +76,57 @@ def choose_classes(
     numbers = {value: order.index(name) for value, name in names.items()}
     codes = [-1 if text is None else numbers.get(text, -1) for text in texts]
     return order, np.array(codes, dtype=np.int16)
+
+
+def assign_classes(
+    texts: Sequence[str | None],
+    used: NDArray[np.bool_],
+    classes: Classes,
+    ignore: Sequence[Any],
+    *,
+    where: str,
+) -> tuple[tuple[str, ...], NDArray[np.int16]]:
+    """Number the values of an attribute as a mapping says.
+
+    Args:
+        texts: Value of each feature, None for those without.
+        used: Per feature, whether it meets an image.
+        classes: Name to value or values.
+        ignore: Values that label nothing.
+        where: Names attribute and file.
+
+    Returns:
+        Names of the classes 0, 1, ..., and per feature its class, -1 for none.
+
+    Raises:
+        ValueError: If features over the images have a value of no class, or none has one of any.
+
+    Warns:
+        UserWarning: If features have no value.
+    """
+    mapping = map_classes(classes, ignore, read=read_text)
+    over = [text for text, is_used in zip(texts, used, strict=True) if is_used]
+    counted = Counter(text for text in over if text is not None)
+    unknown = [value for value in counted if value not in mapping.numbers]
+    if unknown:
+        held = show([f'{value!r} ({counted[value]} of {len(over)} features)' for value in unknown])
+        known = [*mapping.numbers]
+        raise ValueError(
+            f'{where} holds values of no class: {held}; add them to classes, or to ignore, whose '
+            f'features label nothing{hint(unknown, known)}'
+        )
+    warn_of_missing(over, where=where)
+    codes = [IGNORED if text is None else mapping.numbers.get(text, IGNORED) for text in texts]
+    return mapping.names, np.array(codes, dtype=np.int16)
+
+
+def warn_of_missing(over: Sequence[str | None], *, where: str) -> None:
+    """Count the features without a value, of those over the images."""
+    if missing := over.count(None):
+        rank_zero_warn(
+            f'{missing} of the {len(over)} features over the images have no value in {where}: they '
+            'label nothing'
+        )
 
 
 def sort_values(values: set[str]) -> list[str]:

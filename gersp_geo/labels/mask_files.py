@@ -1,55 +1,161 @@
-"""Classes of pixels in class rasters: one raster per image."""
+"""Classes of pixels in class rasters: one raster per image, or one for several."""
 
 import json
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets.file_pool import HandlePool
-from ..datasets.raster_files import Paths, find_rasters
 from ..datasets.raster_tiles import RasterTiles
-from ..geoio.crs import name_crs, same_crs
-from ..geoio.grids import describe_shift
+from ..geoio.grids import Grid
 from ..geoio.read import RasterHeader, open_reader, read_header, read_valid, read_window
-from ..geoio.warp import describe_lack
+from ..geoio.warp import find_nearest
 from ..windows import Window
+from .mask_matching import Masks, Pair, match_masks, place_mask, report_other_pixels
 from .sources import IGNORE, Colors
+
+# Pixels of a mask that are read at once where it is resampled. One that is much finer than its
+# image has many of them under a patch.
+MOST_PIXELS = 2**24
 
 
 class MaskFiles:
-    """One class raster per image, on the same grid."""
+    """Class rasters of images; the values are the classes.
+
+    A mask that lies on other pixels than its image gives each pixel of the image the class of its
+    own pixel that holds the centre.
+    """
 
     def __init__(
-        self, images: RasterTiles, masks: Paths, *, class_names: Sequence[str] = ()
+        self, images: RasterTiles, masks: Masks, *, class_names: Sequence[str] = ()
     ) -> None:
         """Initialize a new MaskFiles instance.
 
         Args:
             images: The images.
             masks: Rasters, or folders of them, with the file names of the images without suffix.
-                One image and one mask belong together whatever their names.
+                One image and one mask belong together whatever their names, and so do one mask of
+                another name and all images. Or a mapping, which makes the path of each mask out of
+                that of its image by replacing parts of it.
             class_names: Defaults to the band tag CLASS_NAMES of the first mask.
 
         Raises:
             FileNotFoundError: If a mask is missing.
-            ValueError: If a mask lies on another grid than its image, or is no class raster.
+            ValueError: If a mask has as many pixels as its image and lies elsewhere, another number
+                of them and no place, or is no class raster.
+
+        Warns:
+            UserWarning: If images lie beyond the mask.
         """
-        self.files = match_masks(images.files, find_rasters(masks))
-        headers = [read_header(file) for file in self.files]
-        for file, header, image, expected in zip(
-            self.files, headers, images.files, images.tiles, strict=True
-        ):
-            check_mask(file, header, image=image, expected=expected)
-        self.nodata = [header.nodata for header in headers]
+        self.files = match_masks(images.files, masks)
+        headers = {file: read_header(file) for file in dict.fromkeys(self.files)}
+        self.headers = [headers[file] for file in self.files]
+        self.nodata = [header.nodata for header in self.headers]
+        self._grids = self._place(images)
         self._readers: HandlePool[str, Any] = HandlePool(open_reader)
-        src = self._readers.get(self.files[0])
+        src = self.open(0)
         tag = src.tags(1).get('CLASS_NAMES')
         self.class_names = tuple(class_names) or tuple(json.loads(tag) if tag else ())
-        self.class_colors = read_colors(src, count=len(self.class_names))
+        table, values = read_color_table(src), range(len(self.class_names))
+        known = table.keys() >= set(values)
+        self.class_colors: Colors = tuple(table[v] for v in values) if known else ()
+
+    def _place(self, images: RasterTiles) -> list[Pair | None]:
+        """Find the grids of each mask and its image; None where they are the same."""
+        is_mosaic = len(self.files) > 1 == len(set(self.files))
+        grids: list[Pair | None] = []
+        pairs = zip(self.files, self.headers, images.files, images.tiles, strict=True)
+        for file, header, image, expected in pairs:
+            self.check_type(file, header)
+            if is_mosaic and None in (header.crs, expected.crs):
+                raise FileNotFoundError(
+                    f'no mask named as {image}, and one for all images needs a place, which '
+                    f'{file if header.crs is None else image} lacks; add one mask per image'
+                )
+            is_other = place_mask(file, header, image=image, expected=expected, is_mosaic=is_mosaic)
+            grids.append((Grid.of(header), Grid.of(expected)) if is_other else None)
+        report_other_pixels(self.files, images.files, grids)
+        return grids
+
+    def check_type(self, file: str, header: RasterHeader) -> None:
+        """Refuse masks that are not one band of integers.
+
+        Raises:
+            ValueError: Names the file.
+        """
+        if header.count != 1 or np.dtype(header.dtype).kind not in 'iu':
+            raise ValueError(
+                f'{file} must be one band of integers, got {header.count} of {header.dtype}; '
+                'classes assigns colours, and threshold grey levels'
+            )
+
+    def open(self, tile: int) -> Any:
+        """Open the mask of an image, once."""
+        return self._readers.get(self.files[tile])
+
+    def chosen(self, tile: int) -> bool:
+        """Whether the nodata value of a mask is a class all the same."""
+        return False
+
+    def read_values(
+        self, tile: int, window: Window, *, bands: Sequence[int] = (1,)
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Read the values of a mask under a window inside image *tile*.
+
+        Returns:
+            Values, shape (bands, window.height, window.width); and where there is one, shape
+            (window.height, window.width).
+        """
+        grids = self._grids[tile]
+        if grids is None:
+            return self.read_stored(tile, window, bands=bands)
+        found = find_nearest(*grids, window)
+        if found is None:
+            shape = window.height, window.width
+            values = np.zeros((len(bands), *shape), dtype=self.headers[tile].dtype)
+            return values, np.zeros(shape, dtype=np.bool_)
+        if found.window.height * found.window.width > MOST_PIXELS and window.height > 1:
+            half = window.height // 2
+            tops = ((window.row_off, half), (window.row_off + half, window.height - half))
+            parts = [
+                Window(row_off=top, col_off=window.col_off, height=height, width=window.width)
+                for top, height in tops
+            ]
+            read = [self.read_values(tile, part, bands=bands) for part in parts]
+            values, valid = (np.concatenate(halves, axis=-2) for halves in zip(*read, strict=True))
+            return values, valid
+        values, valid = self.read_stored(tile, found.window, bands=bands)
+        taken = found.rows, found.cols
+        return values[:, *taken], valid[taken] & found.inside
+
+    def read_stored(
+        self, tile: int, window: Window, *, bands: Sequence[int] = (1,)
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Read values of the mask of image *tile* in its own pixels, as :meth:`read_values`."""
+        src = self.open(tile)
+        values = read_window(src, window, bands=bands)
+        valid = read_valid(src, window)
+        if self.chosen(tile):
+            # of a tagged value, GDAL makes a mask, which the choice overrules
+            valid = valid | (values[0] == self.nodata[tile])
+        return values, valid
+
+    def same_bands(self) -> tuple[int, ...]:
+        """List the bands of the masks without alpha, the same ones in all.
+
+        Raises:
+            ValueError: If they differ in number.
+        """
+        counts = [header.count - len(header.alpha) for header in self.headers]
+        for file, count in zip(self.files, counts, strict=True):
+            if count != counts[0]:
+                raise ValueError(
+                    f'masks must have one number of bands, got {counts[0]} in {self.files[0]} and '
+                    f'{count} in {file}'
+                )
+        return tuple(range(1, counts[0] + 1))
 
     def read(self, tile: int, window: Window) -> NDArray[np.uint8]:
         """Read the classes of a window inside image *tile*, shape (window.height, window.width).
@@ -57,18 +163,17 @@ class MaskFiles:
         Raises:
             ValueError: If a value is no class.
         """
-        src = self._readers.get(self.files[tile])
+        values, valid = self.read_values(tile, window)
         # wide enough for IGNORE, which int8 is not
-        values = read_window(src, window, bands=[1])[0].astype(np.int64)
-        values = np.where(read_valid(src, window), values, IGNORE)
+        classes = np.where(valid, values[0].astype(np.int64), IGNORE)
         count = len(self.class_names) or IGNORE
-        wrong = values[((values >= count) & (values != IGNORE)) | (values < 0)]
+        wrong = classes[((classes >= count) & (classes != IGNORE)) | (classes < 0)]
         if wrong.size:
             raise ValueError(
                 f'{self.files[tile]} holds the value {wrong[0]}; classes are 0 to {count - 1}, '
                 f'and {IGNORE} or the nodata value means none; for others, pass mask_values=[...]'
             )
-        return values.astype(np.uint8)
+        return classes.astype(np.uint8)
 
 
 class ChosenValues(MaskFiles):
@@ -77,7 +182,7 @@ class ChosenValues(MaskFiles):
     def __init__(
         self,
         images: RasterTiles,
-        masks: Paths,
+        masks: Masks,
         *,
         values: Sequence[int],
         class_names: Sequence[str] = (),
@@ -108,8 +213,12 @@ class ChosenValues(MaskFiles):
             )
         self.class_names = name_values(values, class_names, tagged=self.class_names)
         self.values = np.array(values, dtype=np.int64)
-        colors = read_colors(self._readers.get(self.files[0]), count=max(values) + 1)
-        self.class_colors = tuple(colors[v] for v in values) if colors and min(values) >= 0 else ()
+        table = read_color_table(self.open(0))
+        self.class_colors = tuple(table[v] for v in values) if table.keys() >= set(values) else ()
+
+    def chosen(self, tile: int) -> bool:
+        """Whether the nodata value of a mask is a class all the same."""
+        return self.nodata[tile] in self.values.tolist()
 
     def read(self, tile: int, window: Window) -> NDArray[np.uint8]:
         """Read the classes of a window inside image *tile*, shape (window.height, window.width).
@@ -117,20 +226,13 @@ class ChosenValues(MaskFiles):
         A chosen value is a class also where the mask names it as nodata. Another value that is
         neither 255 nor nodata is an error.
         """
-        src = self._readers.get(self.files[tile])
-        values = read_window(src, window, bands=[1])[0].astype(np.int64)
-        valid = read_valid(src, window)
-        if self.nodata[tile] is not None:
-            # of a tagged value, GDAL makes a mask, which the choice overrules
-            valid = valid | (values == self.nodata[tile])
+        stored, valid = self.read_values(tile, window)
+        values = stored[0].astype(np.int64)
         order = np.argsort(self.values)
         place = np.searchsorted(self.values[order], values).clip(max=len(order) - 1)
         classes = order[place]
         known = self.values[classes] == values
-        meant = values != IGNORE
-        if self.nodata[tile] is not None:
-            meant &= values != self.nodata[tile]
-        wrong = values[valid & ~known & meant]
+        wrong = values[valid & ~known & (values != IGNORE)]
         if wrong.size:
             raise ValueError(
                 f'{self.files[tile]} holds the value {wrong[0]}, which is none of '
@@ -158,67 +260,27 @@ def name_values(
     return tuple(f'class_{value}' for value in values)
 
 
-def match_masks(images: Sequence[str], masks: Sequence[str]) -> list[str]:
-    """Find the mask of each image by its file name without suffix.
-
-    Raises:
-        FileNotFoundError: If an image has no mask.
-        ValueError: If two images or two masks share a name.
-
-    Warns:
-        UserWarning: If a mask has no image.
-    """
-    if len(images) == len(masks) == 1:
-        return list(masks)
-    for files in (images, masks):
-        stems = [Path(file).stem for file in files]
-        for file, stem in zip(files, stems, strict=True):
-            if stems.count(stem) > 1:
-                raise ValueError(f'two files are named {stem}, one is {file}; rename them')
-    by_stem = {Path(mask).stem: mask for mask in masks}
-    for image in images:
-        if Path(image).stem not in by_stem:
-            raise FileNotFoundError(f'no mask named {Path(image).stem} for {image}; add one')
-    matched = [by_stem[Path(image).stem] for image in images]
-    if unused := sorted(set(masks) - set(matched)):
-        warnings.warn(f'{len(unused)} masks have no image, one is {unused[0]}', stacklevel=3)
-    return matched
-
-
-def check_mask(file: str, header: RasterHeader, *, image: str, expected: RasterHeader) -> None:
-    """Refuse masks that are not one band of integers on the grid of their image.
-
-    A corner may lie up to 0.01 pixels off.
-    """
-    if header.count != 1 or np.dtype(header.dtype).kind not in 'iu':
-        raise ValueError(
-            f'{file} must be one band of integers, got {header.count} of {header.dtype}'
-        )
-    fix = f'a mask lies on the grid of its image: rio warp {file} OUT.tif --like {image}'
-    for side in ('height', 'width'):
-        here, there = getattr(header, side), getattr(expected, side)
-        if here != there:
-            raise ValueError(f'{file} and {image} differ in {side}: {here} and {there}; {fix}')
-    if header.crs is None:
-        if header.georeference.is_place:
-            raise ValueError(f'{file} {describe_lack(header)}; {fix}')
-        raise ValueError(
-            f'{file} names no CRS and {image} {name_crs(expected.crs)}; if their pixels lie at the '
-            f'same places: rio edit-info {file} --like {image} --crs like --transform like'
-        )
-    if not same_crs(header.crs, expected.crs):
-        names = [name_crs(grid.crs) for grid in (header, expected)]
-        raise ValueError(f'{file} is in {names[0]} and {image} in {names[1]}; {fix}')
-    if shift := describe_shift(expected, header, name=image):
-        raise ValueError(f'{file} {shift}; {fix}')
-
-
-def read_colors(src: Any, *, count: int) -> Colors:
-    """Read the colour table of an open class raster; empty unless all classes are in it."""
+def read_color_table(src: Any) -> dict[int, tuple[int, int, int]]:
+    """Read the colour table of an open class raster; empty where it has none."""
     try:
         table = src.colormap(1)
     except ValueError:
-        return ()
-    if not all(value in table for value in range(count)):
-        return ()
-    return tuple((red, green, blue) for red, green, blue, _ in map(table.get, range(count)))
+        return {}
+    return {value: (red, green, blue) for value, (red, green, blue, _) in table.items()}
+
+
+def check_bands(file: str, header: RasterHeader) -> None:
+    """Refuse masks that are neither one band of numbers nor red, green and blue of 8 bits.
+
+    An alpha band does not count.
+
+    Raises:
+        ValueError: Names the file.
+    """
+    count = header.count - len(header.alpha)
+    is_rgb = count == 3 and header.dtype == 'uint8'
+    if not is_rgb and (count != 1 or np.dtype(header.dtype).kind not in 'iuf'):
+        raise ValueError(
+            f'{file} must be one band of numbers, or red, green and blue of uint8, got {count} of '
+            f'{header.dtype}'
+        )

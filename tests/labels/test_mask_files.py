@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from rasterio.transform import from_origin
 
 from gersp_geo.datasets.geotiff_patches import GeoTIFFPatches
+from gersp_geo.labels.background import WithBackground
 from gersp_geo.labels.mask_files import ChosenValues, name_values
-from gersp_geo.labels.polygons import WithBackground
 from gersp_geo.windows import Window
 
 WHOLE = Window(row_off=0, col_off=0, height=2, width=4)

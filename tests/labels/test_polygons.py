@@ -15,7 +15,8 @@ from shapely import LineString, MultiPolygon, Point, Polygon, box
 
 from gersp_geo.datamodules import GeoTIFFSegmentationDataModule
 from gersp_geo.datasets.raster_tiles import RasterTiles
-from gersp_geo.labels.polygons import VectorLabels, WithBackground
+from gersp_geo.labels.background import WithBackground
+from gersp_geo.labels.polygons import VectorLabels
 from gersp_geo.windows import Window
 
 LEFT, TOP, SIDE = 4e5, 5e6, 64

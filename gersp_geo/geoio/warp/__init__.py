@@ -2,10 +2,11 @@
 
 from .alignment import on_one_grid, open_aligned, open_scene
 from .location_text import advise_place, describe_lack, describe_means, describe_place
+from .nearest import Nearest, find_nearest
 from .overlap import measure_overlap
 from .reprojection import BEYOND, Reprojection
 
 __all__ = (
-    'BEYOND', 'Reprojection', 'advise_place', 'describe_lack', 'describe_means', 'describe_place',
-    'measure_overlap', 'on_one_grid', 'open_aligned', 'open_scene',
+    'BEYOND', 'Nearest', 'Reprojection', 'advise_place', 'describe_lack', 'describe_means',
+    'describe_place', 'find_nearest', 'measure_overlap', 'on_one_grid', 'open_aligned', 'open_scene',
 )  # fmt: skip
