@@ -1,8 +1,10 @@
 """LightningCLI over torchgeo's and our classes."""
 
+import logging
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from importlib.util import find_spec
 from typing import Any
 
 import torchgeo.datamodules
@@ -11,11 +13,12 @@ from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torchgeo.datamodules import BaseDataModule
 from torchgeo.tasks import BaseTask
 
 from . import __version__, datamodules, models, tasks
-from .callbacks import PreprocessingRecord
+from .callbacks import PreprocessingRecord, ValidationReport
 from .callbacks.atomic_checkpoint import AtomicCheckpointIO
 from .callbacks.stop_between_steps import StopBetweenSteps
 from .geoio.write import NO_ROOM
@@ -24,6 +27,9 @@ from .tasks.targets import TargetCheck
 
 # importing these packages makes their classes known by name alone, and registers our weights
 NAMED = (datamodules, models, tasks, torchgeo.datamodules, torchgeo.tasks)
+
+# beginnings of what Lightning says in every run, whatever there is to know
+_IDLE = ('💡 Tip', 'TPU available: False')
 
 
 class TrainingCLI(LightningCLI):
@@ -53,14 +59,21 @@ class TrainingCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Make the Trainer.
 
-        It gets a record of preprocessing unless it was given one, writes checkpoints atomically
-        unless another way was chosen, and stops between steps.
+        It gets a record of preprocessing and a report of validation unless it was given them, logs
+        to TensorBoard or else to CSV unless told, writes checkpoints atomically unless another way
+        was chosen, and stops between steps.
         """
+        options = self._get(self.config_init, 'trainer', default={})
+        if options.get('logger') in (None, True) and 'logger' not in kwargs:
+            kwargs['logger'] = make_logger(options.get('default_root_dir'))
         trainer = super().instantiate_trainer(**kwargs)
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
         if not any(isinstance(callback, PreprocessingRecord) for callback in callbacks):
             # first, so that a checkpoint callback finds the record in place
             callbacks.insert(0, PreprocessingRecord())
+        if not any(isinstance(callback, ValidationReport) for callback in callbacks):
+            # before callbacks that stop and save by what it logs
+            callbacks.insert(0, ValidationReport())
         theirs = (torchgeo.tasks.ObjectDetection, torchgeo.tasks.InstanceSegmentation)
         ours = (tasks.ObjectDetection, tasks.InstanceSegmentation)
         if isinstance(self.model, theirs) and not isinstance(self.model, ours):
@@ -71,6 +84,37 @@ class TrainingCLI(LightningCLI):
         if self.subcommand == 'fit' and self.request is not None:
             callbacks.append(StopBetweenSteps(self.request))
         return trainer
+
+    def test(self, **options: Any) -> None:
+        """Test; the table of the report takes the place of Lightning's where there is one."""
+        self.trainer.test(**options | self.quiet())
+
+    def validate(self, **options: Any) -> None:
+        """Validate, and show the table of the report."""
+        self.trainer.validate(**options | self.quiet())
+
+    def quiet(self) -> dict[str, bool]:
+        """Say that Lightning shows no table where the report has one."""
+        report = find_report(self.trainer)
+        return {'verbose': False} if report is not None and report.reads(self.model) else {}
+
+
+def make_logger(folder: str | None) -> Logger:
+    """Log to TensorBoard where it is installed, as Lightning does, else to CSV without a word."""
+    is_there = any(map(find_spec, ('tensorboard', 'tensorboardX')))
+    make = TensorBoardLogger if is_there else CSVLogger
+    return make(folder or '.')
+
+
+def find_report(trainer: Trainer) -> ValidationReport | None:
+    """Find the callback that reports; None if there is none."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return next((one for one in callbacks if isinstance(one, ValidationReport)), None)
+
+
+def tells_something(message: logging.LogRecord) -> bool:
+    """Say whether a message of Lightning is more than what it says in every run."""
+    return not message.getMessage().startswith(_IDLE)
 
 
 def train_from_arguments(arguments: Sequence[str], request: StopRequest | None = None) -> None:
@@ -87,6 +131,8 @@ def train_from_arguments(arguments: Sequence[str], request: StopRequest | None =
         SystemExit: With code 143 if SIGTERM stopped the run, 130 if Ctrl-C did.
         ValueError: If options of the trainer, the task and the data do not go together.
     """
+    talk = logging.getLogger('lightning.pytorch.utilities.rank_zero')
+    talk.addFilter(tells_something)
     with stoppable() if request is None else nullcontext(request) as listening:
         try:
             run_command(arguments, listening)
@@ -115,6 +161,13 @@ def run_command(arguments: Sequence[str], request: StopRequest) -> None:
         args=list(arguments),
         request=request,
     )
-    writer = command.trainer.strategy.checkpoint_io
-    if command.trainer.is_global_zero and isinstance(writer, AtomicCheckpointIO) and writer.saved:
+    trainer, report = command.trainer, find_report(command.trainer)
+    if not trainer.is_global_zero:
+        return
+    if report is not None and report.summary is not None and command.subcommand != 'fit':
+        sys.stdout.write(f'{report.summary.table()}\n')
+    writer = trainer.strategy.checkpoint_io
+    if isinstance(writer, AtomicCheckpointIO) and writer.saved:
         sys.stdout.write(f'last checkpoint: {writer.saved}\n')
+    if report is not None and report.written is not None:
+        sys.stdout.write(f'report: {report.written}\n')

@@ -18,7 +18,8 @@ TOP = {
 BELOW = {
     'bands': {'RGB', 'SENTINEL2'},
     'callbacks': {
-        'CollapseMonitor', 'ExactResume', 'OnlineKNN', 'PreprocessingRecord', 'ViewPairs',
+        'CollapseMonitor', 'ExactResume', 'OnlineKNN', 'PreprocessingRecord', 'ValidationReport',
+        'ViewPairs',
     },
     'datamodules': {'GeoTIFFSegmentationDataModule', 'GeRSPDataModule'},
     'datasets': {'GeoTIFFPatches'},

@@ -7,6 +7,7 @@
   are whole or absent);
 - ``collapse_monitor`` warns when embeddings stop telling images apart;
 - ``views`` draws the first batch beside its augmented views;
+- ``report`` logs metrics per class by name, and writes tables and pictures of validation and test;
 - ``knn`` measures how well frozen features tell the classes of labelled images apart.
 """
 
@@ -14,6 +15,14 @@ from .collapse_monitor import CollapseMonitor
 from .exact_resume import ExactResume
 from .online_knn import OnlineKNN
 from .preprocessing_record import PreprocessingRecord
+from .report import ValidationReport
 from .view_pairs import ViewPairs
 
-__all__ = ('CollapseMonitor', 'ExactResume', 'OnlineKNN', 'PreprocessingRecord', 'ViewPairs')
+__all__ = (
+    'CollapseMonitor',
+    'ExactResume',
+    'OnlineKNN',
+    'PreprocessingRecord',
+    'ValidationReport',
+    'ViewPairs',
+)

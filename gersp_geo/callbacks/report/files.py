@@ -1,0 +1,112 @@
+"""Files of a report, each whole or absent."""
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...geoio.vector import Attribute, Features, new_features
+from ...geoio.write import new_file
+from .summary import Matrix, Summary
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def write_summary(folder: Path, summary: Summary, facts: Mapping[str, Any]) -> None:
+    """Write ``metrics.json`` and ``metrics.csv``, and the confusion matrix as both.
+
+    Args:
+        folder: Where; files of an earlier report are replaced.
+        summary: The metrics. NaN becomes null in JSON, which has no name for it, and empty in CSV.
+        facts: Where they come from, for ``metrics.json``.
+    """
+    content = {
+        **facts,
+        'counted': summary.unit,
+        **summary.notes,
+        'overall': plain(summary.overall),
+        'classes': {
+            name: {'count': summary.counts[name]} | plain(metrics)
+            for name, metrics in summary.classes.items()
+        },
+    }
+    write_json(folder / 'metrics.json', content)
+    titles = list(summary.overall)
+    rows = [
+        [name, count, *(cell(metrics.get(title)) for title in titles)]
+        for name, count, metrics in [
+            *((name, summary.counts[name], values) for name, values in summary.classes.items()),
+            ('', sum(summary.counts.values()), summary.overall),
+        ]
+    ]
+    write_csv(folder / 'metrics.csv', [['class', 'count', *titles], *rows])
+    if summary.matrix is not None:
+        write_matrix(folder, summary.matrix)
+
+
+def write_matrix(folder: Path, matrix: Matrix) -> None:
+    """Write ``confusion_matrix.csv`` and ``.json``; rows are what is true."""
+    counts = matrix.counts.tolist()
+    content = {
+        'true': list(matrix.rows), 'predicted': list(matrix.columns), 'counts': counts,
+    }  # fmt: skip
+    write_json(folder / 'confusion_matrix.json', content)
+    rows = [[name, *row] for name, row in zip(matrix.rows, counts, strict=True)]
+    write_csv(folder / 'confusion_matrix.csv', [['true \\ predicted', *matrix.columns], *rows])
+
+
+def write_figure(path: Path, figure: 'Figure') -> None:
+    """Write a figure as PNG."""
+    with new_file(path, overwrite=True) as temporary:
+        figure.savefig(temporary, format='png')
+
+
+def write_splits(path: Path, table: Any) -> None:
+    """Write a GeoDataFrame, one row per block of ground, as a vector file."""
+    columns = {str(name): table[name] for name in table.columns if name != table.geometry.name}
+    kinds = {
+        name: 'string' if values.dtype.kind not in 'biuf' else
+        {'b': 'bool', 'f': 'float64'}.get(values.dtype.kind, 'int64')
+        for name, values in columns.items()
+    }  # fmt: skip
+    attributes = [Attribute(name=name, kind=kind) for name, kind in kinds.items()]  # type: ignore[arg-type]
+    arrays = {
+        a.name: columns[a.name].to_numpy().astype(str if a.kind == 'string' else a.dtype)
+        for a in attributes
+    }
+    for attribute in attributes:
+        arrays[attribute.name] = arrays[attribute.name].astype(attribute.dtype)
+    features = Features(polygons=np.asarray(table.geometry.array, dtype=object), columns=arrays)
+    with new_features(path, crs=table.crs.to_wkt(), attributes=attributes, overwrite=True) as write:
+        write(features)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON, in lines that can be compared."""
+    with new_file(path, overwrite=True) as temporary:
+        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+        temporary.write_text(text + '\n', encoding='utf-8')
+
+
+def write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
+    """Write a table."""
+    with (
+        new_file(path, overwrite=True) as temporary,
+        temporary.open('w', encoding='utf-8', newline='') as file,
+    ):
+        csv.writer(file).writerows(rows)
+
+
+def plain(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """Write numbers as JSON has them."""
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+
+
+def cell(value: float | None) -> str:
+    """Write a number, or nothing."""
+    return '' if value is None or math.isnan(value) else repr(value)
