@@ -28,6 +28,9 @@ from .task_checks import check_task
 # Path, not PathLike: jsonargparse 4.53 makes text of lists and null where it may be one
 type Files = list[str] | str | Path
 
+type Value = int | float | str
+"""Of a mask or an attribute."""
+
 
 class GeoTIFFSegmentationDataModule(LabelledDataModule):
     """Patches of labelled GeoTIFFs in torchgeo's dialect.
@@ -42,12 +45,17 @@ class GeoTIFFSegmentationDataModule(LabelledDataModule):
     def __init__(
         self,
         images: Files,
-        masks: Files | None = None,
+        masks: Files | dict[str, str] | None = None,
         *,
         labels: str | Path | None = None,
         attribute: str | None = None,
         layer: str | None = None,
         background: str | None = None,
+        area: str | Path | None = None,
+        classes: dict[str, Value | list[Value | list[int]]] | None = None,
+        ignore: list[Value | list[int]] | None = None,
+        tolerance: int = 0,
+        threshold: float | None = None,
         mask_values: Sequence[int] | None = None,
         class_names: Sequence[str] | None = None,
         class_colors: Sequence[Sequence[int]] | None = None,
@@ -57,14 +65,29 @@ class GeoTIFFSegmentationDataModule(LabelledDataModule):
 
         Args:
             images: GeoTIFFs, or pictures such as PNG and JPEG files, or folders of them.
-            masks: Class rasters on the grids of the images and with their file names, or folders
-                of them. Either this or *labels*.
+            masks: Class rasters with the file names of the images, or folders of them; or one of
+                another name for all images. Or parts of the path of each image, and what they are
+                in that of its mask: ``{'/images/': '/masks/', '.jpg': '.png'}``. Masks of as many
+                pixels as their image lie on these; all others are resampled by their place, each
+                pixel of the image taking the nearest. Either this or *labels*.
             labels: Vector file with polygons, in any CRS; pixels under none are not learned from,
                 unless they are the *background*.
-            attribute: Column of *labels* with the class.
+            attribute: Column of *labels* with the class. None where all features are of the one
+                class in *class_names*.
             layer: Layer of *labels*, where it has several with features.
             background: Name of a class of its own, the first one, for all pixels under no polygon.
-                Only for images in which every object was drawn.
+                Only for images in which every object was drawn, or with *area*.
+            area: Vector file with polygons in which every object was drawn: outside of them,
+                nothing is learned.
+            classes: Name of each class and its value, or values, in the masks or the *attribute*:
+                ``{'forest': [10, 20], 'water': 50}``. Of masks in colours, '#rrggbb' or [red,
+                green, blue]. Any other value is refused. In place of *mask_values* and
+                *class_names*.
+            ignore: Values besides those of *classes* that are no label.
+            tolerance: Levels by which a value of a mask may differ from that of its class, as in
+                masks that were stored as JPEG. What differs by more is no label then.
+            threshold: From this value on, pixels of grey masks are of the second of two classes,
+                whose name, or those of both, *class_names* gives.
             mask_values: Values of the masks that are the classes 0, 1, ..., such as 0 and 255.
                 Defaults to these numbers themselves, where 255 and nodata mean no label.
             class_names: Names of the classes, without *background*. Defaults to the band tag
@@ -85,6 +108,11 @@ class GeoTIFFSegmentationDataModule(LabelledDataModule):
             attribute=attribute,
             layer=layer,
             background=background,
+            area=area,
+            classes=classes,
+            ignore=tuple(ignore or ()),
+            tolerance=tolerance,
+            threshold=threshold,
             mask_values=mask_values,
             class_names=tuple(class_names or ()),
         )
@@ -145,7 +173,8 @@ class GeoTIFFSegmentationDataModule(LabelledDataModule):
 
     def sources(self) -> dict[str, str]:
         """Name what images and labels are read from, for checkpoints."""
-        named = {'masks': self.masks, 'labels': self.labels}
+        masks = str(self.masks) if isinstance(self.masks, dict) else self.masks
+        named = {'masks': masks, 'labels': self.labels}
         known = {name: name_source(source) for name, source in named.items() if source is not None}
         return super().sources() | known
 

@@ -32,6 +32,9 @@ from .sources import IGNORE
 # stands for the class of values that nobody assigned
 UNKNOWN = -2
 
+# more values than these beside all classes are no classes that were forgotten
+MANY = 32
+
 # side of the windows in which a whole mask is looked through
 SIDE = 2048
 
@@ -182,9 +185,9 @@ class ClassMasks(MaskFiles):
         )
         advice = 'add them to classes, or to ignore, whose pixels are no label'
         if Path(file).suffix.lower() in ('.jpg', '.jpeg'):
-            advice = (
-                'JPEG changes values: make the masks anew as PNG, or pass tolerance, such as 40'
-            )
+            advice = 'JPEG changes values: make masks anew as PNG, or pass tolerance, such as 40'
+        elif len(unknown) > MANY and not self.by_color:
+            advice = 'so many are levels of grey: pass threshold in place of classes, or tolerance'
         return f'{file} holds values of no class: {held}; {advice}'
 
     def _warn_of_far_ones(self) -> None:

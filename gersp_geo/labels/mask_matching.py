@@ -87,7 +87,9 @@ def _rename(image: str, parts: Mapping[str, str], *, word: str, option: str) -> 
             )
         mask = f'{before}{new}{after}'
     if mask == image:
-        raise ValueError(f'{option} must change the path of each image, got {dict(parts)} for {image}')
+        raise ValueError(
+            f'{option} must change the path of each image, got {dict(parts)} for {image}'
+        )
     if not Path(mask).is_file():
         raise FileNotFoundError(f'no {word} {mask} for {image}; add it, or correct {dict(parts)}')
     return mask

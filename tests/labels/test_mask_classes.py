@@ -126,7 +126,7 @@ def test_jpeg_masks_need_a_tolerance_and_lose_what_is_between(tmp_path: Path, pi
     half = columns((60, 16, 152), (60, 16, 152), (110, 193, 228), (250, 20, 20))
     Image.fromarray(half).save(tmp_path / 'm.jpg', quality=95)
     labels = open_labels(picture, tmp_path / 'm.jpg', classes=COLORS)
-    with pytest.raises(ValueError, match='make the masks anew as PNG, or pass tolerance'):
+    with pytest.raises(ValueError, match='make masks anew as PNG, or pass tolerance'):
         labels.read(0, WHOLE)
     with pytest.warns(UserWarning, match=r'% of the pixels .* more than tolerance=70 .* no label'):
         labels = open_labels(picture, tmp_path / 'm.jpg', classes=COLORS, tolerance=70)
@@ -144,6 +144,13 @@ def test_a_threshold_makes_two_classes(picture: str, tmp_path: Path, mode: str) 
     labels = open_labels(picture, tmp_path / 'm.png', threshold=128, class_names=('road',))
     assert labels.class_names == ('background', 'road')
     assert stripes(labels) == [0, 0, 1, 1]
+
+
+def test_grey_masks_with_classes_are_pointed_at_the_threshold(picture: str, tmp_path: Path) -> None:
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(tmp_path / 'm.png')
+    labels = open_labels(picture, tmp_path / 'm.png', classes={'a': 0, 'b': 63})
+    with pytest.raises(ValueError, match='and 56 more; so many are levels of grey: pass threshold'):
+        labels.read(0, WHOLE)
 
 
 def test_a_threshold_refuses_colours(picture: str, tmp_path: Path) -> None:
