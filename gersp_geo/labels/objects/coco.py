@@ -60,10 +60,16 @@ def read_coco(images: Images, files: Sequence[str], *, source: str) -> Annotatio
         number = found.get(name, -1)
         numbers[file, image.get('id')] = number
         check_size(images, number, image.get('width'), image.get('height'), file=file)
+    other = 0
     for file, content in contents.items():
         for row, record in enumerate(content['annotations']):
             add(read, record, images, numbers, categories, file=file, row=row)
-    warn_of_other_boxes(contents, source=source)
+            other += lies_elsewhere(read.outlines[-1], record.get('bbox'))
+    if other:
+        rank_zero_warn(
+            f'{other} of {len(read.rows)} annotations of {source} have a bbox that is not that of '
+            f'their segmentation, by more than {_SAME_BOX:g} px: the segmentation is taken'
+        )
     return read
 
 
@@ -187,20 +193,12 @@ def outline_of(
     raise ValueError(f'{where} has neither bbox nor segmentation; delete it, or draw it')
 
 
-def warn_of_other_boxes(contents: Mapping[str, Record], *, source: str) -> None:
-    """Say how many polygons lie elsewhere than their box, as if one had other units."""
-    other = total = 0
-    for content in contents.values():
-        for record in content['annotations']:
-            rings, box = record.get('segmentation'), record.get('bbox')
-            if isinstance(rings, list) and rings and box:
-                total += 1
-                points = np.concatenate([np.asarray(ring, float).reshape(-1, 2) for ring in rings])
-                drawn = np.concatenate([points.min(axis=0), points.max(axis=0)])
-                corners = np.array([*box[:2], box[0] + box[2], box[1] + box[3]], dtype=np.float64)
-                other += bool(np.abs(drawn - corners).max() > _SAME_BOX)
-    if other:
-        rank_zero_warn(
-            f'{other} of {total} annotations of {source} have a bbox that is not that of their '
-            f'segmentation, by more than {_SAME_BOX:g} px: the segmentation is taken'
-        )
+def lies_elsewhere(outline: object, box: Any) -> bool:
+    """Whether an outline lies elsewhere than the box beside it, as if one had other units."""
+    if not isinstance(outline, shapely.Geometry) or not isinstance(box, list):
+        return False
+    if len(box) != 4 or not all(isinstance(number, int | float) for number in box):
+        return False
+    left, top, wide, high = box
+    apart = np.array(outline.bounds) - (left, top, left + wide, top + high)
+    return bool(np.abs(apart).max(initial=0) > _SAME_BOX)

@@ -1,14 +1,14 @@
 """What a patch shows of the objects of an image."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import shapely
-from affine import Affine
 from numpy.typing import NDArray
 
-from ...geoio.vector import burn
 from ...windows import Window
+from .fill import fill_outlines
 from .table import Objects
 
 # a share that misses its limit by less than this is rounded
@@ -43,11 +43,17 @@ class Cut:
 
         Their centres lie in such parts, and in no target.
         """
-        if not len(self.blank):
-            return np.zeros((self.height, self.width), dtype=np.bool_)
-        values = np.repeat([1, 0], [len(self.blank), len(self.outlines)]).astype(np.uint8)
-        drawn = np.concatenate([self.blank, self.outlines])
-        return _burn(drawn, values, height=self.height, width=self.width) > 0
+        blanked = np.zeros((self.height, self.width), dtype=np.bool_)
+        around = pixels_around(shapely.bounds(self.blank))
+        for (left, top, right, bottom), inside in fill(self.blank, around):
+            blanked[top:bottom, left:right] |= inside
+        targets = pixels_around(self.boxes)
+        # others have nothing to be freed from
+        meets = (targets[:, None, :2] < around[:, 2:]) & (around[:, :2] < targets[:, None, 2:])
+        freed = meets.all(axis=2).any(axis=1)
+        for (left, top, right, bottom), inside in fill(self.outlines[freed], targets[freed]):
+            blanked[top:bottom, left:right] &= ~inside
+        return blanked
 
     def masks(self) -> NDArray[np.uint8]:
         """Rasterize each target, shape (n, height, width): 1 where the centre of a pixel is inside.
@@ -55,17 +61,12 @@ class Cut:
         One that covers no centre has the pixel that it covers most of, or one of them.
         """
         masks = np.zeros((len(self.outlines), self.height, self.width), dtype=np.uint8)
-        first = np.floor(self.boxes[:, :2]).astype(np.int64)
-        last = np.ceil(self.boxes[:, 2:]).astype(np.int64)
-        for mask, outline, (left, top), (right, bottom) in zip(
-            masks, self.outlines, first.tolist(), last.tolist(), strict=True
+        drawn = fill(self.outlines, pixels_around(self.boxes))
+        for mask, outline, ((left, top, right, bottom), inside) in zip(
+            masks, self.outlines, drawn, strict=True
         ):
-            part = mask[top:bottom, left:right]
-            one = np.array([outline], dtype=np.object_)
-            part[:] = _burn(
-                one, np.ones(1, np.uint8), height=bottom - top, width=right - left, at=(left, top)
-            )
-            if not part.any():
+            mask[top:bottom, left:right] = inside
+            if not inside.any():
                 inner = outline.representative_point()
                 mask[min(int(inner.y), self.height - 1), min(int(inner.x), self.width - 1)] = 1
         return masks
@@ -136,14 +137,14 @@ def polygons_of(geometry: shapely.Geometry) -> shapely.Geometry:
     )
 
 
-def _burn(
-    outlines: NDArray[np.object_],
-    values: NDArray[np.uint8],
-    *,
-    height: int,
-    width: int,
-    at: tuple[int, int] = (0, 0),
-) -> NDArray[np.uint8]:
-    """Give pixels whose centres lie in outlines their values, from pixel *at* (column, row) on."""
-    grid = Affine(1.0, 0.0, at[0], 0.0, 1.0, at[1])
-    return burn(outlines, values, transform=grid, height=height, width=width, fill=0)
+def pixels_around(bounds: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Find the whole pixels around bounds of left, top, right and bottom, shape (n, 4)."""
+    whole = np.concatenate([np.floor(bounds[:, :2]), np.ceil(bounds[:, 2:])], axis=1)
+    return whole.astype(np.int64)
+
+
+def fill(
+    outlines: NDArray[np.object_], parts: NDArray[np.int64]
+) -> Iterator[tuple[list[int], NDArray[np.bool_]]]:
+    """Give each part of the pixels, and which of its pixels have their centre in its outline."""
+    return zip(parts.tolist(), fill_outlines(outlines, parts), strict=True)

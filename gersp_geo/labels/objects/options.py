@@ -24,6 +24,12 @@ type Format = Literal['auto', 'vector', 'coco', 'voc', 'yolo', 'dota', 'csv']
 # suffixes of the formats of objects in pixels; all others are vector files
 _SUFFIXES = {'.json': 'coco', '.xml': 'voc', '.txt': 'text', '.csv': 'csv'}
 
+# in a folder, of all that GDAL reads
+_VECTORS = ('.fgb', '.geojson', '.gpkg', '.parquet', '.shp')
+
+# what other programs write beside rasters and vector files
+_BESIDE = ('.aux.xml', '.shp.xml')
+
 # a GeoJSON file says what it is within its first characters
 _HEAD = 4096
 
@@ -113,9 +119,11 @@ def list_files(labels: Paths) -> tuple[str, list[str]]:
     files: list[str] = []
     for path in paths:
         inside = sorted(list_visible(Path(path))) if Path(path).is_dir() else []
-        texts = [str(file) for file in inside if file.suffix.lower() in _SUFFIXES]
-        # a folder without them may be one that GDAL reads, such as a file geodatabase
-        files += texts or [path]
+        plain = [str(file) for file in inside if not str(file).lower().endswith(_BESIDE)]
+        texts = [file for file in plain if Path(file).suffix.lower() in _SUFFIXES]
+        vectors = [file for file in plain if Path(file).suffix.lower() in _VECTORS]
+        # a folder without any may be one that GDAL reads, such as a file geodatabase
+        files += [*texts, *vectors] or [path]
     if missing := [
         f for f in files if Path(f).suffix.lower() in _SUFFIXES and not Path(f).exists()
     ]:

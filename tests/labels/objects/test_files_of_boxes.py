@@ -183,6 +183,7 @@ def test_what_cannot_be_is_refused_in_one_line(
 
 def test_two_formats_in_one_folder_are_told(put: Put, open_labels: Open, tmp_path: Path) -> None:
     put('a.txt', '0 0.5 0.5 0.25 0.5')
+    put('a.tif.aux.xml', '<PAMDataset/>')
     folder = put('a.xml', VOC.format(hard=0, left=1))
     with pytest.raises(
         ValueError, match=r'labels must be of one format, .*a\.txt, 1 such as .*a\.xml'

@@ -60,6 +60,8 @@ def test_without_attribute_there_is_one_class(
 ) -> None:
     scene()
     path = write(tmp_path / 'a.gpkg', [ground(SQUARE)])
+    # a folder with one such file will do
+    assert open_labels(tmp_path).class_names == ('object',)
     assert open_labels(path).class_names == ('object',)
     assert open_labels(path, class_names=('ship',)).class_names == ('ship',)
     with pytest.raises(
