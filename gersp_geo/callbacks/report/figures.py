@@ -20,6 +20,8 @@ type Colors = Mapping[str, Sequence[int]]
 
 # Above so many rows, counts in the cells would be too small to read
 _MOST_CELLS = 40
+# Up to so many rows, cells are large enough for shares as well
+_MOST_LARGE = 12
 # Inches of a patch, and patches side by side
 _SIDE, _COLUMNS = 2.2, 4
 
@@ -35,7 +37,7 @@ def draw_matrix(matrix: Matrix, *, unit: str) -> 'Figure':
 
     counts, (rows, columns) = matrix.counts, matrix.counts.shape
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    cell = 0.95 if rows <= 12 else 0.48
+    cell = 0.95 if rows <= _MOST_LARGE else 0.48
     longest = max(map(len, (*matrix.rows, *matrix.columns)))
     size = (cell * columns + 0.09 * longest + 1.6, cell * rows + 0.09 * longest + 1)
     figure = Figure(figsize=(max(size[0], 4.5), max(size[1], 3.2)), dpi=100, layout='constrained')
@@ -44,22 +46,32 @@ def draw_matrix(matrix: Matrix, *, unit: str) -> 'Figure':
     slant: dict[str, Any] = {'rotation': 45, 'ha': 'right', 'rotation_mode': 'anchor'}
     axes.set_xticks(range(columns), matrix.columns, **slant)
     axes.set_yticks(range(rows), matrix.rows)
-    axes.set_xlabel('predicted')
-    axes.set_ylabel('true')
-    axes.set_title(f'{counts.sum():,} {unit}', loc='left')
+    # else rows are labels that stand beside each other, each of all images
+    exclusive = matrix.rows == matrix.columns
+    axes.set_xlabel('predicted' if exclusive else '')
+    axes.set_ylabel('true' if exclusive else '')
+    total = counts.sum() if exclusive else counts.sum(axis=1).max()
+    axes.set_title(f'{total:,} {unit}', loc='left')
     bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, format='{x:.0%}')
-    bar.set_label('share of the true ones')
+    bar.set_label('share of the true ones' if exclusive else 'share of the row')
     if rows <= _MOST_CELLS:
-        for (row, column), count in np.ndenumerate(counts):
-            text = shorten(int(count))
-            if rows <= 12:
-                text = f'{shares[row, column]:.0%}\n{text}' if count else text
-            shade = 'white' if shares[row, column] > 0.6 else '0.25' if count else '0.75'
-            axes.text(
-                column, row, text, ha='center', va='center', color=shade,
-                fontsize=9 if rows <= 12 else 6.5,
-            )  # fmt: skip
+        add_counts(axes, counts, shares)
     return figure
+
+
+def add_counts(axes: 'Axes', counts: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
+    """Write counts into the cells of a matrix, below their shares where there is room."""
+    large = len(counts) <= _MOST_LARGE
+    for (row, column), count in np.ndenumerate(counts):
+        share, text = float(shares[row, column]), shorten(int(count))
+        if large and count:
+            text = f'{share:.0%}\n{text}' if share >= 0.005 else f'<1%\n{text}'
+        shade = 'white' if share > 0.6 else '0.25' if count else '0.75'
+        written = axes.text(
+            column, row, text, ha='center', va='center', color=shade, size=9 if large else 6.5
+        )
+        # the layout of a figure asks hundreds of texts for their size
+        written.set_in_layout(False)
 
 
 def shorten(count: int) -> str:
@@ -82,9 +94,10 @@ def draw_patches(patches: Sequence[Patch], colors: Colors, *, title: str) -> 'Fi
     """
     from matplotlib.figure import Figure
 
-    columns = min(_COLUMNS, len(patches))
+    blocks = -(-len(patches) // _COLUMNS)
+    columns = -(-len(patches) // blocks)
     labels = row_labels(patches[0])
-    count = len(labels) * -(-len(patches) // columns)
+    count = len(labels) * blocks
     legend = 0.5 if isinstance(patches[0].truth, np.ndarray) else 0.0
     size = (_SIDE * columns + 0.4, _SIDE * count + 0.5 + legend)
     figure = Figure(figsize=size, dpi=110, layout='constrained')
@@ -94,8 +107,8 @@ def draw_patches(patches: Sequence[Patch], colors: Colors, *, title: str) -> 'Fi
         axes.set_yticks([])
         axes.axis('off')
     for block, some in enumerate(batched(patches, columns)):
+        first = block * len(labels)
         for column, patch in enumerate(some):
-            first = block * len(labels)
             cells = list(grid[first : first + len(labels), column])
             fill_cells(cells, patch, colors)
             for axes, label in zip(cells, labels, strict=True):
@@ -137,7 +150,7 @@ def fill_cells(cells: Sequence['Axes'], patch: Patch, colors: Colors) -> None:
         )
     elif isinstance(patch.truth, np.ndarray) and patch.truth.dtype.kind == 'f':
         low, high = find_limits(patch.truth)
-        cells[0].set_title(f'{low:.4g} to {high:.4g}', size=8)
+        cells[-2].set_title(f'{low:.3g} (dark) to {high:.3g} (bright)', size=8)
 
 
 def paint_both(
@@ -165,6 +178,8 @@ def add_shapes(axes: 'Axes', shapes: Shapes, colors: Colors) -> None:
     for i, (box, name) in enumerate(zip(shapes.boxes, shapes.names, strict=True)):
         left, top, right, bottom = box.tolist()
         color = tuple(np.array(colors.get(name, (255, 0, 0))) / 255)
+        # by how bright its background looks
+        shade = 'black' if np.dot(color, (0.3, 0.59, 0.11)) > 0.6 else 'white'
         if shapes.masks is None:
             place = (left - 0.5, top - 0.5)
             axes.add_patch(
@@ -174,7 +189,7 @@ def add_shapes(axes: 'Axes', shapes: Shapes, colors: Colors) -> None:
             axes.contour(shapes.masks[i], levels=[0.5], colors=[color], linewidths=1.2)
         if len(shapes.boxes) <= 12:
             axes.text(
-                min(max(left, 0), width - 1), max(top, 0), name, size=6, color='white', va='bottom',
+                min(max(left, 0), width - 1), max(top, 0), name, size=6, color=shade, va='bottom',
                 clip_on=True, bbox={'facecolor': color, 'edgecolor': 'none', 'pad': 0.6},
             )  # fmt: skip
     axes.set_xlim(-0.5, width - 0.5)
