@@ -4,6 +4,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from glob import glob
 from math import cos, degrees, hypot, pi, sqrt
 from pathlib import Path
 from typing import Literal
@@ -40,13 +41,14 @@ def find_rasters(paths: Paths, *, kinds: Sequence[Sequence[str]] = (TILE_SUFFIXE
     """List raster files in sorted order without repeats.
 
     Args:
-        paths: Files, folders (searched recursively, without hidden files and folders) or names that
-            only GDAL understands.
+        paths: Files, folders (searched recursively, without hidden files and folders), patterns
+            such as ``'train/*_sat.jpg'``, or names that only GDAL understands.
         kinds: Endings that are looked for in a folder; if it holds none of the first kind, those of
             the next.
 
     Raises:
-        FileNotFoundError: If a path does not exist, or a folder holds no raster.
+        FileNotFoundError: If a path does not exist, a folder holds no raster, or no file follows a
+            pattern.
 
     Warns:
         UserWarning: If a folder holds files of the next kind too, which are left out.
@@ -57,9 +59,10 @@ def find_rasters(paths: Paths, *, kinds: Sequence[Sequence[str]] = (TILE_SUFFIXE
         if '://' in path or path.startswith('/vsi') or Path(path).is_file():
             found.add(path)
             continue
-        if not Path(path).exists():
+        matching = [] if Path(path).exists() else glob(path, recursive=True)
+        if not matching and not Path(path).exists():
             raise FileNotFoundError(f'no file or folder {path}; check the path')
-        found.update(_find_inside(path, kinds))
+        found.update(matching or _find_inside(path, kinds))
     if not found:
         raise FileNotFoundError('no raster given; name at least one file or folder')
     return sorted(found)

@@ -82,8 +82,9 @@ def _rename(image: str, parts: Mapping[str, str], *, word: str, option: str) -> 
         before, found, after = mask.rpartition(old) if old else ('', '', mask)
         if not found:
             raise ValueError(
-                f'{option} replaces {old!r}, which is no part of {mask} (for {image}); name a part of '
-                f'the paths of all images, as in {option}={EXAMPLE}'
+                f'{option} replaces {old!r}, which is no part of {mask} (for {image}); name a part '
+                f'of the paths of all images, as in {option}={EXAMPLE}, or the images by a pattern '
+                "such as 'train/*_sat.jpg'"
             )
         mask = f'{before}{new}{after}'
     if mask == image:
@@ -199,9 +200,9 @@ def report_other_pixels(
         )
     tile, (mask, image) = others[0]
     rank_zero_info(
-        f'{len(others)} of {len(images)} images have a mask of other pixels, of which each of '
-        f'theirs takes the nearest: {images[tile]} ({describe_pixels(image)}) those of '
-        f'{masks[tile]} ({describe_pixels(mask)})'
+        f'{len(others)} of {len(images)} images take each pixel from the nearest one of a mask on '
+        f'another grid: {images[tile]} ({describe_pixels(image)}) from {masks[tile]} '
+        f'({describe_pixels(mask)})'
     )
 
 

@@ -67,6 +67,15 @@ def test_folders_hold_masks_of_the_same_names(tmp_path: Path) -> None:
         match_masks(images, masks[:1])
 
 
+def test_masks_beside_their_images_are_told_apart_by_a_pattern(tmp_path: Path) -> None:
+    both = [save(tmp_path / 'train' / f'1_{kind}.png') for kind in ('mask', 'sat')]
+    parts = {'_sat.png': '_mask.png'}
+    with pytest.raises(ValueError, match=r'no part of .*1_mask\.png .* by a pattern such as'):
+        MaskFiles(RasterTiles(str(tmp_path / 'train')), parts)
+    images = RasterTiles(str(tmp_path / 'train' / '*_sat.png'))
+    assert MaskFiles(images, parts).files == both[:1]
+
+
 def save(path: Path, size: tuple[int, int] = (8, 8)) -> str:
     path.parent.mkdir(exist_ok=True)
     Image.new('L', size, 1).save(path)
