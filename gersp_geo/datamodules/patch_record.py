@@ -75,11 +75,11 @@ def check_types(files: Sequence[str], types: Sequence[str]) -> None:
 
 def observed(train: TrainingPatches) -> Iterator[tuple[NDArray[np.generic], NDArray[np.bool_]]]:
     """Yield the first training patches with their observed pixels."""
-    tiles = train.tiles
     for index in range(MEASURED_PATCHES):
-        place = train.patch(0, index)
-        valid = tiles.images.read_valid(*place, nodata=tiles.nodata)
-        yield tiles.images.read_patch(*place).numpy(), valid
+        image = train.tiles.read(*train.patch(0, index))['image'].numpy()
+        # of two dates, both
+        pixels = np.moveaxis(image, -3, 0).reshape(image.shape[-3], -1, image.shape[-1])
+        yield pixels, np.isfinite(pixels).all(axis=0)
 
 
 def tell_scaling(

@@ -6,10 +6,13 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
-from torchgeo.tasks import PixelwiseRegression, SemanticSegmentation
+from torchgeo.tasks import BaseTask, ChangeDetection, PixelwiseRegression, SemanticSegmentation
 
 from ..labels.sources import IGNORE
 from ..messages import name_some, one_line
+
+type PixelTask = SemanticSegmentation | ChangeDetection
+"""Tasks of torchgeo that learn a class, or labels, of each pixel."""
 
 # Batch and side of the small maps that a loss is tried on.
 BATCH, SIDE = 2, 8
@@ -25,7 +28,7 @@ def check_task(
 ) -> None:
     """Refuse a task that would learn something else than these classes, before it is trained.
 
-    What torchgeo's segmentation does with labels is known; of other tasks, only the number of
+    What torchgeo's segmentation and change detection do with labels is known; of other tasks, only the number of
     classes is compared.
 
     Args:
@@ -48,7 +51,7 @@ def check_task(
             )
         return
     values = present if numbered else ()
-    if not isinstance(task, SemanticSegmentation):
+    if not isinstance(task, SemanticSegmentation | ChangeDetection):
         check_logits(task, class_names, values=values)
         return
     if task.hparams['task'] == 'multiclass':
@@ -57,7 +60,8 @@ def check_task(
     else:
         check_single_logit(task, class_names)
     # a task with a step of its own may do what the loss alone does not
-    if type(task).training_step is SemanticSegmentation.training_step:
+    own = (SemanticSegmentation.training_step, ChangeDetection.training_step)
+    if type(task).training_step in own:
         check_ignore_index(task, class_names, present=present, unlabelled=unlabelled)
         check_loss(task, len(class_names), unlabelled=unlabelled)
 
@@ -81,7 +85,17 @@ def check_logits(
         )
 
 
-def check_per_class(task: SemanticSegmentation, class_names: Sequence[str]) -> None:
+def check_detector(task: LightningModule, class_names: Sequence[str]) -> None:
+    """Refuse a detector with another number of classes than there are, with the background."""
+    wanted, count = task.hparams.get('num_classes'), len(class_names) + 1
+    if wanted is not None and wanted != count:
+        raise ValueError(
+            f'num_classes of the task must be {count}: the background and the {count - 1} classes '
+            f'of the labels ({name_some(class_names)}), got {wanted}; pass num_classes={count}'
+        )
+
+
+def check_per_class(task: PixelTask, class_names: Sequence[str]) -> None:
     """Refuse weights and labels of a task that are not one per class."""
     for name in ('class_weights', 'labels'):
         values, count = task.hparams.get(name), len(class_names)
@@ -92,7 +106,7 @@ def check_per_class(task: SemanticSegmentation, class_names: Sequence[str]) -> N
             )
 
 
-def check_single_logit(task: SemanticSegmentation, class_names: Sequence[str]) -> None:
+def check_single_logit(task: PixelTask, class_names: Sequence[str]) -> None:
     """Refuse a binary task for other than two classes, and one that wants a mask per label."""
     kind, count = task.hparams['task'], len(class_names)
     multiclass = f"pass task='multiclass' with num_classes={count}"
@@ -114,11 +128,7 @@ def check_single_logit(task: SemanticSegmentation, class_names: Sequence[str]) -
 
 
 def check_ignore_index(
-    task: SemanticSegmentation,
-    class_names: Sequence[str],
-    *,
-    present: Sequence[int],
-    unlabelled: float,
+    task: PixelTask, class_names: Sequence[str], *, present: Sequence[int], unlabelled: float
 ) -> None:
     """Refuse to ignore a class, or not to ignore what has no class; say what the value means."""
     ignored = task.hparams['ignore_index']
@@ -136,7 +146,7 @@ def check_ignore_index(
         )
 
 
-def check_loss(task: SemanticSegmentation, classes: int, *, unlabelled: float) -> None:
+def check_loss(task: PixelTask, classes: int, *, unlabelled: float) -> None:
     """Try the loss on small maps, and refuse it if it fails or learns from pixels without a label.
 
     The ``criterion`` of the task is tried, so that losses of subclasses are judged as well. The
@@ -161,7 +171,7 @@ def check_loss(task: SemanticSegmentation, classes: int, *, unlabelled: float) -
         )
 
 
-def gradient_without_label(task: SemanticSegmentation, classes: int, *, holes: bool) -> Tensor:
+def gradient_without_label(task: PixelTask, classes: int, *, holes: bool) -> Tensor:
     """Take the gradient of the loss for the logits of pixels without a label, if there are *holes*.
 
     Returns:
@@ -188,3 +198,17 @@ def working_loss(task: Any, classes: int) -> str:
     if task.hparams['task'] == 'binary':
         return "loss='dice'"
     return f"task='multiclass', num_classes={classes}, loss='ce'"
+
+
+def check_dates(task: LightningModule) -> None:
+    """Refuse a task of torchgeo that does not compare two dates.
+
+    Raises:
+        ValueError: Names one that does.
+    """
+    compares = isinstance(task, ChangeDetection) or not isinstance(task, BaseTask)
+    if not compares:
+        raise ValueError(
+            'two dates of a place are for torchgeo.tasks.ChangeDetection or '
+            f'gersp_geo.tasks.ChangeDetection, got {type(task).__name__}'
+        )
