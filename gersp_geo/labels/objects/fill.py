@@ -41,8 +41,7 @@ def fill_outlines(
     limits = np.searchsorted(owner, np.arange(len(outlines) + 1)).tolist()
     for (begun, done), height, width in zip(pairwise(limits), heights, widths, strict=True):
         crossings = np.bincount(places[begun:done], minlength=height * width)
-        crossings = crossings.reshape(height, width)
-        yield np.cumsum(crossings[:, :-1], axis=1) % 2 == 1
+        yield np.cumsum(crossings.reshape(height, width)[:, :-1], axis=1) % 2 == 1
 
 
 def list_sides(

@@ -153,3 +153,23 @@ def test_the_outline_counts_where_a_box_differs(read: Callable[..., ObjectSource
         objects = read(record(segmentation=ring)).of(0)
     assert objects is not None
     assert objects.bounds.tolist() == [[1, 1, 5, 5]]
+
+
+def test_files_of_several_splits_are_read_together(
+    read: Callable[..., ObjectSource], scene: Scene, open_labels: Open, tmp_path: Path
+) -> None:
+    scene('b.png')
+    folder = tmp_path / 'annotations'
+    folder.mkdir()
+    for name in 'ab':
+        # each file numbers its images anew
+        found = content(images=[{'id': 1, 'file_name': f'{name}.png'}])
+        (folder / f'instances_{name}.json').write_text(json.dumps(found))
+    source = open_labels(folder)
+    assert [len(objects) for i in range(2) if (objects := source.of(i)) is not None] == [2, 2]
+    other = content(images=[], annotations=[], categories=[{'id': 0, 'name': 'boat'}])
+    (folder / 'instances_c.json').write_text(json.dumps(other))
+    with pytest.raises(
+        ValueError, match="category 0 is 'ship' and 'boat' in .*; number them alike"
+    ):
+        open_labels(folder)
