@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from .bands import shown_bands
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure, FigureBase
     from matplotlib.patches import Patch
 
@@ -23,6 +24,9 @@ _STRETCH = (2, 98)
 
 # Inches of an image's side where images stand beside their names, and where they stand below them.
 _SMALL_SIDE, _LARGE_SIDE = 1.15, 4.0
+
+# of more objects in one picture, names would cover what they name
+_MOST_NAMED = 12
 
 
 def find_limits(values: NDArray[np.generic]) -> Limits:
@@ -139,3 +143,68 @@ def swatches(colors: Sequence[Sequence[int]], labels: Sequence[str]) -> list['Pa
         Patch(facecolor=tuple(np.array(color) / 255), edgecolor='0.4', linewidth=0.5, label=label)
         for color, label in zip(colors, labels, strict=True)
     ]
+
+
+def draw_objects(
+    sample: Mapping[str, NDArray[np.generic]],
+    *,
+    bands: Sequence[str],
+    names: Sequence[str],
+    title: str | None = None,
+) -> 'Figure':
+    """Draw the objects of a patch, and beside them those that a model finds.
+
+    Args:
+        sample: 'image' of shape (C, H, W) in any unit; 'bbox_xyxy' of shape (n, 4), 'label' (n,) and
+            'mask' (n, H, W), those that are there; and the same of a model under
+            'prediction_bbox_xyxy' and so on.
+        bands: Names of the bands.
+        names: Of the labels 0, 1, ...
+        title: Above the figure.
+    """
+    image = stretch(np.asarray(sample['image'], dtype=np.float32), bands)
+    sides = [name for name in ('', 'prediction_') if f'{name}bbox_xyxy' in sample] or ['']
+    figure = draw_images({'Prediction' if side else 'Image': image for side in sides}, title=title)
+    for axes, side in zip(figure.axes, sides, strict=True):
+        boxes = sample.get(f'{side}bbox_xyxy', np.zeros((0, 4)))
+        labels = np.asarray(sample.get(f'{side}label', np.ones(len(boxes), dtype=np.int64)))
+        shown = [names[i] if 0 <= i < len(names) else str(i) for i in labels.tolist()]
+        add_objects(axes, boxes, shown, masks=sample.get(f'{side}mask'))
+    return figure
+
+
+def add_objects(
+    axes: 'Axes',
+    boxes: NDArray[np.generic],
+    names: Sequence[str],
+    *,
+    masks: NDArray[np.generic] | None = None,
+    colors: Mapping[str, Sequence[int]] | None = None,
+) -> None:
+    """Draw boxes, or the outlines of masks, over an image, and name them where there are few.
+
+    Args:
+        axes: Shows the image.
+        boxes: Left, top, right and bottom in pixels, shape (n, 4).
+        names: Class of each.
+        masks: Shape (n, H, W), if there are any.
+        colors: Red, green and blue in [0, 255] of each class; others are drawn in red.
+    """
+    from matplotlib.patches import Rectangle
+
+    height, width = axes.images[0].get_size()
+    for i, (box, name) in enumerate(zip(boxes.tolist(), names, strict=True)):
+        left, top, right, bottom = box
+        color = tuple(np.array((colors or {}).get(name, (255, 0, 0))) / 255)
+        if masks is None:
+            place, sides = (left - 0.5, top - 0.5), (right - left, bottom - top)
+            axes.add_patch(Rectangle(place, *sides, fill=False, edgecolor=color, lw=1.2))
+        elif masks[i].any() and not masks[i].all():
+            axes.contour(masks[i], levels=[0.5], colors=[color], linewidths=1.2)
+        if len(boxes) <= _MOST_NAMED:
+            axes.text(
+                min(max(left, 0), width - 1), max(top, 0), name, size=6, color='white', va='bottom',
+                clip_on=True, bbox={'facecolor': color, 'edgecolor': 'none', 'pad': 0.6},
+            )  # fmt: skip
+    axes.set_xlim(-0.5, width - 0.5)
+    axes.set_ylim(height - 0.5, -0.5)

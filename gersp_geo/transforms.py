@@ -1,6 +1,7 @@
 """Augmentation on the device: scaling, the recipe for photographs, a recipe for any bands."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import kornia.augmentation as K
 import torch
@@ -233,28 +234,44 @@ def place_rgb(natural: Tensor, *, in_channels: int, rgb_bands: Sequence[int]) ->
 
 
 class RandomFlips(nn.Module):
-    """Turn and mirror each image of a batch and its mask, all eight ways being equally likely.
+    """Turn and mirror each image of a batch and its labels, all eight ways being equally likely.
 
     kornia's quarter turns resample, so that values would change; these only move pixels.
     """
 
-    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Draw from torch's generator of the CPU.
 
         Args:
-            batch: 'image' of shape (B, C, S, S) and 'mask' of shape (B, S, S).
+            batch: 'image' of shape (B, ..., S, S); 'mask' of shape (B, S, S), or one tensor of
+                shape (n, S, S) per image; and 'bbox_xyxy' in pixels, one tensor of shape (n, 4)
+                per image; those that are there. All else stays.
 
         Returns:
             A new dictionary with the same shapes.
         """
         ways = torch.randint(8, (len(batch['image']),)).tolist()
-        moved = {
-            key: torch.stack([move(x, way) for x, way in zip(batch[key], ways, strict=True)])
-            for key in ('image', 'mask')
-        }
+        moved: dict[str, Any] = {}
+        for key in {'image', 'mask'} & set(batch):
+            parts = [move(x, way) for x, way in zip(batch[key], ways, strict=True)]
+            moved[key] = torch.stack(parts) if isinstance(batch[key], Tensor) else parts
+        if 'bbox_xyxy' in batch:
+            side = batch['image'].shape[-1]
+            boxes = zip(batch['bbox_xyxy'], ways, strict=True)
+            moved['bbox_xyxy'] = [move_boxes(x, way, side=side) for x, way in boxes]
         return {**batch, **moved}
 
 
 def move(image: Tensor, way: int) -> Tensor:
     """Turn the last two axes by *way* % 4 quarter turns, mirrored first for *way* >= 4."""
     return torch.rot90(image.flip(-1) if way >= 4 else image, way % 4, dims=(-2, -1))
+
+
+def move_boxes(boxes: Tensor, way: int, *, side: int) -> Tensor:
+    """Move left, top, right and bottom, shape (n, 4), as :func:`move` moves a square image."""
+    left, top, right, bottom = boxes.unbind(dim=1)
+    if way >= 4:
+        left, right = side - right, side - left
+    for _ in range(way % 4):
+        left, top, right, bottom = top, side - right, bottom, side - left
+    return torch.stack([left, top, right, bottom], dim=1)

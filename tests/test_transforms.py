@@ -93,3 +93,24 @@ def test_image_and_mask_turn_together_and_all_ways_occur() -> None:
 def test_the_eight_ways_differ() -> None:
     image = torch.arange(9).view(3, 3)
     assert len({tuple(move(image, way).flatten().tolist()) for way in range(8)}) == 8
+
+
+def test_boxes_move_with_their_pixels() -> None:
+    generator = torch.Generator().manual_seed(0)
+    corners = torch.randint(0, 20, (8, 3, 2), generator=generator)
+    boxes = torch.cat([corners, corners + 1 + torch.randint(0, 11, (8, 3, 2))], dim=2).float()
+    masks = torch.zeros(8, 3, 32, 32, dtype=torch.uint8)
+    for image in range(8):
+        for i, (left, top, right, bottom) in enumerate(boxes[image].int().tolist()):
+            masks[image, i, top:bottom, left:right] = 1
+    batch = {'image': masks.float(), 'mask': [*masks], 'bbox_xyxy': [*boxes], 'label': [1] * 8}
+    torch.manual_seed(1)
+    moved = RandomFlips()(batch)
+    assert not torch.equal(moved['image'], batch['image'])
+    for image, mask, found in zip(moved['image'], moved['mask'], moved['bbox_xyxy'], strict=True):
+        assert torch.equal(image, mask.float())
+        for part, (left, top, right, bottom) in zip(mask, found.int().tolist(), strict=True):
+            expected = torch.zeros(32, 32, dtype=torch.uint8)
+            expected[top:bottom, left:right] = 1
+            assert torch.equal(part, expected)
+    assert moved['label'] == batch['label']

@@ -1,6 +1,13 @@
-"""Data modules: two streams for pre-training, own GeoTIFFs and masks for fine-tuning."""
+"""Data modules: two streams for pre-training, own labelled images for fine-tuning."""
 
+from .change import GeoTIFFChangeDetectionDataModule
+from .classification import GeoTIFFClassificationDataModule
+from .detection import GeoTIFFInstanceSegmentationDataModule, GeoTIFFObjectDetectionDataModule
 from .pretraining import GeRSPDataModule
 from .segmentation import GeoTIFFSegmentationDataModule
 
-__all__ = ('GeRSPDataModule', 'GeoTIFFSegmentationDataModule')
+__all__ = (
+    'GeRSPDataModule', 'GeoTIFFChangeDetectionDataModule', 'GeoTIFFClassificationDataModule',
+    'GeoTIFFInstanceSegmentationDataModule',
+    'GeoTIFFObjectDetectionDataModule', 'GeoTIFFSegmentationDataModule',
+)  # fmt: skip

@@ -8,6 +8,8 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
 
 from ..geoio.read import open_reader, read_header, read_window
+from ..labels.grey_masks import ThresholdMasks
+from ..labels.mask_classes import ClassMasks
 from ..labels.mask_files import ChosenValues, MaskFiles
 from ..labels.sources import IGNORE, LabelSource
 from ..messages import name_some
@@ -24,21 +26,24 @@ STRIP = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassBalance:
-    """Labelled pixels per class and split."""
+    """Labels per class and split."""
 
     class_names: tuple[str, ...]
     """Names of the classes 0, 1, ..."""
 
-    pixels: Mapping[str, NDArray[np.int64]]
-    """Per split, training first: pixels of each class, shape (classes,)."""
+    labels: Mapping[str, NDArray[np.int64]]
+    """Per split, training first: labels of each class, shape (classes,)."""
+
+    unit: str = 'pixel'
+    """What has a label: a pixel, an object, an image."""
 
     named: bool = True
     """Whether labels or user name the classes; else they are numbered up to the highest value."""
 
     def table(self) -> str:
         """Lay the numbers out, one line per class; many classes are cut short."""
-        counts = np.stack(list(self.pixels.values()), axis=1).tolist()
-        rows = [['', *self.pixels]] + [
+        counts = np.stack(list(self.labels.values()), axis=1).tolist()
+        rows = [['', *self.labels]] + [
             [f'  {name}', *(f'{count:,}' for count in row)]
             for name, row in zip(self.class_names[:MOST_ROWS], counts, strict=False)
         ]
@@ -57,8 +62,8 @@ class ClassBalance:
 
     def warnings(self, *, block_size: int) -> list[str]:
         """Name the classes that training does not see: one sentence per cause, with advice."""
-        total = np.sum(list(self.pixels.values()), axis=0)
-        training = next(iter(self.pixels.values()))
+        total = np.sum(list(self.labels.values()), axis=0)
+        training = next(iter(self.labels.values()))
         absent = [name for name, count in zip(self.class_names, total, strict=True) if not count]
         unseen = [
             name
@@ -68,7 +73,8 @@ class ClassBalance:
         found = []
         if absent:
             found.append(
-                f'no pixel is labelled {name_some(absent)}, which the model thus cannot learn; '
+                f'no {self.unit} is labelled {name_some(absent)}, which the model thus cannot '
+                'learn; '
                 + (
                     'check the labels and class_names'
                     if self.named
@@ -95,12 +101,47 @@ def report_classes(
     counts = scanned.counts[:, : len(class_names)]
     balance = ClassBalance(
         class_names=class_names,
-        pixels={name: counts[list(part)].sum(axis=0) for name, part in parts.items() if part},
+        labels={name: counts[list(part)].sum(axis=0) for name, part in parts.items() if part},
         named=bool(scanned.tiles.labels.class_names),
     )
     rank_zero_info(f'labelled pixels per class:\n{balance.table()}')
     for warning in balance.warnings(block_size=block_size):
         rank_zero_warn(warning)
+
+
+def report_objects(
+    scanned: ScannedBlocks, split: Split, class_names: tuple[str, ...], *, block_size: int
+) -> None:
+    """Say how many objects each class has in each split, and warn of classes without any.
+
+    *block_size* is named in advice.
+    """
+    parts = {'training': split.train, 'validation': split.val, 'test': split.test}
+    counts = scanned.counts[:, : len(class_names)]
+    balance = ClassBalance(
+        class_names=class_names,
+        labels={name: counts[list(part)].sum(axis=0) for name, part in parts.items() if part},
+        unit='object',
+    )
+    rank_zero_info(f'objects per class:\n{balance.table()}')
+    for warning in balance.warnings(block_size=block_size):
+        rank_zero_warn(warning)
+    for name, part in parts.items():
+        if part and not counts[list(part)].any():
+            rank_zero_warn(
+                f'no {name} block holds an object; pass another seed or a smaller block_size than '
+                f'{block_size}'
+            )
+
+
+def check_objects(scanned: ScannedBlocks, *, source: str) -> None:
+    """Refuse objects none of which has its centre on observed ground of an image."""
+    classes = len(scanned.tiles.labels.class_names)
+    if not scanned.counts[:, :classes].any():
+        raise ValueError(
+            f'{source}: training needs objects, and none has its centre on an observed pixel of an '
+            'image; check nodata, and that labels belong to these images'
+        )
 
 
 def check_classes(
@@ -140,6 +181,10 @@ def explain_masks(masks: MaskFiles) -> str:
     reasons = [f'{value} is their nodata value' for value in sorted(unlabelled)]
     if IGNORE in values and IGNORE not in unlabelled:
         reasons.append(f'{IGNORE} means no label')
+    if isinstance(masks, ClassMasks):
+        return f'of classes={list(masks.class_names)}, no other has a pixel in the images'
+    if isinstance(masks, ThresholdMasks):
+        return f'the masks hold {held}; check threshold={masks.threshold:g}'
     if isinstance(masks, ChosenValues):
         return f'the masks hold {held}; check mask_values={masks.values.tolist()}'
     if reasons:

@@ -11,6 +11,9 @@ from ..geoio.grids import Grid
 from ..windows import Window
 from .overlaps import GroundCell, cut_ground, group_overlapping
 
+WHOLE_IMAGES = 0
+"""Size of blocks that stands for one block per image."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
@@ -45,7 +48,8 @@ def lay_blocks(grids: Sequence[Grid], *, block_size: int, size: int) -> list[Blo
 
     Args:
         grids: Where the pixels of each image lie; those without a CRS overlap nothing.
-        block_size: Side to come close to, in pixels.
+        block_size: Side to come close to, in pixels; :data:`WHOLE_IMAGES` cuts none, and all images
+            of a group that overlaps are one cell.
         size: Side of a patch: no block is narrower, unless its image is, or shows less of a cell.
 
     Returns:
@@ -54,6 +58,8 @@ def lay_blocks(grids: Sequence[Grid], *, block_size: int, size: int) -> list[Blo
     Raises:
         ValueError: If *size* is not in [1, *block_size*].
     """
+    if block_size == WHOLE_IMAGES:
+        return take_whole(grids)
     if not 1 <= size <= block_size:
         raise ValueError(f'size must be in [1, block_size={block_size}], got {size}')
     found: list[GroundCell] = []
@@ -70,6 +76,19 @@ def lay_blocks(grids: Sequence[Grid], *, block_size: int, size: int) -> list[Blo
         cells += 1 + max(cell.number for cell in laid)
     found.sort(key=lambda cell: (cell.tile, cell.window.row_off, cell.window.col_off))
     return [Block(tile=c.tile, window=c.window, cell=c.number) for c in found]
+
+
+def take_whole(grids: Sequence[Grid]) -> list[Block]:
+    """Make a block of each image; those that overlap, directly or by way of others, are one cell."""
+    cells = {tile: cell for cell, group in enumerate(group_overlapping(grids)) for tile in group}
+    return [
+        Block(
+            tile=tile,
+            window=Window(row_off=0, col_off=0, height=grid.height, width=grid.width),
+            cell=cells[tile],
+        )
+        for tile, grid in enumerate(grids)
+    ]
 
 
 def cut_image(grid: Grid, *, block_size: int, size: int) -> list[Window]:
@@ -115,11 +134,7 @@ def split_blocks(
     Raises:
         ValueError: If a share is out of range, or there are too few labelled cells.
     """
-    if min(val_split, test_split) < 0 or val_split + test_split >= 1:
-        raise ValueError(
-            'val_split and test_split must be >= 0 and leave a part for training, '
-            f'got {val_split} and {test_split}'
-        )
+    check_shares(val_split, test_split)
     labels = np.asarray(weights, dtype=np.int64)
     places = np.arange(len(labels)) if cells is None else np.asarray(cells)
     labels_per_cell = np.zeros(places.max(initial=-1) + 1, dtype=np.int64)
@@ -141,6 +156,15 @@ def split_blocks(
     return Split(
         **{n: tuple(b.tolist()) for n, b in zip(('train', 'val', 'test'), chosen, strict=True)}
     )
+
+
+def check_shares(val_split: float, test_split: float) -> None:
+    """Refuse shares that leave nothing for training."""
+    if min(val_split, test_split) < 0 or val_split + test_split >= 1:
+        raise ValueError(
+            'val_split and test_split must be >= 0 and leave a part for training, '
+            f'got {val_split} and {test_split}'
+        )
 
 
 def take_blocks(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from ..datasets.raster_tiles import RasterTiles
-from ..labels.sources import BlockLabels, PatchLabels, Sample
+from ..labels.sources import BlockLabels, PatchLabels, PatchLayout, Sample
 from ..windows import Window
 from .allowed_positions import Territory
 from .ground import Block, grid_windows, lay_blocks
@@ -38,10 +38,12 @@ class LabelledTiles:
             'image': values of the file as float32, NaN where there is no observation, shape
             (C, H, W); and what the labels add.
         """
-        image = self.images.read_patch(tile, window).float()
+        # NumPy, since an operation of torch wakes all its threads, and a patch is small
+        image = self.images.read_patch(tile, window).numpy().astype(np.float32)
         valid = self.images.read_valid(tile, window, nodata=self.nodata)
-        image[:, torch.from_numpy(~valid)] = torch.nan
-        return self.labels.read({'image': image}, tile, window, valid=valid)
+        if not valid.all():
+            image[:, ~valid] = np.nan
+        return self.labels.read({'image': torch.from_numpy(image)}, tile, window, valid=valid)
 
     def shape(self, tile: int) -> tuple[int, int]:
         """Rows and columns of an image."""
@@ -81,7 +83,8 @@ def scan_blocks(tiles: LabelledTiles, *, block_size: int, size: int, seed: int) 
     """Lay blocks of about *block_size* pixels on the ground, and look what each holds.
 
     No block of an image that overlaps no other is narrower than *size*, unless its image is.
-    *seed* decides what is remembered of each.
+    *block_size* may be :data:`~gersp_geo.datamodules.ground.WHOLE_IMAGES`. *seed* decides what is
+    remembered of each.
     """
     blocks = lay_blocks(tiles.images.tiles, block_size=block_size, size=size)
     found = [
@@ -184,7 +187,7 @@ class TrainingPatches(Dataset[Sample]):
 
 
 class GridPatches(Dataset[Sample]):
-    """Patches that cover blocks, without those that hold nothing to validate on."""
+    """Patches that cover blocks, or that labels choose, without those with nothing to validate on."""
 
     def __init__(self, tiles: LabelledTiles, blocks: Sequence[Block], *, size: int) -> None:
         """Initialize a new GridPatches instance of patches of *size* pixels that cover *blocks*.
@@ -197,7 +200,7 @@ class GridPatches(Dataset[Sample]):
             (block.tile, window)
             for block in blocks
             if holds_patch(block.window, size=size, shape=tiles.shape(block.tile))
-            for window in grid_windows(block.window, size=size)
+            for window in lay_patches(tiles.labels, block, size=size)
             if tiles.labels.holds(block.tile, window)
         ]
 
@@ -208,6 +211,12 @@ class GridPatches(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         """Read one patch."""
         return self.tiles.read(*self.patches[index])
+
+
+def lay_patches(labels: PatchLabels, block: Block, *, size: int) -> list[Window]:
+    """Cover a block with patches of *size* pixels, unless its labels lay them."""
+    grid = grid_windows(block.window, size=size)
+    return labels.lay(block.tile, block.window, grid) if isinstance(labels, PatchLayout) else grid
 
 
 def holds_patch(block: Window, *, size: int, shape: tuple[int, int]) -> bool:

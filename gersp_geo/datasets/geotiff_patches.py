@@ -188,12 +188,6 @@ class GeoTIFFPatches(RasterTiles, RasterDataset):
         image.numpy()[hidden] = 0 if src.nodata is None else src.nodata
         return image
 
-    def may_miss(self, tile: int) -> bool:
-        """Whether a tile can have pixels without observation, as far as its header tells."""
-        header = self.tiles[tile]
-        is_float = np.dtype(header.dtype).kind == 'f'
-        return is_float or self.nodata is not None or header.masks != ('all_valid',)
-
     def valid_shares(self) -> NDArray[np.float64]:
         """Estimate which share of each tile's pixels are observations.
 

@@ -112,6 +112,12 @@ class RasterTiles:
         """Ground resolution of the first image in metres per pixel; None without a place."""
         return None if self.tiles[0].crs is None else ground_resolution(self.tiles[0])
 
+    def may_miss(self, tile: int) -> bool:
+        """Whether a tile can have pixels without observation, as far as its header tells."""
+        header = self.tiles[tile]
+        is_float = np.dtype(header.dtype).kind == 'f'
+        return is_float or self.nodata is not None or header.masks != ('all_valid',)
+
     def read_patch(self, tile: int, window: Window) -> Tensor:
         """Read whole pixels of one image, in its own grid: nothing is warped or resampled.
 

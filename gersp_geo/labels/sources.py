@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,14 @@ class PatchLabels(Protocol):
 
     def holds(self, tile: int, window: Window) -> bool:
         """Say whether a patch shows anything that a model can be validated on."""
+
+
+@runtime_checkable
+class PatchLayout(Protocol):
+    """Labels that say themselves which patches a model is validated on."""
+
+    def lay(self, tile: int, block: Window, grid: Sequence[Window]) -> list[Window]:
+        """Lay patches on a block of image *tile*; *grid* covers it side by side."""
 
 
 def crop(window: Window, *, height: int, width: int) -> Window:
