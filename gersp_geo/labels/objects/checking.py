@@ -34,6 +34,8 @@ def make_tables(read: Annotations, images: Images, class_names: Sequence[str]) -
         UserWarning: If objects have no class.
     """
     numbers = np.array(read.images, dtype=np.int64)
+    # features may lie over an image that the area leaves out
+    numbers[~read.known[numbers]] = -1
     here = np.flatnonzero(numbers >= 0)
     if not len(here):
         raise ValueError(

@@ -1,6 +1,7 @@
 """COCO JSON: boxes, polygons and masks of objects in images that it lists."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import shapely
 from lightning.pytorch.utilities import rank_zero_warn
 
+from ...messages import one_line
 from .matching import ImageNames, report_missing
 from .rle import outline_runs, read_runs
 from .table import Annotations, Corners, Images
@@ -39,9 +41,7 @@ def read_coco(images: Images, files: Sequence[str], *, source: str) -> Annotatio
         (file, image) for file, content in contents.items() for image in content['images']
     ]
     names = [text_of(image, 'file_name', file=file) for file, image in entries]
-    if twice := sorted(
-        {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else ()
-    ):
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise ValueError(f'{source} lists the image {twice[0]} more than once; keep one entry')
     found = ImageNames(images.files).match(names, source=source)
     report_missing(names, found, images.files, source=source)
@@ -53,12 +53,10 @@ def read_coco(images: Images, files: Sequence[str], *, source: str) -> Annotatio
     )  # fmt: skip
     numbers: dict[tuple[str, Any], int] = {}
     for (file, image), name in zip(entries, names, strict=True):
-        if (file, image.get('id')) in numbers:
-            raise ValueError(
-                f'images of {file} need an id of their own, got {image.get("id")} twice'
-            )
-        number = found.get(name, -1)
-        numbers[file, image.get('id')] = number
+        key, number = id_of(image, 'id', file=file), found.get(name, -1)
+        if (file, key) in numbers:
+            raise ValueError(f'images of {file} need an id of their own, got {key} twice')
+        numbers[file, key] = number
         check_size(images, number, image.get('width'), image.get('height'), file=file)
     other = 0
     for file, content in contents.items():
@@ -94,13 +92,13 @@ def load_json(file: str) -> Any:
             return json.load(text)
     except json.JSONDecodeError as error:
         raise ValueError(f'{file} is no JSON: {error.msg} in line {error.lineno}') from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f'{file} is no JSON: {error}') from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'{file} is no JSON: {one_line(error)}') from error
 
 
-def name_categories(contents: Mapping[str, Record]) -> dict[int, str]:
+def name_categories(contents: Mapping[str, Record]) -> dict[int | str, str]:
     """Name the categories of all files, in the order of their numbers."""
-    known: dict[int, str] = {}
+    known: dict[int | str, str] = {}
     for file, content in contents.items():
         for category in content['categories']:
             number, name = category.get('id'), text_of(category, 'name', file=file)
@@ -120,9 +118,18 @@ def name_categories(contents: Mapping[str, Record]) -> dict[int, str]:
 def text_of(record: Record, key: str, *, file: str) -> str:
     """Take a text out of a record."""
     value = record.get(key)
-    if not isinstance(value, str) or not value:
+    # a class may be called 1
+    if value == '' or not isinstance(value, str | int):
         raise ValueError(f'{file} needs a {key} in each record, got {value!r}')
-    return value
+    return str(value)
+
+
+def id_of(record: Record, key: str, *, file: str) -> int | str:
+    """Take a number, or what a file has in place of it, out of a record."""
+    value = record.get(key)
+    if isinstance(value, int | str):
+        return value
+    raise ValueError(f'{file} needs a number as {key}, got {value!r}')
 
 
 def check_size(images: Images, image: int, width: Any, height: Any, *, file: str) -> None:
@@ -142,28 +149,28 @@ def add(
     record: Record,
     images: Images,
     numbers: Mapping[tuple[str, Any], int],
-    categories: Mapping[int, str],
+    categories: Mapping[int | str, str],
     *,
     file: str,
     row: int,
 ) -> None:
     """Add one annotation."""
-    number = record.get('id', row)
+    number = id_of(record, 'id', file=file) if 'id' in record else row
     where = f'annotation {number} of {file}'
-    if (file, record.get('image_id')) not in numbers:
-        raise ValueError(f'{where} is of image {record.get("image_id")!r}, which is not listed')
-    if record.get('category_id') not in categories:
+    key, category = (id_of(record, name, file=where) for name in ('image_id', 'category_id'))
+    if (file, key) not in numbers:
+        raise ValueError(f'{where} is of image {key!r}, which is not listed')
+    if category not in categories:
         raise ValueError(
-            f'{where} has category {record.get("category_id")!r}; there are '
-            f'{", ".join(map(str, categories))}'
+            f'{where} has category {category!r}; there are {", ".join(map(str, categories))}'
         )
-    image = numbers[file, record['image_id']]
+    image = numbers[file, key]
     outline: shapely.Geometry | Corners | None = None
     if image >= 0:
         tile = images.tiles[image]
         outline = outline_of(record, height=tile.height, width=tile.width, where=where)
     read.add(
-        outline, categories[record['category_id']], image=image, file=file, row=number,
+        outline, categories[category], image=image, file=file, row=number,
         ignored=bool(record.get('iscrowd') or record.get('ignore')),
     )  # fmt: skip
 
@@ -181,15 +188,19 @@ def outline_of(
             runs = segmentation['counts']
             counts = read_runs(runs) if isinstance(runs, str) else [int(run) for run in runs]
             return outline_runs(counts, height=height, width=width)
-        if segmentation:
-            rings = [np.array(ring, dtype=np.float64).reshape(-1, 2) for ring in segmentation]
+        rings = [np.array(ring, np.float64).reshape(-1, 2) for ring in segmentation or () if ring]
+        if rings:
             parts = [shapely.Polygon(ring) for ring in rings]
             return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
         if box:
             left, top, wide, high = map(float, box)
             return left, top, left + wide, top + high
-    except (ValueError, TypeError, KeyError, shapely.errors.GEOSException) as error:
-        raise ValueError(f'{where} has an outline that cannot be read: {error}') from error
+    except (
+        ValueError, TypeError, KeyError, OverflowError, shapely.errors.GEOSException,
+    ) as error:  # fmt: skip
+        raise ValueError(
+            f'{where} has an outline that cannot be read: {one_line(error)}'
+        ) from error
     raise ValueError(f'{where} has neither bbox nor segmentation; delete it, or draw it')
 
 

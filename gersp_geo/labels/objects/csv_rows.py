@@ -20,7 +20,7 @@ CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
 # what a column is usually called; 'bbox' is not among them, as it often holds x, y, width, height
 _USUAL = {
     'image': ('image', 'image_path', 'filename', 'file_name', 'image_id'),
-    'label': ('label', 'class', 'class_name', 'category', 'name'),
+    'label': ('label', 'class', 'class_name', 'category'),
     'bounds': ('bounds',),
 } | {corner: (corner,) for corner in CORNERS}
 

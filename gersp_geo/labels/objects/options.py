@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from os import fspath
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -47,7 +47,7 @@ class ObjectOptions:
 
     attribute: str | None = None
     """Column with the class, of a vector file or a CSV. None means one class, 'object'; in a CSV, a
-    column that is called label, class, class_name, category or name is taken first."""
+    column that is called label, class, class_name or category is taken first."""
 
     layer: str | None = None
     """Layer of a vector file; None takes the only one that holds features."""
@@ -111,7 +111,7 @@ def open_objects(images: Images, options: ObjectOptions) -> ObjectSource:
 
 def list_files(labels: Paths) -> tuple[str, list[str]]:
     """Name what the user passed, and list its files; names that only GDAL understands stay."""
-    given = [labels] if isinstance(labels, str | Path) else list(labels)  # type: ignore[arg-type]
+    given = [labels] if isinstance(labels, str | PathLike) else list(labels)
     paths = [fspath(path) for path in given]
     if not paths:
         raise FileNotFoundError('no labels given; name a file or a folder')
@@ -148,7 +148,8 @@ def choose_format(
     if options.format != 'auto':
         wanted = 'text' if options.format in ('yolo', 'dota') else options.format
         # GDAL reads more than suffixes tell
-        groups = {wanted: list(files) if wanted == 'vector' else groups.get(wanted, [])}
+        others = list(files) if wanted == 'vector' else []
+        groups = {wanted: groups.get(wanted) or others}
     found = {kind: group for kind, group in groups.items() if group}
     if len(found) == 1:
         return next(iter(found.items()))

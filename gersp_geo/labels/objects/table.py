@@ -139,7 +139,7 @@ class Annotations:
     files: list[str] = field(default_factory=list)
     """Per row: where it stands."""
 
-    rows: list[int] = field(default_factory=list)
+    rows: list[int | str] = field(default_factory=list)
     """Per row: its number there."""
 
     def add(
@@ -149,7 +149,7 @@ class Annotations:
         *,
         image: int,
         file: str,
-        row: int,
+        row: int | str,
         ignored: bool = False,
     ) -> None:
         """Add a row."""

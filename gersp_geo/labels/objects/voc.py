@@ -50,8 +50,10 @@ def read_voc(images: Images, files: Sequence[str], *, source: str) -> Annotation
     read = Annotations(source=source, unit='object', attribute='name', known=known)
     for file, root in roots.items():
         image = owners[file]
-        sides = [int(float(root.findtext(f'size/{side}') or 0)) for side in ('width', 'height')]
-        check_size(images, image, *sides, file=file)
+        width, height = (root.findtext(f'size/{side}') or '0' for side in ('width', 'height'))
+        if not (width.strip().isdecimal() and height.strip().isdecimal()):
+            raise ValueError(f'size in {file} must be whole numbers, got {width!r} and {height!r}')
+        check_size(images, image, int(width), int(height), file=file)
         for row, item in enumerate(root.iter('object'), start=1):
             where = f'object {row} of {file}'
             name = (item.findtext('name') or '').strip() or None

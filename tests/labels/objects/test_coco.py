@@ -130,6 +130,9 @@ def record(**changes: Any) -> dict[str, Any]:
         (record(segmentation={'size': [9, 9], 'counts': 'a'}), 'its mask has 9 x 9 px'),
         (record(segmentation={'size': [64, 96], 'counts': [1, 2]}), 'must add up to 6144, got 3'),
         (record(bbox=None), 'neither bbox nor segmentation'),
+        (record(bbox=[[1], {}, 0, 5]), 'an outline that cannot be read'),
+        (record(image_id=[1]), 'needs a number as image_id, got '),
+        (record(segmentation={'size': [64, 96], 'counts': [float('inf')]}), 'cannot be read'),
         (record(iscrowd=1), 'all 1 objects of .* are ignored|has no value'),
     ],
 )  # fmt: skip
@@ -170,6 +173,6 @@ def test_files_of_several_splits_are_read_together(
     other = content(images=[], annotations=[], categories=[{'id': 0, 'name': 'boat'}])
     (folder / 'instances_c.json').write_text(json.dumps(other))
     with pytest.raises(
-        ValueError, match="category 0 is 'ship' and 'boat' in .*; number them alike"
+        ValueError, match=r"category 0 is 'ship' and 'boat' in .*; number them alike"
     ):
         open_labels(folder)
