@@ -28,8 +28,8 @@ from .task_checks import check_task
 # Path, not PathLike: jsonargparse 4.53 makes text of lists and null where it may be one
 type Files = list[str] | str | Path
 
-type Value = int | float | str
-"""Of a mask or an attribute."""
+# text first: jsonargparse 4.53 makes a number of '010' and nothing of '#3c1098' where it may
+type Value = str | int | float | bool
 
 
 class GeoTIFFSegmentationDataModule(LabelledDataModule):
@@ -45,7 +45,7 @@ class GeoTIFFSegmentationDataModule(LabelledDataModule):
     def __init__(
         self,
         images: Files,
-        masks: Files | dict[str, str] | None = None,
+        masks: dict[str, str] | Files | None = None,
         *,
         labels: str | Path | None = None,
         attribute: str | None = None,

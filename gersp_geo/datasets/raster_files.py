@@ -59,10 +59,11 @@ def find_rasters(paths: Paths, *, kinds: Sequence[Sequence[str]] = (TILE_SUFFIXE
         if '://' in path or path.startswith('/vsi') or Path(path).is_file():
             found.add(path)
             continue
-        matching = [] if Path(path).exists() else glob(path, recursive=True)
-        if not matching and not Path(path).exists():
+        named = [path] if Path(path).exists() else glob(path, recursive=True)
+        if not named:
             raise FileNotFoundError(f'no file or folder {path}; check the path')
-        found.update(matching or _find_inside(path, kinds))
+        for name in named:
+            found.update([name] if Path(name).is_file() else _find_inside(name, kinds))
     if not found:
         raise FileNotFoundError('no raster given; name at least one file or folder')
     return sorted(found)

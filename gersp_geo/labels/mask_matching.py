@@ -19,6 +19,9 @@ from ..windows import Window
 type Masks = Paths | Mapping[str, str]
 """Files, or folders of them; or which parts of the path of an image make that of its mask."""
 
+NEAREST = 'from the nearest one'
+"""What is done with a mask on another grid, as a rule."""
+
 type Pair = tuple[Grid, Grid]
 """Where the pixels of a mask lie, and those of its image."""
 
@@ -97,7 +100,13 @@ def _rename(image: str, parts: Mapping[str, str], *, word: str, option: str) -> 
 
 
 def place_mask(
-    file: str, header: RasterHeader, *, image: str, expected: RasterHeader, is_mosaic: bool
+    file: str,
+    header: RasterHeader,
+    *,
+    image: str,
+    expected: RasterHeader,
+    is_mosaic: bool,
+    word: str = 'mask',
 ) -> bool:
     """Say whether a mask has to be resampled for its image, or lies on the same pixels.
 
@@ -110,14 +119,17 @@ def place_mask(
         image: The image.
         expected: Its header.
         is_mosaic: Whether it is the mask of other images too, where its place alone counts.
+        word: What it is called.
 
     Raises:
         ValueError: If the mask is on no grid, or on another one although it has as many pixels.
     """
-    fix = f'a mask lies on the grid of its image: rio warp {file} OUT.tif --like {image}'
+    fix = f'a {word} lies on the grid of its image: rio warp {file} OUT.tif --like {image}'
     is_sized = (header.height, header.width) == (expected.height, expected.width)
     if header.crs is not None and expected.crs is not None and (is_mosaic or not is_sized):
         return True
+    if expected.crs is not None and header.georeference.is_place:
+        raise ValueError(f'{file} {describe_lack(header)}; {fix}')
     for side in ('height', 'width'):
         here, there = getattr(header, side), getattr(expected, side)
         if here != there:
@@ -128,8 +140,6 @@ def place_mask(
     if expected.crs is None or _is_plain(file, header):
         return False
     if header.crs is None:
-        if header.georeference.is_place:
-            raise ValueError(f'{file} {describe_lack(header)}; {fix}')
         raise ValueError(
             f'{file} names no CRS and {image} {name_crs(expected.crs)}; if their pixels lie at the '
             f'same places: rio edit-info {file} --like {image} --crs like --transform like'
@@ -166,7 +176,12 @@ def describe_pixels(grid: Grid) -> str:
 
 
 def report_other_pixels(
-    masks: Sequence[str], images: Sequence[str], pairs: Sequence[Pair | None]
+    masks: Sequence[str],
+    images: Sequence[str],
+    pairs: Sequence[Pair | None],
+    *,
+    word: str = 'mask',
+    how: str = NEAREST,
 ) -> None:
     """Say which masks are resampled, and which images they do not reach.
 
@@ -174,6 +189,8 @@ def report_other_pixels(
         masks: One per image.
         images: The images.
         pairs: Per image the grids of both; None where they are the same.
+        word: What a mask is called.
+        how: What is done with those on another grid.
 
     Raises:
         ValueError: If no mask reaches its image.
@@ -188,19 +205,19 @@ def report_other_pixels(
     if len(lost) == len(images):
         tile, (mask, image) = lost[0]
         raise ValueError(
-            f'no mask reaches its image: {masks[tile]} has {describe_pixels(mask)} and bounds '
+            f'no {word} reaches its image: {masks[tile]} has {describe_pixels(mask)} and bounds '
             f'{_bounds(mask)}, {images[tile]} has {describe_pixels(image)} and bounds '
             f'{_bounds(image)}; check the CRS and the place of both'
         )
     if lost:
         tile = lost[0][0]
         rank_zero_warn(
-            f'{len(lost)} of {len(images)} images lie beyond their mask and have no label, one is '
+            f'{len(lost)} of {len(images)} images lie beyond their {word} and have no label, one is '
             f'{images[tile]}, beyond {masks[tile]}'
         )
     tile, (mask, image) = others[0]
     rank_zero_info(
-        f'{len(others)} of {len(images)} images take each pixel from the nearest one of a mask on '
+        f'{len(others)} of {len(images)} images take each pixel {how} of a {word} on '
         f'another grid: {images[tile]} ({describe_pixels(image)}) from {masks[tile]} '
         f'({describe_pixels(mask)})'
     )

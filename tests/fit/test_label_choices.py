@@ -7,8 +7,11 @@ from typing import Any
 import geopandas
 import numpy as np
 import pytest
+from jsonargparse import ArgumentParser
 from PIL import Image
 from shapely import box
+
+from gersp_geo.datamodules import GeoTIFFSegmentationDataModule
 
 type Fit = Callable[..., Any]
 type Put = Callable[..., Path]
@@ -68,3 +71,21 @@ def test_polygons_of_one_class_have_a_background_inside_an_area(
         }
     )
     assert run.record['class_names'] == ['ground', 'house']
+
+
+def test_values_are_what_is_written(tmp_path: Path) -> None:
+    path = tmp_path / 'a.yaml'
+    path.write_text(
+        """data: {images: x, masks: {.jpg: .png}, ignore: ['00', -1, [1, 2, 3]], classes: {
+        a: '010', b: ['1', 2, 2.5, no], c: '#123456', d: [1, 2, 3], e: [[1, 2, 3], '#abcdef']}}"""
+    )
+    parser = ArgumentParser()
+    parser.add_class_arguments(GeoTIFFSegmentationDataModule, 'data')
+    parser.add_argument('--config', action='config')
+    data = parser.parse_args(['--config', str(path)]).data
+    assert data.masks == {'.jpg': '.png'}
+    assert data.ignore == ['00', -1, [1, 2, 3]]
+    assert data.classes == {
+        'a': '010', 'b': ['1', 2, 2.5, False], 'c': '#123456', 'd': [1, 2, 3],
+        'e': [[1, 2, 3], '#abcdef'],
+    }  # fmt: skip

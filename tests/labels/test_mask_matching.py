@@ -72,6 +72,7 @@ def test_masks_beside_their_images_are_told_apart_by_a_pattern(tmp_path: Path) -
     parts = {'_sat.png': '_mask.png'}
     with pytest.raises(ValueError, match=r'no part of .*1_mask\.png .* by a pattern such as'):
         MaskFiles(RasterTiles(str(tmp_path / 'train')), parts)
+    assert RasterTiles(str(tmp_path / 'tr*')).files == both
     images = RasterTiles(str(tmp_path / 'train' / '*_sat.png'))
     assert MaskFiles(images, parts).files == both[:1]
 
