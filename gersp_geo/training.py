@@ -72,8 +72,8 @@ class TrainingCLI(LightningCLI):
             # first, so that a checkpoint callback finds the record in place
             callbacks.insert(0, PreprocessingRecord())
         if not any(isinstance(callback, ValidationReport) for callback in callbacks):
-            # before callbacks that stop and save by what it logs
-            callbacks.insert(0, ValidationReport())
+            # last, so that a run that is refused by another one leaves no file
+            callbacks.append(ValidationReport())
         theirs = (torchgeo.tasks.ObjectDetection, torchgeo.tasks.InstanceSegmentation)
         ours = (tasks.ObjectDetection, tasks.InstanceSegmentation)
         if isinstance(self.model, theirs) and not isinstance(self.model, ours):

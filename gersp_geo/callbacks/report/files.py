@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,6 +15,11 @@ from .summary import Matrix, Summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+# of NumPy's kinds of types; the others are written as text
+_KINDS: Mapping[str, Literal['bool', 'int64', 'float64']] = {
+    'b': 'bool', 'i': 'int64', 'u': 'int64', 'f': 'float64',
+}  # fmt: skip
 
 
 def write_summary(folder: Path, summary: Summary, facts: Mapping[str, Any]) -> None:
@@ -68,19 +73,14 @@ def write_figure(path: Path, figure: 'Figure') -> None:
 
 def write_splits(path: Path, table: Any) -> None:
     """Write a GeoDataFrame, one row per block of ground, as a vector file."""
-    columns = {str(name): table[name] for name in table.columns if name != table.geometry.name}
-    kinds = {
-        name: 'string' if values.dtype.kind not in 'biuf' else
-        {'b': 'bool', 'f': 'float64'}.get(values.dtype.kind, 'int64')
-        for name, values in columns.items()
-    }  # fmt: skip
-    attributes = [Attribute(name=name, kind=kind) for name, kind in kinds.items()]  # type: ignore[arg-type]
-    arrays = {
-        a.name: columns[a.name].to_numpy().astype(str if a.kind == 'string' else a.dtype)
-        for a in attributes
+    columns = {
+        str(name): table[name].to_numpy() for name in table.columns if name != table.geometry.name
     }
-    for attribute in attributes:
-        arrays[attribute.name] = arrays[attribute.name].astype(attribute.dtype)
+    attributes = [
+        Attribute(name=name, kind=_KINDS.get(values.dtype.kind, 'string'))
+        for name, values in columns.items()
+    ]
+    arrays = {a.name: columns[a.name].astype(a.dtype) for a in attributes}
     features = Features(polygons=np.asarray(table.geometry.array, dtype=object), columns=arrays)
     with new_features(path, crs=table.crs.to_wkt(), attributes=attributes, overwrite=True) as write:
         write(features)

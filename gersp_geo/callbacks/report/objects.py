@@ -49,7 +49,9 @@ class ObjectTally:
         """Keep what was found in each image, and what is there."""
         masks = 'segm' in self.kinds
         found = [
-            {key: one[key].detach() for key in ('boxes', 'scores', 'labels')}
+            # of half precision where training is
+            {key: one[key].detach().float() for key in ('boxes', 'scores')}
+            | {'labels': one['labels']}
             | ({'masks': binary_masks(one['masks'])} if masks else {})
             for one in output
         ]

@@ -138,7 +138,12 @@ class ValidationReport(Callback):
         fitting = trainer.state.fn == TrainerFn.FITTING
         if not trainer.is_global_zero or (fitting and not self.is_best(trainer)):
             return
-        facts = {'stage': stage, 'epoch': trainer.current_epoch, 'step': trainer.global_step}
+        facts: dict[str, Any] = {'stage': stage}
+        if fitting:
+            facts |= {'epoch': trainer.current_epoch, 'step': trainer.global_step}
+        elif trainer.ckpt_path is not None:
+            # a test does not know how long its weights were trained
+            facts |= {'checkpoint': str(trainer.ckpt_path)}
         self.pending = partial(self.write, trainer, summary, self.shown, folder / stage, facts)
         if not fitting or time.monotonic() - self.wrote_at > _SPACING:
             self.write_pending()
@@ -177,13 +182,14 @@ class ValidationReport(Callback):
             figure = draw_matrix(summary.matrix, unit=summary.unit)
             write_figure(place / 'confusion_matrix.png', figure)
         if shown and self.reading is not None:
-            name = f'{facts["stage"]}, epoch {facts["epoch"]}'
-            figure = draw_patches(shown, choose_colors(self.reading, self.record), title=name)
+            parts = [f'{k} {Path(str(v)).name}' for k, v in facts.items() if k != 'step']
+            colors = choose_colors(self.reading, self.record)
+            figure = draw_patches(shown, colors, title=', '.join(parts))
             write_figure(place / 'patches.png', figure)
             for logger in trainer.loggers:
                 experiment: Any = getattr(logger, 'experiment', None)
                 if hasattr(experiment, 'add_figure'):
-                    experiment.add_figure('patches', figure, global_step=facts['step'])
+                    experiment.add_figure('patches', figure, global_step=trainer.global_step)
         self.written = place
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
