@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ...geoio.vector import repair
 from ...messages import name_some
 from ..attribute_classes import choose_classes
+from .cut import areas_inside
 from .table import Annotations, Images, Objects, ObjectTables
 
 # pixels by which a box may reach beyond its image: some tools count pixels from 1
@@ -137,9 +138,8 @@ def check_polygons(
     finite = np.isfinite(bounds).all(axis=1)
     # what is not finite is named below
     polygons[finite] = repair(polygons[finite])
-    shown = shapely.intersection(polygons[finite], shapely.box(0, 0, *sides[finite].T))
     wrong = ~finite
-    wrong[finite] = ~(shapely.area(shown) > 0)
+    wrong[finite] = ~(areas_inside(polygons[finite], sides[finite]) > 0)
     if wrong.any():
         first = int(wrong.argmax())
         row, (width, height) = rows[first], sides[first].astype(int).tolist()

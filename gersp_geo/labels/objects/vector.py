@@ -14,7 +14,7 @@ from ...geoio.read import RasterHeader
 from ...geoio.vector import attribute_texts, read_vectors, repair
 from ...geoio.warp import advise_place, describe_lack
 from ..placement import place_features
-from .cut import polygons_of
+from .cut import areas_inside, polygons_of
 from .matching import warn_of_unknown
 from .table import Annotations, Images
 
@@ -146,8 +146,8 @@ def draw(
     centers = shapely.get_coordinates(outlines[is_point])
     outlines[is_point] = shapely.box(*(centers - sides / 2).T, *(centers + sides / 2).T)
     outlines = repair(outlines)
-    shown = shapely.intersection(outlines, shapely.box(0, 0, tile.width, tile.height))
-    meets = shapely.area(shown) > 0
+    limits = np.tile([float(tile.width), float(tile.height)], (len(outlines), 1))
+    meets = areas_inside(outlines, limits) > 0
     return near[meets], outlines[meets]
 
 

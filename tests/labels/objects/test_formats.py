@@ -135,6 +135,7 @@ def drawn_boxes(draw: st.DrawFn) -> Box:
     return left, top, right, bottom
 
 
+@pytest.mark.quick('coco', 'voc', 'yolo', 'dota', 'csv', 'geojson')
 @pytest.mark.parametrize('kind', WRITERS)
 @settings(max_examples=5)
 @given(

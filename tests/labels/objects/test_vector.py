@@ -37,6 +37,7 @@ def write(path: Path, outlines: list[Any], kinds: Any = None, *, crs: Any = 3263
 SQUARE = box(10, 20, 18, 31)
 
 
+@pytest.mark.quick('200-32633', '200-4326')
 @pytest.mark.parametrize('crs', [32633, 4326, 3857, 32632, 'ESRI:54009'])
 @pytest.mark.parametrize('turned', [0, 200])
 def test_outlines_lie_in_pixels_of_rotated_scenes_in_any_crs(
