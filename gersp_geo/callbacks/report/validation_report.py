@@ -184,7 +184,7 @@ class ValidationReport(Callback):
         if shown and self.reading is not None:
             parts = [f'{k} {Path(str(v)).name}' for k, v in facts.items() if k != 'step']
             colors = choose_colors(self.reading, self.record)
-            figure = draw_patches(shown, colors, title=', '.join(parts))
+            figure = draw_patches(shown, colors, title=', '.join(parts).removeprefix('stage '))
             write_figure(place / 'patches.png', figure)
             for logger in trainer.loggers:
                 experiment: Any = getattr(logger, 'experiment', None)
