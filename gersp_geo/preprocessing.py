@@ -45,10 +45,16 @@ class Preprocessing:
     """File value that means "no observation", where the files themselves do not say."""
 
     class_names: tuple[str, ...] = ()
-    """Names of the output classes, in the order of the logits."""
+    """Names of the output classes, in the order of the logits; of a regression, of its values."""
 
     class_colors: tuple[tuple[int, int, int], ...] = ()
     """Per class: red, green and blue, each in [0, 255]."""
+
+    units: tuple[str, ...] = ()
+    """Of a regression: the unit of each output."""
+
+    value_range: tuple[float, ...] = ()
+    """Of a regression: the lowest and the highest value that was learned from."""
 
     task_class: str | None = None
     """Import path of the task that the checkpoint belongs to."""
@@ -80,7 +86,12 @@ class Preprocessing:
         """Convert to dictionaries, lists and numbers, as JSON and checkpoints hold them."""
         record = asdict(self)
         record['class_colors'] = [list(color) for color in self.class_colors]
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in record.items()}
+        # what only a regression has is left out elsewhere, as former versions did not know it
+        return {
+            key: list(v) if isinstance(v, tuple) else v
+            for key, v in record.items()
+            if v or key not in ('units', 'value_range')
+        }
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Self:
@@ -157,6 +168,11 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     'class_names': ('a list of names', lambda v: _is_list(v, _is_text)),
     'class_colors': ('a list of [red, green, blue] in [0, 255]', lambda v: _is_list(v, _is_color)),
+    'units': ('a list of texts', lambda v: _is_list(v, _is_text)),
+    'value_range': (
+        'a list of the lowest and the highest value',
+        lambda v: _is_list(v, _is_number) and len(v) in (0, 2),
+    ),
     'task_class': ('an import path, or null', lambda v: v is None or _is_text(v)),
 }
 

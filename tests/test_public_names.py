@@ -30,7 +30,9 @@ BELOW = {
     },
     'sample_data': {'CLASS_COLORS', 'CLASS_NAMES', 'write_sample_data'},
     'samplers': {'PatchSampler'},
-    'tasks': {'ChangeDetection', 'GeRSPTask', 'InstanceSegmentation', 'ObjectDetection'},
+    'tasks': {
+        'ChangeDetection', 'GeRSPTask', 'InstanceSegmentation', 'ObjectDetection', 'PixelwiseRegression',
+    },
 }  # fmt: skip
 # where the names of documentation stood in version 0.1
 FORMER = {

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from ..geoio.grids import Grid
 from ..geoio.read import RasterHeader, open_reader, read_header, read_valid, read_window
 from ..geoio.warp import find_nearest
 from ..windows import Window
-from .mask_matching import Masks, Pair, match_masks, place_mask, report_other_pixels
+from .mask_matching import NEAREST, Masks, Pair, match_masks, place_mask, report_other_pixels
 from .sources import IGNORE, Colors
 
 # Pixels of a mask that are read at once where it is resampled. One that is much finer than its
@@ -27,6 +27,15 @@ class MaskFiles:
     A mask that lies on other pixels than its image gives each pixel of the image the class of its
     own pixel that holds the centre.
     """
+
+    word: ClassVar[str] = 'mask'
+    """What such a raster is called."""
+
+    option: ClassVar[str] = 'masks'
+    """What a user passes them with."""
+
+    how: str = NEAREST
+    """How those on other pixels are resampled."""
 
     def __init__(
         self, images: RasterTiles, masks: Masks, *, class_names: Sequence[str] = ()
@@ -49,7 +58,7 @@ class MaskFiles:
         Warns:
             UserWarning: If images lie beyond the mask.
         """
-        self.files = match_masks(images.files, masks)
+        self.files = match_masks(images.files, masks, word=self.word, option=self.option)
         headers = {file: read_header(file) for file in dict.fromkeys(self.files)}
         self.headers = [headers[file] for file in self.files]
         self.nodata = [header.nodata for header in self.headers]
@@ -71,12 +80,14 @@ class MaskFiles:
             self.check_type(file, header)
             if is_mosaic and None in (header.crs, expected.crs):
                 raise FileNotFoundError(
-                    f'no mask named as {image}, and one for all images needs a place, which '
-                    f'{file if header.crs is None else image} lacks; add one mask per image'
+                    f'no {self.word} named as {image}, and one for all images needs a place, which '
+                    f'{file if header.crs is None else image} lacks; add one per image'
                 )
-            is_other = place_mask(file, header, image=image, expected=expected, is_mosaic=is_mosaic)
+            is_other = place_mask(
+                file, header, image=image, expected=expected, is_mosaic=is_mosaic, word=self.word
+            )
             grids.append((Grid.of(header), Grid.of(expected)) if is_other else None)
-        report_other_pixels(self.files, images.files, grids)
+        report_other_pixels(self.files, images.files, grids, word=self.word, how=self.how)
         return grids
 
     def check_type(self, file: str, header: RasterHeader) -> None:

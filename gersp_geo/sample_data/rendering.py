@@ -187,9 +187,7 @@ def _paint_roofs(rng: Generator, image: Image, terrain: Terrain, sun: NDArray[np
 
 def _shadows(terrain: Terrain, sun: NDArray[np.float32]) -> Field:
     """Find the shade on every pixel: 0 in the sun, 1 in the shade, with soft rims."""
-    roofs = np.append(0, terrain.buildings[:, 3])[terrain.built]
-    crowns = (4 + 5 * terrain.crowns[1]) * (terrain.classes == FOREST)
-    heights = np.maximum(roofs, crowns).astype(np.float32)
+    heights = terrain.heights
     shaded = np.zeros(heights.shape, dtype=np.bool_)
     reach = int(heights.max()) + 1
     padded = np.pad(heights, reach)

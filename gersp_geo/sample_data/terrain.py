@@ -99,6 +99,14 @@ class Terrain:
         layers = [self.built > 0, self.paved > 0, self.depth > 0, forest]
         return np.select(layers, [BUILDING, ROAD, WATER, FOREST], FIELD).astype(np.uint8)
 
+    @cached_property
+    def heights(self) -> NDArray[np.float32]:
+        """How high buildings and trees stand above the ground."""
+        roofs = np.append(0, self.buildings[:, 3])[self.built]
+        crowns = (4 + 5 * self.crowns[1]) * (self.classes == FOREST)
+        heights: NDArray[np.float32] = np.maximum(roofs, crowns).astype(np.float32)
+        return heights
+
 
 def make_terrain(shape: Shape, *, seed: int) -> Terrain:
     """Lay out a river, a village, roads, lakes, fields and woods; a pixel is a metre."""

@@ -4,5 +4,8 @@ from .change import ChangeDetection
 from .detection import ObjectDetection
 from .gersp import GeRSPTask
 from .instance_segmentation import InstanceSegmentation
+from .regression import PixelwiseRegression
 
-__all__ = ('ChangeDetection', 'GeRSPTask', 'InstanceSegmentation', 'ObjectDetection')
+__all__ = (
+    'ChangeDetection', 'GeRSPTask', 'InstanceSegmentation', 'ObjectDetection', 'PixelwiseRegression',
+)  # fmt: skip

@@ -74,6 +74,7 @@ def test_batches_speak_torchgeo_and_dates_are_normalised_alike(places: Path) -> 
     batch = next(iter(datamodule.val_dataloader()))
     assert batch['image'].shape == (4, 2, 3, 16, 16)
     assert (batch['mask'].shape, batch['mask'].dtype) == ((4, 1, 16, 16), torch.int64)
+    assert datamodule.train_aug is not None
     inputs = datamodule.train_aug(batch)
     assert inputs['image'].shape == batch['image'].shape
     assert abs(float(inputs['image'].mean())) < 0.5
@@ -159,8 +160,8 @@ def test_wrong_pairs_are_refused_in_one_line(places: Path) -> None:
         ({'transform': from_origin(0, 5000000, 2, 2)}, r'have no ground in common'),
         ({'crs': None}, r'names no CRS and lies on another grid'),
     ):
-        pixels = smooth(5).astype(options.get('dtype', 'uint16'))  # type: ignore[attr-defined]
-        write(after, pixels, **options)  # type: ignore[arg-type]
+        pixels = smooth(5).astype(options.get('dtype', 'uint16'))
+        write(after, pixels, **options)
         with pytest.raises(ValueError, match=message):
             module(places)
     write(after, smooth(5)[:2])

@@ -28,6 +28,7 @@ def write_raster(
     transform: Affine,
     nodata: float | None = None,
     bands: Sequence[str] = (),
+    units: Sequence[str] = (),
     class_names: Sequence[str] = (),
     class_colors: Sequence[tuple[int, int, int]] = (),
     overwrite: bool = False,
@@ -46,6 +47,7 @@ def write_raster(
         transform: From (column, row) to coordinates.
         nodata: Value that means "no observation".
         bands: One description per band.
+        units: The unit of each band.
         class_names: Names of the values 0, 1, ... of a single band.
         class_colors: Red, green and blue of each class, each in [0, 255].
         overwrite: Replace an existing file.
@@ -68,7 +70,9 @@ def write_raster(
         with rasterio.open(
             temporary, 'w', **profile, crs=crs, transform=transform, nodata=nodata
         ) as dst:
-            describe_bands(dst, bands, class_names=class_names, class_colors=class_colors)
+            describe_bands(
+                dst, bands, class_names=class_names, class_colors=class_colors, units=units
+            )
             write_window(dst, layers)
         write_categories(temporary, class_names)
         if class_colors:
@@ -109,14 +113,17 @@ def describe_bands(
     *,
     class_names: Sequence[str],
     class_colors: Sequence[tuple[int, int, int]],
+    units: Sequence[str] = (),
 ) -> None:
-    """Write names of bands, and names and colours of classes of the first, where there are some."""
+    """Write names and units of bands, and names and colours of classes of the first, if any."""
     if class_colors:
         dst.write_colormap(1, {i: tuple(c) for i, c in enumerate(class_colors)})
     if class_names:
         dst.update_tags(1, **class_tag(class_names))
     for index, name in enumerate(bands, start=1):
         dst.set_band_description(index, name)
+    for index, unit in enumerate(units, start=1):
+        dst.set_band_unit(index, unit)
 
 
 def write_window(
