@@ -66,8 +66,8 @@ def module(
 ) -> GeoTIFFObjectDetectionDataModule:
     image = write_image(tmp_path / 'a.tif', transform=transform, gap=gap)
     labels = write_boxes(tmp_path / 'boxes.gpkg', boxes, transform=transform)
-    options = {'attribute': 'kind', 'size': 32, 'batch_size': 4, 'length': 200} | options
-    datamodule = kind([str(image)], labels, **options)
+    small: dict[str, Any] = {'attribute': 'kind', 'size': 32, 'batch_size': 4, 'length': 200}
+    datamodule = kind([str(image)], labels, **small | options)
     datamodule.setup('fit')
     return datamodule
 

@@ -13,6 +13,7 @@ from ..gdal import GDALError
 from ..grids import Grid
 from ..read.georeference import NOTHING, Georeference
 from .atomic import DiskFullError, describe_room
+from .completeness import lacks_blocks
 from .geotiff import new_raster
 
 type OverviewResampling = Literal['nearest', 'mode', 'average']
@@ -34,6 +35,9 @@ class MapLayout(Grid):
 
     descriptions: tuple[str, ...]
     """Per band: its name. Their number is the number of bands."""
+
+    units: tuple[str, ...] = ()
+    """Per band: the unit of its values; empty where it is unknown, or there is none."""
 
     scale: float | None = None
     """What a value is to be multiplied by; None means 1."""
@@ -59,8 +63,8 @@ def finish_cog(
 ) -> None:
     """Copy a raster to a Cloud Optimized GeoTIFF, with overviews, that appears when complete.
 
-    Size, type, CRS, transform, ground control points, nodata value, colour table, band names and
-    tags are kept exactly.
+    Size, type, CRS, transform, ground control points, nodata value, colour table, names and units
+    of bands and tags are kept exactly.
     Blocks of nothing but nodata take no room.
 
     Args:
@@ -98,3 +102,7 @@ def finish_cog(
                 f'{source} cannot be copied to {destination}: {reason}; '
                 f'{describe_room(destination)}'
             ) from error
+        if lacks_blocks(unfinished, src, block_size=block_size, resampling=overview_resampling):
+            raise DiskFullError(
+                f'{destination} could not be written completely; {describe_room(destination)}'
+            )

@@ -17,8 +17,8 @@ from rasterio.windows import Window as RasterioWindow
 
 from ...messages import one_line
 from ...windows import Window
-from ..read.tiff_directories import COUNTS, TruncatedTableError, read_directories
 from .atomic import DiskFullError, describe_room, sync_folder
+from .completeness import read_filled
 from .geotiff import new_raster, write_window
 
 BLOCK_SIZE = 512
@@ -102,15 +102,8 @@ def _holds_blocks(path: Path, filled: NDArray[np.bool_]) -> bool:
 
     A block that found no room when the file was closed is listed as one that was never written.
     """
-    with path.open('rb') as stream:
-        try:
-            directory = next(read_directories(stream, path.stat().st_size))
-        except (KeyError, TruncatedTableError):
-            return False
-        counts = directory.table(COUNTS)
-        if counts is None or counts.count != len(filled):
-            return False
-        return bool((counts.read(stream, 0, counts.count)[filled] > 0).all())
+    stored = read_filled(path)
+    return stored is not None and len(stored[0]) == len(filled) and bool(stored[0][filled].all())
 
 
 def checksum(path: str | PathLike[str]) -> int:

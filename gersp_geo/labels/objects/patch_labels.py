@@ -94,7 +94,8 @@ class ObjectLabels:
         """
         strata = len(self.class_names) + 1
         counts = np.zeros(strata, dtype=np.int64)
-        objects, anchors = self.source.of(tile), {}
+        objects = self.source.of(tile)
+        anchors: dict[int, NDArray[np.int64]] = {}
         if objects is None:
             return BlockLabels(counts=counts, anchors=anchors)
         generator = np.random.default_rng(np.random.SeedSequence(seed))
@@ -166,7 +167,8 @@ class ObjectLabels:
         placed: NDArray[np.int64] = found + np.array([window.row_off, window.col_off] * 2)
         meets = np.unique(objects.tree.query(boxes_of(placed))[0])
         is_seen = [bool(valid[t:b, l:r].mean() >= 0.5) for t, l, b, r in found.tolist()]
-        return placed[np.setdiff1d(np.flatnonzero(is_seen), meets)]
+        chosen: NDArray[np.int64] = placed[np.setdiff1d(np.flatnonzero(is_seen), meets)]
+        return chosen
 
 
 def blank_out(image: NDArray[np.float32], blank: NDArray[np.bool_]) -> None:

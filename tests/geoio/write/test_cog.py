@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rio_cogeo.cogeo import cog_validate
 
+from gersp_geo.geoio.write import write_raster
+from gersp_geo.geoio.write.atomic import DiskFullError
 from gersp_geo.geoio.write.cog import MapLayout, finish_cog
 from gersp_geo.geoio.write.mosaic import build_mosaic
 from gersp_geo.geoio.write.parts import Part, write_part
@@ -153,3 +156,41 @@ def test_a_full_disk_leaves_nothing_behind(
         finish_cog(tmp_path / 'map.vrt', tmp_path / 'map.tif', overview_resampling='average')
     assert '\n' not in str(info.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ['map.vrt', 'part.tif']
+
+
+@pytest.mark.parametrize('dtype', ['uint8', 'float32'])
+def test_a_full_disk_leaves_no_copy_that_lacks_blocks(
+    tmp_path: Path,
+    small_disk: Callable[[int], AbstractContextManager[None]],
+    monkeypatch: pytest.MonkeyPatch,
+    dtype: str,
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 200, (1, 700, 700)).astype(dtype)
+    # a corner without any observation, which takes no room
+    nodata = 255 if dtype == 'uint8' else float('nan')
+    pixels[:, :256, :256] = nodata
+    write_raster(
+        tmp_path / 'a.tif',
+        pixels,
+        crs='EPSG:32633',
+        transform=Affine(1, 0, 0, 0, -1, 0),
+        nodata=nodata,
+    )
+    copy = partial(finish_cog, tmp_path / 'a.tif', overview_resampling='average', block_size=128)
+    copy(tmp_path / 'whole.tif')
+    with rasterio.open(tmp_path / 'whole.tif') as src:
+        shapes = [(1, 700, 700), *((1, 700 // by, 700 // by) for by in src.overviews(1))]
+        expected = [src.read(out_shape=shape) for shape in shapes]
+    full = (tmp_path / 'whole.tif').stat().st_size
+    written = 0
+    for share in (0.5, 0.8, 0.83, 0.86, 0.89, 0.92, 0.95, 0.97, 0.99, 1.01):
+        with small_disk(int(full * share)):
+            try:
+                copy(tmp_path / 'map.tif', overwrite=True)
+            except DiskFullError:
+                continue
+        written += 1
+        with rasterio.open(tmp_path / 'map.tif') as src:
+            for shape, level in zip(shapes, expected, strict=True):
+                assert np.array_equal(src.read(out_shape=shape), level, equal_nan=dtype != 'uint8')
+    assert written
