@@ -36,6 +36,9 @@ class LabelledDataModule(BaseDataModule):
     fewest_strata: ClassVar[int] = 1
     """Kinds of labels that training needs."""
 
+    stratified: bool = False
+    """Whether each kind of label is shared between the splits by itself."""
+
     def __init__(
         self,
         images: Paths,
@@ -180,6 +183,7 @@ class LabelledDataModule(BaseDataModule):
             length=self.length,
             batch_size=self.batch_size,
             shares=self.shares(scanned),
+            stratified=self.stratified,
         )
         self.train_dataset, self.val_dataset = self.splits.train, self.splits.val
         self.test_dataset = self.splits.test

@@ -16,6 +16,7 @@ from ..preprocessing import Preprocessing
 from .folder_split import split_folders
 from .ground import Split, split_blocks
 from .patches import GridPatches, ScannedBlocks, TrainingPatches
+from .stratified_split import split_strata
 
 # What a user chooses, as against what follows from the files.
 CHOSEN: Mapping[str, type] = {
@@ -62,6 +63,7 @@ def share_blocks(
     batch_size: int,
     folders: Mapping[str, str] | None = None,
     shares: Sequence[float] | None = None,
+    stratified: bool = False,
 ) -> Splits:
     """Share blocks between the splits, and draw patches from each.
 
@@ -77,13 +79,18 @@ def share_blocks(
         folders: Folder of each split, if folders decide instead of shares.
         shares: How often training patches are drawn around labels of each stratum. Defaults to
             equally.
+        stratified: Meet the shares for each stratum, rather than for all labels together.
 
     Raises:
         ValueError: If a share is out of range, or there are too few labelled blocks.
     """
     labelled = scanned.counts.sum(axis=1).tolist()
-    if folders is None:
-        cells = [block.cell for block in scanned.blocks]
+    cells = [block.cell for block in scanned.blocks]
+    if folders is None and stratified:
+        split = split_strata(
+            scanned.counts, cells=cells, val_split=val_split, test_split=test_split, seed=seed
+        )
+    elif folders is None:
         split = split_blocks(
             labelled, val_split=val_split, test_split=test_split, seed=seed, cells=cells
         )

@@ -30,6 +30,7 @@ def choose_classes(
     *,
     attribute: str,
     source: str,
+    most: int | None = MOST_CLASSES,
 ) -> tuple[tuple[str, ...], NDArray[np.int16]]:
     """Number the values of an attribute.
 
@@ -43,6 +44,7 @@ def choose_classes(
         given: Names of the classes; empty takes the values.
         attribute: Where the values stand, for messages.
         source: The file, for messages.
+        most: So many classes there may be; None means any number.
 
     Returns:
         Names of the classes 0, 1, ..., and per feature its class, -1 for none.
@@ -64,10 +66,10 @@ def choose_classes(
     warn_of_missing(over, where=where)
     values = sort_values({text for text in texts if text is not None})
     order = tuple(given) or tuple(values)
-    if len(order) > MOST_CLASSES:
+    if most is not None and len(order) > most:
         held = f'class_names has {len(order)}' if given else f'{where} has {len(order)} values'
         raise ValueError(
-            f'there may be at most {MOST_CLASSES} classes, {held}; pass an attribute with fewer, '
+            f'there may be at most {most} classes, {held}; pass an attribute with fewer, '
             'or class_names of those over the images'
         )
     if not given:

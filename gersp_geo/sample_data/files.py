@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import shapely
@@ -18,12 +19,14 @@ from scipy import ndimage
 from ..geoio.vector import Attribute, Features, new_features
 from ..geoio.write import new_folder, write_raster
 from .drawing import turn
+from .land_labels import add_places, write_chips
 from .natural import NATURAL_CLASSES, draw_natural_image
 from .rendering import render
 from .terrain import BUILDING, CLASS_COLORS, CLASS_NAMES, Terrain, make_terrain
 
 _NORTH, _SOUTH = 'EPSG:32633', 'EPSG:32734'
 _RGB = ('red', 'green', 'blue')
+_NO_HEIGHT = -9999
 _write_mask = partial(write_raster, nodata=255, class_names=CLASS_NAMES, class_colors=CLASS_COLORS)
 
 _README = """\
@@ -34,13 +37,20 @@ Licence: CC0 1.0 (public domain). Equal seeds give equal pixels.
 scenes/*.tif         aerial images, red, green, blue, uint8, 1 m per pixel;
                      north_* in EPSG:32633, south_* in EPSG:32734
 masks/*.tif          land cover of the scene of the same name, one class per pixel
-holdout/             scene.tif and mask.tif of a further place: for testing, not for training
+heights/*.tif        heights of trees and buildings above the ground in the scene of the same
+                     name, float32, metres; -9999 = no data (over water)
+holdout/             scene.tif, mask.tif and heights.tif of a further place: for testing, not for
+                     training
 multispectral/       scene.tif: blue, green, red, near infrared as reflectance x 10,000, uint16,
                      0 = no data (a slanted collar); mask.tif: its land cover, 255 = no data
 buildings/           north_1.gpkg: a box around every building of scenes/north_1.tif
                      (columns class_name, building_id), for object detection
 change/              before.tif, after.tif: two dates of one place; mask.tif: 1 where the land
                      cover changed (new buildings, felled forest), 0 elsewhere
+chips/<class>/       pieces of 64 x 64 pixels of the scenes, one folder per class: field, forest,
+                     settlement, water
+places/labels.csv    longitude, latitude (EPSG:4326) and the land cover around, 'field;road', of
+                     squares of 64 x 64 m of the scenes
 natural/<class>/     drawn pictures of everyday things, labelled by their folder
 
 Land cover classes (also in the tag CLASS_NAMES, the colour table and the .qml of each mask):
@@ -160,8 +170,23 @@ def _write_scene(root: Path, *, name: str, seed: int, size: int) -> None:
     scene, mask = ('holdout/scene.tif', 'holdout/mask.tif') if name == 'holdout' else names
     write_raster(root / scene, pixels, crs=place.crs, transform=place.transform, bands=_RGB)
     _write_mask(root / mask, terrain.classes, crs=place.crs, transform=place.transform)
+    heights = 'holdout/heights.tif' if name == 'holdout' else f'heights/{name}.tif'
+    _write_heights(root / heights, place, terrain)
+    if name != 'holdout':
+        grid: dict[str, Any] = {'crs': place.crs, 'transform': place.transform}
+        write_chips(root, name, pixels, terrain.classes, bands=_RGB, **grid)
+        add_places(root / 'places' / 'labels.csv', terrain.classes, **grid)
     if name == 'north_1':
         _write_boxes(root / 'buildings' / 'north_1.gpkg', place, terrain)
+
+
+def _write_heights(path: Path, place: Place, terrain: Terrain) -> None:
+    """Write what a laser measures from above: of water, nothing comes back."""
+    heights = np.where(terrain.depth > 0, _NO_HEIGHT, terrain.heights.round(2))
+    write_raster(
+        path, heights.astype(np.float32), crs=place.crs, transform=place.transform,
+        nodata=_NO_HEIGHT, bands=('height',), units=('m',),
+    )  # fmt: skip
 
 
 def _write_boxes(path: Path, place: Place, terrain: Terrain) -> None:

@@ -80,6 +80,9 @@ def test_equal_seeds_give_equal_pixels_and_other_seeds_others(
         folder = tmp_path / str(seed)
         write_sample_data(folder, seed=seed, progress=False, size=SIZE, images_per_class=2)
     for path in (*small_data.rglob('*.tif'), *small_data.rglob('*.jpg')):
+        if 'chips' in path.parts:
+            # another land has other numbers of them
+            continue
         first, again, other = (
             Path(folder, path.relative_to(small_data)).read_bytes()
             for folder in (small_data, tmp_path / '0', tmp_path / '1')
@@ -103,6 +106,21 @@ def test_collar_has_neither_data_nor_classes(small_data: Path) -> None:
     assert (pixels[:, ~empty] > 0).all()
     # vegetation, most of the land, reflects infrared more than red
     assert np.median(pixels[3][~empty]) > 2 * np.median(pixels[2][~empty])
+
+
+def test_heights_are_those_of_trees_and_buildings(small_data: Path) -> None:
+    for folder, name in (('heights', 'north_1'), ('holdout', 'heights')):
+        with rasterio.open(small_data / folder / f'{name}.tif') as src:
+            heights = src.read(1, masked=True)
+            assert (src.units, src.dtypes, src.descriptions) == (('m',), ('float32',), ('height',))
+        classes = read(
+            small_data / (f'masks/{name}.tif' if folder == 'heights' else 'holdout/mask.tif')
+        )[0]
+        stands = np.isin(classes, [CLASS_NAMES.index('forest'), CLASS_NAMES.index('building')])
+        assert np.array_equal(heights.filled(0) > 0, stands & ~heights.mask)
+        # a laser has no return from water
+        assert (heights.mask == (classes == CLASS_NAMES.index('water'))).mean() > 0.99
+        assert heights.max() < 20
 
 
 def test_change_means_other_classes_and_spares_roads_and_water(small_data: Path) -> None:
@@ -169,8 +187,12 @@ def test_nothing_is_near_where_nothing_is() -> None:
 
 def test_layout_of_the_sample_data(small_data: Path) -> None:
     rasters = {str(p.relative_to(small_data)) for p in small_data.rglob('*.tif')}
+    rasters = {name for name in rasters if not name.startswith('chips/')}
     names = ['north_1', 'north_2', 'north_3', 'south_1', 'south_2']
-    expected = {f'{folder}/{name}.tif' for folder in ('scenes', 'masks') for name in names}
+    expected = {
+        f'{folder}/{name}.tif' for folder in ('scenes', 'masks', 'heights') for name in names
+    }
+    expected.add('holdout/heights.tif')
     expected |= {f'{folder}/{name}.tif' for folder in ('holdout', 'multispectral')
                  for name in ('scene', 'mask')}  # fmt: skip
     expected |= {f'change/{name}.tif' for name in ('before', 'after', 'mask')}
