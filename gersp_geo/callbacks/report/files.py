@@ -62,7 +62,8 @@ def write_matrix(folder: Path, matrix: Matrix) -> None:
     }  # fmt: skip
     write_json(folder / 'confusion_matrix.json', content)
     rows = [[name, *row] for name, row in zip(matrix.rows, counts, strict=True)]
-    write_csv(folder / 'confusion_matrix.csv', [['true \\ predicted', *matrix.columns], *rows])
+    corner = 'true \\ predicted' if matrix.rows == matrix.columns else 'label'
+    write_csv(folder / 'confusion_matrix.csv', [[corner, *matrix.columns], *rows])
 
 
 def write_figure(path: Path, figure: 'Figure') -> None:
