@@ -161,6 +161,7 @@ def test_images_of_a_class_are_counted(tmp_path: Path) -> None:
     assert json.loads((place / 'metrics.json').read_text())['counted'] == 'images'
 
 
+@pytest.mark.slow
 def test_labels_of_an_image_are_counted_each(tmp_path: Path) -> None:
     task = tasks.Classification('resnet18', task='multilabel', num_labels=3, loss='bce')
     labels = torch.tensor([[1, 0, 1], [1, 1, 0]] * 2)
@@ -227,6 +228,7 @@ class Improving(Samples3):
         return self.load()
 
 
+@pytest.mark.slow
 def test_the_report_is_of_the_epoch_that_the_checkpoint_is_kept_of(tmp_path: Path) -> None:
     task = tasks.Classification('resnet18', num_classes=2, labels=['a', 'b'])
     samples = [{'image': i, 'label': torch.tensor(n % 2)} for n, i in enumerate(images(3, 8, 8))]
