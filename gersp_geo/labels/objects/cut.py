@@ -32,11 +32,32 @@ class Cut:
     classes: NDArray[np.int64]
     """Their classes, counted from 0; shape (n,)."""
 
-    outlines: NDArray[np.object_]
-    """What is visible of them, shape (n,)."""
+    blank_boxes: NDArray[np.float64]
+    """The same of what is neither target nor background, under targets too; shape (m, 4)."""
 
-    blank: NDArray[np.object_]
-    """Visible parts of what is neither target nor background, under targets too; shape (m,)."""
+    are_boxes: bool
+    """Whether all of them are upright boxes."""
+
+    origin: NDArray[np.float64]
+    """Column and row of the image where the patch begins."""
+
+    parts: tuple[NDArray[np.object_], NDArray[np.object_]]
+    """Visible parts of targets and of the others in pixels of the image, shapes (n,) and (m,)."""
+
+    @property
+    def outlines(self) -> NDArray[np.object_]:
+        """What is visible of the targets, shape (n,)."""
+        return self._move(self.parts[0])
+
+    @property
+    def blank(self) -> NDArray[np.object_]:
+        """Visible parts of the others, shape (m,)."""
+        return self._move(self.parts[1])
+
+    def _move(self, parts: NDArray[np.object_]) -> NDArray[np.object_]:
+        """Bring outlines into pixels of the patch."""
+        moved = shapely.transform(parts, lambda points: points - self.origin)
+        return np.asarray(moved, dtype=np.object_)
 
     def blanked(self) -> NDArray[np.bool_]:
         """Say which pixels are neither target nor background, shape (height, width).
@@ -44,14 +65,21 @@ class Cut:
         Their centres lie in such parts, and in no target.
         """
         blanked = np.zeros((self.height, self.width), dtype=np.bool_)
-        around = pixels_around(shapely.bounds(self.blank))
+        if self.are_boxes:
+            # most sets consist of them, and their pixels need no outline
+            for boxes, value in ((self.blank_boxes, True), (self.boxes, False)):
+                for left, top, right, bottom in np.ceil(boxes - 0.5).astype(np.int64).tolist():
+                    blanked[top:bottom, left:right] = value
+            return blanked
+        around = pixels_around(self.blank_boxes)
         for (left, top, right, bottom), inside in fill(self.blank, around):
             blanked[top:bottom, left:right] |= inside
         targets = pixels_around(self.boxes)
         # others have nothing to be freed from
         meets = (targets[:, None, :2] < around[:, 2:]) & (around[:, :2] < targets[:, None, 2:])
         freed = meets.all(axis=2).any(axis=1)
-        for (left, top, right, bottom), inside in fill(self.outlines[freed], targets[freed]):
+        outlines = self.outlines[freed]
+        for (left, top, right, bottom), inside in fill(outlines, targets[freed]):
             blanked[top:bottom, left:right] &= ~inside
         return blanked
 
@@ -60,10 +88,11 @@ class Cut:
 
         One that covers no centre has the pixel that it covers most of, or one of them.
         """
-        masks = np.zeros((len(self.outlines), self.height, self.width), dtype=np.uint8)
-        drawn = fill(self.outlines, pixels_around(self.boxes))
+        outlines = self.outlines
+        masks = np.zeros((len(outlines), self.height, self.width), dtype=np.uint8)
+        drawn = fill(outlines, pixels_around(self.boxes))
         for mask, outline, ((left, top, right, bottom), inside) in zip(
-            masks, self.outlines, drawn, strict=True
+            masks, outlines, drawn, strict=True
         ):
             mask[top:bottom, left:right] = inside
             if not inside.any():
@@ -94,15 +123,16 @@ def objects_in(objects: Objects, window: Window, *, min_visible: float) -> Cut:
     near, bounds, outlines, areas = near[shows], bounds[shows], outlines[shows], areas[shows]
     is_target = areas >= objects.areas[near] * (min_visible - _ROUNDING)
     is_target &= ~objects.ignored[near]
-    origin = edges[:2]
-    moved = shapely.transform(outlines, lambda points: points - origin)
+    boxes = bounds - np.tile(edges[:2], 2)
     return Cut(
         height=window.height,
         width=window.width,
-        boxes=(bounds - np.tile(origin, 2))[is_target],
+        boxes=boxes[is_target],
         classes=objects.classes[near][is_target],
-        outlines=moved[is_target],
-        blank=moved[~is_target],
+        blank_boxes=boxes[~is_target],
+        are_boxes=bool(objects.is_box[near].all()),
+        origin=edges[:2],
+        parts=(outlines[is_target], outlines[~is_target]),
     )
 
 

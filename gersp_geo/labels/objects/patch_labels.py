@@ -17,9 +17,6 @@ from .table import Objects, ObjectSource
 # no area at all.
 SMALLEST_SIDE = 0.01
 
-# share of its bounding box that an outline may lack and still be this box: rounding
-BOX = 1e-9
-
 
 class ObjectLabels:
     """Boxes, classes from 1 on, and masks if they are wanted.
@@ -74,8 +71,8 @@ class ObjectLabels:
         # beyond the image, a reflection would show objects that are no targets
         image[:, inside.height :] = image[:, :, inside.width :] = np.nan
         found = objects_in(self._of(tile), inside, min_visible=self.min_visible)
-        if len(found.blank):
-            blank_out(image, find_blank(found))
+        if len(found.blank_boxes):
+            blank_out(image, found.blanked())
         kept = is_seen(found, valid)
         added = {
             'bbox_xyxy': torch.from_numpy(found.boxes[kept].astype(np.float32)),
@@ -182,24 +179,6 @@ def blank_out(image: NDArray[np.float32], blank: NDArray[np.bool_]) -> None:
     if len(rows):
         part = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
         np.copyto(image[:, *part], np.float32(np.nan), where=blank[part])
-
-
-def find_blank(found: Cut) -> NDArray[np.bool_]:
-    """Say which pixels of a patch are neither target nor background, as :meth:`Cut.blanked` does.
-
-    Upright boxes, of which most sets consist, are filled here: GDAL takes ten times as long.
-    """
-    drawn = np.concatenate([found.blank, found.outlines])
-    bounds = shapely.bounds(drawn)
-    sides = bounds[:, 2:] - bounds[:, :2]
-    if (shapely.area(drawn) < sides.prod(axis=1) * (1 - BOX)).any():
-        return found.blanked()
-    blank = np.zeros((found.height, found.width), dtype=np.bool_)
-    # pixels whose centre lies inside
-    first = np.ceil(bounds - 0.5).astype(np.int64).tolist()
-    for i, (left, top, right, bottom) in enumerate(first):
-        blank[top:bottom, left:right] = i < len(found.blank)
-    return blank
 
 
 def is_seen(found: Cut, valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
