@@ -4,10 +4,11 @@ from .change import GeoTIFFChangeDetectionDataModule
 from .classification import GeoTIFFClassificationDataModule
 from .detection import GeoTIFFInstanceSegmentationDataModule, GeoTIFFObjectDetectionDataModule
 from .pretraining import GeRSPDataModule
+from .regression import GeoTIFFRegressionDataModule
 from .segmentation import GeoTIFFSegmentationDataModule
 
 __all__ = (
     'GeRSPDataModule', 'GeoTIFFChangeDetectionDataModule', 'GeoTIFFClassificationDataModule',
-    'GeoTIFFInstanceSegmentationDataModule',
-    'GeoTIFFObjectDetectionDataModule', 'GeoTIFFSegmentationDataModule',
+    'GeoTIFFInstanceSegmentationDataModule', 'GeoTIFFObjectDetectionDataModule',
+    'GeoTIFFRegressionDataModule', 'GeoTIFFSegmentationDataModule',
 )  # fmt: skip

@@ -31,13 +31,16 @@ type Task = Literal['auto', 'embed']
 """What the checkpoint's task says, or vectors of a backbone."""
 
 type Kind = Literal['maps', 'objects', 'classify', 'embed']
-"""Pixels, objects, or patches with classes or vectors."""
+"""Pixels, objects, or patches with classes, values or vectors."""
 
 # by the task of the checkpoint; any other makes maps
 _KINDS: tuple[tuple[type[LightningModule], Kind], ...] = (
     (tasks.ObjectDetection, 'objects'),
     (tasks.InstanceSegmentation, 'objects'),
     (tasks.Classification, 'classify'),
+    # one of the next
+    (tasks.PixelwiseRegression, 'maps'),
+    (tasks.Regression, 'classify'),
 )
 
 _MAKERS: dict[Kind, tuple[type[Maker], type[PredictionOptions]]] = {

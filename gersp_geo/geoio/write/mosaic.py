@@ -130,6 +130,8 @@ def _add_band(root: Element, layout: MapLayout, *, index: int, description: str)
         add_metadata(SubElement(band, 'Metadata'), class_tag(layout.class_names).items())
         band.append(describe_categories(layout.class_names))
     SubElement(band, 'Description').text = description
+    if layout.units:
+        SubElement(band, 'UnitType').text = layout.units[index - 1]
     if layout.scale is not None:
         SubElement(band, 'Scale').text = repr(float(layout.scale))
     if layout.class_colors:

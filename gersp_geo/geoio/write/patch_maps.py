@@ -73,6 +73,7 @@ def new_patch_map(
                 layout.descriptions,
                 class_names=layout.class_names,
                 class_colors=layout.class_colors,
+                units=layout.units,
             )
 
             def write(row: int, col_off: int, pixels: NDArray[np.generic]) -> None:

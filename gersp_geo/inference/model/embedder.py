@@ -27,7 +27,7 @@ class PatchScores:
     """What a model says about some patches."""
 
     vectors: Tensor | None = None
-    """Features, shape (B, D); None if the model keeps them to itself."""
+    """Features, or values of a regression, shape (B, D); None if the model keeps them to itself."""
 
     logits: Tensor | None = None
     """Shape (B, K); None without a classifier."""
@@ -44,7 +44,7 @@ class PatchModel:
     """The model itself."""
 
     scores: Scores | None
-    """What its logits mean; None without a classifier."""
+    """What its logits mean, or that its vectors are values; None of a backbone."""
 
     length: int | None = None
     """Length of its vectors; None without, or before :meth:`probed`."""
@@ -203,14 +203,15 @@ def load_classifier(
     """Open what gives one class, or several labels, per patch.
 
     Args:
-        model: Checkpoint of torchgeo's Classification or of a task made of it, ONNX graph, or a
-            module or function from (B, C, H, W) to logits (B, K).
+        model: Checkpoint of torchgeo's Classification or of a task made of it, or of Regression;
+            ONNX graph, or a module or function from (B, C, H, W) to logits (B, K).
         preprocessing: As in :func:`.load.load_model`.
         task_class: As in :func:`.load.load_model`.
         dates: As in :func:`.load.load_model`.
 
     Returns:
-        The model. That of a task gives the features before its classifier too.
+        The model. That of a task gives the features before its classifier too; that of a
+        regression gives values for vectors.
 
     Raises:
         FileNotFoundError: As :func:`.load.load_model`.
@@ -218,10 +219,14 @@ def load_classifier(
     """
     loaded = load_model(model, preprocessing=preprocessing, task_class=task_class, dates=dates)
     forward: Any = loaded.forward
-    if loaded.scores == 'values' or isinstance(forward, tasks.Regression):
+    is_regression = isinstance(forward, tasks.Regression)
+    if is_regression and not isinstance(forward, tasks.PixelwiseRegression):
+        return replace(_vectors_only(loaded), scores='values')
+    if loaded.scores == 'values':
         raise ValueError(
-            f'{loaded.name} returns quantities, and patches are classified by logits of classes; '
-            'pass a classifier, or embed patches (--task embed)'
+            f'{loaded.name} returns quantities of pixels or features, and patches are described by '
+            'logits of classes or values of their own; pass a classifier, or embed patches (--task '
+            'embed)'
         )
     # of anything else, only the whole gives the logits
     is_plain = isinstance(forward, tasks.Classification) and (

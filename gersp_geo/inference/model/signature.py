@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from lightning.pytorch import LightningModule
-from torchgeo.tasks import ChangeDetection, PixelwiseRegression, SemanticSegmentation
+from torchgeo.tasks import ChangeDetection, PixelwiseRegression, Regression, SemanticSegmentation
 
 type Scores = Literal['classes', 'labels', 'values']
 """Logits of classes that exclude each other, of labels that do not, or quantities."""
@@ -35,7 +35,8 @@ class Dates:
 
 def scores_of(model: object) -> Scores:
     """Say what a model returns."""
-    if isinstance(model, PixelwiseRegression):
+    # that of pixels is one of these
+    if isinstance(model, Regression):
         return 'values'
     if isinstance(model, LightningModule) and model.hparams.get('task') == 'multilabel':
         return 'labels'

@@ -51,7 +51,7 @@ def layout_map(
     Returns:
         Unsigned integers for classes: one byte up to 255 classes, then two; the largest value is
         nodata. Otherwise one band per channel: 32-bit floats with NaN for nodata, or bytes with 255
-        for nodata and a scale of 1 / 254.
+        for nodata and a scale of 1 / 254. Values have the units of the record.
 
     Raises:
         ValueError: If the record names another number of classes than the model returns, or its
@@ -81,6 +81,8 @@ def layout_map(
     quantities = replace(
         layout, dtype='float32', nodata=float('nan'), descriptions=bands, class_colors=()
     )
+    if output == 'values' and len(preprocessing.units) == channels:
+        return replace(quantities, units=preprocessing.units)
     if output == 'probabilities' and probability_type == 'uint8':
         return replace(quantities, dtype='uint8', nodata=255, scale=1 / PROBABILITY_STEPS)
     return quantities

@@ -106,6 +106,10 @@ def _to_columns(files: PatchFiles, patches: PatchRow) -> dict[str, NDArray[Any]]
         'probabilities': patches.probabilities,
         'embedding': patches.vectors,
     }
+    if 'value' in {attribute.name for attribute in files.attributes}:
+        values = columns.pop('embedding')
+        assert values is not None
+        columns['value'] = values[:, 0] if values.shape[1] == 1 else values
     if files.has_classes:
         assert patches.probabilities is not None
         best = patches.best_classes

@@ -63,7 +63,10 @@ class PatchOutput(Output[Described]):
             names = ', '.join(attribute.name for attribute in self.content.attributes)
             lines['table'] = f'{self.table}: {names}'
         if self.raster is not None:
-            kinds = {None: 'vectors', 'classes': 'classes', 'labels': 'probabilities of labels'}
+            kinds = {
+                None: 'vectors', 'classes': 'classes', 'labels': 'probabilities of labels',
+                'values': 'values',
+            }  # fmt: skip
             layout = self.content.layout
             lines['map'] = (
                 f'{self.raster}: {kinds[self.model.scores]}, {layout.height:,} x '
@@ -135,7 +138,7 @@ class PatchOutput(Output[Described]):
             destinations=tuple(map(str, self.files)),
             rows=len(tiles.row_offs),
             cols=len(tiles.col_offs),
-            length=self.model.length,
+            length=None if self.model.scores == 'values' else self.model.length,
             class_patches={names[index]: counts[index] for index in sorted(counts)},
         )
 
@@ -153,7 +156,9 @@ class PatchOutput(Output[Described]):
         )
         return write_patches_preview(
             scene, self.table, picture, header=plan.header, tiles=plan.tiles,
-            names=layout.class_names, colors=layout.class_colors, overwrite=True,
+            names=layout.class_names, colors=layout.class_colors,
+            value=layout.descriptions[0] if self.model.scores == 'values' else None,
+            overwrite=True,
         )  # fmt: skip
 
     def check_drawing(self) -> None:
@@ -235,7 +240,8 @@ class PatchMaker(Maker):
     ) -> PatchOutput:
         layout = _lay_out(self.model, coarse_header(header, tiles))
         # as the map names them
-        names = () if self.model.scores is None else layout.class_names or layout.descriptions
+        has_logits = self.model.channels is not None
+        names = layout.class_names or layout.descriptions if has_logits else ()
         content = PatchFiles(
             layout=layout,
             attributes=_list_attributes(self.model, len(names)),
@@ -265,8 +271,11 @@ class EmbeddingMaker(PatchMaker):
 
 
 def _lay_out(model: PatchModel, header: RasterHeader) -> MapLayout:
-    """Decide what the map of patches holds: classes, probabilities of labels, or vectors."""
+    """Decide what the map of patches holds: classes, probabilities of labels, values or vectors."""
     record = model.loaded.preprocessing
+    if model.scores == 'values':
+        assert model.length is not None
+        return layout_map(header, record, output='values', channels=model.length)
     if model.scores is not None:
         assert model.channels is not None
         kind: MapKind = 'classes' if model.scores == 'classes' else 'probabilities'
@@ -278,6 +287,11 @@ def _lay_out(model: PatchModel, header: RasterHeader) -> MapLayout:
         descriptions=tuple(f'feature {index}' for index in range(model.length)),
         georeference=header.georeference.carried(),
     )  # fmt: skip
+
+
+def many(length: int | None) -> int | None:
+    """Give the length of a list; a single number is none."""
+    return None if length == 1 else length
 
 
 def _list_attributes(model: PatchModel, classes: int) -> tuple[Attribute, ...]:
@@ -295,6 +309,8 @@ def _list_attributes(model: PatchModel, classes: int) -> tuple[Attribute, ...]:
         ]
     if classes:
         columns.append(Attribute(name='probabilities', kind='float32', length=classes))
-    if model.length is not None:
+    if model.scores == 'values':
+        columns.append(Attribute(name='value', kind='float32', length=many(model.length)))
+    elif model.length is not None:
         columns.append(Attribute(name='embedding', kind='float32', length=model.length))
     return tuple(columns)

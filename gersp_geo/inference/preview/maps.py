@@ -129,9 +129,10 @@ def write_patches_preview(
     tiles: TilePlan,
     names: Sequence[str] = (),
     colors: Sequence[Color] = (),
+    value: str | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Draw a scene beside the classes of its patches, or beside their vectors as colours.
+    """Draw a scene beside the classes or values of its patches, or their vectors as colours.
 
     The three directions in which vectors differ most (principal components) become red, green and
     blue: patches of one colour are alike. The colours mean nothing else.
@@ -142,8 +143,9 @@ def write_patches_preview(
         destination: PNG file to write.
         header: Of the scene on the grid that was cut.
         tiles: How it was cut.
-        names: Of classes; without, vectors are drawn.
+        names: Of classes; without, values or vectors are drawn.
         colors: Of classes.
+        value: What a single value of each patch is called, if they have one.
         overwrite: Replace an existing file.
 
     Returns:
@@ -160,6 +162,13 @@ def write_patches_preview(
         title = 'Patches: classes'
         classes = _read_patches(table, tiles, 'class', lambda numbers: numbers[:, None])[..., 0]
         image, legend = _show_classes(classes, np.isfinite(classes), names, colors)
+    elif value is not None:
+        found = _read_patches(table, tiles, 'value', _take_first)[..., 0]
+        is_known = np.isfinite(found)
+        limits = find_limits(found[is_known])
+        title = f'Patches: {value}, dark {limits[0]:.4g} to bright {limits[1]:.4g}'
+        image = paint_bands(np.stack([found] * 3), is_known, [limits] * 3)
+        legend = [] if is_known.all() else [UNOBSERVED]
     else:
         title = 'Patches: vectors, alike where colours are'
         scores = _read_patches(table, tiles, 'embedding', _find_projection(table, tiles), depth=3)
@@ -172,6 +181,11 @@ def write_patches_preview(
     panels = [*show_scenes([scene], sheet), Panel(title=title, pixels=pixels)]
     heads = [Path(scene.path).name, Path(table).name]
     return save_picture(final, panels, sheet, names=heads, legend=legend, overwrite=overwrite)
+
+
+def _take_first(numbers: NDArray[Any]) -> NDArray[Any]:
+    """Take one value of each patch, the first of several."""
+    return numbers.reshape(len(numbers), -1)[:, :1]
 
 
 def _check(scenes: Sequence[ShownScene], *, max_side: int) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rio_cogeo.cogeo import cog_validate
 from torch import Tensor, nn
-from torchgeo.tasks import Classification, Regression
+from torchgeo.tasks import Classification
 
 from gersp_geo import export_backbone
 from gersp_geo.inference import classify_scene, embed_scene
@@ -287,13 +287,6 @@ def test_a_module_around_a_network_is_asked_as_a_whole(tmp_path: Path) -> None:
         expected = model(windows(pixels, 32, 0).flatten(0, 1)).softmax(1)
     frame = geopandas.read_parquet(made).sort_values(['row', 'col'])
     np.testing.assert_allclose(np.stack(frame['probabilities'].to_list()), expected, atol=1e-5)
-
-
-def test_a_regression_gives_no_classes(tmp_path: Path) -> None:
-    checkpoint = save(tmp_path / 'task.ckpt', Regression(model='test_resnet', in_channels=2))
-    source = write_scene(tmp_path / 'scene.tif', noise(32, 32))
-    with pytest.raises(ValueError, match='returns quantities'):
-        classify_scene(checkpoint, source, tmp_path / 'classes.parquet', size=32, **QUIET)
 
 
 def test_labels_that_do_not_exclude_each_other_have_probabilities_only(tmp_path: Path) -> None:
