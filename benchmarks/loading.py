@@ -7,6 +7,8 @@
 - warm: patches of 224 px from four 4096 px GeoTIFFs (tiled, deflate, uint8, three bands), all blocks
   in GDAL's cache, one process;
 - cold: 200 such files (hard links to ten), GDAL_CACHEMAX=2, through a DataLoader with collation;
+- objects: four of these files with 2,000 boxes each, batches with targets beside batches of the same
+  patches without any, blocks decoded as in *cold*;
 - index: 20,000 GeoTIFFs of 32 px: time until the first sample, in a fresh process;
 - natural: JPEGs of 500 x 375, random-resized crops to 224, against plain loops;
 - keeping-up: both streams with two workers, the model replaced by a sleep of 1.15 times what bare
@@ -43,12 +45,17 @@ from rich.console import Console
 from rich.progress import track
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from torchgeo.datasets import RasterDataset
 from torchgeo.samplers import RandomPatchSampler
 from torchvision.transforms import RandomResizedCrop
 
 from gersp_geo import GeRSPDataModule
+from gersp_geo.datamodules import (
+    GeoTIFFInstanceSegmentationDataModule,
+    GeoTIFFObjectDetectionDataModule,
+)
+from gersp_geo.datamodules.patches import TrainingPatches
 from gersp_geo.datasets import GeoTIFFPatches
 from gersp_geo.datasets.natural_stream import open_natural
 from gersp_geo.samplers import PatchSampler
@@ -61,6 +68,7 @@ LIMITS = {
     'warm': (('dataset[index]', 'torchgeo', 15.0), ('dataset[index]', 'bare rasterio', 0.5)),
     'cold': (('loader, 0 workers', 'bare, 1 process', 0.9),
              ('loader, 2 workers', 'bare, 2 processes', 0.9)),
+    'objects': (('with boxes', 'without labels', 0.8), ('with masks', 'without labels', 0.5)),
     'natural': (('ours', 'fastest plain loop', 0.9),),
 }  # fmt: skip
 INDEX_SECONDS = {'cold': 60.0, 'cached': 2.0}
@@ -262,6 +270,61 @@ def loop_over(dataset: GeoTIFFPatches, sampler: PatchSampler, *, workers: int) -
         persistent_workers=workers > 0, prefetch_factor=4 if workers else None,
     )  # fmt: skip
     return lambda: [batch['image'].shape and None for batch in loader]
+
+
+def objects(arguments: argparse.Namespace) -> None:
+    """Read patches with the objects in them."""
+    start_child('objects', arguments, GDAL_CACHEMAX='2')
+
+
+def objects_child(arguments: argparse.Namespace) -> None:
+    files = large_tiles(arguments.folder, 4)
+    labels = arguments.folder / 'boxes.csv'
+    generator = np.random.default_rng(0)
+    with labels.open('w') as text:
+        text.write('image,xmin,ymin,xmax,ymax,label\n')
+        for file in files:
+            sides = generator.uniform(8, 60, (2000, 2))
+            corners = generator.uniform(0, SIDE - 60, (2000, 2))
+            for box in np.concatenate([corners, corners + sides], axis=1).tolist():
+                text.write(f'{Path(file).name},{",".join(f"{v:.1f}" for v in box)},thing\n')
+    count = 128 if arguments.quick else 512
+    runs: dict[str, Run] = {}
+    for name, kind in (
+        ('with boxes', GeoTIFFObjectDetectionDataModule),
+        ('with masks', GeoTIFFInstanceSegmentationDataModule),
+    ):
+        module = kind(files, labels, size=SIZE, length=count, batch_size=16)
+        module.setup('fit')
+        runs[name] = partial(run_through, module.train_dataloader())
+    patches = module.train_patches
+    runs['without labels'] = partial(
+        run_through, DataLoader(WithoutLabels(patches), sampler=range(count), batch_size=16)
+    )
+    report('objects', measure(runs, samples=count, rounds=arguments.rounds))
+
+
+class WithoutLabels(Dataset):
+    """The images of training patches alone."""
+
+    def __init__(self, patches: TrainingPatches) -> None:
+        """Initialize a new WithoutLabels instance of the places of *patches*."""
+        self.patches, self.images = patches, patches.tiles.images
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        """Read one."""
+        place = self.patches.patch(0, index)
+        image = self.images.read_patch(*place).numpy().astype(np.float32)
+        valid = self.images.read_valid(*place)
+        if not valid.all():
+            image[:, ~valid] = np.nan
+        return {'image': torch.from_numpy(image)}
+
+
+def run_through(loader: DataLoader) -> None:
+    """Load all batches."""
+    for batch in loader:
+        assert batch['image'].shape[1:] == (3, SIZE, SIZE)
 
 
 def index(arguments: argparse.Namespace) -> None:
@@ -470,10 +533,10 @@ def start_child(
 
 
 SECTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
-    'warm': warm, 'cold': cold, 'index': index, 'natural': natural, 'keeping-up': keeping_up,
+    'warm': warm, 'cold': cold, 'objects': objects, 'index': index, 'natural': natural, 'keeping-up': keeping_up,
 }  # fmt: skip
 CHILDREN: dict[str, Callable[[argparse.Namespace], None]] = {
-    'warm': warm_child, 'cold': cold_child, 'index': index_child, 'torchgeo': torchgeo_child,
+    'warm': warm_child, 'cold': cold_child, 'objects': objects_child, 'index': index_child, 'torchgeo': torchgeo_child,
     'keeping-up': keeping_up_child,
 }  # fmt: skip
 
