@@ -87,9 +87,10 @@ class PointOptions:
 
 
 class PointValues(PointClasses):
-    """A patch has the value of the point nearest to its centre, of those in its middle half.
+    """A patch has the value of the point nearest to its centre.
 
-    At a side of the image, the middle half reaches to the side.
+    Training patches are drawn with a point in their middle half, or nearer to a side where their
+    block ends; those of validation lie around a point each.
     """
 
     def __init__(
@@ -139,13 +140,25 @@ class PointValues(PointClasses):
         super().__init__(
             images, placed, marks, size=size, multilabel=True, nodata=nodata, source=source
         )
+        # no point of a block may be lost
+        self.margin = 0
         self.found: dict[tuple[int, Window], ValueCount] = {}
 
     def scan(self, tile: int, window: Window, *, seed: Sequence[int]) -> BlockLabels:
         """Count the points of a block; *seed* decides which are remembered."""
         chosen = self._rows[tile][self._within(tile, window)]
         self.found[tile, window] = ValueCount.of(self.values[chosen])
-        return super().scan(tile, window, seed=seed)
+        found = super().scan(tile, window, seed=seed)
+        around = np.array([-1, -1, 1, 1]) * (self.size // 4)
+        first = np.tile((window.row_off, window.col_off), 2)
+        stop = np.tile((window.row_stop, window.col_stop), 2)
+        return BlockLabels(
+            counts=found.counts,
+            anchors={
+                key: np.clip(anchors + around, first, stop)
+                for key, anchors in found.anchors.items()
+            },
+        )
 
     def read(
         self, sample: Sample, tile: int, window: Window, *, valid: NDArray[np.bool_]

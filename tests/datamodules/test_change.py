@@ -196,7 +196,8 @@ def test_a_task_that_would_learn_something_else_is_refused(places: Path) -> None
 @pytest.mark.slow
 def test_the_shipped_configuration_finds_change_elsewhere(workplace: Path) -> None:
     words = [
-        '--model.model', 'fcn', '--model.num_filters', '8', '--trainer.accelerator', 'cpu',
+        '--model.model', 'fcn', '--model.num_filters', '16', '--model.lr', '0.01',
+        '--data.length', '320', '--trainer.accelerator', 'cpu',
         '--trainer.max_epochs', '3', '--data.size', '64', '--data.block_size', '64',
         '--trainer.enable_progress_bar', 'false',
     ]  # fmt: skip

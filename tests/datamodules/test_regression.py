@@ -167,15 +167,31 @@ def test_a_patch_has_the_value_of_its_point(scenes: Path, kind: str) -> None:
             scenes, points=str(path), value='cm', columns=columns, target_scale=0.01, units='m'
         )
     assert datamodule.describe().class_names == ('cm',)
+    # no point is lost: each is trained on, or some patch of validation shows it
+    assert datamodule.splits is not None
+    scanned, split = datamodule.scan(), datamodule.splits.blocks
+    assert scanned.counts.sum() == 59
+    shown = sum(part.counts.sum() for part in datamodule.splits.train.labels)
+    for block in [scanned.blocks[i].window for i in split.val]:
+        for row, col in zip(
+            np.delete(rows, 3).astype(int), np.delete(cols, 3).astype(int), strict=True
+        ):
+            if block.row_off <= row < block.row_stop and block.col_off <= col < block.col_stop:
+                patches = [w for _, w in datamodule.splits.val.patches]
+                assert any(
+                    w.row_off <= row < w.row_stop and w.col_off <= col < w.col_stop for w in patches
+                )
+                shown += 1
+    assert shown == 59
     known = np.delete(values, 3)
     low, high = datamodule.describe().value_range
     assert known.min() / 100 - 1e-6 <= low < high <= known.max() / 100 + 1e-6
     batch = next(iter(datamodule.train_dataloader()))
     assert (batch['label'].shape, batch['label'].dtype) == ((4,), torch.float32)
-    shown = datamodule.scan().tiles.read(0, WHOLE)
+    whole = datamodule.scan().tiles.read(0, WHOLE)
     middle = np.hypot(rows - HEIGHT / 2, cols - WIDTH / 2)
     middle[3] = np.inf
-    np.testing.assert_allclose(shown['label'], values[middle.argmin()] / 100, rtol=1e-4)
+    np.testing.assert_allclose(whole['label'], values[middle.argmin()] / 100, rtol=1e-4)
     assert datamodule.plot({key: value[0] for key, value in batch.items()}).axes
     frame.assign(name='x').to_file(scenes / 'names.gpkg')
     with pytest.raises(ValueError, match=r'must hold numbers in the column .name., got .x.'):
