@@ -315,8 +315,8 @@ class MapOptions(PredictionOptions):
     output: MapKind | Literal['auto'] = option(
         'auto',
         "What the map holds: 'classes' (unsigned integers), 'probabilities' (one band per class) "
-        "or 'values' (what the model returns, such as a regression). 'auto' means values for a "
-        'pixelwise regression, probabilities for a multi-label task, else classes.',
+        "or 'values' (what the model returns, such as a regression, in its unit). 'auto' means "
+        'values for a pixelwise regression, probabilities for a multi-label task, else classes.',
         group='maps',
         choices=Literal['auto', 'classes', 'probabilities', 'values'],
     )
