@@ -34,6 +34,7 @@ from importlib.metadata import version
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from time import perf_counter, sleep
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -298,13 +299,14 @@ def objects_child(arguments: argparse.Namespace) -> None:
         module.setup('fit')
         runs[name] = partial(run_through, module.train_dataloader())
     patches = module.train_patches
+    assert patches is not None
     runs['without labels'] = partial(
         run_through, DataLoader(WithoutLabels(patches), sampler=range(count), batch_size=16)
     )
     report('objects', measure(runs, samples=count, rounds=arguments.rounds))
 
 
-class WithoutLabels(Dataset):
+class WithoutLabels(Dataset[dict[str, torch.Tensor]]):
     """The images of training patches alone."""
 
     def __init__(self, patches: TrainingPatches) -> None:
@@ -321,7 +323,7 @@ class WithoutLabels(Dataset):
         return {'image': torch.from_numpy(image)}
 
 
-def run_through(loader: DataLoader) -> None:
+def run_through(loader: DataLoader[Any]) -> None:
     """Load all batches."""
     for batch in loader:
         assert batch['image'].shape[1:] == (3, SIZE, SIZE)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -103,7 +105,12 @@ def test_boxes_move_with_their_pixels() -> None:
     for image in range(8):
         for i, (left, top, right, bottom) in enumerate(boxes[image].int().tolist()):
             masks[image, i, top:bottom, left:right] = 1
-    batch = {'image': masks.float(), 'mask': [*masks], 'bbox_xyxy': [*boxes], 'label': [1] * 8}
+    batch: dict[str, Any] = {
+        'image': masks.float(),
+        'mask': [*masks],
+        'bbox_xyxy': [*boxes],
+        'label': [1] * 8,
+    }
     torch.manual_seed(1)
     moved = RandomFlips()(batch)
     assert not torch.equal(moved['image'], batch['image'])

@@ -11,6 +11,7 @@ from torch import Tensor
 from torchgeo import tasks
 from torchvision.models.detection import FCOS, RetinaNet
 
+from .detection_metrics import WholeSetMetrics
 from .object_faults import Labels, refuse_impossible
 
 # keys of torchgeo's batches, and what torchvision and COCO call the same
@@ -77,7 +78,7 @@ class TargetCheck(Callback):
         check_batch(pl_module, batch, purpose='test')
 
 
-class CheckedDetector(LightningModule):
+class CheckedDetector(WholeSetMetrics):
     """A detector of torchgeo that checks every batch: as it is loaded, and as the model gets it."""
 
     def configure_callbacks(self) -> list[Callback]:

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 from torchgeo import tasks
 from torchgeo.datamodules import BaseDataModule
 from torchgeo.tasks import BaseTask
@@ -228,3 +230,36 @@ def test_a_configuration_names_class_and_weights(
     dates = 2 if task == 'ChangeDetection' else 1
     wanted = adapt_stem(backbone['conv1.weight'], 4, rgb_bands=(2, 1, 0), dates=dates)
     assert torch.equal(stem, wanted)
+
+
+class Perfect(ObjectDetection):
+    """Finds what is there, and nothing else."""
+
+    truth: list[list[dict[str, Tensor]]]
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.truth.pop(0)
+
+
+def test_precision_is_of_the_whole_set_and_of_one_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    boxes = torch.tensor([[1.0, 1, 9, 9], [12, 12, 20, 30]])
+    objects = [boxes, boxes.new_zeros(0, 4), boxes[:1]]
+    batches = [
+        {'image': torch.zeros(1, 3, 32, 32), 'bbox_xyxy': [b], 'label': [torch.ones(len(b)).long()]}
+        for b in objects
+    ]
+    task = Perfect('fcos', 'resnet18', num_classes=2)
+    task.truth = [
+        [{'boxes': b, 'labels': torch.ones(len(b)).long(), 'scores': torch.ones(len(b))}]
+        for b in objects * 2
+    ]
+    trainer = Trainer(accelerator='cpu', logger=False, enable_progress_bar=False)
+    for _ in range(2):
+        loader: Any = DataLoader(batches, batch_size=None)  # type: ignore[arg-type]  # a list
+        (found,) = trainer.validate(task, loader, verbose=False)
+        assert found['val_map'] == 1
+        assert not task.val_metrics['MeanAveragePrecision'].detection_box
+    schedule: Any = task.configure_optimizers()
+    assert schedule['lr_scheduler']['scheduler'].mode == 'max'
+    assert schedule['lr_scheduler']['monitor'] == 'val_map'
