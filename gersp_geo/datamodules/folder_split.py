@@ -75,7 +75,7 @@ def warn_of_overlaps(
     for block in blocks:
         if of[block.tile] is None:
             continue
-        other = first.setdefault(block.cell, block.tile)
+        other = first.setdefault(block.parcel, block.tile)
         if of[other] != of[block.tile]:
             rank_zero_warn(
                 f'{files[other]} ({of[other]}) and {files[block.tile]} ({of[block.tile]}) show the '

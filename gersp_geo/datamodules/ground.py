@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..geoio.grids import Grid
 from ..windows import Window
-from .overlaps import GroundCell, cut_ground, group_overlapping
+from .overlaps import ParcelView, cut_ground, group_overlapping
 
 WHOLE_IMAGES = 0
 """Size of blocks that stands for one block per image."""
@@ -25,7 +25,7 @@ class Block:
     window: Window
     """The part; no pixel of an image is in two blocks."""
 
-    cell: int
+    parcel: int
     """Number of the ground that it shows: blocks of other images that show the same have it too."""
 
 
@@ -42,15 +42,15 @@ def lay_blocks(grids: Sequence[Grid], *, block_size: int, size: int) -> list[Blo
     """Lay blocks on the ground of images.
 
     An image that overlaps no other is cut into blocks of nearly equal sides that cover it. Images
-    that overlap get cells of common ground, those of the coarsest one, and each image a block per
-    cell that it shows; pixels across a border of cells belong to none. So blocks of two cells share
+    that overlap get parcels of common ground, those of the coarsest one, and each image a block per
+    parcel that it shows; pixels across a border of parcels belong to none. So blocks of two parcels share
     no ground, also where images are of two dates, two resolutions or two reference systems.
 
     Args:
         grids: Where the pixels of each image lie; those without a CRS overlap nothing.
         block_size: Side to come close to, in pixels; :data:`WHOLE_IMAGES` cuts none, and all images
-            of a group that overlaps are one cell.
-        size: Side of a patch: no block is narrower, unless its image is, or shows less of a cell.
+            of a group that overlaps are one parcel.
+        size: Side of a patch: no block is narrower, unless its image is, or shows less of a parcel.
 
     Returns:
         Blocks in the order of images, rows, columns.
@@ -62,30 +62,32 @@ def lay_blocks(grids: Sequence[Grid], *, block_size: int, size: int) -> list[Blo
         return take_whole(grids)
     if not 1 <= size <= block_size:
         raise ValueError(f'size must be in [1, block_size={block_size}], got {size}')
-    found: list[GroundCell] = []
-    cells = 0
+    found: list[ParcelView] = []
+    parcels = 0
     for group in group_overlapping(grids):
         if len(group) == 1:
             windows = cut_image(grids[group[0]], block_size=block_size, size=size)
-            laid = [GroundCell(group[0], i, window) for i, window in enumerate(windows)]
+            laid = [ParcelView(group[0], i, window) for i, window in enumerate(windows)]
         else:
             laid = cut_ground(
                 grids, group, cut=lambda side: cut_side(side, block_size=block_size, size=size)
             )
-        found += [cell._replace(number=cells + cell.number) for cell in laid]
-        cells += 1 + max(cell.number for cell in laid)
-    found.sort(key=lambda cell: (cell.tile, cell.window.row_off, cell.window.col_off))
-    return [Block(tile=c.tile, window=c.window, cell=c.number) for c in found]
+        found += [parcel._replace(number=parcels + parcel.number) for parcel in laid]
+        parcels += 1 + max(parcel.number for parcel in laid)
+    found.sort(key=lambda parcel: (parcel.tile, parcel.window.row_off, parcel.window.col_off))
+    return [Block(tile=c.tile, window=c.window, parcel=c.number) for c in found]
 
 
 def take_whole(grids: Sequence[Grid]) -> list[Block]:
-    """Make a block of each image; those that overlap, directly or by way of others, are one cell."""
-    cells = {tile: cell for cell, group in enumerate(group_overlapping(grids)) for tile in group}
+    """Make a block of each image; those that overlap, directly or by way of others, are one parcel."""
+    parcels = {
+        tile: parcel for parcel, group in enumerate(group_overlapping(grids)) for tile in group
+    }
     return [
         Block(
             tile=tile,
             window=Window(row_off=0, col_off=0, height=grid.height, width=grid.width),
-            cell=cells[tile],
+            parcel=parcels[tile],
         )
         for tile, grid in enumerate(grids)
     ]
@@ -115,7 +117,7 @@ def split_blocks(
     val_split: float,
     test_split: float,
     seed: int,
-    cells: Sequence[int] | None = None,
+    parcels: Sequence[int] | None = None,
 ) -> Split:
     """Assign ground to splits by a seeded permutation, so that the shares are met overall.
 
@@ -124,23 +126,23 @@ def split_blocks(
         val_split: Share of the labels for validation, in [0, 1).
         test_split: Share for the test, in [0, 1 - *val_split*).
         seed: Decides the permutation.
-        cells: Per block: number of the ground that it shows, which goes into one split with all
+        parcels: Per block: number of the ground that it shows, which goes into one split with all
             its blocks. Defaults to another for each block.
 
     Returns:
-        The splits. Each share is met as closely as whole cells in permuted order can, with at
-        least one cell for training and for each share above 0.
+        The splits. Each share is met as closely as whole parcels in permuted order can, with at
+        least one parcel for training and for each share above 0.
 
     Raises:
-        ValueError: If a share is out of range, or there are too few labelled cells.
+        ValueError: If a share is out of range, or there are too few labelled parcels.
     """
     check_shares(val_split, test_split)
     labels = np.asarray(weights, dtype=np.int64)
-    places = np.arange(len(labels)) if cells is None else np.asarray(cells)
-    labels_per_cell = np.zeros(places.max(initial=-1) + 1, dtype=np.int64)
-    np.add.at(labels_per_cell, places, labels)
+    places = np.arange(len(labels)) if parcels is None else np.asarray(parcels)
+    labels_per_parcel = np.zeros(places.max(initial=-1) + 1, dtype=np.int64)
+    np.add.at(labels_per_parcel, places, labels)
     shares = [share for share in (test_split, val_split) if share > 0]
-    order = np.random.default_rng(seed).permutation(np.flatnonzero(labels_per_cell))
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(labels_per_parcel))
     blocks = np.count_nonzero(labels)
     if len(order) < 1 + len(shares):
         raise ValueError(
@@ -150,8 +152,8 @@ def split_blocks(
         )
     total = int(labels.sum())
     leave = 1 + (val_split > 0)
-    test, order = take_blocks(order, labels_per_cell, test_split * total, leave=leave)
-    val, train = take_blocks(order, labels_per_cell, val_split * total, leave=1)
+    test, order = take_blocks(order, labels_per_parcel, test_split * total, leave=leave)
+    val, train = take_blocks(order, labels_per_parcel, val_split * total, leave=1)
     chosen = (np.flatnonzero(np.isin(places, part) & (labels > 0)) for part in (train, val, test))
     return Split(
         **{n: tuple(b.tolist()) for n, b in zip(('train', 'val', 'test'), chosen, strict=True)}

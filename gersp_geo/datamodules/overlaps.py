@@ -1,4 +1,4 @@
-"""Images that show the same ground, and cells of ground that several of them show."""
+"""Images that show the same ground, and parcels of ground that several of them show."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -19,26 +19,26 @@ from ..windows import Window
 OUTLINE_POINTS = 21
 
 # Share of a pixel by which the sides of images may reach into each other, as rounding makes them,
-# and by which a pixel may reach into the next cell
+# and by which a pixel may reach into the next parcel
 SLACK = 0.01
 
-# steps in which the largest upright rectangle inside a cell is found: to a millionth of it
+# steps in which the largest upright rectangle inside a parcel is found: to a millionth of it
 HALVINGS = 20
 
 WGS84 = CRS.from_epsg(4326)
 
 
-class GroundCell(NamedTuple):
-    """What one image shows of one cell."""
+class ParcelView(NamedTuple):
+    """What one image shows of one parcel."""
 
     tile: int
     """Number of the image."""
 
     number: int
-    """Of the cell."""
+    """Of the parcel."""
 
     window: Window
-    """Pixels of the image that lie in the cell as a whole."""
+    """Pixels of the image that lie in the parcel as a whole."""
 
 
 class Place:
@@ -143,8 +143,8 @@ def find_overlaps(places: Sequence[Place], crs: CRS) -> NDArray[np.int64]:
 
 def cut_ground(
     grids: Sequence[Grid], group: Sequence[int], *, cut: Callable[[int], list[tuple[int, int]]]
-) -> list[GroundCell]:
-    """Cut the ground of images that overlap into cells, and find what each image shows of them.
+) -> list[ParcelView]:
+    """Cut the ground of images that overlap into parcels, and find what each image shows of them.
 
     Args:
         grids: Of all images.
@@ -152,11 +152,11 @@ def cut_ground(
         cut: Cuts a side of so many pixels into parts, from first to one past the last.
 
     Returns:
-        Cells in the order of images, rows, columns; parts of no pixel are left out. Pixels across
-        the border of two cells are in neither.
+        Parcels in the order of images, rows, columns; parts of no pixel are left out. Pixels across
+        the border of two parcels are in neither.
     """
     places = {tile: Place(grids[tile]) for tile in group}
-    # no cell holds fewer pixels of any image than of this one
+    # no parcel holds fewer pixels of any image than of this one
     base = max(places.values(), key=lambda place: place.pixel_m)
     spans = {
         tile: base.pixels(place.locate(place.outline, base.crs), base.crs)
@@ -170,26 +170,26 @@ def cut_ground(
     for tile, place in places.items():
         lowest, highest = spans[tile].min(axis=0), spans[tile].max(axis=0)
         for number, (row, col) in enumerate((row, col) for row in rows for col in cols):
-            cell = left + col[0], top + row[0], left + col[1], top + row[1]
-            is_near = (highest > cell[:2]).all() and (lowest < cell[2:]).all()
-            if is_near and (window := window_inside(cell, base, place)) is not None:
-                found.append(GroundCell(tile, number, window))
+            parcel = left + col[0], top + row[0], left + col[1], top + row[1]
+            is_near = (highest > parcel[:2]).all() and (lowest < parcel[2:]).all()
+            if is_near and (window := window_inside(parcel, base, place)) is not None:
+                found.append(ParcelView(tile, number, window))
     return found
 
 
-def window_inside(cell: tuple[int, int, int, int], base: Place, place: Place) -> Window | None:
-    """Find the largest window of an image inside a cell: all of it, if their grids are parallel.
+def window_inside(parcel: tuple[int, int, int, int], base: Place, place: Place) -> Window | None:
+    """Find the largest window of an image inside a parcel: all of it, if their grids are parallel.
 
     Args:
-        cell: Left, top, right and bottom in pixels of *base*.
-        base: Image whose pixels make the cells.
+        parcel: Left, top, right and bottom in pixels of *base*.
+        base: Image whose pixels make the parcels.
         place: The image that is looked at.
 
     Returns:
-        None if no pixel of the image lies in the cell.
+        None if no pixel of the image lies in the parcel.
     """
     outline = shapely.segmentize(
-        shapely.box(*cell), max(cell[2] - cell[0], cell[3] - cell[1]) / OUTLINE_POINTS
+        shapely.box(*parcel), max(parcel[2] - parcel[0], parcel[3] - parcel[1]) / OUTLINE_POINTS
     )
     seen = place.pixels(base.locate(shapely.get_coordinates(outline), base.crs), base.crs)
     if not np.isfinite(seen).all():

@@ -85,14 +85,14 @@ def share_blocks(
         ValueError: If a share is out of range, or there are too few labelled blocks.
     """
     labelled = scanned.counts.sum(axis=1).tolist()
-    cells = [block.cell for block in scanned.blocks]
+    parcels = [block.parcel for block in scanned.blocks]
     if folders is None and stratified:
         split = split_strata(
-            scanned.counts, cells=cells, val_split=val_split, test_split=test_split, seed=seed
+            scanned.counts, parcels=parcels, val_split=val_split, test_split=test_split, seed=seed
         )
     elif folders is None:
         split = split_blocks(
-            labelled, val_split=val_split, test_split=test_split, seed=seed, cells=cells
+            labelled, val_split=val_split, test_split=test_split, seed=seed, parcels=parcels
         )
     else:
         split = split_folders(scanned.blocks, scanned.tiles.images.files, labelled, folders)

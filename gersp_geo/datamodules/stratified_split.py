@@ -13,21 +13,21 @@ NAMES = ('train', 'val', 'test')
 def split_strata(
     counts: NDArray[np.int64],
     *,
-    cells: Sequence[int],
+    parcels: Sequence[int],
     val_split: float,
     test_split: float,
     seed: int,
 ) -> Split:
-    """Assign whole cells of ground to splits, stratum by stratum, the rarest first.
+    """Assign whole parcels of ground to splits, stratum by stratum, the rarest first.
 
     Sechidis et al. (2011), https://doi.org/10.1007/978-3-642-23808-6_10: what has several labels is
-    shared by the rarest of them. Where each cell has one label, each stratum is divided exactly as
-    :func:`divide` says; a seeded permutation decides which cells go where.
+    shared by the rarest of them. Where each parcel has one label, each stratum is divided exactly as
+    :func:`divide` says; a seeded permutation decides which parcels go where.
 
     Args:
         counts: Labels of each block and stratum, shape (blocks, strata). Blocks without any go
             nowhere.
-        cells: Per block: number of the ground that it shows.
+        parcels: Per block: number of the ground that it shows.
         val_split: Share for validation, in [0, 1).
         test_split: Share for the test, in [0, 1 - *val_split*).
         seed: Decides the permutation.
@@ -36,7 +36,7 @@ def split_strata(
         ValueError: If a share is out of range, or there is too little for the splits.
     """
     check_shares(val_split, test_split)
-    places = np.asarray(cells)
+    places = np.asarray(parcels)
     held = np.zeros((places.max(initial=-1) + 1, counts.shape[1]), dtype=np.int64)
     np.add.at(held, places, counts)
     shares = 1 - val_split - test_split, val_split, test_split
@@ -57,15 +57,15 @@ def split_strata(
 def assign_cells(
     held: NDArray[np.int64], *, shares: Sequence[float], seed: int
 ) -> NDArray[np.int64]:
-    """Assign cells to splits.
+    """Assign parcels to splits.
 
     Args:
-        held: Labels of each cell and stratum, shape (cells, strata).
+        held: Labels of each parcel and stratum, shape (parcels, strata).
         shares: Of training, validation and test.
-        seed: Decides which cells go where.
+        seed: Decides which parcels go where.
 
     Returns:
-        Per cell: number of its split, -1 for none.
+        Per parcel: number of its split, -1 for none.
     """
     order = np.random.default_rng(seed).permutation(len(held))
     of = np.full(len(held), -1, dtype=np.int64)
@@ -75,12 +75,12 @@ def assign_cells(
         if not left.any():
             return of
         stratum = int(np.where(left > 0, left, left.max() + 1).argmin())
-        for cell in order[(of[order] < 0) & (held[order, stratum] > 0)].tolist():
+        for parcel in order[(of[order] < 0) & (held[order, stratum] > 0)].tolist():
             lack = wanted[:, stratum]
             best = np.flatnonzero(lack == lack.max())
             # of equal ones, the split that lacks most altogether
-            of[cell] = best[wanted[best].sum(axis=1).argmax()]
-            wanted[of[cell]] -= held[cell]
+            of[parcel] = best[wanted[best].sum(axis=1).argmax()]
+            wanted[of[parcel]] -= held[parcel]
 
 
 def divide(total: int, shares: Sequence[float]) -> NDArray[np.int64]:

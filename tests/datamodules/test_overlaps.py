@@ -64,9 +64,9 @@ def test_blocks_of_two_cells_share_no_ground(
     grids[-1] = grid(*offsets[-1][:2], turn=turn)
     blocks = lay_blocks(grids, block_size=40, size=20)
     outlines = np.array([on_ground(block, grids) for block in blocks])
-    cells = np.array([block.cell for block in blocks])
+    parcels = np.array([block.parcel for block in blocks])
     one, other = shapely.STRtree(outlines).query(outlines, predicate='intersects')
-    apart = cells[one] != cells[other]
+    apart = parcels[one] != parcels[other]
     shared = shapely.area(shapely.intersection(outlines[one], outlines[other]))[apart]
     # a hundredth of the largest pixel along the longest side of a block
     assert shared.max(initial=0) <= 2 * 0.01 * 3.3 * 250
@@ -76,7 +76,7 @@ def test_two_dates_of_one_place_have_the_same_blocks() -> None:
     grids = [grid(), grid(1000), grid()]
     blocks = lay_blocks(grids, block_size=50, size=25)
     first, second = ([b for b in blocks if b.tile == tile] for tile in (0, 2))
-    assert [(b.window, b.cell) for b in first] == [(b.window, b.cell) for b in second]
+    assert [(b.window, b.parcel) for b in first] == [(b.window, b.parcel) for b in second]
     alone = lay_blocks(grids[:1], block_size=50, size=25)
     assert [b.window for b in alone] == [b.window for b in first]
 
@@ -98,12 +98,12 @@ def test_images_of_two_zones_share_their_ground() -> None:
     assert group_overlapping(grids) == [[0, 1]]
     blocks = lay_blocks(grids, block_size=100, size=50)
     outlines = in_one_crs(blocks, grids)
-    cells = np.array([b.cell for b in blocks])
+    parcels = np.array([b.parcel for b in blocks])
     one, other_ = shapely.STRtree(outlines).query(outlines, predicate='intersects')
     shared = shapely.area(shapely.intersection(outlines[one], outlines[other_]))
-    assert shared[cells[one] != cells[other_]].max() < 3
+    assert shared[parcels[one] != parcels[other_]].max() < 3
     tiles = np.array([b.tile for b in blocks])
-    assert shared[(cells[one] == cells[other_]) & (tiles[one] != tiles[other_])].max() > 2000
+    assert shared[(parcels[one] == parcels[other_]) & (tiles[one] != tiles[other_])].max() > 2000
 
 
 @pytest.mark.parametrize(('here', 'there'), [(190.0, -170.0), (-170.0, 190.0), (179.9, -180.1)])
@@ -115,5 +115,5 @@ def test_longitudes_of_another_turn_are_the_same_ground(here: float, there: floa
     ]
     assert group_overlapping(grids) == [[0, 1]]
     blocks = lay_blocks(grids, block_size=50, size=25)
-    assert len({b.cell for b in blocks}) == 4
+    assert len({b.parcel for b in blocks}) == 4
     assert len(blocks) == 8
