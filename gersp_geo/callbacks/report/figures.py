@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...pictures import Picture, find_limits, paint_classes, stretch, stretch_values, swatches
+from ...pictures import (
+    Picture,
+    add_objects,
+    find_limits,
+    paint_classes,
+    stretch,
+    stretch_values,
+    swatches,
+)
 from .patches import Patch, Shapes, Shown
 from .summary import Matrix
 
@@ -137,7 +145,7 @@ def fill_cells(cells: Sequence['Axes'], patch: Patch, colors: Colors) -> None:
     if isinstance(patch.truth, Shapes) and isinstance(patch.prediction, Shapes):
         for axes, shapes in zip(cells, (patch.truth, patch.prediction), strict=True):
             axes.imshow(pictures[0], interpolation='nearest')
-            add_shapes(axes, shapes, colors)
+            add_objects(axes, shapes.boxes, shapes.names, masks=shapes.masks, colors=colors)
         return
     if isinstance(patch.truth, np.ndarray) and isinstance(patch.prediction, np.ndarray):
         pictures += paint_both(patch.truth, patch.prediction, colors)
@@ -168,32 +176,6 @@ def paint_both(
             painted.append(shown)
         return painted
     return [paint_classes(classes, list(colors.values())) for classes in (truth, prediction)]
-
-
-def add_shapes(axes: 'Axes', shapes: Shapes, colors: Colors) -> None:
-    """Draw outlines of masks, or boxes, with the names of their classes."""
-    from matplotlib.patches import Rectangle
-
-    height, width = axes.images[0].get_size()
-    for i, (box, name) in enumerate(zip(shapes.boxes, shapes.names, strict=True)):
-        left, top, right, bottom = box.tolist()
-        color = tuple(np.array(colors.get(name, (255, 0, 0))) / 255)
-        # by how bright its background looks
-        shade = 'black' if np.dot(color, (0.3, 0.59, 0.11)) > 0.6 else 'white'
-        if shapes.masks is None:
-            place = (left - 0.5, top - 0.5)
-            axes.add_patch(
-                Rectangle(place, right - left, bottom - top, fill=False, edgecolor=color, lw=1.2)
-            )
-        elif shapes.masks[i].any() and not shapes.masks[i].all():
-            axes.contour(shapes.masks[i], levels=[0.5], colors=[color], linewidths=1.2)
-        if len(shapes.boxes) <= 12:
-            axes.text(
-                min(max(left, 0), width - 1), max(top, 0), name, size=6, color=shade, va='bottom',
-                clip_on=True, bbox={'facecolor': color, 'edgecolor': 'none', 'pad': 0.6},
-            )  # fmt: skip
-    axes.set_xlim(-0.5, width - 0.5)
-    axes.set_ylim(height - 0.5, -0.5)
 
 
 def add_legend(figure: 'Figure', patches: Sequence[Patch], colors: Colors) -> None:
