@@ -71,8 +71,6 @@ class ClassOptions:
             raise ValueError(
                 f'columns of points need x, y and crs (such as EPSG:4326), got {columns}'
             )
-        if self.multilabel and self.separator.strip() == '' != self.separator:
-            raise ValueError(f'separator must not be spaces alone, got {self.separator!r}')
         if not self.separator:
             raise ValueError('separator must be one or more characters, got none')
         is_flagged = self.multilabel and self.class_names

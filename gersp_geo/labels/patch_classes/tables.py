@@ -13,8 +13,8 @@ from ..objects.matching import ImageNames, report_missing
 from .marks import Marks, mark_columns, mark_texts
 
 # what columns are usually called
-_IMAGE = ('image', 'image_path', 'filename', 'file_name', 'file', 'path', 'image_id')
-_LABEL = ('label', 'labels', 'class', 'class_name', 'category', 'name')
+_IMAGE = ('image', 'image_path', 'filename', 'file_name', 'image_name', 'file', 'path', 'image_id')
+_LABEL = ('label', 'labels', 'class', 'class_name', 'category', 'tags', 'name')
 
 
 def mark_table(
