@@ -55,13 +55,16 @@ def configuration(checkpoint: Mapping[str, Any]) -> dict[str, str]:
 def name_source(source: object) -> str:
     """Name what a stream is read from.
 
-    That is a path; the first of several paths, and their number; or the class of a data set.
+    That is a path; the first of several paths, and their number; what is replaced in the paths of
+    other files; or the class of a data set.
     """
     if isinstance(source, str | PathLike):
         return fspath(source)
     if isinstance(source, list | tuple):
         more = f' and {len(source) - 1} more' if len(source) > 1 else ''
         return name_source(source[0]) + more
+    if isinstance(source, Mapping):
+        return ', '.join(f'{old} -> {new}' for old, new in source.items())
     return type(source).__qualname__
 
 

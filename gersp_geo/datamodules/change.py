@@ -1,8 +1,7 @@
 """Fine-tuning data for change detection: two dates of a place with masks or polygons of change."""
 
-from typing import Any
+from typing import Any, ClassVar
 
-from lightning.pytorch import LightningModule
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -11,11 +10,10 @@ from ..geoio.write import class_color
 from ..labels.pixels import PixelLabels
 from ..labels.two_dates import ChangeLabels, LaterDate
 from ..pictures import Picture, draw_images, paint_classes, stretch
-from ..preprocessing import CHANGE_CLASSES, Preprocessing
+from ..preprocessing import CHANGE_CLASSES
 from ..provenance import name_source
 from .patches import ScannedBlocks
 from .segmentation import Files, GeoTIFFSegmentationDataModule
-from .task_checks import check_dates
 
 
 class GeoTIFFChangeDetectionDataModule(GeoTIFFSegmentationDataModule):
@@ -26,8 +24,14 @@ class GeoTIFFChangeDetectionDataModule(GeoTIFFSegmentationDataModule):
     (int64, 255 for none). Both dates are normalised alike, as prediction does.
     """
 
+    dates: ClassVar[int] = 2
+
     def __init__(
-        self, before: Files, after: Files, masks: Files | None = None, **options: Any
+        self,
+        before: Files,
+        after: dict[str, str] | Files,
+        masks: dict[str, str] | Files | None = None,
+        **options: Any,
     ) -> None:
         """Initialize a new GeoTIFFChangeDetectionDataModule instance.
 
@@ -35,10 +39,12 @@ class GeoTIFFChangeDetectionDataModule(GeoTIFFSegmentationDataModule):
             before: Images of the first date: GeoTIFFs, or pictures such as PNG and JPEG files, or
                 folders of them.
             after: Those of the second date, with the same file names; one scene and one scene
-                belong together whatever their names. What lies on another grid is resampled
-                bilinearly to that of the first date.
-            masks: Class rasters of change on the grids of the first date and with their file names,
-                or folders of them. Either this or *labels*, polygons of change.
+                belong together whatever their names. Or a mapping such as ``{/A/: /B/}``, which
+                makes each path out of that of its first date by replacing parts of it. What lies
+                on another grid is resampled bilinearly to that of the first date.
+            masks: Class rasters of change, found by the names of the first date; as in
+                :class:`GeoTIFFSegmentationDataModule`. Either this or *labels*, polygons of
+                change.
             **options: As in :class:`GeoTIFFSegmentationDataModule`.
 
         Raises:
@@ -59,11 +65,6 @@ class GeoTIFFChangeDetectionDataModule(GeoTIFFSegmentationDataModule):
         names = super().name_classes(scanned)
         is_told = any(not name.startswith('class_') for name in names)
         return names if is_told or len(names) != 2 else CHANGE_CLASSES
-
-    def check_task(self, task: LightningModule, record: Preprocessing) -> None:
-        """Refuse a task that takes one date, or would learn something else than these classes."""
-        check_dates(task)
-        super().check_task(task, record)
 
     def sources(self) -> dict[str, str]:
         """Name what both dates and labels are read from, for checkpoints."""

@@ -37,7 +37,7 @@ class GeoTIFFRegressionDataModule(LabelledDataModule):
     def __init__(
         self,
         images: Files,
-        targets: Files | dict[str, str] | None = None,
+        targets: dict[str, str] | Files | None = None,
         *,
         points: str | Path | None = None,
         value: str | None = None,

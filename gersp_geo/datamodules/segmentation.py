@@ -23,7 +23,7 @@ from .class_balance import check_classes, report_classes
 from .labelled import LabelledDataModule
 from .patches import ScannedBlocks
 from .splits import Splits
-from .task_checks import check_task
+from .task_checks import check_dates, check_task
 
 # Path, not PathLike: jsonargparse 4.53 makes text of lists and null where it may be one
 type Files = list[str] | str | Path
@@ -41,6 +41,9 @@ class GeoTIFFSegmentationDataModule(LabelledDataModule):
     """
 
     ignore_index: ClassVar[int] = IGNORE
+
+    dates: ClassVar[int] = 1
+    """Dates of a place in each sample."""
 
     def __init__(
         self,
@@ -154,6 +157,7 @@ class GeoTIFFSegmentationDataModule(LabelledDataModule):
 
     def check_task(self, task: LightningModule, record: Preprocessing) -> None:
         """Refuse a task that would learn something else than these classes."""
+        check_dates(task, self.dates)
         scanned = self.scan()
         check_task(
             task,

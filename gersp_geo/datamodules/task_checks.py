@@ -200,14 +200,19 @@ def working_loss(task: Any, classes: int) -> str:
     return f"task='multiclass', num_classes={classes}, loss='ce'"
 
 
-def check_dates(task: LightningModule) -> None:
-    """Refuse a task of torchgeo that does not compare two dates.
+def check_dates(task: LightningModule, dates: int) -> None:
+    """Refuse a task of torchgeo that takes another number of dates, 1 or 2, than there are.
 
     Raises:
-        ValueError: Names one that does.
+        ValueError: Names what fits.
     """
-    compares = isinstance(task, ChangeDetection) or not isinstance(task, BaseTask)
-    if not compares:
+    compares = isinstance(task, ChangeDetection)
+    if dates == 1 and compares:
+        raise ValueError(
+            f'{type(task).__name__} compares two dates, and these images are one; pass '
+            'GeoTIFFChangeDetectionDataModule with before and after'
+        )
+    if dates == 2 and isinstance(task, BaseTask) and not compares:
         raise ValueError(
             'two dates of a place are for torchgeo.tasks.ChangeDetection or '
             f'gersp_geo.tasks.ChangeDetection, got {type(task).__name__}'

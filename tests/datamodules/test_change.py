@@ -14,6 +14,7 @@ from rasterio.vrt import WarpedVRT
 from torchgeo.tasks import ChangeDetection, SemanticSegmentation
 
 from gersp_geo.datamodules.change import GeoTIFFChangeDetectionDataModule
+from gersp_geo.datamodules.task_checks import check_dates
 from gersp_geo.main import main
 from gersp_geo.windows import Window
 
@@ -81,6 +82,16 @@ def test_batches_speak_torchgeo_and_dates_are_normalised_alike(places: Path) -> 
     sample = {key: value[0] for key, value in batch.items()}
     assert len(datamodule.plot(sample | {'prediction': sample['mask']}).axes) == 4
     assert datamodule.sources()['after'].endswith('after')
+
+
+def test_paths_of_the_second_date_are_made_out_of_those_of_the_first(places: Path) -> None:
+    datamodule = GeoTIFFChangeDetectionDataModule(
+        str(places / 'before'), {'/before/': '/after/'}, {'/before/': '/mask/'}, size=16,
+        block_size=32, mask_values=[1, 2],
+    )  # fmt: skip
+    sample = datamodule.scan().tiles.read(1, Window(row_off=0, col_off=0, height=16, width=16))
+    assert torch.equal(sample['image'][1], torch.from_numpy(smooth(6)[:, :16, :16].astype('f4')))
+    assert datamodule.sources()['after'] == '/before/ -> /after/'
 
 
 def test_swapped_dates_swap(places: Path) -> None:
@@ -183,6 +194,8 @@ def test_a_task_that_would_learn_something_else_is_refused(places: Path) -> None
     setup(ChangeDetection('fcn', num_filters=2))
     with pytest.raises(ValueError, match=r'for torchgeo.tasks.ChangeDetection'):
         setup(SemanticSegmentation('fcn', num_classes=2, num_filters=2))
+    with pytest.raises(ValueError, match=r'compares two dates, and these images are one'):
+        check_dates(ChangeDetection('fcn', num_filters=2), 1)
     second = smooth(5)
     second[:, :5] = 0
     write(places / 'after' / 'a.tif', second, nodata=0)
@@ -191,6 +204,32 @@ def test_a_task_that_would_learn_something_else_is_refused(places: Path) -> None
     with pytest.raises(ValueError, match=r'ignore_index of the task must be 255'):
         setup(ChangeDetection('fcn', num_filters=2))
     setup(ChangeDetection('fcn', num_filters=2, loss='dice', ignore_index=255))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['levir', 'oscd'])
+def test_real_pairs_are_learned_from(real_data: Path, tmp_path: Path, name: str) -> None:
+    options: dict[str, Any] = {'size': 64, 'block_size': 128, 'batch_size': 2, 'length': 4}
+    if name == 'levir':
+        folder = real_data / 'change' / 'levir_cd_samples_8' / 'levir_samples'
+        paths, values, bands = [folder / part for part in ('A', 'B', 'label')], [0, 255], 3
+    else:
+        folder = real_data / 'change' / 'oscd_beirut_10m_bands' / 'OSCD'
+        dates = [folder / 'images' / 'beirut' / f'imgs_{date}' for date in (1, 2)]
+        paths, values, bands = [next(date.glob('*_B04.tif')) for date in dates], [1, 2], 1
+        # as shipped, the map of change has no place
+        with (
+            rasterio.open(folder / 'labels' / 'beirut' / 'cm' / 'beirut-cm.tif') as src,
+            rasterio.open(paths[0]) as image,
+        ):
+            place = {'crs': image.crs, 'transform': image.transform}
+            paths.append(write(tmp_path / 'change.tif', src.read(), **place))
+    datamodule = GeoTIFFChangeDetectionDataModule(*map(str, paths), mask_values=values, **options)
+    task = ChangeDetection('fcn', in_channels=bands, num_filters=2)
+    trainer = Trainer(fast_dev_run=2, accelerator='cpu', enable_progress_bar=False, logger=False)
+    trainer.fit(task, datamodule)
+    assert torch.isfinite(trainer.callback_metrics['val_loss'])
+    assert datamodule.describe().class_names == ('no change', 'change')
 
 
 @pytest.mark.slow

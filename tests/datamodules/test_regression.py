@@ -171,7 +171,7 @@ def test_a_patch_has_the_value_of_its_point(scenes: Path, kind: str) -> None:
     assert datamodule.splits is not None
     scanned, split = datamodule.scan(), datamodule.splits.blocks
     assert scanned.counts.sum() == 59
-    shown = sum(part.counts.sum() for part in datamodule.splits.train.labels)
+    shown = sum(int(part.counts.sum()) for part in datamodule.splits.train.labels)
     for block in [scanned.blocks[i].window for i in split.val]:
         for row, col in zip(
             np.delete(rows, 3).astype(int), np.delete(cols, 3).astype(int), strict=True
