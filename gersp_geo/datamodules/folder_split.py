@@ -24,7 +24,7 @@ def split_folders(
 
     Raises:
         ValueError: If *folders* are not those of training and validation, with or without test, or
-            one holds no labelled image, or an image lies in two.
+            one holds no labelled image.
 
     Warns:
         UserWarning: If images lie in no such folder, or images of two splits overlap.
@@ -56,15 +56,10 @@ def split_folders(
 
 
 def find_split(file: str, folders: Mapping[str, str]) -> str | None:
-    """Find the split of an image; None if no folder on its path is one of a split."""
-    parents = set(Path(file).parts[:-1])
-    found = [split for split, folder in folders.items() if folder in parents]
-    if len(found) > 1:
-        raise ValueError(
-            f'{file} lies in the folders of {" and ".join(found)}: one of them must be named so '
-            'that no other folder on the path is'
-        )
-    return found[0] if found else None
+    """Find the split of an image by the nearest folder above it that is one of a split."""
+    splits = {folder: split for split, folder in folders.items()}
+    above = reversed(Path(file).parts[:-1])
+    return next((splits[folder] for folder in above if folder in splits), None)
 
 
 def warn_of_overlaps(

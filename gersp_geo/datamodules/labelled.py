@@ -82,7 +82,7 @@ class LabelledDataModule(BaseDataModule):
                 Defaults to 2 * *size*.
             folders: Names of folders whose images are of one split as a whole, such as
                 ``{train: train, val: valid, test: test}``, in place of *val_split* and
-                *test_split*. A folder of that name anywhere on the path of an image decides.
+                *test_split*. The nearest folder of such a name above an image decides.
             seed: Decides the split and all training patches, >= 0.
             scale: Per band or for all, factor from file values to the unit of *mean*. Defaults
                 to 1 / 255 for uint8, else 1.
