@@ -14,15 +14,18 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from itertools import groupby
+from itertools import batched, groupby
 from multiprocessing import get_context, set_start_method
 from operator import itemgetter
 from pathlib import Path
+from pydoc import locate
 from typing import Any
 
 import pytest
+import yaml
+from lightning.pytorch import Trainer
 
-from gersp_geo.main import build_parser, main
+from gersp_geo.main import TRAINING, build_parser, main
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / 'README.md'
@@ -34,7 +37,7 @@ WITH_BLOCKS = [page for page in PAGES if page != README and BLOCK.search(page.re
 # the README's first command, which is run once for all tests
 SAMPLE_DATA = ['sample-data', 'sample-data']
 # pages that take longest
-LONG = ('prediction',)
+LONG = ('own_classes', 'own_dates', 'own_objects', 'own_values', 'prediction')
 
 
 @pytest.fixture(scope='session')
@@ -76,13 +79,32 @@ def test_what_a_long_page_calls_is_there(page: Path, tmp_path: Path) -> None:
     for language, block in BLOCK.findall(page.read_text()):
         code[language] += block
     for words in commands(code['bash'], tmp_path):
-        build_parser().parse_args(words)
+        if words[0] in TRAINING:
+            check_training(words[1:])
+        else:
+            build_parser().parse_args(words)
     tree = ast.parse(code['python'])
     names = dict(find_imports(tree))
     for call in ast.walk(tree):
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in names:
             given = {keyword.arg for keyword in call.keywords if keyword.arg}
-            assert given <= set(inspect.signature(names[call.func.id]).parameters), call.func.id
+            assert given <= list_options(names[call.func.id]), call.func.id
+
+
+def list_options(called: Any) -> set[str]:
+    """List what can be passed to a function or class, and on to its bases."""
+    owners = inspect.getmro(called) if inspect.isclass(called) else (called,)
+    return {name for owner in owners for name in inspect.signature(owner).parameters}
+
+
+def check_training(words: list[str]) -> None:
+    """Look up the options of a task, its data and its trainer where these are made."""
+    options = dict(batched(words, 2))
+    config = yaml.safe_load((ROOT / options.pop('--config')).read_text())
+    made = {part: locate(config[part]['class_path']) for part in ('data', 'model')}
+    for name in options.keys() - {'--ckpt_path'}:
+        part, _, option = name.removeprefix('--').partition('.')
+        assert option in list_options(made.get(part, Trainer)), name
 
 
 def find_imports(tree: ast.Module) -> Iterator[tuple[str, Any]]:
