@@ -378,6 +378,8 @@ def quieten() -> None:
     # a few reader processes are a choice, not an oversight
     warnings.filterwarnings('ignore', message='.*does not have many workers.*')
     warnings.filterwarnings('ignore', message='.*exists and is not empty.*')
+    # pictures have no place, and need none to be learned from
+    warnings.filterwarnings('ignore', message='Dataset has no geotransform')
     # the words are checked here before LightningCLI sees them
     warnings.filterwarnings('ignore', message="LightningCLI's args parameter.*")
     advertisement = re.compile(r'try installing \[lit')

@@ -31,6 +31,9 @@ NAMED = (datamodules, models, tasks, torchgeo.datamodules, torchgeo.tasks)
 # beginnings of what Lightning says in every run, whatever there is to know
 _IDLE = ('💡 Tip', 'TPU available: False')
 
+# beginning of what jsonargparse 4.53 says where neither of several types takes a value
+_NO_SUBTYPE = 'Does not validate against any of the Union subtypes'
+
 
 class TrainingCLI(LightningCLI):
     """LightningCLI whose checkpoints are whole, and say how their input was prepared."""
@@ -138,6 +141,10 @@ def train_from_arguments(arguments: Sequence[str], request: StopRequest | None =
             run_command(arguments, listening)
         except MisconfigurationException as error:
             raise ValueError(str(error)) from error
+        except ValueError as error:
+            if (reason := find_reason(error)) is error:
+                raise
+            raise reason from None
         except OSError as error:
             # a checkpoint that fails says so itself; here it may be a log
             if error.errno in NO_ROOM and listening.last is not None:
@@ -146,6 +153,17 @@ def train_from_arguments(arguments: Sequence[str], request: StopRequest | None =
                     'with --ckpt_path'
                 ) from error
             raise
+
+
+def find_reason(error: ValueError) -> BaseException:
+    """Take what a class said of its options from what jsonargparse wraps around it.
+
+    Options of model and data may be a class or null, and the error of neither lists all options.
+    """
+    reason: BaseException = error
+    while str(reason).startswith(_NO_SUBTYPE) and reason.__cause__ is not None:
+        reason = reason.__cause__
+    return reason
 
 
 def run_command(arguments: Sequence[str], request: StopRequest) -> None:

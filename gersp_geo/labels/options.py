@@ -67,7 +67,10 @@ class LabelOptions:
                 the other, or two options say which values are classes.
         """
         if (self.masks is None) == (self.labels is None):
-            raise ValueError('pass either masks or labels, one of them')
+            raise ValueError(
+                f'pass either masks or labels, got {self.masks} and {self.labels}; null takes the '
+                'one out that a configuration names (--data.masks null)'
+            )
         is_one = self.labels is not None and len(self.class_names) == 1
         if (self.labels is None) != (self.attribute is None) and not is_one:
             raise ValueError(

@@ -19,3 +19,14 @@ def test_a_schedule_without_what_it_watches_is_refused_in_one_line(
     line = fit_segmentation(options | {'trainer.limit_val_batches': 0}).refusal
     # torchgeo's schedule watches the validation
     assert 'val_loss' in line
+
+
+def test_options_of_the_data_that_do_not_go_together_are_refused_by_their_rule_alone(
+    fit_segmentation: Fit, put: Raster
+) -> None:
+    image = put('image.tif', np.ones((3, 64, 64), dtype=np.uint8))
+    line = fit_segmentation(
+        {'data.images': image, 'data.masks': image, 'data.labels': 'towns.gpkg'}
+    ).refusal
+    assert line.startswith('pass either masks or labels, got ')
+    assert '--data.masks null' in line
