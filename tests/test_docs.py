@@ -14,7 +14,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from itertools import batched, groupby
+from itertools import groupby
 from multiprocessing import get_context, set_start_method
 from operator import itemgetter
 from pathlib import Path
@@ -99,7 +99,7 @@ def list_options(called: Any) -> set[str]:
 
 def check_training(words: list[str]) -> None:
     """Look up the options of a task, its data and its trainer where these are made."""
-    options = dict(batched(words, 2))
+    options = dict(zip(words[::2], words[1::2], strict=True))
     config = yaml.safe_load((ROOT / options.pop('--config')).read_text())
     made = {part: locate(config[part]['class_path']) for part in ('data', 'model')}
     for name in options.keys() - {'--ckpt_path'}:

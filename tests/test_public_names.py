@@ -21,7 +21,11 @@ BELOW = {
         'CollapseMonitor', 'ExactResume', 'OnlineKNN', 'PreprocessingRecord', 'ValidationReport',
         'ViewPairs',
     },
-    'datamodules': {'GeoTIFFSegmentationDataModule', 'GeRSPDataModule'},
+    'datamodules': {
+        'GeRSPDataModule', 'GeoTIFFChangeDetectionDataModule', 'GeoTIFFClassificationDataModule',
+        'GeoTIFFInstanceSegmentationDataModule', 'GeoTIFFObjectDetectionDataModule',
+        'GeoTIFFRegressionDataModule', 'GeoTIFFSegmentationDataModule',
+    },
     'datasets': {'GeoTIFFPatches'},
     'geoio': {'RasterHeader', 'read_header'},
     'inference': {
