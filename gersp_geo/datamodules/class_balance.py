@@ -11,6 +11,7 @@ from ..geoio.read import open_reader, read_header, read_window
 from ..labels.grey_masks import ThresholdMasks
 from ..labels.mask_classes import ClassMasks
 from ..labels.mask_files import ChosenValues, MaskFiles
+from ..labels.objects.patch_labels import ObjectLabels
 from ..labels.sources import IGNORE, LabelSource
 from ..messages import name_some
 from ..windows import Window
@@ -134,14 +135,51 @@ def report_objects(
             )
 
 
-def check_objects(scanned: ScannedBlocks, *, source: str) -> None:
-    """Refuse objects none of which has its centre on observed ground of an image."""
-    classes = len(scanned.tiles.labels.class_names)
-    if not scanned.counts[:, :classes].any():
-        raise ValueError(
-            f'{source}: training needs objects, and none has its centre on an observed pixel of an '
-            'image; check nodata, and that labels belong to these images'
+def report_unlearned(labels: ObjectLabels, counts: NDArray[np.int64]) -> None:
+    """Warn of objects that no patch is drawn around: too large ones, and those without a centre.
+
+    Args:
+        labels: The objects.
+        counts: Those that patches are drawn around, per block and class.
+    """
+    total, large = labels.survey()
+    if large:
+        rank_zero_warn(f'{describe_large(labels)}: they are neither object nor background')
+    if hidden := total - large - int(counts.sum()):
+        rank_zero_warn(
+            f'{hidden} of {total} objects are not counted: their centre is on no observed pixel of '
+            'their image, or on the border of two blocks'
         )
+
+
+def describe_large(labels: ObjectLabels) -> str:
+    """Say how many objects are too large for a patch."""
+    total, large = labels.survey()
+    return (
+        f'a patch of size={labels.size} shows less than min_visible={labels.min_visible:g} of '
+        f'{large} of {total} objects wherever it lies'
+    )
+
+
+def check_objects(labels: ObjectLabels, counts: NDArray[np.int64], *, source: str) -> None:
+    """Refuse objects that no patch can be drawn around.
+
+    Args:
+        labels: The objects.
+        counts: Those that patches are drawn around, per block and class.
+        source: Their file, as the user named it.
+    """
+    if counts.any():
+        return
+    if labels.survey()[1]:
+        raise ValueError(
+            f'{source}: training needs objects, and {describe_large(labels)}; pass a larger size, '
+            'or images of coarser pixels'
+        )
+    raise ValueError(
+        f'{source}: training needs objects, and none has its centre on an observed pixel of an '
+        'image; check nodata, and that labels belong to these images'
+    )
 
 
 def check_classes(

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchgeo.datamodules.utils import collate_fn_detection
@@ -17,7 +19,7 @@ from ..labels.objects.patch_labels import ObjectLabels
 from ..pictures import draw_objects
 from ..preprocessing import Preprocessing
 from ..provenance import name_source
-from .class_balance import check_objects, report_objects
+from .class_balance import check_objects, report_objects, report_unlearned
 from .labelled import LabelledDataModule
 from .patches import ScannedBlocks
 from .segmentation import Files
@@ -115,11 +117,18 @@ class GeoTIFFObjectDetectionDataModule(LabelledDataModule):
 
     def check(self, scanned: ScannedBlocks, *, stage: str) -> None:
         """Refuse labels without any object on observed ground."""
-        check_objects(scanned, source=str(self.labels))
+        check_objects(*self.counted(scanned), source=str(self.labels))
 
     def report(self, scanned: ScannedBlocks, splits: Splits, record: Preprocessing) -> None:
         """Say how many objects of each class are in each split."""
         report_objects(scanned, splits.blocks, record.class_names, block_size=self.block_size)
+        report_unlearned(*self.counted(scanned))
+
+    def counted(self, scanned: ScannedBlocks) -> tuple[ObjectLabels, NDArray[np.int64]]:
+        """Give the objects, and how many patches are drawn around, per block and class."""
+        labels = scanned.tiles.labels
+        assert isinstance(labels, ObjectLabels)  # open_labels() gave them
+        return labels, scanned.counts[:, : len(labels.class_names)]
 
     def check_task(self, task: LightningModule, record: Preprocessing) -> None:
         """Refuse a task with another number of classes."""

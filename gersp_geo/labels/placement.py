@@ -7,9 +7,10 @@ import numpy as np
 import shapely
 from geopandas import GeoSeries
 from numpy.typing import NDArray
+from pyproj import CRS
 
 from ..datasets.index import group_by_crs
-from ..geoio.crs import name_crs
+from ..geoio.crs import find_turn, name_crs
 from ..geoio.grids import Bounds
 from ..geoio.read import RasterHeader
 from ..geoio.vector import place_around, rasters_bounds, reproject_bounds
@@ -74,7 +75,12 @@ def _place(
     """Find features over images, which may be none."""
     places: dict[int, PlacedFeatures] = {}
     met, used = np.zeros(len(tiles), dtype=np.bool_), np.zeros(len(geometries), dtype=np.bool_)
-    for crs, rows in group_by_crs(tiles):
+    groups = [
+        (crs, rows)
+        for crs, all_rows in group_by_crs(tiles)
+        for rows in same_turn(all_rows, tiles, crs)
+    ]
+    for crs, rows in groups:
         headers = [tiles[row] for row in rows]
         placed = PlacedFeatures.of(place_around(geometries, headers, crs=crs))
         boxes = [shapely.box(*header.bounds()) for header in headers]
@@ -82,6 +88,20 @@ def _place(
         met[np.array(rows)[image]] = used[feature] = True
         places |= dict.fromkeys(rows, placed)
     return [places[row] for row in range(len(tiles))], (met, used)
+
+
+def same_turn(rows: Sequence[int], tiles: Sequence[RasterHeader], crs: CRS) -> list[list[int]]:
+    """Group images in one CRS, numbered *rows*, that count longitudes in the same turn.
+
+    Over images at 200 and at -160 degrees, a feature would lie twice, as one of two parts.
+    """
+    turn = find_turn(crs)
+    if turn is None:
+        return [list(rows)]
+    middles = np.array([sum(tiles[row].bounds()[::2]) / 2 for row in rows])
+    turns = np.round((middles - middles[0]) / turn.length)
+    numbers = np.array(rows)
+    return [numbers[turns == number].tolist() for number in np.unique(turns)]
 
 
 def _compare_places(geometries: GeoSeries, tiles: Sequence[RasterHeader]) -> str:

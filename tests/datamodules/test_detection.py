@@ -209,3 +209,29 @@ def test_plot_draws_truth_and_prediction(tmp_path: Path) -> None:
     assert isinstance(figure, Figure)
     assert len(figure.axes) == 2
     figure.canvas.draw()
+
+
+def test_patches_without_object_are_found_beside_what_nobody_looked_at(tmp_path: Path) -> None:
+    boxes = np.array([[4.0, 4, 10, 10], [70, 4, 76, 10], [4, 70, 10, 76]])
+    whole = np.array([[0.0, 0, 120, 128]])
+    area = write_boxes(tmp_path / 'area.gpkg', whole)
+    datamodule = module(tmp_path, boxes, area=str(area), empty_share=0.5, val_split=0.1)
+    train = datamodule.train_patches
+    assert train is not None
+    counts = [len(train[0, i]['label']) for i in range(40)]
+    assert 5 < counts.count(0) < 35
+
+
+def test_objects_that_no_patch_is_drawn_around_are_counted(tmp_path: Path) -> None:
+    # one larger than any patch shows enough of, and one on no observation
+    boxes = [[20.0, 20, 110, 110], [1, 1, 9, 9]]
+    with pytest.warns(UserWarning, match='1 of 5 objects are not counted') as said:
+        module(
+            tmp_path, np.concatenate([boxes, [[i, 112, i + 9, 121] for i in (20, 50, 99)]]), gap=9
+        )
+    texts = [str(one.message) for one in said]
+    assert any(
+        'size=32 shows less than min_visible=0.4 of 1 of 5 objects' in text for text in texts
+    )
+    with pytest.raises(ValueError, match=r'min_visible=0.4 of 1 of 1 objects .* a larger size'):
+        module(tmp_path, np.array(boxes[:1]))

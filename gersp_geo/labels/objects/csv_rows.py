@@ -72,9 +72,9 @@ def read_boxes(
     report_missing(names, found, images.files, source=source)
     looked = np.zeros(len(images.files), dtype=np.bool_)
     looked[list(found.values())] = True
-    labels = {known.get('label') for _, _, known in tables}
+    labels = [known['label'] for _, _, known in tables if 'label' in known]
     read = Annotations(
-        source=source, unit='line', known=looked, attribute=next(iter(labels)) or '',
+        source=source, unit='line', known=looked, attribute=next(iter(labels), ''),
     )  # fmt: skip
     for file, table, known in tables:
         kinds = table[known['label']].tolist() if 'label' in known else [''] * len(table)

@@ -14,7 +14,7 @@ from .coco import read_coco
 from .csv_rows import check_columns, holds_points, read_boxes, read_points
 from .matching import split, without_suffix
 from .table import Annotations, Images, ObjectSource
-from .text_files import read_text
+from .text_files import NAMES_FILE, read_text
 from .vector import add_unseen, read_features
 from .voc import read_voc
 
@@ -143,7 +143,8 @@ def choose_format(
             kind = 'vector'
         # a text may be anything; one that is meant has the name of an image
         is_meant = kind != 'text' or len(files) == 1 or Path(file).stem in stems
-        if is_meant or options.format in ('yolo', 'dota'):
+        is_chosen = options.format in ('yolo', 'dota') and Path(file).name != NAMES_FILE
+        if is_meant or is_chosen:
             groups.setdefault(kind, []).append(file)
     if options.format != 'auto':
         wanted = 'text' if options.format in ('yolo', 'dota') else options.format

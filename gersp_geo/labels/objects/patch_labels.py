@@ -123,6 +123,22 @@ class ObjectLabels:
             self._observed(tile, crop(window, height=header.height, width=header.width)).any()
         )
 
+    def survey(self) -> tuple[int, int]:
+        """Count the objects of all images, without ignored ones, and those too large to show."""
+        found = [self.source.of(tile) for tile in range(len(self.images.files))]
+        known = [(objects, ~objects.ignored) for objects in found if objects is not None]
+        large = sum(int((kept & self._too_large(objects)).sum()) for objects, kept in known)
+        return sum(int(kept.sum()) for _, kept in known), large
+
+    def _too_large(self, objects: Objects) -> NDArray[np.bool_]:
+        """Say which objects no patch can show enough of to make them targets, shape (n,)."""
+        sides = np.minimum(objects.bounds[:, 2:] - objects.bounds[:, :2], self.size)
+        # one that misses the share by less is rounded, as where objects are cut
+        too_large: NDArray[np.bool_] = sides.prod(axis=1) < objects.areas * (
+            self.min_visible - 1e-9
+        )
+        return too_large
+
     def _of(self, tile: int) -> Objects:
         """Give the objects of an image that somebody looked at."""
         objects = self.source.of(tile)
@@ -140,7 +156,7 @@ class ObjectLabels:
         self, objects: Objects, window: Window, valid: NDArray[np.bool_]
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Find bounds and classes of the targets whose centre is an observed pixel of a block."""
-        targets = np.flatnonzero(~objects.ignored)
+        targets = np.flatnonzero(~objects.ignored & ~self._too_large(objects))
         cols, rows = np.floor((objects.bounds[targets, :2] + objects.bounds[targets, 2:]) / 2).T
         inside = (window.row_off <= rows) & (rows < window.row_stop)
         inside &= (window.col_off <= cols) & (cols < window.col_stop)
@@ -162,7 +178,8 @@ class ObjectLabels:
         sides = np.array([min(self.size, window.height), min(self.size, window.width)])
         found = np.concatenate([corners, corners + sides], axis=1)
         placed: NDArray[np.int64] = found + np.array([window.row_off, window.col_off] * 2)
-        meets = np.unique(objects.tree.query(boxes_of(placed))[0])
+        # by outlines: the box around a river, or around ground that nobody looked at, is wide
+        meets = np.unique(objects.tree.query(boxes_of(placed), predicate='intersects')[0])
         is_seen = [bool(valid[t:b, l:r].mean() >= 0.5) for t, l, b, r in found.tolist()]
         chosen: NDArray[np.int64] = placed[np.setdiff1d(np.flatnonzero(is_seen), meets)]
         return chosen

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from .matching import ImageNames, name_images, report_missing
 from .table import Annotations, Corners, Images
 
+NAMES_FILE = 'classes.txt'
+"""Names of the class numbers of YOLO, one a line."""
+
 # shares beyond this are no shares
 _MOST_SHARE = 2.0
 
@@ -168,8 +171,8 @@ def find_names(file: str) -> tuple[str, ...]:
     """Find the names of class numbers in classes.txt or data.yaml beside labels, or above them."""
     folders = Path(file).absolute().parents[:3]
     for folder in folders:
-        if (folder / 'classes.txt').is_file():
-            lines = (folder / 'classes.txt').read_text(encoding='utf-8-sig').splitlines()
+        if (folder / NAMES_FILE).is_file():
+            lines = (folder / NAMES_FILE).read_text(encoding='utf-8-sig').splitlines()
             return tuple(line.strip() for line in lines if line.strip())
         if (folder / 'data.yaml').is_file():
             return names_in(folder / 'data.yaml')

@@ -183,8 +183,8 @@ def unseen(images: Images, area: str) -> list[shapely.Geometry | None]:
         ValueError: If *area* lies elsewhere, or holds no polygon.
     """
     frame = read_vectors(area)
-    kinds = shapely.get_type_id(frame.geometry.to_numpy())
-    if not np.isin(kinds, _POLYGONS).all():
+    drawn = frame.geometry[~(frame.geometry.isna() | frame.geometry.is_empty)]
+    if not np.isin(shapely.get_type_id(drawn.to_numpy()), _POLYGONS).all():
         raise ValueError(f'area must hold polygons alone, {area} has others')
     placed, _ = place_features(frame.geometry, images.tiles, source=area)
     parts: list[shapely.Geometry | None] = []

@@ -181,6 +181,19 @@ def test_what_cannot_be_is_refused_in_one_line(
     assert '\n' not in str(caught.value)
 
 
+def test_one_of_several_tables_may_lack_the_column_with_the_class(
+    put: Put, open_labels: Open, tmp_path: Path
+) -> None:
+    box = 'image,xmin,ymin,xmax,ymax{}\na.png,{},1,9,9{}\n'
+    put('1.csv', box.format('', 1, ''))
+    put('2.csv', box.format(',label', 2, ',cat'))
+    with pytest.warns(UserWarning, match='1 of 2 objects of .* have no label'):
+        source = open_labels(tmp_path / 'labels')
+    assert source.class_names == ('cat',)
+    assert (objects := source.of(0)) is not None
+    assert objects.ignored.tolist() == [True, False]
+
+
 def test_two_formats_in_one_folder_are_told(put: Put, open_labels: Open, tmp_path: Path) -> None:
     put('a.txt', '0 0.5 0.5 0.25 0.5')
     put('a.tif.aux.xml', '<PAMDataset/>')

@@ -56,6 +56,18 @@ def test_outlines_lie_in_pixels_of_rotated_scenes_in_any_crs(
     assert objects.areas[0] == pytest.approx(SQUARE.area, rel=1e-4)
 
 
+def test_images_in_two_turns_show_a_feature_as_one_part_each(
+    scene: Scene, open_labels: Open, tmp_path: Path
+) -> None:
+    grids = [from_origin(west, 10, 0.001, 0.001) for west in (200, -160)]
+    for name, grid in zip(('a.tif', 'b.tif'), grids, strict=True):
+        scene(name, crs='EPSG:4326', transform=grid)
+    source = open_labels(write(tmp_path / 'a.gpkg', [ground(SQUARE, grids[1])], crs=4326))
+    for objects in map(source.of, range(2)):
+        assert objects is not None
+        np.testing.assert_allclose(objects.bounds, [SQUARE.bounds], atol=1e-6)
+
+
 def test_without_attribute_there_is_one_class(
     scene: Scene, open_labels: Open, tmp_path: Path
 ) -> None:
@@ -163,7 +175,8 @@ def test_what_lies_outside_the_area_is_not_known(
     scene('b.tif', transform=GRID @ Affine.translation(96, 0))
     scene('c.tif', transform=GRID @ Affine.translation(192, 0))
     labels = write(tmp_path / 'a.gpkg', [ground(SQUARE)])
-    area = write(tmp_path / 'area.gpkg', [ground(box(-5, -5, 96 + 48, 100))])
+    # a feature without geometry is nothing that could be in the way
+    area = write(tmp_path / 'area.gpkg', [ground(box(-5, -5, 96 + 48, 100)), None])
     with pytest.warns(UserWarning, match='are left out') as said:
         source = open_labels(labels, area=area)
     texts = [str(one.message) for one in said]
