@@ -15,13 +15,17 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from ..preprocessing import Preprocessing
 from .folder_split import split_folders
 from .ground import Split, split_blocks
-from .patches import GridPatches, ScannedBlocks, TrainingPatches
+from .patches import GridPatches, ScannedBlocks, TrainingPatches, holds_patch
 from .stratified_split import split_strata
 
 # What a user chooses, as against what follows from the files.
 CHOSEN: Mapping[str, type] = {
     'seed': int, 'val_split': float, 'test_split': float, 'block_size': int, 'size': int,
 }  # fmt: skip
+
+
+# share of the labels that narrow blocks may hold unsaid: tiles overlap by a few pixels
+NARROW = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +121,40 @@ def share_blocks(
         unlabelled=scanned.unlabelled([*split.train, *split.val, *split.test], size=size),
     )
     rank_zero_info(str(splits))
+    for name, chosen in (('validation', split.val), ('test', split.test)):
+        report_narrow(scanned, chosen, name=name, size=size)
     return splits
+
+
+def report_narrow(scanned: ScannedBlocks, chosen: Sequence[int], *, name: str, size: int) -> None:
+    """Say which share of the labels of a split lies in blocks too narrow for a patch.
+
+    Args:
+        scanned: All blocks.
+        chosen: Numbers of those of the split.
+        name: What the split is called.
+        size: Side of the patches in pixels.
+
+    Raises:
+        ValueError: If all blocks are too narrow.
+
+    Warns:
+        UserWarning: If more than a hundredth of the labels lies in such blocks.
+    """
+    blocks = [scanned.blocks[i] for i in chosen]
+    is_wide = np.array(
+        [holds_patch(b.window, size=size, shape=scanned.tiles.shape(b.tile)) for b in blocks],
+        dtype=np.bool_,
+    )
+    labels = scanned.counts[list(chosen)].sum(axis=1)
+    fix = 'the borders of blocks lie across images that overlap; pass a smaller size'
+    if len(blocks) and not is_wide.any():
+        raise ValueError(f'no block of the {name} holds a patch of size={size}: {fix}')
+    if (lost := int(labels[~is_wide].sum())) > NARROW * labels.sum():
+        rank_zero_warn(
+            f'{lost / labels.sum():.0%} of the {name} labels lie in blocks narrower than size='
+            f'{size}, which no patch shows: {fix}'
+        )
 
 
 def describe_split(scanned: ScannedBlocks, record: Preprocessing) -> dict[str, Any]:

@@ -339,3 +339,17 @@ def test_configs_train(scenes: Path, monkeypatch: pytest.MonkeyPatch, name: str)
     assert cli.trainer.global_step == 1
     record = cli.datamodule.describe()
     assert len(record.bands) == cli.model.hparams['in_channels']
+
+
+def test_labels_in_blocks_too_narrow_for_a_patch_are_told(tmp_path: Path) -> None:
+    for number in range(8):
+        # the blocks of overlapping tiles have borders of their own
+        place = GRID @ Affine.translation(97 * number, 0)
+        write(tmp_path / 'images' / f'{number}.tif', noise(3, 100, 100), transform=place)
+        mask = noise(1, 100, 100) % 2
+        write(tmp_path / 'masks' / f'{number}.tif', mask, transform=place, classes=NAMES)
+    options: dict[str, Any] = {'block_size': 128, 'val_split': 0.4, 'seed': 3}
+    with pytest.warns(UserWarning, match=r'\d+% of the validation labels lie in .*size=50'):
+        module(tmp_path, size=50, **options)
+    with pytest.raises(ValueError, match='no block of the validation holds a patch of size=100'):
+        module(tmp_path, size=100, **options | {'val_split': 0.1})
