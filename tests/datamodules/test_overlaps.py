@@ -57,7 +57,7 @@ def in_one_crs(blocks: list[Block], grids: list[Grid]) -> Any:
     ),
     turn=st.sampled_from([0.0, 0.0, 12.0, 90.0, 180.0]),
 )
-def test_blocks_of_two_cells_share_no_ground(
+def test_blocks_of_two_parcels_share_no_ground(
     offsets: list[tuple[float, float, float]], turn: float
 ) -> None:
     grids = [grid(x, y, res=res) for x, y, res in offsets]
