@@ -182,7 +182,10 @@ def check_options(kind: str, options: ObjectOptions) -> None:
     ):
         value = getattr(options, name)
         if value is not None and not is_right:
-            raise ValueError(f'{name} goes with {home}, got {value} for labels of format {kind}')
+            raise ValueError(
+                f'{name} goes with {home}, got {value} for labels of format {kind}; null takes out '
+                f'what a configuration names (--data.{name} null)'
+            )
 
 
 type Reader = Callable[[Images, Sequence[str], ObjectOptions, str], Annotations]

@@ -149,7 +149,7 @@ BOMB = '<!DOCTYPE a [<!ENTITY x "xx">]>' + VOC.format(hard=0, left=1)
         ('a.xml', VOC.format(hard=0, left=9), {}, 'xmin < xmax and .*object 1 of .*a.xml has xmin 9'),
         ('a.xml', VOC.format(hard=0, left='x'), {}, 'object 1 of .*a.xml needs xmin, ymin'),
         ('a.xml', VOC.format(hard=0, left=1).replace('96', '99'), {}, 'a.xml was made for 99 x 64'),
-        ('a.xml', VOC.format(hard=0, left=1), {'attribute': 'x'}, 'attribute goes with vector files'),
+        ('a.xml', VOC.format(hard=0, left=1), {'attribute': 'x'}, 'attribute goes with .*--data.attribute null'),
         ('a.xml', VOC.format(hard=0, left=1), {'format': 'coco'}, 'holds no file of format coco'),
         ('a.txt', '0 0.5 0.5 0.2', {}, 'line 1 of .*a.txt is neither YOLO .* nor DOTA'),
         ('a.txt', '0 0.5 0.5 0.2 0.2 0.9', {}, 'is neither YOLO'),
