@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,15 @@ def read_coco(images: Images, files: Sequence[str], *, source: str) -> Annotatio
         (file, image) for file, content in contents.items() for image in content['images']
     ]
     names = [text_of(image, 'file_name', file=file) for file, image in entries]
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
+    places = [
+        (Path(file).absolute().parent.name, name)
+        for (file, _), name in zip(entries, names, strict=True)
+    ]
+    if twice := [name for (_, name), count in Counter(places).items() if count > 1]:
         raise ValueError(f'{source} lists the image {twice[0]} more than once; keep one entry')
+    # files of several splits, each beside its images, may name these alike
+    counted = Counter(names)
+    names = [f'{folder}/{name}' if counted[name] > 1 else name for folder, name in places]
     found = ImageNames(images.files).match(names, source=source)
     report_missing(names, found, images.files, source=source)
     known = np.zeros(len(images.files), dtype=np.bool_)

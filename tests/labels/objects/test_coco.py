@@ -107,6 +107,21 @@ def record(**changes: Any) -> dict[str, Any]:
     return content(annotations=[content()['annotations'][0] | changes])
 
 
+def test_files_beside_their_images_may_name_these_alike(
+    scene: Scene, open_labels: Open, tmp_path: Path
+) -> None:
+    for left, split in enumerate(('train', 'val')):
+        scene(f'{split}/a.png')
+        found = content(annotations=[content()['annotations'][0] | {'bbox': [left, 2, 5, 5]}])
+        for record in found['annotations']:
+            record.pop('segmentation', None)
+        (tmp_path / 'images' / split / 'labels.json').write_text(json.dumps(found))
+    source = open_labels(sorted((tmp_path / 'images').glob('*/labels.json')))
+    for tile in range(2):
+        assert (objects := source.of(tile)) is not None
+        assert objects.bounds.tolist() == [[tile, 2, tile + 5, 7]]
+
+
 @pytest.mark.parametrize(
     ('found', 'message'),
     [
