@@ -11,6 +11,11 @@ type Range = tuple[int, int]
 """First and last number, both included."""
 
 
+def holds_patch(block: Window, *, size: int, shape: tuple[int, int]) -> bool:
+    """Say whether a patch of *size* pixels fits into a block, or hangs over the image alone."""
+    return block.height >= min(size, shape[0]) and block.width >= min(size, shape[1])
+
+
 class Territory:
     """The blocks of one split in one image."""
 
@@ -71,10 +76,16 @@ class Territory:
             found.append(((begin, end - 1), touched))
         return found
 
-    def reachable(self, anchors: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Keep the anchors that some patch holds, shape (n, 4)."""
-        kept = [bool(self.positions(anchor)) for anchor in anchors]
-        return anchors[np.array(kept, dtype=np.bool_)]
+    def reachable(self, anchors: NDArray[np.int64], block: Window) -> NDArray[np.int64]:
+        """Keep the anchors that some patch holds, shape (n, 4); *block* is that which has them."""
+        kept = np.zeros(len(anchors), dtype=np.bool_)
+        if holds_patch(block, size=self.size, shape=self.shape):
+            # in a block that holds a patch, so does whatever lies inside: most anchors, at once
+            corner, end = (block.row_off, block.col_off), (block.row_stop, block.col_stop)
+            kept = ((anchors[:, :2] >= corner) & (anchors[:, 2:] <= end)).all(axis=1)
+        for i in np.flatnonzero(~kept).tolist():
+            kept[i] = bool(self.positions(anchors[i]))
+        return anchors[kept]
 
     def draw(self, anchor: NDArray[np.int64], generator: np.random.Generator) -> tuple[int, int]:
         """Draw row and column of a patch around an anchor, all positions being equally likely."""

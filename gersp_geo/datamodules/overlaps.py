@@ -1,6 +1,8 @@
 """Images that show the same ground, and parcels of ground that several of them show."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +30,16 @@ HALVINGS = 20
 WGS84 = CRS.from_epsg(4326)
 
 
+# thousands of images share a few, and each takes milliseconds to read
+read_crs = lru_cache(maxsize=256)(CRS.from_wkt)
+
+
+@lru_cache(maxsize=256)
+def transformer(source: CRS, target: CRS) -> Transformer:
+    """Prepare a transform of x and y."""
+    return Transformer.from_crs(source, target, always_xy=True)
+
+
 class ParcelView(NamedTuple):
     """What one image shows of one parcel."""
 
@@ -46,7 +58,7 @@ class Place:
 
     def __init__(self, grid: Grid) -> None:
         """Initialize a new Place instance; *grid* has a CRS."""
-        self.grid, self.crs = grid, CRS.from_wkt(crs_text(grid.crs))
+        self.grid, self.crs = grid, read_crs(crs_text(grid.crs))
         sides = np.linspace(0, 1, OUTLINE_POINTS)[:-1]
         across, along = grid.width * sides, grid.height * sides
         right, bottom = np.full_like(along, grid.width), np.full_like(across, grid.height)
@@ -68,9 +80,9 @@ class Place:
     def locate(self, pixels: NDArray[np.float64], crs: CRS) -> NDArray[np.float64]:
         """Find coordinates of pixels, shape (n, 2); those of a line stay beside each other."""
         points = place_points(self.grid.transform, pixels)
-        if crs != self.crs:
-            transformer = Transformer.from_crs(self.crs, crs, always_xy=True)
-            points = np.stack(transformer.transform(points[:, 0], points[:, 1]), axis=1)
+        if crs is not self.crs:
+            moved = transformer(self.crs, crs).transform(points[:, 0], points[:, 1])
+            points = np.stack(moved, axis=1)
         turn = find_turn(crs)
         if turn is not None and np.isfinite(points).all():
             points[:, 0] = turn.unroll(points[:, 0])
@@ -78,9 +90,9 @@ class Place:
 
     def pixels(self, points: NDArray[np.float64], crs: CRS) -> NDArray[np.float64]:
         """Find the pixels of coordinates, shape (n, 2), in the turn that the image lies in."""
-        if crs != self.crs:
-            transformer = Transformer.from_crs(crs, self.crs, always_xy=True)
-            points = np.stack(transformer.transform(points[:, 0], points[:, 1]), axis=1)
+        if crs is not self.crs:
+            moved = transformer(crs, self.crs).transform(points[:, 0], points[:, 1])
+            points = np.stack(moved, axis=1)
         turn = find_turn(self.crs)
         if turn is not None and np.isfinite(points).all():
             points = points.copy()
@@ -103,7 +115,7 @@ def group_overlapping(grids: Sequence[Grid]) -> list[list[int]]:
     pairs = np.zeros((2, 0), dtype=np.int64)
     if len(placed) > 1:
         places = [Place(grids[i]) for i in placed]
-        common = places[0].crs if all(p.crs == places[0].crs for p in places) else WGS84
+        common = places[0].crs if len({id(p.crs) for p in places}) == 1 else WGS84
         pairs = np.array(placed)[find_overlaps(places, common)]
     size = len(grids)
     graph = coo_array((np.ones(pairs.shape[1]), tuple(pairs)), shape=(size, size))
@@ -132,12 +144,16 @@ def find_overlaps(places: Sequence[Place], crs: CRS) -> NDArray[np.int64]:
     tree, found = shapely.STRtree(outlines), []
     for move in (0.0,) if turn is None else (0.0, turn.length, -turn.length):
         moved = shapely.transform(outlines, lambda xy, by=move: xy + np.array([by, 0.0]))
-        one, other = tree.query(moved, predicate='intersects')
+        one, other = tree.query(moved)
+        limit = SLACK * np.minimum(pixels[one], pixels[other])
+        limit *= np.sqrt(np.minimum(areas[one], areas[other]))
+        # most neighbours only touch, which their bounds tell
+        first, second = shapely.bounds(moved)[one], shapely.bounds(outlines)[other]
+        sides = np.minimum(first, second)[:, 2:] - np.maximum(first, second)[:, :2]
+        near = (np.maximum(sides, 0).prod(axis=1) > limit) & (one != other)
+        one, other, limit = one[near], other[near], limit[near]
         shared = shapely.area(shapely.intersection(moved[one], outlines[other]))
-        slack = np.minimum(pixels[one], pixels[other]) * np.sqrt(
-            np.minimum(areas[one], areas[other])
-        )
-        found.append(np.stack([one, other])[:, (shared > SLACK * slack) & (one != other)])
+        found.append(np.stack([one, other])[:, shared > limit])
     return np.concatenate(found, axis=1)
 
 
@@ -168,13 +184,23 @@ def cut_ground(
     rows, cols = cut(bottom - top), cut(right - left)
     found = []
     for tile, place in places.items():
-        lowest, highest = spans[tile].min(axis=0), spans[tile].max(axis=0)
-        for number, (row, col) in enumerate((row, col) for row in rows for col in cols):
-            parcel = left + col[0], top + row[0], left + col[1], top + row[1]
-            is_near = (highest > parcel[:2]).all() and (lowest < parcel[2:]).all()
-            if is_near and (window := window_inside(parcel, base, place)) is not None:
-                found.append(ParcelView(tile, number, window))
+        (west, north), (east, south) = spans[tile].min(axis=0), spans[tile].max(axis=0)
+        # of thousands of images, each meets a few
+        near_cols = numbers_between(cols, west - left, east - left)
+        for row in numbers_between(rows, north - top, south - top):
+            for col in near_cols:
+                parcel = (
+                    left + cols[col][0], top + rows[row][0], left + cols[col][1], top + rows[row][1]
+                )  # fmt: skip
+                if (window := window_inside(parcel, base, place)) is not None:
+                    found.append(ParcelView(tile, row * len(cols) + col, window))
     return found
+
+
+def numbers_between(parts: Sequence[tuple[int, int]], low: float, high: float) -> range:
+    """Number the parts, which ascend, that reach between two places."""
+    first = bisect_right(parts, low, key=lambda part: part[1])
+    return range(first, bisect_left(parts, high, key=lambda part: part[0]))
 
 
 def window_inside(parcel: tuple[int, int, int, int], base: Place, place: Place) -> Window | None:

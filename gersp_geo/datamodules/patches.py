@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from ..datasets.raster_tiles import RasterTiles
 from ..labels.sources import BlockLabels, PatchLabels, PatchLayout, Sample
 from ..windows import Window
-from .allowed_positions import Territory
+from .allowed_positions import Territory, holds_patch
 from .ground import Block, grid_windows, lay_blocks
 
 
@@ -127,13 +127,12 @@ class TrainingPatches(Dataset[Sample]):
         """
         self.tiles, self.blocks = tiles, blocks
         self.size, self.length, self.seed = size, length, seed
+        windows: dict[int, list[Window]] = {}
+        for block in blocks:
+            windows.setdefault(block.tile, []).append(block.window)
         self.territories = {
-            tile: Territory(
-                [block.window for block in blocks if block.tile == tile],
-                shape=tiles.shape(tile),
-                size=size,
-            )
-            for tile in dict.fromkeys(block.tile for block in blocks)
+            tile: Territory(parts, shape=tiles.shape(tile), size=size)
+            for tile, parts in windows.items()
         }
         self.labels = [self._reachable(*pair) for pair in zip(blocks, labels, strict=True)]
         counts = np.stack([part.counts for part in self.labels])
@@ -152,7 +151,9 @@ class TrainingPatches(Dataset[Sample]):
     def _reachable(self, block: Block, labels: BlockLabels) -> BlockLabels:
         """Leave out labels that no patch on training ground shows whole."""
         territory = self.territories[block.tile]
-        anchors = {key: territory.reachable(found) for key, found in labels.anchors.items()}
+        anchors = {
+            key: territory.reachable(found, block.window) for key, found in labels.anchors.items()
+        }
         if all(len(anchors[key]) == len(labels.anchors[key]) for key in anchors):
             return labels
         counts = labels.counts.copy()
@@ -217,8 +218,3 @@ def lay_patches(labels: PatchLabels, block: Block, *, size: int) -> list[Window]
     """Cover a block with patches of *size* pixels, unless its labels lay them."""
     grid = grid_windows(block.window, size=size)
     return labels.lay(block.tile, block.window, grid) if isinstance(labels, PatchLayout) else grid
-
-
-def holds_patch(block: Window, *, size: int, shape: tuple[int, int]) -> bool:
-    """Say whether a patch of *size* pixels fits into a block, or hangs over the image alone."""
-    return block.height >= min(size, shape[0]) and block.width >= min(size, shape[1])

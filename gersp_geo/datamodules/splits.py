@@ -13,9 +13,10 @@ import numpy as np
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from ..preprocessing import Preprocessing
+from .allowed_positions import holds_patch
 from .folder_split import split_folders
 from .ground import Split, split_blocks
-from .patches import GridPatches, ScannedBlocks, TrainingPatches, holds_patch
+from .patches import GridPatches, ScannedBlocks, TrainingPatches
 from .stratified_split import split_strata
 
 # What a user chooses, as against what follows from the files.

@@ -117,6 +117,7 @@ def turn_of(crs: CRS | None) -> Turn | None:
     return None if crs is None else find_turn(PyprojCRS.from_wkt(crs_text(crs)))
 
 
+@lru_cache(maxsize=256)
 def find_turn(known: PyprojCRS) -> Turn | None:
     """Find out how x repeats itself in a CRS of pyproj, see :func:`turn_of`."""
     if known.is_compound:

@@ -49,5 +49,8 @@ def test_positions_are_those_of_patches_on_training_ground_that_hold_the_anchor(
     # what lies on training ground and fits into a patch is shown whole by some patch
     if ground[top:bottom, left:right].all():
         assert expected
+    for window in windows:
+        kept = territory.reachable(anchor[None], window)
+        assert len(kept) == bool(expected)
     if expected:
         assert territory.draw(anchor, generator) in expected
