@@ -200,6 +200,9 @@ def check_split(saved: Mapping[str, Any], present: Mapping[str, Any], *, fitting
         return
     changed = [
         *differences(saved, present, [name for name in CHOSEN if name != 'size']),
+        *differences(
+            {'folders': None} | dict(saved), {'folders': None} | dict(present), ['folders']
+        ),
         *compare_images(saved.get('images', ()), present['images']),
     ]
     if not changed and differences(saved, present, ('labels',)):

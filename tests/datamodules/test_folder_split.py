@@ -56,7 +56,12 @@ def test_each_image_is_in_the_split_of_its_folder(tmp_path: Path, write: Write) 
         blocks = [datamodule.scan().blocks[i] for i in getattr(datamodule.splits.blocks, split)]
         assert {names[block.tile] for block in blocks} == set(expected)
     assert len(datamodule.test_dataloader()) > 0
-    assert datamodule.state_dict()['folders'] == FOLDERS
+    state = datamodule.state_dict()
+    assert state['folders'] == FOLDERS
+    datamodule.load_state_dict(state)
+    for folders in (None, {'train': 'valid', 'val': 'train'}):
+        with pytest.raises(ValueError, match='was trained with folders=.* would be validated'):
+            datamodule.load_state_dict({**state, 'folders': folders})
 
 
 def test_images_of_two_folders_on_the_same_ground_are_told(tmp_path: Path, write: Write) -> None:
