@@ -40,11 +40,11 @@ def split_strata(
     held = np.zeros((places.max(initial=-1) + 1, counts.shape[1]), dtype=np.int64)
     np.add.at(held, places, counts)
     shares = 1 - val_split - test_split, val_split, test_split
-    of = assign_cells(held, shares=shares, seed=seed)
+    of = fill_empty(assign_parcels(held, shares=shares, seed=seed), held, shares)
     wanted = sum(share > 0 for share in shares)
     labelled = counts.any(axis=1)
-    if len(set(of[of >= 0].tolist())) < wanted:
-        count, ground = int(labelled.sum()), int((of >= 0).sum())
+    if (ground := int((of >= 0).sum())) < wanted:
+        count = int(labelled.sum())
         raise ValueError(
             f'{count} labelled images are too few for {wanted} splits'
             f'{f", as they show {ground} separate places" if ground < count else ""}: a class is '
@@ -54,7 +54,7 @@ def split_strata(
     return Split(**{name: tuple(p.tolist()) for name, p in zip(NAMES, parts, strict=True)})
 
 
-def assign_cells(
+def assign_parcels(
     held: NDArray[np.int64], *, shares: Sequence[float], seed: int
 ) -> NDArray[np.int64]:
     """Assign parcels to splits.
@@ -81,6 +81,27 @@ def assign_cells(
             # of equal ones, the split that lacks most altogether
             of[parcel] = best[wanted[best].sum(axis=1).argmax()]
             wanted[of[parcel]] -= held[parcel]
+
+
+def fill_empty(
+    of: NDArray[np.int64], held: NDArray[np.int64], shares: Sequence[float]
+) -> NDArray[np.int64]:
+    """Give a split that got nothing the parcel of fewest labels of the split that has most parcels.
+
+    Few parcels of several labels each may all be wanted elsewhere.
+
+    Args:
+        of: Per parcel: number of its split, -1 for none.
+        held: Labels of each parcel and stratum, shape (parcels, strata).
+        shares: Of training, validation and test.
+    """
+    filled = of.copy()
+    for split, share in enumerate(shares):
+        numbers = np.bincount(filled[filled >= 0], minlength=len(shares))
+        if share > 0 and not numbers[split] and numbers.max() > 1:
+            givers = np.flatnonzero(filled == numbers.argmax())
+            filled[givers[held[givers].sum(axis=1).argmin()]] = split
+    return filled
 
 
 def divide(total: int, shares: Sequence[float]) -> NDArray[np.int64]:

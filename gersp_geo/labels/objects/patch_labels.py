@@ -115,28 +115,32 @@ class ObjectLabels:
         return BlockLabels(counts=counts, anchors=anchors)
 
     def holds(self, tile: int, window: Window) -> bool:
-        """Say whether somebody looked at the image, and a patch shows any of it."""
-        if self.source.of(tile) is None:
+        """Say whether somebody looked at the image, and a patch shows any of what was looked at."""
+        objects = self.source.of(tile)
+        if objects is None:
             return False
         header = self.images.tiles[tile]
-        return bool(
-            self._observed(tile, crop(window, height=header.height, width=header.width)).any()
-        )
+        inside = crop(window, height=header.height, width=header.width)
+        shown = self._observed(tile, inside)
+        found = objects_in(objects, inside, min_visible=self.min_visible)
+        return bool((shown & ~found.blanked()).any() if len(found.blank_boxes) else shown.any())
 
     def survey(self) -> tuple[int, int]:
         """Count the objects of all images, without ignored ones, and those too large to show."""
         found = [self.source.of(tile) for tile in range(len(self.images.files))]
         known = [(objects, ~objects.ignored) for objects in found if objects is not None]
-        large = sum(int((kept & self._too_large(objects)).sum()) for objects, kept in known)
+        large = sum(
+            int(self._too_large(objects, np.flatnonzero(kept)).sum()) for objects, kept in known
+        )
         return sum(int(kept.sum()) for _, kept in known), large
 
-    def _too_large(self, objects: Objects) -> NDArray[np.bool_]:
-        """Say which objects no patch can show enough of to make them targets, shape (n,)."""
-        sides = np.minimum(objects.bounds[:, 2:] - objects.bounds[:, :2], self.size)
+    def _too_large(self, objects: Objects, chosen: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Say which of the chosen objects no patch can show enough of to make them targets."""
+        bounds = objects.bounds[chosen]
+        sides = np.minimum(bounds[:, 2:] - bounds[:, :2], self.size)
         # one that misses the share by less is rounded, as where objects are cut
-        too_large: NDArray[np.bool_] = sides.prod(axis=1) < objects.areas * (
-            self.min_visible - 1e-9
-        )
+        least = objects.areas[chosen] * (self.min_visible - 1e-9)
+        too_large: NDArray[np.bool_] = sides.prod(axis=1) < least
         return too_large
 
     def _of(self, tile: int) -> Objects:
@@ -156,7 +160,9 @@ class ObjectLabels:
         self, objects: Objects, window: Window, valid: NDArray[np.bool_]
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Find bounds and classes of the targets whose centre is an observed pixel of a block."""
-        targets = np.flatnonzero(~objects.ignored & ~self._too_large(objects))
+        edges = window.col_off, window.row_off, window.col_stop, window.row_stop
+        near = np.sort(objects.tree.query(shapely.box(*edges)))
+        targets = near[~objects.ignored[near] & ~self._too_large(objects, near)]
         cols, rows = np.floor((objects.bounds[targets, :2] + objects.bounds[targets, 2:]) / 2).T
         inside = (window.row_off <= rows) & (rows < window.row_stop)
         inside &= (window.col_off <= cols) & (cols < window.col_stop)
