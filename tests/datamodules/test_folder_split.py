@@ -60,7 +60,7 @@ def test_each_image_is_in_the_split_of_its_folder(tmp_path: Path, write: Write) 
     assert state['folders'] == FOLDERS
     datamodule.load_state_dict(state)
     for folders in (None, {'train': 'valid', 'val': 'train'}):
-        with pytest.raises(ValueError, match='was trained with folders=.* would be validated'):
+        with pytest.raises(ValueError, match=r'was trained with folders=.* would be validated'):
             datamodule.load_state_dict({**state, 'folders': folders})
 
 
