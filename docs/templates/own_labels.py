@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gersp_geo.datamodules.labelled import LabelledDataModule
-from gersp_geo.datasets.raster_tiles import RasterTiles
-from gersp_geo.labels.pixels import PixelLabels
-from gersp_geo.labels.sources import Colors
+from gersp_geo.datamodules import LabelledDataModule
+from gersp_geo.datasets import RasterTiles
+from gersp_geo.labels import PixelLabels
 from gersp_geo.windows import Window
 
 
@@ -20,7 +19,7 @@ class NumpyMasks:
     """A mask per image: ``scene.npy`` beside ``scene.tif``, one class per pixel, 255 for none."""
 
     class_names = ('field', 'forest', 'water', 'road', 'building')
-    class_colors: Colors = ()
+    class_colors = ()
 
     def __init__(self, images: RasterTiles) -> None:
         """Find the masks, and refuse what is wrong before training begins."""

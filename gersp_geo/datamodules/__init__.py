@@ -3,6 +3,7 @@
 from .change import GeoTIFFChangeDetectionDataModule
 from .classification import GeoTIFFClassificationDataModule
 from .detection import GeoTIFFInstanceSegmentationDataModule, GeoTIFFObjectDetectionDataModule
+from .labelled import LabelledDataModule
 from .pretraining import GeRSPDataModule
 from .regression import GeoTIFFRegressionDataModule
 from .segmentation import GeoTIFFSegmentationDataModule
@@ -10,5 +11,5 @@ from .segmentation import GeoTIFFSegmentationDataModule
 __all__ = (
     'GeRSPDataModule', 'GeoTIFFChangeDetectionDataModule', 'GeoTIFFClassificationDataModule',
     'GeoTIFFInstanceSegmentationDataModule', 'GeoTIFFObjectDetectionDataModule',
-    'GeoTIFFRegressionDataModule', 'GeoTIFFSegmentationDataModule',
+    'GeoTIFFRegressionDataModule', 'GeoTIFFSegmentationDataModule', 'LabelledDataModule',
 )  # fmt: skip
