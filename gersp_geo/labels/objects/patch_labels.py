@@ -186,8 +186,11 @@ class ObjectLabels:
         placed: NDArray[np.int64] = found + np.array([window.row_off, window.col_off] * 2)
         # by outlines: the box around a river, or around ground that nobody looked at, is wide
         meets = np.unique(objects.tree.query(boxes_of(placed), predicate='intersects')[0])
-        is_seen = [bool(valid[t:b, l:r].mean() >= 0.5) for t, l, b, r in found.tolist()]
-        chosen: NDArray[np.int64] = placed[np.setdiff1d(np.flatnonzero(is_seen), meets)]
+        free_ones = np.setdiff1d(np.arange(len(placed)), meets)
+        if not valid.all():
+            parts = (valid[t:b, l:r] for t, l, b, r in found[free_ones].tolist())
+            free_ones = free_ones[[bool(part.mean() >= 0.5) for part in parts]]
+        chosen: NDArray[np.int64] = placed[free_ones]
         return chosen
 
 
