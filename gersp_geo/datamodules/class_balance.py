@@ -41,6 +41,11 @@ class ClassBalance:
     named: bool = True
     """Whether labels or user name the classes; else they are numbered up to the highest value."""
 
+    @property
+    def total(self) -> NDArray[np.int64]:
+        """Labels of each class in all splits, shape (classes,)."""
+        return np.asarray(sum(self.labels.values()))
+
     def table(self) -> str:
         """Lay the numbers out, one line per class; many classes are cut short."""
         counts = np.stack(list(self.labels.values()), axis=1).tolist()
@@ -63,7 +68,7 @@ class ClassBalance:
 
     def warnings(self, *, block_size: int) -> list[str]:
         """Name the classes that training does not see: one sentence per cause, with advice."""
-        total = np.sum(list(self.labels.values()), axis=0)
+        total = self.total
         training = next(iter(self.labels.values()))
         absent = [name for name, count in zip(self.class_names, total, strict=True) if not count]
         unseen = [
@@ -91,6 +96,20 @@ class ClassBalance:
         return found
 
 
+def weigh_classes(
+    scanned: ScannedBlocks, split: Split, class_names: tuple[str, ...], *, unit: str = 'pixel'
+) -> ClassBalance:
+    """Count the labels of each class in the splits that have blocks; *unit* is what has a label."""
+    parts = {'training': split.train, 'validation': split.val, 'test': split.test}
+    counts = scanned.counts[:, : len(class_names)]
+    return ClassBalance(
+        class_names=class_names,
+        labels={name: counts[list(part)].sum(axis=0) for name, part in parts.items() if part},
+        unit=unit,
+        named=bool(scanned.tiles.labels.class_names),
+    )
+
+
 def report_classes(
     scanned: ScannedBlocks, split: Split, class_names: tuple[str, ...], *, block_size: int
 ) -> None:
@@ -98,13 +117,7 @@ def report_classes(
 
     *block_size* is named in advice.
     """
-    parts = {'training': split.train, 'validation': split.val, 'test': split.test}
-    counts = scanned.counts[:, : len(class_names)]
-    balance = ClassBalance(
-        class_names=class_names,
-        labels={name: counts[list(part)].sum(axis=0) for name, part in parts.items() if part},
-        named=bool(scanned.tiles.labels.class_names),
-    )
+    balance = weigh_classes(scanned, split, class_names)
     rank_zero_info(f'labelled pixels per class:\n{balance.table()}')
     for warning in balance.warnings(block_size=block_size):
         rank_zero_warn(warning)
@@ -117,18 +130,12 @@ def report_objects(
 
     *block_size* is named in advice.
     """
-    parts = {'training': split.train, 'validation': split.val, 'test': split.test}
-    counts = scanned.counts[:, : len(class_names)]
-    balance = ClassBalance(
-        class_names=class_names,
-        labels={name: counts[list(part)].sum(axis=0) for name, part in parts.items() if part},
-        unit='object',
-    )
+    balance = weigh_classes(scanned, split, class_names, unit='object')
     rank_zero_info(f'objects per class:\n{balance.table()}')
     for warning in balance.warnings(block_size=block_size):
         rank_zero_warn(warning)
-    for name, part in parts.items():
-        if part and not counts[list(part)].any():
+    for name, counts in balance.labels.items():
+        if not counts.any():
             rank_zero_warn(
                 f'no {name} block holds an object; pass another seed or a smaller block_size than '
                 f'{block_size}'

@@ -10,7 +10,7 @@ from torchgeo.tasks import Classification
 
 from ..labels.patch_classes import PatchClasses
 from ..messages import name_some, one_line
-from .class_balance import ClassBalance
+from .class_balance import weigh_classes
 from .ground import Split
 from .patches import ScannedBlocks
 
@@ -47,15 +47,9 @@ def check_labels(
 def report_labels(scanned: ScannedBlocks, split: Split, labels: PatchClasses) -> None:
     """Say how many labels each class has in each split, and warn of those that are not learned."""
     names = labels.class_names
-    parts = {'training': split.train, 'validation': split.val, 'test': split.test}
-    counts = scanned.counts[:, : len(names)]
-    balance = ClassBalance(
-        class_names=names,
-        labels={name: counts[list(part)].sum(axis=0) for name, part in parts.items() if part},
-        unit=labels.unit,
-    )
+    balance = weigh_classes(scanned, split, names, unit=labels.unit)
     rank_zero_info(f'labelled {labels.unit}s per class:\n{balance.table()}')
-    total, training = counts.sum(axis=0), counts[list(split.train)].sum(axis=0)
+    total, training = balance.total, balance.labels['training']
     for chosen, fault in (
         (total == 0, f'no {labels.unit} is labelled'),
         ((total > 0) & (training == 0), f'no {labels.unit} of the training split is labelled'),

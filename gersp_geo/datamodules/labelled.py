@@ -201,11 +201,7 @@ class LabelledDataModule(BaseDataModule):
         return record
 
     def normalize_with(self, record: Preprocessing) -> None:
-        """Prepare what runs on the device.
-
-        ``mean`` and ``std`` are what torchgeo's plotting needs to get from model input back to
-        file values: ``input * std + mean``.
-        """
+        """Prepare what runs on the device; plotting gets back by ``input * std + mean``."""
         scale = torch.tensor(record.scale)
         self.mean, self.std = torch.tensor(record.mean) / scale, torch.tensor(record.std) / scale
         normalize = Normalize(record)
@@ -217,8 +213,7 @@ class LabelledDataModule(BaseDataModule):
         """Say how file values become what the model is trained on, and what its classes mean."""
         if self.record is None:
             self.setup('fit')
-        if self.record is None:
-            raise RuntimeError('setup() left no record')
+        assert self.record is not None  # setup() made it
         return self.record
 
     @property
@@ -228,11 +223,10 @@ class LabelledDataModule(BaseDataModule):
 
     def split_table(self) -> GeoDataFrame | None:
         """Say which ground is of which split: one row per block; None where nothing has a place."""
-        if self.scanned is None or self.splits is None:
+        if self.splits is None:
             self.setup('fit')
-        if self.scanned is None or self.splits is None:
-            raise RuntimeError('setup() left no split')
-        return tabulate_split(self.scanned, self.splits.blocks)
+        assert self.splits is not None  # setup() made them
+        return tabulate_split(self.scan(), self.splits.blocks)
 
     def state_dict(self) -> dict[str, Any]:
         """Say what decides the split, for checkpoints."""
@@ -262,9 +256,8 @@ class LabelledDataModule(BaseDataModule):
         """Load training patches, other ones in each epoch."""
         if self.splits is None:
             raise RuntimeError('call setup("fit") before train_dataloader()')
-        processes, rank = 1, 0
-        if self.trainer is not None:
-            processes, rank = self.trainer.world_size, self.trainer.global_rank
+        known = self.trainer
+        processes, rank = (1, 0) if known is None else (known.world_size, known.global_rank)
         sampler = EpochIndices(len(self.splits.train), processes=processes, rank=rank)
         # batch normalisation dislikes a last batch of one
         drop_last = len(sampler) >= self.batch_size

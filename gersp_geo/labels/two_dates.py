@@ -1,5 +1,6 @@
 """What is known about the change of a place between two dates."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -57,23 +58,25 @@ class LaterDate:
         later = RasterTiles(
             dict.fromkeys(files), bands=bands, nodata=nodata, tile_pattern=tile_pattern
         )
-        places = [later.files.index(file) for file in files]
+        numbers = {file: number for number, file in enumerate(later.files)}
+        places = [numbers[file] for file in files]
         self.files, self.nodata, self.bands = files, nodata, later.chosen
         self.headers = [later.tiles[place] for place in places]
         self.grids = before.tiles
         self.resampled = [
             not on_one_grid(*pair) for pair in zip(self.headers, self.grids, strict=True)
         ]
+        shared = {file for file, count in Counter(files).items() if count > 1}
         for number, image in enumerate(before.files):
-            self._compare(number, image)
+            self._compare(number, image, is_shared=files[number] in shared)
         check_same_bands(before, later)
         report_resampled(before.files, files, self.resampled)
         self._readers: HandlePool[int, Any] = HandlePool(self.open)
 
-    def _compare(self, number: int, image: str) -> None:
+    def _compare(self, number: int, image: str, *, is_shared: bool) -> None:
         """Refuse a pair that cannot be put on each other."""
         file, header, grid = self.files[number], self.headers[number], self.grids[number]
-        if self.files.count(file) > 1 and None in (header.crs, grid.crs):
+        if is_shared and None in (header.crs, grid.crs):
             raise FileNotFoundError(
                 f'no scene after named as {image}, and one for all needs a place, which '
                 f'{file if header.crs is None else image} lacks; add one per image'
