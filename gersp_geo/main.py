@@ -380,6 +380,8 @@ def quieten() -> None:
     warnings.filterwarnings('ignore', message='.*exists and is not empty.*')
     # pictures have no place, and need none to be learned from
     warnings.filterwarnings('ignore', message='Dataset has no geotransform')
+    # detectors check targets there, and data modules do nothing there
+    warnings.filterwarnings('ignore', message='.*overridden .on_before_batch_transfer.*')
     # the words are checked here before LightningCLI sees them
     warnings.filterwarnings('ignore', message="LightningCLI's args parameter.*")
     advertisement = re.compile(r'try installing \[lit')
