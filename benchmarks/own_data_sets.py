@@ -62,8 +62,8 @@ class OwnSet:
 def airbus(data: Path, folder: Path) -> Words:
     """Oil tanks of four SPOT scenes."""
     words = ['--data.images', f'{data}/images', '--data.labels', f'{data}/annotations.csv', *SMALL]
-    words += ['--data.size', '128', '--data.test_split', '0.1', '--data.batch_size', '2']
-    words += ['--data.val_split', '0.1', '--data.length', '128', '--data.attribute', 'class']
+    words += ['--data.size', '128', '--data.val_split', '0.05', '--data.test_split', '0.05']
+    words += ['--data.batch_size', '2', '--data.length', '32', '--data.attribute', 'class']
     scene = place_picture(min((data / 'images').glob('*.jpg')), folder / 'part.tif')
     return words, [scene, '--size', '128', '--overlap', '48']
 
@@ -86,9 +86,10 @@ def trees(data: Path, _: Path) -> Words:
     """Trees of three NEON images."""
     images = [f'{data}/OSBS_029.tif', *map(str, sorted(data.glob('*.png')))]
     words = ['--data.images', f'[{", ".join(images)}]', '--data.labels', str(data), *SMALL]
-    words += ['--data.format', 'voc', '--data.attribute', 'null']
+    # alive, dead and undecided trees
+    words += ['--data.format', 'voc', '--data.attribute', 'null', '--model.num_classes', '4']
     words += ['--data.size', '128', '--data.test_split', '0.2', '--data.batch_size', '2']
-    words += ['--data.block_size', '200']
+    words += ['--data.block_size', '200', '--data.length', '32']
     return words, [f'{data}/OSBS_029.tif', '--size', '128', '--overlap', '64']
 
 
@@ -216,7 +217,7 @@ SETS = {
     ),
     'trees': OwnSet(
         title='DeepForest', task='detection', folder='deepforest', words=trees,
-        given='3 images, VOC XML', figure='AP50', prediction='objects.gpkg',
+        given='3 images, VOC XML', figure='AP50 of Tree', counted='Tree', prediction='objects.gpkg',
     ),
 }  # fmt: skip
 """By name."""
