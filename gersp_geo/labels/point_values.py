@@ -167,9 +167,7 @@ class PointValues(PointClasses):
         met = self._meets(tile, window)
         if not len(met):
             raise RuntimeError(f'no point tells the value of the patch {window} of image {tile}')
-        middle = [window.row_off + (window.height - 1) / 2, window.col_off + (window.width - 1) / 2]
-        nearest = np.square(self._places[tile][met] - middle).sum(axis=1).argmin()
-        value = self.values[self._rows[tile][met[nearest]]]
+        value = self.values[self._nearest(tile, window, met)]
         return {**sample, 'label': torch.tensor(value, dtype=torch.float32)}
 
 

@@ -98,10 +98,14 @@ class PointClasses(PatchClasses):
         if self.multilabel:
             together: NDArray[np.bool_] = self.flags[rows].any(axis=0)
             return together
+        row: NDArray[np.bool_] = self.flags[self._nearest(tile, window, met)]
+        return row
+
+    def _nearest(self, tile: int, window: Window, met: NDArray[np.int64]) -> int:
+        """Choose the row of the point that is nearest to the centre of a patch."""
         middle = [window.row_off + (window.height - 1) / 2, window.col_off + (window.width - 1) / 2]
         nearest = np.square(self._places[tile][met] - middle).sum(axis=1).argmin()
-        row: NDArray[np.bool_] = self.flags[rows[nearest]]
-        return row
+        return int(self._rows[tile][met[nearest]])
 
     def _within(self, tile: int, block: Window) -> NDArray[np.int64]:
         """List the points in a block."""
