@@ -11,7 +11,7 @@ from ..geoio.grids import Grid
 from ..windows import Window
 from .overlaps import ParcelView, cut_ground, group_overlapping
 
-WHOLE_IMAGES = 0
+WHOLE_IMAGES = -1
 """Size of blocks that stands for one block per image."""
 
 

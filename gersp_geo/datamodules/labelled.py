@@ -95,10 +95,11 @@ class LabelledDataModule(BaseDataModule):
         Raises:
             ValueError: If *mean* is given without *std*, or a number is out of range.
         """
-        if seed < 0 or batch_size < 1 or (length is not None and length < 1):
+        counts = (batch_size, length, block_size)
+        if seed < 0 or any(count is not None and count < 1 for count in counts):
             raise ValueError(
-                'batch_size and length must be >= 1 and seed >= 0, '
-                f'got {batch_size}, {length} and {seed}'
+                'batch_size, length and block_size must be >= 1 and seed >= 0, '
+                f'got {batch_size}, {length}, {block_size} and {seed}'
             )
         if (mean is None) != (std is None):
             raise ValueError(f'mean and std go together, got {mean} and {std}')

@@ -37,6 +37,8 @@ def test_blocks_cover_every_pixel_once_and_hold_a_patch(
 
 @pytest.mark.parametrize('size', [0, 65])
 def test_a_patch_wider_than_a_block_raises(size: int) -> None:
+    with pytest.raises(ValueError, match=r'size must be in \[1, block_size=0\]'):
+        lay_blocks(unplaced((100, 100)), block_size=0, size=size)
     with pytest.raises(ValueError, match=r'size must be in \[1, block_size=64\]'):
         lay_blocks(unplaced((100, 100)), block_size=64, size=size)
 

@@ -267,7 +267,7 @@ def test_masks_must_fit_their_images(scenes: Path) -> None:
         ({'labels': 'l'}, 'go together'),
         ({'masks': 'm', 'attribute': 'a'}, 'go together'),
         ({'masks': 'm', 'mean': [0.0]}, 'go together'),
-        ({'masks': 'm', 'length': 0}, 'length must be >= 1'),
+        ({'masks': 'm', 'length': 0}, 'block_size must be >= 1'),
         ({'masks': 'm', 'seed': -1}, 'seed >= 0'),
     ],
 )
