@@ -69,7 +69,7 @@ def airbus(data: Path, folder: Path) -> Words:
 
 
 def place_picture(picture: Path, destination: Path, *, side: int = 640) -> str:
-    """Give the middle of a picture a place, in pixels: files of objects need one."""
+    """Give the middle of a picture a place, in pixels: files of objects and tables need one."""
     with rasterio.open(picture) as src:
         window = Window((src.width - side) // 2, (src.height - side) // 2, side, side)
         pixels = src.read(window=window)
@@ -100,11 +100,12 @@ def eurosat(data: Path, _: Path) -> Words:
     return words, [str(min(data.glob('River/*.tif'))), '--size', '64']
 
 
-def ucmerced(data: Path, _: Path) -> Words:
+def ucmerced(data: Path, folder: Path) -> Words:
     """Aerial images in a folder per class."""
     words = ['--data.images', str(data), '--model.num_classes', '21', '--data.size', '256']
     words += ['--data.length', '160', '--data.test_split', '0.2']
-    return words, [str(min(data.glob('harbor/*.jpg'))), '--size', '256']
+    scene = place_picture(min(data.glob('harbor/*.jpg')), folder / 'part.tif', side=256)
+    return words, [scene, '--size', '256']
 
 
 def beirut(data: Path, folder: Path) -> Words:
@@ -209,7 +210,7 @@ SETS = {
     ),
     'ucmerced': OwnSet(
         title='UC Merced', task='classification', folder='UCMerced_jpg', words=ucmerced,
-        given='588 JPEG in 21 folders', figure='accuracy', prediction='classes.tif',
+        given='588 JPEG in 21 folders', figure='accuracy', prediction='classes.parquet',
     ),
     'airbus': OwnSet(
         title='Airbus oil tanks', task='detection', folder='airbus_oil', words=airbus,
