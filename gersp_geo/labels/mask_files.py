@@ -99,7 +99,7 @@ class MaskFiles:
         if header.count != 1 or np.dtype(header.dtype).kind not in 'iu':
             raise ValueError(
                 f'{file} must be one band of integers, got {header.count} of {header.dtype}; '
-                'classes assigns colours, and threshold grey levels'
+                "pass classes={'road': '#808080', ...} for colours, threshold=128 for grey levels"
             )
 
     def open(self, tile: int) -> Any:

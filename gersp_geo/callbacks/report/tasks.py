@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule
 from torchgeo import tasks
 
 from ...geoio.write import class_color
-from ...preprocessing import Preprocessing
+from ...preprocessing import CHANGE_CLASSES, Preprocessing
 from .objects import ObjectTally
 from .patches import Reading
 from .tallies import ClassTally, LabelTally, Tally, ValueTally
@@ -126,4 +126,8 @@ def choose_colors(reading: Reading, record: Preprocessing | None) -> Colors:
     names = reading.names.values()
     if len(given) == len(names):
         return dict(zip(names, given, strict=True))
-    return {name: class_color(i) for i, name in enumerate(names)}
+    colors = {name: class_color(i) for i, name in enumerate(names)}
+    if tuple(names) == CHANGE_CLASSES:
+        # Red would say change; previews of change show the ground in grey as well.
+        colors[CHANGE_CLASSES[0]] = (160, 160, 160)
+    return colors

@@ -19,9 +19,9 @@ from torchgeo import tasks
 from torchgeo.datamodules.utils import collate_fn_detection
 
 from gersp_geo.callbacks import ValidationReport
-from gersp_geo.callbacks.report.patches import choose_places
+from gersp_geo.callbacks.report.patches import Reading, choose_places
 from gersp_geo.callbacks.report.summary import metric_names
-from gersp_geo.callbacks.report.tasks import name_labels, name_outputs
+from gersp_geo.callbacks.report.tasks import choose_colors, name_labels, name_outputs
 from gersp_geo.preprocessing import Preprocessing
 
 type Samples = list[dict[str, Any]]
@@ -149,6 +149,13 @@ def test_a_change_of_one_logit_is_named_after_the_one_class_of_the_data(tmp_path
     assert logged['test_Recall_building'] == 0.5
     assert logged['test_Recall_no_building'] == 1
     assert (place / 'patches.png').exists()
+
+
+def test_ground_without_change_is_grey() -> None:
+    names = {0: 'no change', 1: 'change'}
+    reading = Reading(kind='classes', target='mask', names=names)
+    colors = choose_colors(reading, None)
+    assert len(set(colors['no change'])) == 1 < len(set(colors['change']))
 
 
 @pytest.mark.slow
