@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from ..datasets.raster_tiles import RasterTiles
-from ..labels.sources import BlockLabels, PatchLabels, PatchLayout, Sample
+from ..labels.sources import IGNORE, BlockLabels, PatchLabels, PatchLayout, Sample
 from ..windows import Window
 from .allowed_positions import Territory, holds_patch
 from .ground import Block, grid_windows, lay_blocks
@@ -197,13 +197,17 @@ class GridPatches(Dataset[Sample]):
         show ground of its neighbours.
         """
         self.tiles = tiles
-        self.patches = [
-            (block.tile, window)
+        self.once = False
+        """Whether pixels with a class that another patch has shown are :data:`IGNORE`."""
+        found = [
+            (block.tile, window, repeated(window, block.window))
             for block in blocks
             if holds_patch(block.window, size=size, shape=tiles.shape(block.tile))
             for window in lay_patches(tiles.labels, block, size=size)
             if tiles.labels.holds(block.tile, window)
         ]
+        self.patches = [(tile, window) for tile, window, _ in found]
+        self._repeated = [seen for *_, seen in found]
 
     def __len__(self) -> int:
         """Number of patches."""
@@ -211,7 +215,24 @@ class GridPatches(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         """Read one patch."""
-        return self.tiles.read(*self.patches[index])
+        sample = self.tiles.read(*self.patches[index])
+        if self.once:
+            rows, cols = self._repeated[index]
+            sample['mask'][..., :rows, :] = IGNORE
+            sample['mask'][..., :cols] = IGNORE
+        return sample
+
+
+def repeated(patch: Window, block: Window) -> tuple[int, int]:
+    """Count the rows and columns at the beginning of a patch that the patch before it shows too.
+
+    It is so where the last patch of a block ends with the block, whose side is no multiple of it.
+    """
+    past = (
+        (patch.row_off - block.row_off) % patch.height,
+        (patch.col_off - block.col_off) % patch.width,
+    )
+    return (patch.height - past[0]) % patch.height, (patch.width - past[1]) % patch.width
 
 
 def lay_patches(labels: PatchLabels, block: Block, *, size: int) -> list[Window]:

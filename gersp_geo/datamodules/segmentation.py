@@ -156,7 +156,14 @@ class GeoTIFFSegmentationDataModule(LabelledDataModule):
         report_classes(scanned, splits.blocks, record.class_names, block_size=self.block_size)
 
     def check_task(self, task: LightningModule, record: Preprocessing) -> None:
-        """Refuse a task that would learn something else than these classes."""
+        """Refuse a task that would learn something else than these classes.
+
+        Where the task ignores pixels without a label, its metrics count each pixel once, also where
+        patches overlap.
+        """
+        if self.splits is not None:
+            once = task.hparams.get('ignore_index') == IGNORE
+            self.splits.val.once = self.splits.test.once = once
         check_dates(task, self.dates)
         scanned = self.scan()
         check_task(

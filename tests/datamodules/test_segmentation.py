@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rasterio.transform import Affine, from_origin
 from shapely import box
 from torchgeo.datamodules import BaseDataModule
-from torchgeo.tasks import BaseTask
+from torchgeo.tasks import BaseTask, SemanticSegmentation
 
 from gersp_geo.bands import RGB, SENTINEL2
 from gersp_geo.datamodules.patches import TrainingPatches
@@ -101,6 +101,26 @@ def test_no_pixel_is_in_two_splits(scenes: Path, size: int) -> None:
     for seen, shape in zip(used.values(), ((96, 130), (70, 64)), strict=True):
         inside = seen[:, : shape[0], : shape[1]]
         assert not inside.all(axis=0).any()
+
+
+@pytest.mark.parametrize(('ignored', 'once'), [(255, True), (None, False)])
+def test_each_validated_pixel_counts_once_where_the_task_can_ignore(
+    scenes: Path, ignored: int | None, once: bool
+) -> None:
+    # sides of 96 and 130 pixels are no multiples of patches of 20
+    datamodule = module(scenes, size=20, block_size=60, val_split=0.5)
+
+    class Trained:
+        lightning_module = SemanticSegmentation('fcn', num_classes=5, ignore_index=ignored)
+
+    datamodule.trainer = Trained()  # type: ignore[assignment]
+    datamodule.setup('fit')
+    scanned, splits = datamodule.scan(), datamodule.splits
+    assert splits is not None
+    counted = sum(int((splits.val[i]['mask'] != 255).sum()) for i in range(len(splits.val)))
+    labelled = int(scanned.counts[list(splits.blocks.val)].sum())
+    assert (counted == labelled) == once
+    assert counted >= labelled
 
 
 def test_batches_speak_torchgeo(scenes: Path) -> None:
