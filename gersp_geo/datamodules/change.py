@@ -1,5 +1,6 @@
 """Fine-tuning data for change detection: two dates of a place with masks or polygons of change."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from matplotlib.figure import Figure
@@ -14,6 +15,9 @@ from ..preprocessing import CHANGE_CLASSES
 from ..provenance import name_source
 from .patches import ScannedBlocks
 from .segmentation import Files, GeoTIFFSegmentationDataModule
+
+# grey and red: what has changed is looked for
+CHANGE_COLORS = (235, 235, 235), (214, 39, 40)
 
 
 class GeoTIFFChangeDetectionDataModule(GeoTIFFSegmentationDataModule):
@@ -65,6 +69,11 @@ class GeoTIFFChangeDetectionDataModule(GeoTIFFSegmentationDataModule):
         names = super().name_classes(scanned)
         is_told = any(not name.startswith('class_') for name in names)
         return names if is_told or len(names) != 2 else CHANGE_CLASSES
+
+    def color_classes(self, scanned: ScannedBlocks) -> Sequence[Sequence[int]]:
+        """Give the colours of the classes: grey where nothing has changed, unless files tell."""
+        known = super().color_classes(scanned)
+        return known or (CHANGE_COLORS if self.name_classes(scanned) == CHANGE_CLASSES else ())
 
     def sources(self) -> dict[str, str]:
         """Name what both dates and labels are read from, for checkpoints."""

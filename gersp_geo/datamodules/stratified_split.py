@@ -41,7 +41,6 @@ def split_strata(
     np.add.at(held, places, counts)
     shares = 1 - val_split - test_split, val_split, test_split
     of = fill_empty(assign_parcels(held, shares=shares, seed=seed), held, shares)
-    fill_splits(of, [i for i, share in enumerate(shares) if share > 0])
     wanted = sum(share > 0 for share in shares)
     labelled = counts.any(axis=1)
     if (ground := int((of >= 0).sum())) < wanted:
@@ -103,14 +102,6 @@ def fill_empty(
             givers = np.flatnonzero(filled == numbers.argmax())
             filled[givers[held[givers].sum(axis=1).argmin()]] = split
     return filled
-
-
-def fill_splits(of: NDArray[np.int64], wanted: Sequence[int]) -> None:
-    """Give each split that got nothing a parcel of the one with most, in place, where it can."""
-    for split in wanted:
-        held = np.bincount(of[of >= 0], minlength=len(NAMES))
-        if held[split] == 0 and held.max(initial=0) > 1:
-            of[np.flatnonzero(of == held.argmax())[-1]] = split
 
 
 def divide(total: int, shares: Sequence[float]) -> NDArray[np.int64]:

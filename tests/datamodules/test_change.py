@@ -69,6 +69,8 @@ def test_batches_speak_torchgeo_and_dates_are_normalised_alike(places: Path) -> 
     record = datamodule.describe()
     assert len(record.bands) == 3
     assert record.class_names == ('no change', 'change')
+    # a map shows the ground in grey, and red is what is looked for
+    assert record.class_colors == ((235, 235, 235), (214, 39, 40))
     # both dates are measured
     means = [smooth(seed).mean(axis=(1, 2)) for seed in (0, 1, 5, 6)]
     np.testing.assert_allclose(record.mean, np.mean(means, axis=0), rtol=0.1)
