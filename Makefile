@@ -1,7 +1,7 @@
 # Every target sets up .venv first, once; `make help` lists them.
 BIN := .venv/bin
 READY := .venv/.ready
-FAST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow' -p no:nbmake
+FAST := -m pytest -n 2 --dist worksteal -m 'not slow' -p no:nbmake
 # one thread for each process of tests; what Python compiles is kept, as each of them needs it
 ALONE := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 

@@ -156,7 +156,7 @@ def test_an_option_outside_its_range(
     assert re.search(message, refusal(capsys, tmp_path, *words))
 
 
-@pytest.mark.quick('plan-complex_int16', 'predict-complex64')
+@pytest.mark.quick('predict-complex64')
 @pytest.mark.parametrize('dtype', ['complex_int16', 'complex64', 'complex128'])
 @pytest.mark.parametrize('command', ['plan', 'predict'])
 def test_complex_numbers(
@@ -179,7 +179,7 @@ def test_complex_numbers(
         assert 'a.tif holds complex numbers' in error
 
 
-@pytest.mark.quick('8', '100')
+@pytest.mark.quick('8')
 @pytest.mark.parametrize('size', [8, 32, 64, 100, 512])
 def test_smaller_patches_share_fewer_pixels(
     size: int,

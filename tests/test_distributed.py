@@ -120,7 +120,7 @@ def train_one_rank(rank: int, model: str, arguments: dict[str, Any]) -> dict[str
 @pytest.mark.parametrize(
     ('model', 'arguments'),
     [
-        ('resnet18', {'frozen_statistics': True}),
+        ('test_resnet', {'frozen_statistics': True}),
         ('convnext_atto', {'frozen_statistics': False}),
         # no natural images: the head gets no gradient, which must not stop the others
         ('convnext_atto', {'frozen_statistics': False, 'supervised_weight': 0.0}),

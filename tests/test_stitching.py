@@ -121,6 +121,7 @@ def test_settled_rows_cover_the_tile_once_and_nothing_later_adds_to_them(
         assert all(first >= stop for first, _ in axis.spans[row + 1 :])
 
 
+@pytest.mark.quick('hann')
 @pytest.mark.parametrize('blend', ['hann', 'crop'])
 @given(plan=plans(), data=st.data())
 def test_patches_of_a_scene_give_the_scene_back(

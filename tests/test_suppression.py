@@ -153,6 +153,7 @@ SCENES = {
 }
 
 
+@pytest.mark.quick('rows-clusters', 'panels-scattered')
 @pytest.mark.parametrize('scene', SCENES.values(), ids=SCENES)
 @pytest.mark.parametrize('width', [np.inf, 500.0], ids=['rows', 'panels'])
 def test_streamed_suppression_is_batched_nms(scene: Detections, width: float) -> None:

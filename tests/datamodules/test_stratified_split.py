@@ -16,7 +16,7 @@ def parts(split: Split) -> tuple[set[int], ...]:
 
 
 @given(
-    numbers=st.lists(st.integers(1, 40), min_size=2, max_size=6).filter(lambda n: max(n) > 2),
+    numbers=st.lists(st.integers(1, 20), min_size=2, max_size=4).filter(lambda n: max(n) > 2),
     shares=SHARES,
     seed=st.integers(0, 99),
 )

@@ -70,6 +70,7 @@ def put_complex(put: Raster, name: str, dtype: str) -> None:
         dst.write(scene('complex64'))
 
 
+@pytest.mark.quick('geotiffs-complex_int16', 'chips-complex64')
 @pytest.mark.parametrize('dtype', COMPLEX)
 @pytest.mark.parametrize('kind', ['geotiffs', 'chips'])
 def test_complex_numbers_are_refused_in_pretraining(

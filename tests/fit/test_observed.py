@@ -65,7 +65,7 @@ def test_a_pixel_without_one_band_is_neither_measured_nor_learned_from(
     assert len(fitted.record['class_names']) == 2
 
 
-@pytest.mark.quick('tag', 'mask')
+@pytest.mark.quick('mask')
 @pytest.mark.parametrize('how', ['tag', 'given', 'nan', 'mask'])
 def test_pretraining_does_not_measure_it_either(
     fit_pretraining: Fit, put: Raster, how: str

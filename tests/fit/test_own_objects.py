@@ -14,7 +14,7 @@ CONFIGS = Path(__file__).parents[2] / 'configs' / 'finetune'
 SMALL: dict[str, list[str]] = {'detection': ['--model.model=fcos'], 'instance_segmentation': []}
 
 
-@pytest.mark.quick('detection')
+@pytest.mark.slow
 @pytest.mark.parametrize('name', SMALL)
 def test_a_configuration_trains_tests_and_predicts(
     name: str, workplace: Path, capfd: pytest.CaptureFixture[str]
@@ -40,3 +40,16 @@ def test_a_configuration_trains_tests_and_predicts(
     assert main([*map(str, words), '--size', '256', '--score-threshold', '0.9']) == 0
     found = geopandas.read_file('found.gpkg')
     assert set(found.get('class_name', [])) <= {'building'}
+
+
+def test_the_configuration_of_boxes_trains(
+    workplace: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        f'--config={CONFIGS / "detection"}.yaml', '--model.model=fcos', '--data.size=64',
+        '--data.block_size=64', '--data.length=2', '--data.batch_size=2', '--trainer.max_epochs=1',
+        '--trainer.accelerator=cpu', '--trainer.limit_val_batches=1',
+        '--trainer.enable_progress_bar=false',
+    ]  # fmt: skip
+    assert main(['fit', *words]) == 0, capfd.readouterr().err
+    assert (workplace / 'runs' / 'detection' / 'checkpoints' / 'last.ckpt').exists()

@@ -64,7 +64,7 @@ NO_PHOTOGRAPHS = {
 }
 
 
-@pytest.mark.quick('decibels', 'elevation, slope, aspect', 'classes in bytes')
+@pytest.mark.quick('decibels', 'classes in bytes')
 @pytest.mark.parametrize('kind', NO_PHOTOGRAPHS)
 def test_three_bands_that_are_no_photograph_reach_the_student_whole(
     kind: str, fit_pretraining: Fit, put: Raster, seen: list[Tensor]
@@ -114,7 +114,7 @@ def test_names_tell_bytes_that_are_no_colours(
     assert not any(torch.equal(image[0], image[1]) for view in seen for image in view)
 
 
-@pytest.mark.quick('pixels0', 'pixels2')
+@pytest.mark.quick('pixels2')
 @pytest.mark.parametrize(
     ('pixels', 'names'),
     [

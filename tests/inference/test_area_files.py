@@ -172,6 +172,7 @@ def test_of_several_layers_one_is_named(
     assert np.array_equal(is_predicted(scene), INSIDE)
 
 
+@pytest.mark.quick('shapes')
 @pytest.mark.parametrize('form', ['shapes', 'deep.zip'])
 def test_another_area_does_not_go_on_where_one_was_stopped(
     model: Path, scene: Path, tmp_path: Path, form: str, capsys: pytest.CaptureFixture[str]

@@ -115,6 +115,7 @@ def refusal(capsys: pytest.CaptureFixture[str], model: Path, scene: Path, *words
     return said[0]
 
 
+@pytest.mark.quick('order1')
 @pytest.mark.parametrize(
     ('order', 'driver'), [((2, 1, 0), 'GTiff'), ((3, 2, 1, 0), 'VRT'), ((0, 3, 1, 2), 'GTiff')]
 )

@@ -99,6 +99,7 @@ def predict(tmp_path: Path) -> Predict:
     return run
 
 
+@pytest.mark.quick('odd', 'one pixel')
 @pytest.mark.parametrize('shape', SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize('options', [{}, {'blend': 'crop'}, {'overlap': 0}, {'margin': 4}], ids=str)
 def test_an_identity_model_returns_the_scene(

@@ -116,6 +116,7 @@ def key(geometry: shapely.Geometry) -> tuple[float, ...]:
     return tuple(np.round(geometry.bounds, 4))
 
 
+@pytest.mark.quick('predict-+proj=longlat +R=1737400', 'polygons-+proj=longlat +R=1737400')
 @pytest.mark.parametrize('crs', ['LOCAL_CS["site",UNIT["metre",1]]', '+proj=longlat +R=1737400'])
 @pytest.mark.parametrize('command', ['plan', 'predict', 'polygons'])
 def test_no_place_on_earth_is_one_line_before_the_model_runs(

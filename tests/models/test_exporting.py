@@ -146,6 +146,7 @@ def test_a_safe_file_carries_its_record_as_metadata(checkpoint: Path, tmp_path: 
     assert json.loads(metadata['gersp_geo'])['mean'] == [0.4, 0.5, 0.6]
 
 
+@pytest.mark.quick('resnet18')
 @pytest.mark.parametrize('model', ['resnet18', 'resnet50'])
 def test_torchgeo_tasks_load_the_checkpoint(model: str, tmp_path: Path) -> None:
     torch.manual_seed(3)

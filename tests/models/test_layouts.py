@@ -107,7 +107,7 @@ def test_the_documentation_names_every_format_and_every_source() -> None:
     assert {source for source in sources if f']({source})' not in page} == set()
 
 
-@pytest.mark.quick('gersp', 'seco')
+@pytest.mark.quick('gersp')
 @pytest.mark.parametrize('name', LAYOUTS)
 def test_a_foreign_file_exports_completely(name: str, tmp_path: Path) -> None:
     form, student, teacher = LAYOUTS[name]

@@ -173,7 +173,7 @@ def with_bands(source: Path, path: Path, *bands: str, stem: Tensor | None = None
     return path
 
 
-@pytest.mark.quick('bands0', 'bands3')
+@pytest.mark.quick('bands3')
 @pytest.mark.parametrize(
     ('bands', 'order'),
     [

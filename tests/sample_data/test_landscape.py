@@ -7,7 +7,7 @@ import geopandas
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
@@ -59,6 +59,7 @@ def test_every_class_is_present_and_none_prevails() -> None:
     assert shares.max() <= 0.60
 
 
+@example(seed=71)
 @given(seed=SEEDS)
 def test_buildings_stand_on_dry_free_ground(seed: int) -> None:
     terrain = make_terrain((160, 160), seed=seed)
@@ -70,7 +71,8 @@ def test_buildings_stand_on_dry_free_ground(seed: int) -> None:
     areas = np.bincount(terrain.built.ravel(), minlength=len(terrain.buildings) + 1)[1:]
     np.testing.assert_allclose(areas, terrain.buildings[:, 1:3].prod(axis=1), rtol=0.15)
     for number, window in enumerate(ndimage.find_objects(terrain.built), start=1):
-        assert ndimage.label(terrain.built[window] == number)[1] == 1
+        # the corner of a turned one may touch it by a corner alone
+        assert ndimage.label(terrain.built[window] == number, np.ones((3, 3)))[1] == 1
 
 
 def test_equal_seeds_give_equal_pixels_and_other_seeds_others(

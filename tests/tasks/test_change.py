@@ -32,6 +32,7 @@ def encoder_of(task: ChangeDetection) -> nn.Module:
     return encoder
 
 
+@pytest.mark.quick('unet-4', 'fcsiamdiff-3')
 @pytest.mark.parametrize('bands', [3, 4])
 @pytest.mark.parametrize('model', ['unet', 'fcsiamdiff'])
 def test_a_frozen_backbone_does_not_change(model: str, bands: int, backbone: StateDict) -> None:
@@ -48,7 +49,7 @@ def test_a_frozen_backbone_does_not_change(model: str, bands: int, backbone: Sta
     assert not any(name.startswith('encoder.') for name in changed)
 
 
-@pytest.mark.quick('name', 'path')
+@pytest.mark.quick('name')
 @pytest.mark.parametrize('form', ['enum', 'name', 'path', 'state dict'])
 def test_weights_are_given_in_any_form(
     form: str, make_backbone: Callable[[str], StateDict], tmp_path: Path,

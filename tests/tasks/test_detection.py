@@ -136,7 +136,7 @@ def test_normalisation_is_frozen_with_weights_and_keeps_their_values(
     assert kinds == {nn.BatchNorm2d}
 
 
-@pytest.mark.quick('enum', 'text')
+@pytest.mark.quick('enum')
 @pytest.mark.parametrize('form', ['enum', 'name', 'path', 'text', 'state dict'])
 def test_weights_are_given_in_any_form(
     form: str, make_backbone: Callable[[str], StateDict], tmp_path: Path,

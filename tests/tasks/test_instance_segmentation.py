@@ -74,7 +74,7 @@ def test_without_weights_normalisation_is_trained_too() -> None:
     assert all(parameter.requires_grad for parameter in task.parameters())
 
 
-@pytest.mark.quick('name', 'state dict')
+@pytest.mark.quick('name')
 @pytest.mark.parametrize('form', ['enum', 'name', 'path', 'state dict'])
 def test_weights_are_given_in_any_form(
     form: str, backbone: StateDict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

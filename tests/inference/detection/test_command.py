@@ -185,6 +185,7 @@ def test_options_of_detectors_are_refused_for_others(
     assert 'match is no option of maps' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_outlines_of_a_checkpoint_of_instances(tmp_path: Path, scene: Path) -> None:
     torch.manual_seed(0)
     task: Any = InstanceSegmentation(in_channels=2, num_classes=3)

@@ -294,6 +294,7 @@ def test_a_detector_of_torchvision_runs_in_evaluation_and_says_when_it_is_full(
     assert any('as many objects as it returns at most' in note for note in summary.notes)
 
 
+@pytest.mark.quick('names0-wanted0-fcos', 'names1-wanted1-retinanet')
 @pytest.mark.parametrize('kind', ['fcos', 'retinanet'])
 @pytest.mark.parametrize(
     ('names', 'wanted'),

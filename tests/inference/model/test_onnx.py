@@ -119,7 +119,7 @@ def test_a_graph_brings_its_record_and_its_checksum(graph: Path) -> None:
     assert loaded.sha256 == hashlib.sha256(graph.read_bytes()).hexdigest()
 
 
-@pytest.mark.quick('2', '7')
+@pytest.mark.quick('7')
 @pytest.mark.parametrize('count', [1, 2, 3, 4, 7])
 def test_a_fixed_batch_changes_no_result(tmp_path: Path, count: int) -> None:
     path = export(convolution(), tmp_path / 'three.onnx', free=FIXED_BATCH)
