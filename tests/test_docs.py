@@ -80,7 +80,7 @@ def test_what_a_long_page_calls_is_there(page: Path, tmp_path: Path) -> None:
         code[language] += block
     for words in commands(code['bash'], tmp_path):
         if words[0] in TRAINING:
-            check_training(words[1:])
+            check_training(words[1:], tmp_path)
         else:
             build_parser().parse_args(words)
     tree = ast.parse(code['python'])
@@ -97,14 +97,25 @@ def list_options(called: Any) -> set[str]:
     return {name for owner in owners for name in inspect.signature(owner).parameters}
 
 
-def check_training(words: list[str]) -> None:
-    """Look up the options of a task, its data and its trainer where these are made."""
+def check_training(words: list[str], folder: Path) -> None:
+    """Look up the options of a task, its data and its trainer where these are made.
+
+    The configuration is one that is shipped, or that the page has written into *folder*.
+    """
     options = dict(zip(words[::2], words[1::2], strict=True))
-    config = yaml.safe_load((ROOT / options.pop('--config')).read_text())
-    made = {part: locate(config[part]['class_path']) for part in ('data', 'model')}
+    name = options.pop('--config')
+    written = folder / name
+    config = yaml.safe_load((written if written.exists() else ROOT / name).read_text())
+    made = {part: find_class(config[part]['class_path']) for part in ('data', 'model')}
     for name in options.keys() - {'--ckpt_path'}:
         part, _, option = name.removeprefix('--').partition('.')
         assert option in list_options(made.get(part, Trainer)), name
+
+
+def find_class(path: str) -> Any:
+    """Find a class by its path, or by its name alone as the command does."""
+    homes = ('gersp_geo.datamodules', 'torchgeo.tasks')
+    return locate(path) or next(filter(None, (locate(f'{home}.{path}') for home in homes)))
 
 
 def find_imports(tree: ast.Module) -> Iterator[tuple[str, Any]]:
