@@ -1,5 +1,6 @@
 """The base of all data modules of own labelled images: split, patches, statistics, record."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -25,7 +26,7 @@ from .split_table import tabulate_split
 from .splits import CHOSEN, Splits, check_split, describe_split, share_blocks, warn_of_unknown_split
 
 
-class LabelledDataModule(BaseDataModule):
+class LabelledDataModule(BaseDataModule, ABC):
     """Patches of own labelled images in torchgeo's dialect; a kind of labels is a subclass.
 
     Batches hold file values under 'image' (float32, NaN where there is no observation); ``aug`` and
@@ -115,9 +116,9 @@ class LabelledDataModule(BaseDataModule):
         self.scanned: ScannedBlocks | None = None
         self.split_is_known = False
 
+    @abstractmethod
     def open_labels(self, images: RasterTiles) -> PatchLabels:
         """Open what is known about the images; a kind of labels says how."""
-        raise NotImplementedError
 
     def check(self, scanned: ScannedBlocks, *, stage: str) -> None:
         """Refuse labels of which nothing can be learned, before they are split."""

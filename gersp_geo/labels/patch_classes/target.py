@@ -1,5 +1,6 @@
 """Classes of patches as a task of classification learns them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ from ..sources import ANCHORS, BlockLabels, Colors, Sample
 from .marks import Marks
 
 
-class PatchClasses:
+class PatchClasses(ABC):
     """One class, or any number of labels, of each patch; a kind of source is a subclass."""
 
     class_colors: Colors = ()
@@ -31,13 +32,13 @@ class PatchClasses:
         self.flags, self.known = marks.flags, marks.known
         self.size, self.multilabel = size, multilabel
 
+    @abstractmethod
     def find(self, tile: int, window: Window) -> NDArray[np.bool_] | None:
         """Say which classes a patch has, shape (classes,); None where nobody said."""
-        raise NotImplementedError
 
+    @abstractmethod
     def scan(self, tile: int, window: Window, *, seed: Sequence[int]) -> BlockLabels:
         """Look what a block inside image *tile* holds; *seed* decides what is remembered."""
-        raise NotImplementedError
 
     def read(
         self, sample: Sample, tile: int, window: Window, *, valid: NDArray[np.bool_]
