@@ -15,6 +15,9 @@ IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
 TABLE_SUFFIXES = ('.parquet',)
 """Endings of the tables of patches, which hold lists of numbers."""
 
+TEXT_TABLE_SUFFIXES = ('.csv', '.tsv', '.txt')
+"""Endings of tables of labels in text."""
+
 FEATURE_SUFFIXES = ('.gpkg', *TABLE_SUFFIXES, '.geojson')
 """Endings of the files of polygons that are written."""
 

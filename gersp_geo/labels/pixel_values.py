@@ -15,7 +15,7 @@ from ..geoio.warp import open_aligned
 from ..windows import Window
 from .mask_files import MaskFiles
 from .mask_matching import NEAREST, Masks
-from .sources import ANCHORS, BlockLabels, Colors, Sample, crop
+from .sources import ANCHORS, BlockLabels, Colors, Sample, observe
 from .value_counts import ValueCount
 
 type Resampling = Literal['nearest', 'bilinear']
@@ -127,14 +127,9 @@ class PixelValues:
             Shape (window.height, window.width); NaN where there is no value, no observation or no
             image.
         """
-        header = self.images.tiles[tile]
-        inside = crop(window, height=header.height, width=header.width)
-        row, col = inside.row_off - window.row_off, inside.col_off - window.col_off
-        place = np.s_[row : row + inside.height, col : col + inside.width]
-        if valid is None:
-            observed = self.images.read_valid(tile, inside, nodata=self.nodata)
-        else:
-            observed = valid[place]
+        inside, place, observed = observe(
+            self.images, tile, window, valid=valid, nodata=self.nodata
+        )
         values = np.full((window.height, window.width), np.nan, dtype=np.float32)
         scaled = self.files.read(tile, inside) * np.float32(self.scale)
         values[place] = np.where(observed, scaled, np.nan)

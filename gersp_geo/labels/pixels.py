@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..datasets.raster_tiles import RasterTiles
 from ..windows import Window
-from .sources import ANCHORS, IGNORE, BlockLabels, Colors, LabelSource, Sample, crop
+from .sources import ANCHORS, IGNORE, BlockLabels, Colors, LabelSource, Sample, observe
 
 
 class PixelLabels:
@@ -50,14 +50,9 @@ class PixelLabels:
             Shape (window.height, window.width); :data:`IGNORE` where there is no class, no
             observation or no image.
         """
-        header = self.images.tiles[tile]
-        inside = crop(window, height=header.height, width=header.width)
-        row, col = inside.row_off - window.row_off, inside.col_off - window.col_off
-        place = np.s_[row : row + inside.height, col : col + inside.width]
-        if valid is None:
-            observed = self.images.read_valid(tile, inside, nodata=self.nodata)
-        else:
-            observed = valid[place]
+        inside, place, observed = observe(
+            self.images, tile, window, valid=valid, nodata=self.nodata
+        )
         mask = np.full((window.height, window.width), IGNORE, dtype=np.uint8)
         mask[place] = np.where(observed, self.source.read(tile, inside), IGNORE)
         return mask

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from shapely import GeometryType
 
 from ..datasets.raster_tiles import RasterTiles
+from ..geoio.formats import TEXT_TABLE_SUFFIXES
 from ..geoio.vector import read_vectors
 from ..messages import name_some
 from ..windows import Window
@@ -25,8 +26,6 @@ from .placement import place_features
 from .polygons import check_places
 from .sources import BlockLabels, Sample
 from .value_counts import ValueCount
-
-_TABLES = ('.csv', '.tsv', '.txt')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +50,7 @@ class PointOptions:
         Raises:
             ValueError: If a CSV is given without columns, or columns with a vector file.
         """
-        is_table = Path(self.points).suffix.lower() in _TABLES
+        is_table = Path(self.points).suffix.lower() in TEXT_TABLE_SUFFIXES
         columns = dict(self.columns or {})
         if is_table and set(columns) != {'x', 'y', 'crs'}:
             raise ValueError(

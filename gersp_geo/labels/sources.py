@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..datasets.raster_tiles import RasterTiles
 from ..windows import Window
 
 IGNORE = 255
@@ -90,6 +91,35 @@ class PatchLayout(Protocol):
 
     def lay(self, tile: int, block: Window, grid: Sequence[Window]) -> list[Window]:
         """Lay patches on a block of image *tile*; *grid* covers it side by side."""
+
+
+def observe(
+    images: RasterTiles,
+    tile: int,
+    window: Window,
+    *,
+    valid: NDArray[np.bool_] | None,
+    nodata: float | None,
+) -> tuple[Window, tuple[slice, slice], NDArray[np.bool_]]:
+    """Say which part of a window lies inside its image, and which of its pixels are observations.
+
+    Args:
+        images: The images.
+        tile: Number of one.
+        window: Pixels of it; the window may hang over its edges.
+        valid: Which of these are observations, in the shape of the window, if that is known.
+        nodata: Value that means "no observation", beside what the files themselves say.
+
+    Returns:
+        The part in pixels of the image; its rows and columns in the window; and its observations.
+    """
+    header = images.tiles[tile]
+    inside = crop(window, height=header.height, width=header.width)
+    row, col = inside.row_off - window.row_off, inside.col_off - window.col_off
+    place = slice(row, row + inside.height), slice(col, col + inside.width)
+    if valid is None:
+        return inside, place, images.read_valid(tile, inside, nodata=nodata)
+    return inside, place, valid[place]
 
 
 def crop(window: Window, *, height: int, width: int) -> Window:

@@ -5,8 +5,7 @@ from typing import Any, Literal, get_args
 
 from torchgeo import tasks
 
-from ..models import load_backbone
-from ..models.loading import LoadReport
+from .encoder_weights import EncoderWeights
 
 type ChangeModel = Literal[
     'unet', 'deeplabv3+', 'fcn', 'upernet', 'segformer', 'dpt', 'fcsiamdiff', 'fcsiamconc',
@@ -21,16 +20,13 @@ WITHOUT_BACKBONE = {
 }
 
 
-class ChangeDetection(tasks.ChangeDetection):
+class ChangeDetection(EncoderWeights, tasks.ChangeDetection):
     """torchgeo's ChangeDetection, with a backbone from any weights.
 
     Batches, losses and metrics are torchgeo's. What differs: *weights* may be whatever
     :func:`~gersp_geo.load_backbone` takes, and models that read two dates as one image get them as
     well: each date the filters, divided by two.
     """
-
-    report: LoadReport | None
-    """What was loaded; None without weights."""
 
     def __init__(
         self,
@@ -69,20 +65,3 @@ class ChangeDetection(tasks.ChangeDetection):
             raise ValueError(f'{model} takes no weights of a backbone: {WITHOUT_BACKBONE[model]}')
         self.rgb_bands, self.report = tuple(rgb_bands), None
         super().__init__(model, backbone, weights, in_channels, **kwargs)
-
-    def configure_models(self) -> None:
-        """Build the model and fill its encoder."""
-        weights = self.weights
-        if weights is None or isinstance(weights, bool):
-            super().configure_models()
-            return
-        # torchgeo would refuse a first layer of two dates
-        self.weights = None
-        super().configure_models()
-        self.weights = weights
-        self.report = load_backbone(
-            self.model.encoder,
-            weights,
-            in_channels=self.hparams['in_channels'],
-            rgb_bands=self.rgb_bands,
-        )

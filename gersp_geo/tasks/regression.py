@@ -8,21 +8,17 @@ from torch import Tensor, nn
 from torchgeo import tasks
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
 
-from ..models import load_backbone
-from ..models.loading import LoadReport
+from .encoder_weights import EncoderWeights
 
 type ValueModel = Literal['unet', 'deeplabv3+', 'fcn', 'upernet', 'segformer', 'dpt']
 
 
-class PixelwiseRegression(tasks.PixelwiseRegression):
+class PixelwiseRegression(EncoderWeights, tasks.PixelwiseRegression):
     """torchgeo's PixelwiseRegression, which leaves out pixels whose target is NaN.
 
     Batches and steps are torchgeo's. What differs: loss and metrics heed only targets that are
     finite, and *weights* may be whatever :func:`~gersp_geo.load_backbone` takes.
     """
-
-    report: LoadReport | None
-    """What was loaded; None without weights."""
 
     def __init__(
         self,
@@ -55,22 +51,6 @@ class PixelwiseRegression(tasks.PixelwiseRegression):
             raise ValueError('fcn takes no weights of a backbone: it has no backbone')
         self.rgb_bands, self.report = tuple(rgb_bands), None
         super().__init__(model, backbone, weights, in_channels, **kwargs)
-
-    def configure_models(self) -> None:
-        """Build the model and fill its encoder."""
-        weights = self.weights
-        if weights is None or isinstance(weights, bool):
-            super().configure_models()
-            return
-        self.weights = None
-        super().configure_models()
-        self.weights = weights
-        self.report = load_backbone(
-            self.model.encoder,
-            weights,
-            in_channels=self.hparams['in_channels'],
-            rgb_bands=self.rgb_bands,
-        )
 
     def configure_losses(self) -> None:
         """Choose the loss."""

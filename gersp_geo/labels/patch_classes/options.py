@@ -13,6 +13,7 @@ from shapely import GeometryType
 
 from ...datasets.raster_files import Paths
 from ...datasets.raster_tiles import RasterTiles
+from ...geoio.formats import TEXT_TABLE_SUFFIXES
 from ...geoio.vector import attribute_texts, read_vectors
 from ...messages import name_some
 from ..objects.csv_rows import read_points
@@ -27,7 +28,6 @@ from .tables import mark_table
 from .target import PatchClasses
 from .whole_images import ImageClasses
 
-_TABLES = ('.csv', '.tsv', '.txt')
 _COLUMNS = ('image', 'label', 'x', 'y', 'crs')
 _POLYGONS = (GeometryType.POLYGON, GeometryType.MULTIPOLYGON)
 
@@ -100,7 +100,7 @@ class ClassOptions:
 
     @property
     def _is_table(self) -> bool:
-        return self.labels is not None and Path(self.labels).suffix.lower() in _TABLES
+        return self.labels is not None and Path(self.labels).suffix.lower() in TEXT_TABLE_SUFFIXES
 
     @property
     def on_ground(self) -> bool:
