@@ -209,9 +209,14 @@ class RowStitcher:
         self._row = first_row
         # scores of open rows, from the first row that is not settled; or values of this row
         self._open: list[Tensor] = []
-        self._product = torch.empty(0)
+        self._product, self._zero, self._weights = torch.empty(0), torch.empty(0), torch.empty(0)
+        self._key: tuple[int, int, slice] | None = None
+        # rows that earlier rows of patches have added to; below, columns up to the second number
+        # hold what this one has added, and others, where a group is stale, anything
+        self._carried, self._reached = 0, 0
         # per group of columns of a panel: one past the last row that a patch has added to
         self._until = np.zeros(-(-panel.width // _GROUP), dtype=np.int64)
+        self._stale = np.zeros(len(self._until), dtype=np.bool_)
 
     @property
     def open_rows(self) -> int:
@@ -262,22 +267,33 @@ class RowStitcher:
             finished = [tuple(values[:, :, place] for values in self._open) for place in places]
             self._open = []
             return finished
+        self._clear(self._reached, self.panel.width)
         settled = self._open[0][:, : stop - start]
         finished = [tuple(code(settled[:, :, place]) for code in self.encoders) for place in places]
         self._move_up(stop - start, first=start)
         return finished
 
+    def _clear(self, left: int, right: int) -> None:
+        """Write 0 below the rows that earlier rows of patches have added to, where that is due."""
+        if left >= right or not self._stale.any():
+            return
+        for group in range(left // _GROUP, -(-right // _GROUP)):
+            if self._stale[group]:
+                cols = slice(max(left, group * _GROUP), min(right, (group + 1) * _GROUP))
+                self._open[0][:, self._carried :, cols] = 0
+
     def _move_up(self, height: int, *, first: int) -> None:
         """Drop the rows that are settled, where anything was added to them or to later ones."""
-        touched = self._until > first
-        groups = groupby(range(len(touched)), key=lambda group: bool(touched[group]))
-        for is_touched, members in groups:
-            if is_touched:
+        self._stale = self._until > first
+        self._carried = max(int(self._until.max()) - first - height, 0)
+        self._reached = 0
+        moved = slice(height, height + self._carried)
+        groups = groupby(range(len(self._stale)), key=lambda group: bool(self._stale[group]))
+        for is_stale, members in groups:
+            if is_stale:
                 run = [*members]
                 rows = self._open[0][:, :, run[0] * _GROUP : (run[-1] + 1) * _GROUP]
-                rest = rows[:, height:].clone()
-                rows[:, : rest.shape[1]] = rest
-                rows[:, rest.shape[1] :] = 0
+                rows[:, : self._carried] = rows[:, moved].clone()
         self._until[self._until <= first + height] = 0
 
     def _paste(self, part: Tensor, place: slice) -> None:
@@ -304,19 +320,40 @@ class RowStitcher:
             shape = (part.shape[0], size, self.panel.width)
             self._open = [torch.zeros(shape, dtype=torch.float32, device=part.device)]
             self._product = part.new_empty((part.shape[0], size, size))
+            self._zero = part.new_zeros(())
             self.row_weights = self.row_weights.to(part.device)
             self.col_weights = self.col_weights.to(part.device)
-        col, cols = col_weights
-        row_kind, col_kind = self.row_kind(self._row), self.col_kind(col)
-        weights = self.row_weights[row_kind, row_weights, None] * self.col_weights[col_kind, cols]
+        weights = self._weigh(row_weights, col_weights)
         first = top - self.settled[self._row][0]
-        # in memory that all patches share: fresh pages would cost more than the product itself
-        product = self._product[:, : part.shape[1], : part.shape[2]]
-        torch.mul(part, weights, out=product)
-        # two operations, each rounded: fused, a pixel's last bit could depend on its neighbours
-        self._open[0][:, first : first + part.shape[1], place] += product
+        place_of_part = self._open[0][:, first : first + part.shape[1], place]
+        self._clear(self._reached, place.start)
+        # what others have added to: rows above, and columns to the left
+        carried = min(max(self._carried - first, 0), part.shape[1])
+        reached = min(max(self._reached - place.start, 0), part.shape[2])
+        for rows, cols in ((slice(carried), slice(None)), (slice(carried, None), slice(reached))):
+            shared = part[:, rows, cols]
+            # in memory that all patches share: fresh pages would cost more than the product itself
+            product = self._product[:, : shared.shape[1], : shared.shape[2]]
+            torch.mul(shared, weights[rows, cols], out=product)
+            # two operations, each rounded: fused, a last bit could depend on neighbours
+            place_of_part[:, rows, cols] += product
+        own = slice(carried, None), slice(reached, None)
+        # nothing to add to but 0, which is added as it makes 0 of -0
+        torch.addcmul(self._zero, part[:, *own], weights[own], out=place_of_part[:, *own])
+        # of rows between patches that others have left out
+        self._open[0][:, self._carried : first, place.start + reached : place.stop] = 0
+        self._reached = max(self._reached, place.stop)
         groups = self._until[place.start // _GROUP : -(-place.stop // _GROUP)]
         np.maximum(groups, top + part.shape[1], out=groups)
+
+    def _weigh(self, rows: slice, col_weights: tuple[int, slice]) -> Tensor:
+        """Multiply the weights of rows and columns; in the middle, all patches of a row share."""
+        col, cols = col_weights
+        key = self.row_kind(self._row), self.col_kind(col), cols
+        if key != self._key:
+            self._key = key
+            self._weights = self.row_weights[key[0], rows, None] * self.col_weights[key[1], cols]
+        return self._weights
 
 
 def _check_cover(offsets: Sequence[int], *, size: int, length: int, margin: int) -> None:

@@ -211,6 +211,32 @@ def test_patches_left_out_leave_no_trace(plan: TilePlan, blend: str, data: st.Da
     np.testing.assert_allclose(found, share, atol=1e-5)
 
 
+@given(st.integers(1, 40), st.floats(0, 0.99), st.sampled_from([0.05, 0.5, 1.0]), st.data())
+def test_scores_are_sums_in_reading_order_to_the_last_bit(
+    size: int, shared: float, share: float, data: st.DataObject
+) -> None:
+    plan = plan_tile(3 * size, 700, size=size, overlap=int(shared * size))
+    weighting = weigh_patches(plan, blend='hann', margin=0)
+    generator = torch.Generator().manual_seed(data.draw(st.integers(0, 1000)))
+    # -0 too, which a sum makes 0
+    patch = torch.randn(2, size, size, generator=generator).round()
+    added = torch.rand(len(plan.row_offs), len(plan.col_offs), generator=generator) < share
+    rows, cols = weighting.rows, weighting.cols
+    by_row, by_col = (torch.from_numpy(axis.weights).float() for axis in (rows, cols))
+    expected = torch.zeros(2, plan.height + 2 * size, plan.width + 2 * size)
+    stitcher = RowStitcher(weighting, whole(plan), [unchanged])
+    found = torch.zeros(2, plan.height, plan.width)
+    for row, top in enumerate(plan.row_offs):
+        for col in np.flatnonzero(added[row].numpy()).tolist():
+            stitcher.add(col, patch)
+            place = slice(top + size, top + 2 * size), slice(plan.col_offs[col] + size, None)
+            expected[:, *place][..., :size] += patch * (by_row[row, :, None] * by_col[col])
+        for (values,) in stitcher.finish_row([(0, plan.width)]):
+            found[:, slice(*rows.settled[row])] = values
+    expected = expected[:, size:-size, size:-size]
+    assert found.numpy().tobytes() == expected.numpy().tobytes()
+
+
 @pytest.mark.parametrize(
     ('offsets', 'length', 'margin', 'message'),
     [
