@@ -9,6 +9,8 @@ import torch
 from ..geoio.read import plan_cells
 from .model.load import evaluating
 from .plan import PredictionPlan
+from .resume.identity import identify
+from .runtime import choose_runtime
 
 # cells that are decoded to learn how long one takes
 CALIBRATION_CELLS = 32
@@ -30,6 +32,7 @@ def measure_costs(plan: PredictionPlan, *, calibrate: bool) -> PredictionPlan:
     Raises:
         OSError: If a scene is damaged where it is decoded.
     """
+    plan = choose_runtime(plan, key=identify(plan)['model_sha256'], progress=False)
     costs = replace(plan.costs, **_measure_forward(plan))
     if calibrate:
         costs = replace(costs, **_measure_reading(plan))

@@ -27,6 +27,9 @@ type MapKind = Literal['classes', 'probabilities', 'values']
 type Precision = Literal['float32', 'bfloat16']
 """Type in which the model computes."""
 
+type RuntimeName = Literal['eager', 'channels-last', 'compiled', 'onnx', 'openvino']
+"""Form in which a model runs."""
+
 type Averaging = Literal['none', 'flips', 'rotations']
 """Views of a patch whose scores are averaged: itself; 4 flips; these and their transposes, 8."""
 
@@ -190,16 +193,21 @@ class PredictionOptions:
         group='running',
         choices=Precision,
     )
+    runtime: RuntimeName | Literal['auto'] = option(
+        'auto',
+        "Form in which the model runs. 'eager' is the module as it is; 'channels-last' a copy with "
+        "batch normalisation folded and bands last in memory; 'compiled' that by torch.compile; "
+        "'onnx' and 'openvino' are graphs, made of the module unless the model is one (extras of "
+        "the same names). Each is compared with the model as it is on patches of the scene. 'auto' "
+        'takes the fastest of those that are worth trying for a job of this size, else '
+        'channels-last.',
+        group='running',
+        choices=Literal['auto', 'eager', 'channels-last', 'compiled', 'onnx', 'openvino'],
+    )
     channels_last: bool = option(
-        False,
-        'Lay images out in memory with bands last, which is faster for convolutions on GPUs.',
-        group='running',
+        False, 'Another word for the runtime channels-last.', group='running'
     )
-    compile: bool = option(
-        False,
-        'Compile the model by torch.compile, which is worth its minute on a large scene.',
-        group='running',
-    )
+    compile: bool = option(False, 'Another word for the runtime compiled.', group='running')
     progress: bool = option(
         True, 'Show a progress bar on the standard error stream.', group='running'
     )
@@ -266,6 +274,13 @@ class PredictionOptions:
         # raises on its own for size and overlap
         plan_tile(1, 1, size=self.size, overlap=self.shared)
         parse_bytes(self.memory_limit)
+        words = {'compile': self.compile, 'channels_last': self.channels_last}
+        given = [name for name, is_given in words.items() if is_given]
+        if given and self.runtime not in ('auto', self.form):
+            raise ValueError(
+                f'{given[0]} is another word for runtime={self.form!r}, got runtime='
+                f'{self.runtime!r} too; leave one out'
+            )
         if self.shard is not None:
             parse_shard(self.shard)
             if self.overwrite or self.merge:
@@ -273,6 +288,13 @@ class PredictionOptions:
                     'shard goes with neither overwrite nor merge: shards share their parts; remove '
                     'the folder of an old prediction first, and merge when all shards are done'
                 )
+
+    @property
+    def form(self) -> RuntimeName | Literal['auto']:
+        """Form in which the model is to run, by any of its words."""
+        if self.compile:
+            return 'compiled'
+        return 'channels-last' if self.channels_last else self.runtime
 
     @property
     def shared(self) -> int:

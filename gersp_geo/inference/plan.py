@@ -26,6 +26,7 @@ from ..windows import Panel
 from .estimate import Costs
 from .model.load import LoadedModel
 from .model.predictor import Views
+from .model.runtimes.choice import Choice
 from .options import PredictionOptions
 from .outputs.output import Output
 from .scene.bands import describe_bands
@@ -102,6 +103,9 @@ class PredictionPlan:
 
     threads: int
     """Threads that read, and that compress."""
+
+    runtime: Choice | None
+    """The form in which the model runs; None before it is chosen."""
 
     torch_threads: int
     """Threads within one operation of the model, which can decide the last bit."""
@@ -182,7 +186,7 @@ class PredictionPlan:
             self.loaded.preprocessing,
             device=self.device,
             precision=self.options.precision,
-            channels_last=self.options.channels_last,
+            channels_last=self.loaded.is_channels_last,
             averaging=self.options.averaging,
             dates=self.loaded.dates.count,
         )
@@ -197,6 +201,7 @@ class PredictionPlan:
             'panels': f'{len(self.panels)} of up to {max(p.width for p in self.panels):,} columns',
             'batches': f'up to {self.batch_size} patches on {self.device}, '
             f'{self.options.precision}',
+            'runtime': f'{self.runtime or self.options.form}',
         }
         lines |= self.costs.lines()
         if self.shard is not None:

@@ -1,6 +1,7 @@
 """Decide everything about a prediction before a pixel is read."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..tiling import TilePlan, cut_panels
 from ..windows import Panel
 from .estimate import Rows, check_parts, count_costs, reading_threads
 from .model.device import find_device, fitting_batch
+from .model.runtimes.choice import Choice
 from .options import PredictionOptions, parse_shard
 from .output_paths import FileToMake
 from .outputs.output import Maker
@@ -105,7 +107,8 @@ def _plan(
         part_pixels=options.part_pixels,
         source=source,
     )
-    batch_size, torch_threads = _recall(files[0].path, options, device=device)
+    begun = _recall(files[0].path, options)
+    batch_size = begun.batch_size or fitting_batch(options.size, device=device)
     return PredictionPlan(
         options=options,
         loaded=maker.loaded,
@@ -127,9 +130,10 @@ def _plan(
         after=after,
         area_sha256=None if area is None else area.sha256,
         batch_size=batch_size,
+        runtime=begun.runtime,
         device=device,
         threads=reading_threads(header, options, source=source),
-        torch_threads=torch_threads,
+        torch_threads=begun.torch_threads or torch.get_num_threads(),
         costs=count_costs(
             rows,
             panels,
@@ -172,18 +176,28 @@ def _cut_parts(
     return panels, rows
 
 
-def _recall(
-    destination: str | PathLike[str], options: PredictionOptions, *, device: str
-) -> tuple[int, int]:
-    """Choose batch size and threads of torch, those of an interrupted call if there is one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """What an interrupted call, or another shard, has settled; None where there is none.
 
-    Both can decide the last bit of a result, and so are no matter of the machine that goes on.
+    Each can decide the last bit of a result, and so is no matter of the machine that goes on.
     """
+
+    batch_size: int | None
+    torch_threads: int | None
+    runtime: Choice | None
+
+
+def _recall(destination: str | PathLike[str], options: PredictionOptions) -> _Begun:
+    """Find what was settled before; a batch size that is asked for goes before that."""
     folder = work_folder(destination)
     begun = {} if options.overwrite or not is_begun(folder) else read_header(folder)
-    size = _sensible(begun.get('batch_size')) or fitting_batch(options.size, device=device)
-    threads = _sensible(begun.get('torch_threads')) or torch.get_num_threads()
-    return (size if options.batch_size == 'auto' else options.batch_size), threads
+    size = _sensible(begun.get('batch_size'))
+    return _Begun(
+        batch_size=size if options.batch_size == 'auto' else options.batch_size,
+        torch_threads=_sensible(begun.get('torch_threads')),
+        runtime=Choice.of(begun.get('runtime'), begun.get('runtime_trials')),
+    )
 
 
 def _sensible(count: object) -> int | None:

@@ -1,13 +1,11 @@
 """Carry a plan out: parts, and the files that are made of them."""
 
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from time import perf_counter
 from typing import Any
-
-import torch
 
 from .. import __version__
 from ..geoio.fingerprints import FINGERPRINT_TAG, read_fingerprint
@@ -22,6 +20,7 @@ from .progress import progress_bar, waiting
 from .resume.identity import fingerprint, identify, layout_of_parts, running
 from .resume.journal import Counts, Entry, Journal, is_begun, remove_leftover, work_folder
 from .resume.parts import PartWriter, PlannedPart, damaged_files, known_entries, list_parts, runs_of
+from .runtime import choose_runtime, torch_threads
 from .scene.batches import PatchBatch, read_rows
 
 
@@ -49,6 +48,8 @@ def run_plan(plan: PredictionPlan, *, progress: bool) -> Any:
     folder = work_folder(plan.destination)
     if plan.options.merge and not is_begun(folder):
         raise ValueError(f'no shard of {plan.destination} has begun; nothing can be merged')
+    if not plan.options.merge:
+        plan = choose_runtime(plan, key=identity['model_sha256'], progress=progress)
     # a merge forwards nothing: any device will do
     how = layout_of_parts(plan) if plan.options.merge else running(plan)
     begins_anew, facts = plan.options.overwrite and not plan.options.merge, None
@@ -129,7 +130,7 @@ def _predict(
     with ExitStack() as stack:
         stack.enter_context(gdal_cache(GDAL_CACHE))
         stack.enter_context(evaluating(plan.loaded.forward))
-        stack.enter_context(_torch_threads(plan.torch_threads))
+        stack.enter_context(torch_threads(plan.torch_threads))
         pixels = sum(part.pixels for part in parts)
         advance = stack.enter_context(progress_bar(pixels, shown=progress))
         writer = stack.enter_context(PartWriter(plan, journal))
@@ -148,17 +149,6 @@ def _predict(
                     if event.row in rows:
                         writer.add(of_row[event.row], settled)
                         advance(settled.height * panel.width)
-
-
-@contextmanager
-def _torch_threads(count: int) -> Iterator[None]:
-    """Use some threads within an operation of torch, and then as many as before."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _finish(
@@ -217,6 +207,8 @@ def _provenance(plan: PredictionPlan, identity: Mapping[str, Any]) -> dict[str, 
         'INPUT_BANDS': ','.join(map(str, plan.bands)),
         FINGERPRINT_TAG: fingerprint(identity),
     }
+    if plan.runtime is not None:
+        tags['RUNTIME'] = plan.runtime.name
     if plan.options.observed != 'auto':
         tags['OBSERVED'] = plan.options.observed
     if plan.after is not None:

@@ -76,7 +76,7 @@ class Detector:
             most=_look_up(forward, _MOST) if known else None,
         )
 
-    def compiled(self, loaded: LoadedModel) -> 'Detector':
+    def run_by(self, loaded: LoadedModel) -> 'Detector':
         """Run another form of the same model, of which less can be told."""
         return replace(self, forward=cast('Detect', loaded.score))
 

@@ -1,12 +1,10 @@
 """Where a model runs, and how many patches at a time."""
 
-from dataclasses import replace
-
 import torch
 from torch import nn
 
+from ..options import usable_cores
 from .load import LoadedModel
-from .onnx import OnnxGraph
 
 # Pixels per batch for batch_size='auto': 16 patches of 512 px keep an accelerator busy; on a CPU,
 # whose cores share the work within a patch, 4 do.
@@ -37,21 +35,18 @@ def find_device(device: str) -> str:
     return 'cpu' if accelerator is None else accelerator.type
 
 
-def place_model(loaded: LoadedModel, *, device: str, channels_last: bool) -> LoadedModel:
+def place_model(loaded: LoadedModel, *, device: str) -> LoadedModel:
     """Move a model to its device."""
-    forward = loaded.forward
-    if isinstance(forward, nn.Module):
-        forward.to(device)
-        if channels_last:
-            forward.to(memory_format=torch.channels_last)
+    if isinstance(loaded.forward, nn.Module):
+        loaded.forward.to(device)
     return loaded
 
 
-def compile_model(loaded: LoadedModel) -> LoadedModel:
-    """Compile a model; a graph of ONNX is compiled by its own runtime."""
-    if isinstance(loaded.forward, OnnxGraph):
-        return loaded
-    return replace(loaded, forward=torch.compile(loaded.forward))
+def name_device(device: str) -> str:
+    """Tell processors apart that do not compute alike, or not at one speed."""
+    if device == 'cpu':
+        return f'cpu {torch.backends.cpu.get_cpu_capability()} of {usable_cores()} cores'
+    return torch.cuda.get_device_name(device) if device.startswith('cuda') else device
 
 
 def fitting_batch(size: int, *, device: str) -> int:

@@ -8,18 +8,20 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torchgeo import tasks
 
 from ...models.backbones import open_backbone
 from ...models.weight_sources import PublishedWeights
 from ...preprocessing import Preprocessing
+from ..options import RuntimeName
 from .load import Forward, LoadedModel, evaluating, load_model, read_preprocessing
 from .predictor import Views
+from .runtimes.availability import FORMS, MODULE_FORMS
 from .signature import Scores
 
-type Describe = Callable[[Tensor], 'PatchScores']
-"""From normalised images (B, C, H, W)."""
+type Read = Callable[[Any], 'PatchScores']
+"""From what a model returns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +39,8 @@ class PatchScores:
 class PatchModel:
     """A model of whole patches."""
 
-    describe: Describe
-    """From images to what the model says about them."""
+    read: Read
+    """From what the model returns to what that means."""
 
     loaded: LoadedModel
     """The model itself."""
@@ -52,6 +54,15 @@ class PatchModel:
     channels: int | None = None
     """Number of its logits; alike."""
 
+    @property
+    def forms(self) -> tuple[RuntimeName, ...]:
+        """Forms that the model can run in."""
+        return MODULE_FORMS if isinstance(self.loaded.forward, _FeaturesAndLogits) else FORMS
+
+    def describe(self, images: Tensor) -> PatchScores:
+        """Run the model on normalised images (B, C, H, W)."""
+        return self.read(self.loaded.score(images))
+
     def probed(self, *, size: int, device: str) -> 'PatchModel':
         """Forward one patch of zeros, to learn lengths and to fail early.
 
@@ -60,7 +71,7 @@ class PatchModel:
         """
         with evaluating(self.loaded.forward):
             images = torch.zeros((1, self.loaded.in_channels, size, size), device=device)
-            found = self.describe(self.loaded.arrange(images))
+            found = self.describe(images)
         for name, values in (('vectors', found.vectors), ('logits', found.logits)):
             if values is not None:
                 _check(values, name, count=1)
@@ -100,14 +111,10 @@ class PatchPredictor:
         """
         seen = [
             self._read(found, count=len(pixels))
-            for _, found in self.views.look(self._describe, pixels, valid)
+            for _, found in self.views.look(self.model.describe, pixels, valid)
         ]
         vectors, probabilities = (_average(values) for values in zip(*seen, strict=True))
         return vectors, probabilities
-
-    def _describe(self, images: Tensor) -> PatchScores:
-        """Run the model."""
-        return self.model.describe(self.model.loaded.arrange(images))
 
     def _read(self, found: PatchScores, *, count: int) -> tuple[Tensor | None, Tensor | None]:
         """Check what the model said about a batch, and bring it to the host."""
@@ -142,6 +149,21 @@ class _Featured(Protocol):
 
     def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
         """Pool a feature map; then classify, if wanted."""
+
+
+class _FeaturesAndLogits(nn.Module):
+    """Gives the features on the way to the logits too."""
+
+    def __init__(self, network: _Featured) -> None:
+        """Take a model of timm."""
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Give both of images (B, C, H, W)."""
+        features = self.network.forward_features(images)
+        pooled = self.network.forward_head(features, pre_logits=True)
+        return pooled, self.network.forward_head(features)
 
 
 def load_embedder(
@@ -186,11 +208,7 @@ def load_embedder(
 
 def _vectors_only(loaded: LoadedModel) -> PatchModel:
     """Take the output of a model for vectors."""
-    return PatchModel(
-        describe=lambda images: PatchScores(vectors=loaded.forward(images)),
-        loaded=loaded,
-        scores=None,
-    )
+    return PatchModel(read=lambda found: PatchScores(vectors=found), loaded=loaded, scores=None)
 
 
 def load_classifier(
@@ -233,8 +251,15 @@ def load_classifier(
         type(forward).forward is tasks.Classification.forward
     )
     network = forward.model if is_plain else forward
-    describe = _with_features(network) if isinstance(network, _Featured) else _logits_only(forward)
-    return PatchModel(describe=describe, loaded=loaded, scores=loaded.scores)
+    if not isinstance(network, _Featured):
+        return PatchModel(
+            read=lambda found: PatchScores(logits=found), loaded=loaded, scores=loaded.scores
+        )
+    return PatchModel(
+        read=lambda found: PatchScores(vectors=found[0], logits=found[1]),
+        loaded=replace(loaded, forward=_FeaturesAndLogits(network)),
+        scores=loaded.scores,
+    )
 
 
 def _as_record(given: Preprocessing | str | PathLike[str] | None) -> Preprocessing | None:
@@ -242,24 +267,6 @@ def _as_record(given: Preprocessing | str | PathLike[str] | None) -> Preprocessi
     if given is None or isinstance(given, Preprocessing):
         return given
     return read_preprocessing(given)
-
-
-def _with_features(network: _Featured) -> Describe:
-    """Give the features on the way to the logits."""
-
-    def describe(images: Tensor) -> PatchScores:
-        features = network.forward_features(images)
-        return PatchScores(
-            vectors=network.forward_head(features, pre_logits=True),
-            logits=network.forward_head(features),
-        )
-
-    return describe
-
-
-def _logits_only(forward: Any) -> Describe:
-    """Give logits."""
-    return lambda images: PatchScores(logits=forward(images))
 
 
 def _activate(logits: Tensor, scores: Scores | None) -> Tensor:

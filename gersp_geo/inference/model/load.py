@@ -25,6 +25,7 @@ from ...models.checkpoint_files import (
 )
 from ...preprocessing import Preprocessing
 from .onnx import OnnxGraph, parse_metadata
+from .pages import keeping_pages
 from .signature import (
     SCORES_KEY,
     TASK_KEY,
@@ -67,6 +68,14 @@ class LoadedModel:
 
     dates: Dates = field(default_factory=Dates)
     """How many dates of a place it takes, and how."""
+
+    is_channels_last: bool = False
+    """Whether its images are to lie in memory with bands last."""
+
+    forms: dict[Any, dict[Any, 'LoadedModel']] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    """Forms of it that were made to run in, by how they are to run."""
 
     @property
     def in_channels(self) -> int:
@@ -179,7 +188,7 @@ def read_preprocessing(path: str | PathLike[str]) -> Preprocessing:
 @contextmanager
 def evaluating(forward: Forward) -> Iterator[None]:
     """Switch a module to evaluation without gradients, and back afterwards."""
-    with evaluation_mode(forward), torch.inference_mode():
+    with keeping_pages(), evaluation_mode(forward), torch.inference_mode():
         yield
 
 

@@ -1,10 +1,11 @@
 """Run models that are stored as ONNX graphs."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,10 @@ _ERRORS = (
 )  # fmt: skip
 
 
+type Run = Callable[[NDArray[np.generic]], NDArray[np.generic]]
+"""From images to scores, as arrays."""
+
+
 class OnnxGraph:
     """A graph from normalised images to scores, run by onnxruntime.
 
@@ -31,25 +36,35 @@ class OnnxGraph:
     and known operations only: running one runs no code from the file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, *, content: bytes | None = None, threads: int | None = None
+    ) -> None:
         """Load the graph.
 
         Args:
-            path: File that ends in .onnx.
+            path: File that ends in .onnx; with *content*, what it is called in messages.
+            content: The graph itself, where it is in no file.
+            threads: That one operation uses; those of torch unless given.
 
         Raises:
             FileNotFoundError: If there is no such file.
             ValueError: If the extra ``onnx`` is not installed, the file is no graph, or it is not
                 one from one image to scores per pixel or to a vector.
         """
-        self.path = path
+        self.path, self.content = path, content
+        self._threads = threads or torch.get_num_threads()
         self._runtime = _import_runtime(path)
         self._sessions = {'cpu': self._open('CPUExecutionProvider')}
         self._input, self._output = _check_signature(self._sessions['cpu'], path=path)
 
-    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
-        """Travel to another process as a path."""
-        return type(self), (self.path,)
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as a path, or as what would be in the file."""
+        return partial(type(self), content=self.content, threads=self._threads), (self.path,)
+
+    @property
+    def source(self) -> Path | bytes:
+        """The file, or what would be in it."""
+        return self.path if self.content is None else self.content
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -63,9 +78,14 @@ class OnnxGraph:
         return tuple(size if isinstance(size, int) and size > 0 else None for size in sizes)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Run the graph.
+        """Run the graph by onnxruntime, as :meth:`run_by`."""
+        return self.run_by(partial(self._run, self._session(images.device)), images)
+
+    def run_by(self, run: Run, images: Tensor) -> Tensor:
+        """Run the graph by anything that does, in the batches and the type that it is made for.
 
         Args:
+            run: From arrays to arrays.
             images: Normalised, shape (B, C, H, W), or (B, 2, C, H, W) for a graph of two dates.
 
         Returns:
@@ -88,29 +108,23 @@ class OnnxGraph:
             raise ValueError(f'{self.path} takes {channels} channels, got {images.shape[-3]}')
         dtype = _DTYPES[self._input.type]
         values = np.ascontiguousarray(images.detach().cpu().numpy(), dtype=dtype)
-        session = self._session(images.device)
         step = len(values) if batch is None else batch
         parts = [
-            self._run(session, values[start : start + step], batch=batch)
+            run(_fill_up(values[start : start + step], step))[: len(values) - start]
             for start in range(0, len(values), step)
         ]
         scores = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return torch.from_numpy(scores).to(images.device)
 
-    def _run(
-        self, session: Any, values: NDArray[np.generic], *, batch: int | None
-    ) -> NDArray[np.generic]:
-        """Run one batch, filled up to the size that the graph is fixed to."""
-        count = len(values)
-        if batch is not None and count < batch:
-            values = np.concatenate([values, np.repeat(values[-1:], batch - count, axis=0)])
+    def _run(self, session: Any, values: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Run one batch."""
         try:
             (scores,) = session.run([self._output.name], {self._input.name: values})
         except _errors() as error:
             raise ValueError(
                 f'{self.path} cannot be run on images of shape {values.shape}: {_reason(error)}'
             ) from error
-        found: NDArray[np.generic] = scores[:count]
+        found: NDArray[np.generic] = scores
         return found
 
     def _session(self, device: torch.device) -> Any:
@@ -128,16 +142,22 @@ class OnnxGraph:
 
     def _open(self, *providers: object) -> Any:
         """Load the file for some processors."""
-        if not self.path.is_file():
+        if self.content is None and not self.path.is_file():
             raise FileNotFoundError(f'{self.path} does not exist')
         options = self._runtime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
+        options.intra_op_num_threads = self._threads
         # errors are raised; nothing else is to appear between the lines of a progress bar
         options.log_severity_level = 4
         try:
-            return self._runtime.InferenceSession(self.path, options, providers=list(providers))
+            return self._runtime.InferenceSession(self.source, options, providers=list(providers))
         except _errors() as error:
             raise ValueError(f'{self.path} is no ONNX graph that runs: {_reason(error)}') from error
+
+
+def _fill_up(values: NDArray[np.generic], count: int) -> NDArray[np.generic]:
+    """Repeat the last image until there are as many as a graph is fixed to."""
+    missing = count - len(values)
+    return np.concatenate([values, np.repeat(values[-1:], missing, axis=0)]) if missing else values
 
 
 def _import_runtime(path: Path) -> Any:

@@ -50,6 +50,7 @@ class PredictionSummary(Summary):
         lines += [
             *self.parts_lines,
             *self.counts_lines,
+            *self.runtime_lines,
             self.time_line,
             f'         of which {self.seconds_finishing:.1f} s for overviews and the final file',
         ]

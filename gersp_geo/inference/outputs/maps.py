@@ -23,7 +23,7 @@ from ...geoio.write import (
 from ...stitching import RowStitcher, Weighting
 from ...tiling import TilePlan
 from ...windows import Panel
-from ..model.device import compile_model, place_model
+from ..model.device import place_model
 from ..model.load import LoadedModel, evaluating
 from ..model.predictor import PixelPredictor, check_scores
 from ..options import MapKind, MapOptions
@@ -258,9 +258,7 @@ class MapMaker(Maker):
 
     def placed(self, device: str, options: MapOptions) -> 'MapMaker':
         """Move the model to its device, and count its channels."""
-        loaded = place_model(self.loaded, device=device, channels_last=options.channels_last)
-        if options.compile:
-            loaded = compile_model(loaded)
+        loaded = place_model(self.loaded, device=device)
         channels = _count_channels(loaded, size=options.size, device=device)
         if options.after is not None and loaded.scores == 'classes' and options.output != 'values':
             record = name_change(loaded.preprocessing, channels=channels)

@@ -73,6 +73,7 @@ class DetectionSummary(Summary):
             *(f'  {name}  {count:,}' for name, count in self.class_objects.items()),
             *([] if self.values is None else [f'values   {self.values}']),
             *self.counts_lines,
+            *self.runtime_lines,
             self.time_line,
             *(f'note     {note}' for note in self.notes),
         ]

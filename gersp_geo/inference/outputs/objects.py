@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, override
+from typing import Any, ClassVar, Self, override
 
 import numpy as np
 import torch
@@ -24,9 +24,10 @@ from ...suppression import Detections, Suppressor, box_areas
 from ...tiling import TilePlan
 from ...windows import Panel
 from ..model.detector import Detector, ObjectPredictor
-from ..model.device import compile_model, place_model
-from ..model.load import evaluating
-from ..options import ObjectOptions
+from ..model.device import place_model
+from ..model.load import LoadedModel, evaluating
+from ..model.runtimes.availability import MODULE_FORMS
+from ..options import ObjectOptions, RuntimeName
 from ..output_paths import FileToMake
 from ..plan import PredictionPlan
 from ..preview import write_objects_preview
@@ -180,6 +181,16 @@ class ObjectOutput(Output[RowOfObjects]):
         tally.add(objects)
         tally.left_out += write(to_features(objects, plan.header, names=self.detector.names))
 
+    @property
+    @override
+    def forms(self) -> tuple[RuntimeName, ...]:
+        # a graph returns tensors, and detectors return what they found in each image
+        return MODULE_FORMS
+
+    @override
+    def run_by(self, form: LoadedModel) -> Self:
+        return replace(self, detector=self.detector.run_by(form))
+
     @override
     def summarize(self, plan: PredictionPlan, result: Result) -> DetectionSummary:
         tally: Tally = result.facts or Tally()
@@ -257,11 +268,8 @@ class ObjectMaker(Maker):
 
     def placed(self, device: str, options: ObjectOptions) -> 'ObjectMaker':
         """Move the model to its device, and learn from a patch of zeros what boxes are."""
-        loaded = place_model(self.loaded, device=device, channels_last=options.channels_last)
+        loaded = place_model(self.loaded, device=device)
         detector = Detector.of(loaded)
-        if options.compile:
-            loaded = compile_model(loaded)
-            detector = detector.compiled(loaded)
         shape = (1, loaded.in_channels, options.size, options.size)
         with evaluating(loaded.forward):
             found = detector(torch.zeros(shape, device=device))

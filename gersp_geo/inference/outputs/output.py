@@ -15,6 +15,8 @@ from ...stitching import Weighting
 from ...tiling import TilePlan, plan_tile
 from ...windows import Panel
 from ..model.load import LoadedModel, load_model
+from ..model.runtimes.availability import FORMS
+from ..options import RuntimeName
 from ..output_paths import FileToMake
 from ..resume.journal import Counts, Entry, PartFile
 from ..scene.batches import PatchBatch, RowEnd
@@ -201,6 +203,15 @@ class Output[Content](ABC):
 
     channels: int = 0
     """Scores per pixel that are held; 0 where none are."""
+
+    @property
+    def forms(self) -> tuple[RuntimeName, ...]:
+        """Forms of its model that it can do with."""
+        return FORMS
+
+    def run_by(self, form: LoadedModel) -> Self:
+        """Make the same by a form of its model."""
+        return self
 
     @property
     def layouts(self) -> tuple[MapLayout, ...]:

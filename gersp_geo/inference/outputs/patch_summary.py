@@ -38,6 +38,7 @@ class PatchSummary(Summary):
             *([] if self.dates is None else [f'overlap  {self.dates}']),
             *([] if self.place is None else [f'place    {self.place}']),
             f'patches  {grid}, {self.forwarded:,} {counted}{vectors}',
+            *self.runtime_lines,
             self.time_line,
         ]
         width = max(map(len, self.class_patches), default=0)

@@ -8,8 +8,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar, Self, override
 
-import torch
-
 from ...geoio.formats import GEOTIFF_SUFFIXES, TABLE_SUFFIXES
 from ...geoio.read import RasterHeader
 from ...geoio.vector import Attribute
@@ -17,9 +15,10 @@ from ...geoio.warp import advise_place, describe_lack
 from ...geoio.write import MapLayout, write_qml
 from ...tiling import TilePlan
 from ...windows import Panel
-from ..model.device import compile_model, place_model
+from ..model.device import place_model
 from ..model.embedder import PatchModel, PatchPredictor, load_classifier, load_embedder
-from ..options import MapKind, PatchOptions
+from ..model.load import LoadedModel
+from ..options import MapKind, PatchOptions, RuntimeName
 from ..output_paths import FileToMake, check_apart
 from ..plan import PredictionPlan
 from ..preview import ShownScene, write_patches_preview
@@ -129,6 +128,15 @@ class PatchOutput(Output[Described]):
             write_qml(self.raster, layout.class_names, layout.class_colors)
         return finished, counts
 
+    @property
+    @override
+    def forms(self) -> tuple[RuntimeName, ...]:
+        return self.model.forms
+
+    @override
+    def run_by(self, form: LoadedModel) -> Self:
+        return replace(self, model=replace(self.model, loaded=form))
+
     @override
     def summarize(self, plan: PredictionPlan, result: Result) -> PatchSummary:
         counts: Counter[int] = result.facts or Counter()
@@ -222,13 +230,8 @@ class PatchMaker(Maker):
 
     def placed(self, device: str, options: PatchOptions) -> 'PatchMaker':
         """Move the model to its device, and learn how long its vectors are."""
-        place_model(self.loaded, device=device, channels_last=options.channels_last)
-        model = self.model
-        if options.compile:
-            compiled = compile_model(self.loaded)
-            is_whole = compiled is self.loaded
-            model = model if is_whole else replace(model, describe=torch.compile(model.describe))
-        return replace(self, model=model.probed(size=options.size, device=device))
+        place_model(self.loaded, device=device)
+        return replace(self, model=self.model.probed(size=options.size, device=device))
 
     @override
     def plan(

@@ -48,6 +48,9 @@ class Summary:
     dates: str | None = None
     """Of two dates: how they lie on each other, in one line."""
 
+    runtime: str | None = None
+    """The form in which the model ran, and what it was chosen from, in one line."""
+
     @property
     def unmerged(self) -> str:
         """Says after the name of a file that it is not made yet; empty once it is."""
@@ -66,6 +69,11 @@ class Summary:
             f'pixels   {self.pixels:,} ({self.valid_pixels:,} with an observation)',
             f'patches  {self.patches:,} ({self.forwarded:,} forwarded)',
         ]
+
+    @property
+    def runtime_lines(self) -> list[str]:
+        """Says in which form the model ran."""
+        return [] if self.runtime is None else [f'runtime  {self.runtime}']
 
     @property
     def time_line(self) -> str:
@@ -88,5 +96,6 @@ def facts_of(plan: 'PredictionPlan', result: 'Result') -> dict[str, Any]:
         'seconds': result.seconds,
         'values': plan.values,
         'place': plan.place,
+        'runtime': None if plan.runtime is None else str(plan.runtime),
         'dates': None if plan.after is None else plan.after.describe_overlap(plan.source),
     }

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -66,11 +67,18 @@ def running(plan: PredictionPlan) -> dict[str, Any]:
         'device': torch.device(plan.device).type,
         'batch_size': plan.batch_size,
         'torch_threads': plan.torch_threads,
-        'channels_last': plan.options.channels_last,
-        'compiled': plan.options.compile,
-        'software': {'gersp_geo': __version__, 'torch': version('torch')},
+        'runtime': None if plan.runtime is None else plan.runtime.name,
+        'runtime_trials': [] if plan.runtime is None else [asdict(t) for t in plan.runtime.trials],
+        'software': {'gersp_geo': __version__, **_software(plan)},
         **layout_of_parts(plan),
     }
+
+
+def _software(plan: PredictionPlan) -> dict[str, str]:
+    """List the packages whose versions decide the last bits."""
+    by_form = {'onnx': 'onnxruntime', 'openvino': 'openvino'}
+    names = ['torch', by_form.get(plan.runtime.name if plan.runtime else '', 'torch')]
+    return {name: version(name) for name in names}
 
 
 def layout_of_parts(plan: PredictionPlan) -> dict[str, Any]:
