@@ -15,6 +15,7 @@ from ..geoio.read import recall, remember
 from .estimate import GDAL_CACHE
 from .model.device import name_device
 from .model.load import LoadedModel, evaluating
+from .model.predictor import computing
 from .model.runtimes.availability import versions
 from .model.runtimes.choice import FEWEST_PATCHES, Choice, Chooser
 from .model.runtimes.forms import Setting
@@ -57,6 +58,7 @@ def choose_runtime(plan: 'PredictionPlan', *, key: str | None, progress: bool) -
         waiting('the fastest runtime', shown=progress),
         gdal_cache(GDAL_CACHE),
         evaluating(plan.loaded.forward),
+        computing(plan.device, plan.options.precision),
         torch_threads(plan.torch_threads),
     ):
         setting = Setting(

@@ -1,8 +1,7 @@
 """From pixels as stored to scores: normalisation, the model, what its output means."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -22,6 +21,13 @@ VIEWS: dict[Averaging, tuple[View, ...]] = {
     'flips': tuple((axes, False) for axes in _FLIPS),
     'rotations': tuple((axes, transposed) for transposed in (False, True) for axes in _FLIPS),
 }
+
+
+def computing(device: str, precision: Precision) -> AbstractContextManager[object]:
+    """Compute on a device in the precision asked for."""
+    if precision == 'float32':
+        return nullcontext()
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16)
 
 
 class Views:
@@ -78,7 +84,7 @@ class Views:
         """
         images = self.normalise(pixels, valid)
         for view in self.views:
-            with self._autocast():
+            with computing(self.device, self.precision):
                 found = forward(_look(images, view))
             yield view, found
 
@@ -110,12 +116,6 @@ class Views:
             # Of two dates, what one lacks is left out of both, as it would look like a change.
             images.masked_fill_(missing if missing.ndim == 4 else missing[:, None], 0)
         return images
-
-    def _autocast(self) -> Any:
-        """Compute in the precision asked for."""
-        if self.precision == 'float32':
-            return nullcontext()
-        return torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16)
 
 
 class PixelPredictor:

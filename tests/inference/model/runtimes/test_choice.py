@@ -1,5 +1,7 @@
 """The form of a model is the fastest of those that return the same."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -40,15 +42,8 @@ def network(*, twice: bool = False) -> nn.Module:
     return module.eval().requires_grad_(requires_grad=False)
 
 
-def chooser(
-    module: object, *, batch: int = 3, forms: tuple[RuntimeName, ...] = FORMS[:2]
-) -> Chooser:
-    loaded = LoadedModel(
-        forward=module,
-        scores='classes',
-        preprocessing=RECORD,
-        name='network',  # type: ignore[arg-type]
-    )
+def chooser(module: Any, *, batch: int = 3, forms: tuple[RuntimeName, ...] = FORMS[:2]) -> Chooser:
+    loaded = LoadedModel(forward=module, scores='classes', preprocessing=RECORD, name='network')
     setting = Setting(device='cpu', precision='float32', size=32, batch_size=batch, threads=1)
     images = torch.randn(2, batch, 3, 32, 32, generator=torch.Generator().manual_seed(2))
     return Chooser(loaded=loaded, setting=setting, batches=[*images], forms=forms)
