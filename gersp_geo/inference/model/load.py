@@ -24,6 +24,7 @@ from ...models.checkpoint_files import (
     sha256_of,
 )
 from ...preprocessing import Preprocessing
+from .exactness import exact_floats
 from .onnx import OnnxGraph, parse_metadata
 from .pages import keeping_pages
 from .signature import (
@@ -187,8 +188,8 @@ def read_preprocessing(path: str | PathLike[str]) -> Preprocessing:
 
 @contextmanager
 def evaluating(forward: Forward) -> Iterator[None]:
-    """Switch a module to evaluation without gradients, and back afterwards."""
-    with keeping_pages(), evaluation_mode(forward), torch.inference_mode():
+    """Switch a module to exact evaluation without gradients, and back afterwards."""
+    with keeping_pages(), evaluation_mode(forward), torch.inference_mode(), exact_floats():
         yield
 
 
