@@ -7,7 +7,9 @@ from typing import Any
 import torch
 
 from ..geoio.read import plan_cells
+from .device_memory import fit_batch, free_bytes
 from .model.load import evaluating
+from .model.runtimes.trials import synchronize
 from .plan import PredictionPlan
 from .resume.identity import identify
 from .runtime import choose_runtime
@@ -23,7 +25,7 @@ def measure_costs(plan: PredictionPlan, *, calibrate: bool) -> PredictionPlan:
     """Add what only a trial tells to the costs of a plan.
 
     Args:
-        plan: The plan.
+        plan: The plan; of a batch that an accelerator has no memory for, half or less is left.
         calibrate: Whether to decode pieces of the scene too.
 
     Returns:
@@ -32,8 +34,10 @@ def measure_costs(plan: PredictionPlan, *, calibrate: bool) -> PredictionPlan:
     Raises:
         OSError: If a scene is damaged where it is decoded.
     """
+    plan = fit_batch(plan)
+    free = free_bytes(plan.device)
     plan = choose_runtime(plan, key=identify(plan)['model_sha256'], progress=False)
-    costs = replace(plan.costs, **_measure_forward(plan))
+    costs = replace(plan.costs, device_free=free, **_measure_forward(plan))
     if calibrate:
         costs = replace(costs, **_measure_reading(plan))
     return replace(plan, costs=costs)
@@ -50,8 +54,7 @@ def _measure_forward(plan: PredictionPlan) -> dict[str, Any]:
         for _ in range(_WARM_UP + _MEASURED):
             started = perf_counter()
             predict(pixels, None)
-            if plan.device != 'cpu':
-                torch.accelerator.synchronize()
+            synchronize(plan.device)
             seconds.append(perf_counter() - started)
         after = _peak_bytes(plan.device, reset=False)
     used = None if before is None or after is None else max(after - before, 0)
@@ -85,9 +88,9 @@ def _peak_bytes(device: str, *, reset: bool) -> int | None:
     """Read the most memory that was occupied; None where the system does not say."""
     if device != 'cpu':
         if reset:
-            torch.accelerator.reset_peak_memory_stats()
-            return torch.accelerator.memory_allocated()
-        return torch.accelerator.max_memory_allocated()
+            torch.accelerator.reset_peak_memory_stats(device)
+            return torch.accelerator.memory_allocated(device)
+        return torch.accelerator.max_memory_allocated(device)
     try:
         if reset:
             # Linux: forget the peak so far

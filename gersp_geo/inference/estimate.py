@@ -104,9 +104,10 @@ class Rows:
         """Bytes where the model runs per column of pixels of a panel."""
         if not self.blended:
             return self.stride * self.map_bytes
-        # open rows, what moves up, and what is encoded
-        rows = self.tiles.size + self.tiles.overlap
-        return rows * self.channels * 4 + self.stride * (self.map_bytes + 5)
+        # open rows, what moves up, and what is encoded: the best score, on accelerators its index
+        # as torch finds it in 8 bytes, and both as they are returned
+        rows, index = self.tiles.size + self.tiles.overlap, 1 if self.on_host else 8
+        return rows * self.channels * 4 + self.stride * (self.map_bytes + 4 + index)
 
     def batch_bytes(self, batch_size: int) -> int:
         """Bytes of batches on the host, and of one where the model runs if that is the host."""
@@ -169,6 +170,12 @@ class Costs:
     device_bytes: int
     """Most memory on an accelerator, the model's own apart; 0 on a CPU."""
 
+    device_rows_bytes: int
+    """What of that does not depend on the size of a batch: rows that later patches may change."""
+
+    device_free: int | None = None
+    """Memory of the accelerator that is free; None on a CPU, or if not measured."""
+
     model_bytes: int | None = None
     """Memory that the model takes for itself while it forwards a batch; None if not measured."""
 
@@ -194,6 +201,10 @@ class Costs:
             memory.append(f'{readable(self.device_bytes)} of the device')
         if self.model_bytes is not None:
             memory.append(f'{readable(self.model_bytes)} in it')
+        if self.device_free is not None:
+            needed = self.device_bytes + (self.model_bytes or 0)
+            word = 'free there' if needed <= self.device_free else 'free there, which is too little'
+            memory.append(f'{readable(self.device_free)} {word}')
         written = f'{readable(self.bytes_written)} before compression'
         return {
             'forwarded': f'{self.pixels_forwarded:,} px, {factor:.2f} times the scene, at most',
@@ -240,6 +251,7 @@ def count_costs(
     """
     tiles = rows.tiles
     widest = max(panel.width for panel in panels) + tiles.size
+    device_rows = 0 if rows.on_host else widest * rows.device_per_column
     row_blocks, col_blocks = (
         -(-length // side)
         for length, side in zip((tiles.height, tiles.width), rows.block_shape, strict=True)
@@ -259,9 +271,8 @@ def count_costs(
         + GDAL_CACHE
         + widest * rows.host_per_column
         + rows.batch_bytes(batch_size),
-        device_bytes=0
-        if rows.on_host
-        else widest * rows.device_per_column + rows.scored_bytes(batch_size),
+        device_bytes=0 if rows.on_host else device_rows + rows.scored_bytes(batch_size),
+        device_rows_bytes=device_rows,
     )
 
 

@@ -11,6 +11,7 @@ from .. import __version__
 from ..geoio.fingerprints import FINGERPRINT_TAG, read_fingerprint
 from ..geoio.gdal import gdal_cache
 from ..geoio.write import publish, sync_folder
+from .device_memory import fit_batch, naming_shortage
 from .disk_space import advising, check_room
 from .estimate import GDAL_CACHE
 from .model.load import evaluating
@@ -49,7 +50,9 @@ def run_plan(plan: PredictionPlan, *, progress: bool) -> Any:
     if plan.options.merge and not is_begun(folder):
         raise ValueError(f'no shard of {plan.destination} has begun; nothing can be merged')
     if not plan.options.merge:
-        plan = choose_runtime(plan, key=identity['model_sha256'], progress=progress)
+        plan = fit_batch(plan)
+        with naming_shortage(plan):
+            plan = choose_runtime(plan, key=identity['model_sha256'], progress=progress)
     # a merge forwards nothing: any device will do
     how = layout_of_parts(plan) if plan.options.merge else running(plan)
     begins_anew, facts = plan.options.overwrite and not plan.options.merge, None
@@ -128,6 +131,7 @@ def _predict(
     """
     output = plan.output
     with ExitStack() as stack:
+        stack.enter_context(naming_shortage(plan))
         stack.enter_context(gdal_cache(GDAL_CACHE))
         stack.enter_context(evaluating(plan.loaded.forward))
         stack.enter_context(torch_threads(plan.torch_threads))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Self
 
-from torch import Tensor, nn
+from torch import OutOfMemoryError, Tensor, nn
 
 from ....messages import one_line
 from ...options import RuntimeName
@@ -197,6 +197,10 @@ class Chooser:
             found = self.built[name].score(images)
         except UnbuildableFormError as error:
             return Trial(name=name, reason=f'cannot be made of this model: {error}')
+        except OutOfMemoryError:
+            # which another job may have
+            refused = self._refused(name, 'needs more memory than there is')
+            return replace(refused, is_final=False)
         # a compiler compiles when it is first used, and raises anything
         except Exception as error:  # noqa: BLE001 - see above
             reason = one_line(error) or type(error).__name__
