@@ -37,7 +37,9 @@ WITH_BLOCKS = [page for page in PAGES if page != README and BLOCK.search(page.re
 # the README's first command, which is run once for all tests
 SAMPLE_DATA = ['sample-data', 'sample-data']
 # pages that take longest
-LONG = ('own_classes', 'own_dates', 'own_masks', 'own_objects', 'own_values', 'prediction')
+LONG = (
+    'own_classes', 'own_dates', 'own_masks', 'own_objects', 'own_values', 'prediction', 'runtimes',
+)  # fmt: skip
 
 
 @pytest.fixture(scope='session')
