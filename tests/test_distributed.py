@@ -137,6 +137,36 @@ def test_two_processes_train_like_one_that_is_fed_both_batches(
         torch.testing.assert_close(share['state'], alone['state'], rtol=1e-9, atol=1e-9)
 
 
+def send_buffers_around(rank: int) -> dict[str, Tensor]:
+    task = make_task('resnet18', frozen_statistics=True)
+    statistics = task.backbone.get_buffer('bn1.running_mean')
+    model = DistributedDataParallel(task)
+    for buffer in (task.queue, task.queue_ptr, statistics):
+        buffer.fill_(rank)
+    model(torch.zeros(2, 3, SIDE, SIDE, dtype=torch.float64))
+    return {'queue': task.queue, 'queue_ptr': task.queue_ptr, 'statistics': statistics}
+
+
+@pytest.mark.slow
+def test_the_queue_is_not_sent_around_in_every_step(tmp_path: Path) -> None:
+    for rank, share in enumerate(run_in_processes(send_buffers_around, tmp_path)):
+        assert (share['queue'] == rank).all()
+        assert (share['queue_ptr'] == rank).all()
+        # other buffers are
+        assert (share['statistics'] == 0).all()
+
+
+def test_other_buffers_are_sent_around() -> None:
+    task = make_task('resnet18', frozen_statistics=True)
+    distributed.init_process_group('gloo', store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        sent = DistributedDataParallel(task).named_module_buffers
+    finally:
+        distributed.destroy_process_group()
+    names = {name for name, _ in task.named_buffers()}
+    assert names - sent.keys() == {'queue', 'queue_ptr'}
+
+
 def mix_batches(rank: int) -> dict[str, Tensor]:
     torch.manual_seed(rank)  # processes that draw apart must still agree on one order
     images = torch.arange(4.0).view(4, 1) + 10 * rank

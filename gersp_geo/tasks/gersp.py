@@ -176,6 +176,10 @@ class GeRSPTask(BaseTask):
         queue = F.normalize(torch.randn(hparams['memory_bank_size'], output_dim), dim=1)
         self.register_buffer('queue', queue)
         self.register_buffer('queue_ptr', torch.zeros(1, dtype=torch.long))
+        # All processes have one queue, see on_train_start and enqueue, and 33 MB need not be sent
+        # around in every step. This is what DistributedDataParallel looks for; the method of its
+        # that sets it begins with an underscore as well.
+        self._ddp_params_and_buffers_to_ignore = ['queue', 'queue_ptr']
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Initialize SGD and a cosine schedule that restarts, stepped once per epoch.
