@@ -24,6 +24,7 @@ from .patch_record import check_types, describe_patches
 from .patches import LabelledTiles, ScannedBlocks, TrainingPatches, scan_blocks
 from .split_table import tabulate_split
 from .splits import CHOSEN, Splits, check_split, describe_split, share_blocks, warn_of_unknown_split
+from .stateful_loader import pins_memory
 
 
 class LabelledDataModule(BaseDataModule, ABC):
@@ -297,6 +298,6 @@ class LabelledDataModule(BaseDataModule, ABC):
             batch_size=self.batch_size,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=pins_memory(self.trainer),
             **options,
         )

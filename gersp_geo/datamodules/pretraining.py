@@ -17,7 +17,7 @@ from ..preprocessing import Preprocessing
 from ..provenance import name_source
 from ..samplers import EpochIndices
 from .sources import PatchOptions, Source, open_remote_sensing
-from .stateful_loader import ResumableLoader, check_cut
+from .stateful_loader import ResumableLoader, check_cut, pins_memory
 from .stream_record import Described, describe_stream
 
 
@@ -234,6 +234,7 @@ class GeRSPDataModule(BaseDataModule):
             num_workers=self.num_workers,
             cut=self.batches.cut(),
             files=self.batches.files,
+            pin_memory=pins_memory(self.trainer),
             **self.loading,
         )
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
+from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader, Dataset
 
 from ..datasets.bad_files import Unreadable
@@ -29,6 +30,7 @@ class ResumableLoader[Item](DataLoader[Item]):
         num_workers: int = 0,
         cut: Mapping[str, int] | None = None,
         files: int = 0,
+        pin_memory: bool = False,
         prefetch_factor: int | None = None,
         multiprocessing_context: str | None = None,
     ) -> None:
@@ -40,6 +42,7 @@ class ResumableLoader[Item](DataLoader[Item]):
             num_workers: Processes that read; 0 reads in the main process.
             cut: Numbers that decide what a position holds, by name.
             files: Number of files behind *dataset*, of which 1 % may be unreadable.
+            pin_memory: Hand batches out where a GPU can fetch them by itself.
             prefetch_factor: Batches that each worker reads ahead; torch's default is 2.
             multiprocessing_context: How workers start: 'fork', 'spawn' or 'forkserver'. Defaults to
                 that of the platform.
@@ -49,7 +52,7 @@ class ResumableLoader[Item](DataLoader[Item]):
             batch_size=None,
             sampler=sampler,
             num_workers=num_workers,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=pin_memory,
             persistent_workers=num_workers > 0,
             prefetch_factor=prefetch_factor if num_workers > 0 else None,
             multiprocessing_context=multiprocessing_context if num_workers > 0 else None,
@@ -107,6 +110,16 @@ class ResumableLoader[Item](DataLoader[Item]):
         check_cut(state['cut'], self.cut)
         self.position = (state['epoch'], state['step'])
         self.sampler.skip_to(*self.position)
+
+
+def pins_memory(trainer: Trainer | None) -> bool:
+    """Say whether batches go to a GPU of CUDA; a loop of one's own may, where there is one.
+
+    Pinning memory takes some hundred megabytes of a GPU, also where a CPU trains.
+    """
+    if trainer is None:
+        return torch.cuda.is_available()
+    return bool(trainer.strategy.root_device.type == 'cuda')
 
 
 def read_ahead[Item](items: Iterator[Item]) -> Iterator[Item]:

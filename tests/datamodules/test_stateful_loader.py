@@ -1,9 +1,11 @@
 from typing import Any
 
 import pytest
+import torch
+from lightning.pytorch import Trainer
 from torch.utils.data import Dataset
 
-from gersp_geo.datamodules.stateful_loader import ResumableLoader
+from gersp_geo.datamodules.stateful_loader import ResumableLoader, pins_memory
 from gersp_geo.geoio.read.reader import UnreadableFileError
 from gersp_geo.samplers import EpochIndices
 
@@ -105,3 +107,9 @@ def test_the_error_of_a_worker_names_the_file(workers: int) -> None:
     loader = ResumableLoader(Unreadable(), sampler=EpochIndices(STEPS), num_workers=workers)
     with pytest.raises(ValueError, match=r'a\.tif cannot be read at rows \[0, 4\): broken'):
         next(iter(loader))
+
+
+def test_memory_is_pinned_for_gpus_only() -> None:
+    assert not pins_memory(Trainer(accelerator='cpu', logger=False))
+    # a loop of one's own
+    assert pins_memory(None) == torch.cuda.is_available()
