@@ -3,7 +3,9 @@
 torch and torchgeo take seconds to import; the command line, polygons and pictures do without.
 """
 
-from collections.abc import Callable, Mapping
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from warnings import warn
 
@@ -33,6 +35,18 @@ def public_names(package: str, homes: Mapping[str, str]) -> tuple[Getter, Callab
         return getattr(module, name)
 
     return get, lambda: sorted(homes)
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Import without Python's collector of garbage, which takes a sixth of the time and finds none."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def warn_of_former_home(module: str, now: str) -> None:

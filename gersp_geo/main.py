@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .lazy import without_collector
 from .messages import one_line
 from .stopping import stoppable
 
@@ -256,9 +257,11 @@ def train(words: list[str]) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     """Predict scenes and print the summary."""
-    from .geoio.gdal import gdal_messages
-    from .inference.jobs import find_kind
-    from .inference.jobs import predict as run
+    refuse_absent(options)
+    with without_collector():
+        from .geoio.gdal import gdal_messages
+        from .inference.jobs import find_kind
+        from .inference.jobs import predict as run
 
     given = keywords(options)
     kind = find_kind(options.model, given.pop('task'), given.get('task_class'))
@@ -267,6 +270,14 @@ def predict(options: argparse.Namespace) -> int:
         summary = run(kind, **given)
     sys.stdout.write(f'{summary}\n')
     return DATA_ERROR if summary.failures else 0
+
+
+def refuse_absent(options: argparse.Namespace) -> None:
+    """Say that a file is missing before anything is imported that takes seconds."""
+    from .inference.scenes import check_present
+
+    # what embeds may have a name instead
+    check_present(options.source, model=options.model if options.task == 'auto' else None)
 
 
 BEGINS_ANEW = 'what is not finished is removed, and begins anew with the same command'
@@ -285,9 +296,11 @@ def end_on_signals(advice: str) -> None:
 
 def plan(options: argparse.Namespace) -> int:
     """Print what predict would do."""
-    from .geoio.gdal import gdal_messages
-    from .inference.jobs import find_kind
-    from .inference.jobs import plan as run
+    refuse_absent(options)
+    with without_collector():
+        from .geoio.gdal import gdal_messages
+        from .inference.jobs import find_kind
+        from .inference.jobs import plan as run
 
     given = keywords(options)
     kind = find_kind(options.model, given.pop('task'), given.get('task_class'))
@@ -299,8 +312,9 @@ def plan(options: argparse.Namespace) -> int:
 
 def polygons(options: argparse.Namespace) -> int:
     """Write the polygons of a map and print what was written."""
-    from .geoio.gdal import gdal_messages
-    from .inference.polygons import polygonize
+    with without_collector():
+        from .geoio.gdal import gdal_messages
+        from .inference.polygons import polygonize
 
     end_on_signals(BEGINS_ANEW)
     with gdal_messages(warn):
@@ -311,7 +325,8 @@ def polygons(options: argparse.Namespace) -> int:
 
 def export(options: argparse.Namespace) -> int:
     """Export a backbone and print what was written."""
-    from .models import export_backbone
+    with without_collector():
+        from .models import export_backbone
 
     sys.stdout.write(f'{export_backbone(**keywords(options))}\n')
     return 0

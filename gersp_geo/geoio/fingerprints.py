@@ -3,9 +3,6 @@
 from os import PathLike
 from pathlib import Path
 
-import pyogrio
-from pyogrio.errors import DataSourceError
-
 from .read.reader import read_tags
 
 FINGERPRINT_TAG = 'PREDICTION'
@@ -23,17 +20,23 @@ def read_fingerprint(path: str | PathLike[str]) -> str | None:
     """
     try:
         return _read_metadata(path).get(FINGERPRINT_TAG)
-    except (OSError, ValueError, DataSourceError):
+    except (OSError, ValueError):
         return None
 
 
 def _read_metadata(path: str | PathLike[str]) -> dict[str, str]:
     """Read the metadata of a file."""
     suffix = Path(path).suffix.lower()
+    # both take time to import, which other formats can do without
     if suffix == '.gpkg':
-        return pyogrio.read_info(path)['layer_metadata'] or {}
+        import pyogrio
+        from pyogrio.errors import DataSourceError
+
+        try:
+            return pyogrio.read_info(path)['layer_metadata'] or {}
+        except DataSourceError as error:
+            raise ValueError(f'{path} cannot be read: {error}') from error
     if suffix == '.parquet':
-        # 0.2 s that other formats can do without
         import pyarrow.parquet as pq
 
         found = pq.read_metadata(path).metadata or {}

@@ -11,15 +11,13 @@ from typing import Any, Concatenate, cast
 
 from ..models.weight_sources import PublishedWeights
 from .calibration import measure_costs
+from .jobs import Kind, maker_of
 from .model.detector import Detect
 from .model.load import Forward
 from .options import MapOptions, ObjectOptions, PatchOptions
 from .outputs.map_summary import PredictionSummary
-from .outputs.maps import MapMaker
 from .outputs.object_summary import DetectionSummary
-from .outputs.objects import ObjectMaker
 from .outputs.patch_summary import PatchSummary
-from .outputs.patches import EmbeddingMaker, PatchMaker
 from .plan import PredictionPlan
 from .prepare import prepare
 from .preview import check_picture
@@ -126,7 +124,7 @@ def predict_geotiff(
             shapes do not fit.
         OSError: If the scene is damaged somewhere, or the disk is full.
     """
-    summary: PredictionSummary = _run(MapMaker, model, source, destination, options)
+    summary: PredictionSummary = _run('maps', model, source, destination, options)
     return summary
 
 
@@ -168,7 +166,7 @@ def detect_objects(
     picture = None if options.preview is None else Path(options.preview)
     if picture is not None:
         check_picture(picture, overwrite=options.overwrite)
-    plan = prepare(ObjectMaker, model, source, destination, options)
+    plan = prepare(maker_of('objects')[0], model, source, destination, options)
     summary: DetectionSummary = run_plan(plan, progress=options.progress)
     if picture is None or not summary.complete:
         return summary
@@ -206,7 +204,7 @@ def embed_scene(
             returns no vectors, or bands do not fit.
         OSError: If the scene is damaged somewhere, or the disk is full.
     """
-    summary: PatchSummary = _run(EmbeddingMaker, model, source, destination, options)
+    summary: PatchSummary = _run('embed', model, source, destination, options)
     return summary
 
 
@@ -239,7 +237,7 @@ def classify_scene(
             names another number of classes than the model returns, or bands do not fit.
         OSError: If the scene is damaged somewhere, or the disk is full.
     """
-    summary: PatchSummary = _run(PatchMaker, model, source, destination, options)
+    summary: PatchSummary = _run('classify', model, source, destination, options)
     return summary
 
 
@@ -267,11 +265,11 @@ def plan_prediction(
         ValueError: If an argument is out of range, a file is of another kind, or bands, classes or
             shapes do not fit.
     """
-    plan = prepare(MapMaker, model, source, destination, MapOptions(**options))
+    plan = prepare(maker_of('maps')[0], model, source, destination, MapOptions(**options))
     return measure_costs(plan, calibrate=calibrate)
 
 
-def _run(kind: Any, model: Any, source: Source, destination: Source, options: Any) -> Any:
+def _run(kind: Kind, model: Any, source: Source, destination: Source, options: Any) -> Any:
     """Decide everything, then do it."""
-    plan = prepare(kind, model, source, destination, options)
+    plan = prepare(maker_of(kind)[0], model, source, destination, options)
     return run_plan(plan, progress=options.progress)

@@ -5,21 +5,17 @@ from dataclasses import dataclass
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
-
-from lightning.pytorch import LightningModule
-from torchgeo import tasks
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..geoio.write import check_writable
 from ..models.checkpoint_files import PREPROCESSING_KEY, load_pickle
+from ..models.task_networks import known_tasks
 from .calibration import measure_costs
 from .model.load import Forward, find_class
+from .model.task_bases import tasks_of
 from .options import MapOptions, ObjectOptions, PatchOptions, PredictionOptions
 from .output_paths import FileToMake, refuse_inputs
-from .outputs.maps import MapMaker
-from .outputs.objects import ObjectMaker
 from .outputs.output import Maker
-from .outputs.patches import EmbeddingMaker, PatchMaker
 from .plan import PredictionPlan
 from .prepare import prepare
 from .preview import check_picture
@@ -27,34 +23,51 @@ from .resume.identity import identify
 from .run import is_made, run_plan
 from .scenes import Done, Job, Jobs, ScenesSummary, list_jobs, run_jobs
 
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule
+
 type Task = Literal['auto', 'embed']
 """What the checkpoint's task says, or vectors of a backbone."""
 
 type Kind = Literal['maps', 'objects', 'classify', 'embed']
 """Pixels, objects, or patches with classes, values or vectors."""
 
-# by the task of the checkpoint; any other makes maps
-_KINDS: tuple[tuple[type[LightningModule], Kind], ...] = (
-    (tasks.ObjectDetection, 'objects'),
-    (tasks.InstanceSegmentation, 'objects'),
-    (tasks.Classification, 'classify'),
+# by torchgeo's task of the checkpoint; any other makes maps
+_KINDS: dict[str, Kind] = {
+    'Classification': 'classify',
+    'InstanceSegmentation': 'objects',
+    'ObjectDetection': 'objects',
     # one of the next
-    (tasks.PixelwiseRegression, 'maps'),
-    (tasks.Regression, 'classify'),
-)
-
-_MAKERS: dict[Kind, tuple[type[Maker], type[PredictionOptions]]] = {
-    'maps': (MapMaker, MapOptions),
-    'objects': (ObjectMaker, ObjectOptions),
-    'classify': (PatchMaker, PatchOptions),
-    'embed': (EmbeddingMaker, PatchOptions),
+    'PixelwiseRegression': 'maps',
+    'Regression': 'classify',
 }
+
+
+def maker_of(kind: Kind) -> tuple[type[Maker], type[PredictionOptions]]:
+    """Find what makes results of a kind, and its options; what others need is not imported."""
+    match kind:
+        case 'maps':
+            from .outputs.maps import MapMaker
+
+            return MapMaker, MapOptions
+        case 'objects':
+            from .outputs.objects import ObjectMaker
+
+            return ObjectMaker, ObjectOptions
+        case 'classify':
+            from .outputs.patches import PatchMaker
+
+            return PatchMaker, PatchOptions
+        case 'embed':
+            from .outputs.patches import EmbeddingMaker
+
+            return EmbeddingMaker, PatchOptions
 
 
 def find_kind(
     model: str | PathLike[str],
     task: Task = 'auto',
-    task_class: str | type[LightningModule] | None = None,
+    task_class: 'str | type[LightningModule] | None' = None,
 ) -> Kind:
     """Say what a model makes of scenes, without building it.
 
@@ -73,11 +86,13 @@ def find_kind(
     try:
         if named is None:
             named = load_pickle(path)[PREPROCESSING_KEY]['task_class']
-        found = find_class(named, trusted=task_class is not None, path=path)
+        tasks = known_tasks(named) or tasks_of(
+            find_class(named, trusted=task_class is not None, path=path)
+        )
     # what is no record, or none of a task, is refused where the model is loaded
     except (OSError, ValueError, LookupError, TypeError, RuntimeError):
         return 'maps'
-    return next((kind for base, kind in _KINDS if issubclass(found, base)), 'maps')
+    return next((_KINDS[name] for name in tasks if name in _KINDS), 'maps')
 
 
 def predict(
@@ -181,7 +196,7 @@ class Work:
                 'the same scene, model and options'
             )
         # a detector takes seconds per patch, and longer on a real one than on zeros
-        is_quick = isinstance(self.maker, MapMaker)
+        is_quick = isinstance(self.options, MapOptions)
         return str(measure_costs(plan, calibrate=calibrate) if is_quick or calibrate else plan)
 
     def _prepare(self, job: Job) -> tuple[PredictionPlan, bool]:
@@ -215,7 +230,7 @@ def _begin(
     preview: str | PathLike[str] | None = None,
 ) -> tuple[Jobs, Work]:
     """List the jobs, check the options, and load the model."""
-    maker, options_of = _MAKERS[kind]
+    maker, options_of = maker_of(kind)
     jobs = list_jobs(source, destination, suffix=maker.suffix, preview=preview)
     _keep_inputs(jobs, given)
     options = options_of.of(given, made=maker.made)

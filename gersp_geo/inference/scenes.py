@@ -7,6 +7,7 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from ..geoio.formats import FEATURE_SUFFIXES, GEOTIFF_SUFFIXES, PICTURE_SUFFIXES, SCENE_SUFFIXES
+from ..geoio.read import is_local
 from ..geoio.write import check_local
 from ..messages import one_line
 
@@ -129,6 +130,24 @@ def list_jobs(
         ),
         is_single=False,
     )
+
+
+def check_present(source: Sequence[str | PathLike[str]], *, model: Path | None) -> None:
+    """Refuse what is not there, without what opens it.
+
+    Args:
+        source: As in :func:`find_scenes`. One of several scenes may be missing.
+        model: File of a model; None where it may be something else.
+
+    Raises:
+        FileNotFoundError: If the model or the only scene does not exist, or a folder or pattern
+            holds no scene.
+    """
+    if model is not None and not model.is_file():
+        raise FileNotFoundError(f'{model} does not exist')
+    scenes = find_scenes(source)
+    if _names_one(source) and is_local(scenes[0]) and not Path(scenes[0]).exists():
+        raise FileNotFoundError(f'{scenes[0]} does not exist')
 
 
 def run_jobs[Result](

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -54,12 +53,17 @@ def architecture(name: str) -> Architecture | None:
 
     Names that would make timm read a folder or a server are not followed.
     """
+    # seconds, which prediction by a graph does without
+    import timm
+
     return _describe(name) if timm.is_model(name) else None
 
 
 @lru_cache(maxsize=32)
 def _describe(name: str) -> Architecture:
     """Build a model on the meta device and write down what it looks like."""
+    import timm
+
     with torch.device('meta'):
         model: Any = timm.create_model(name, pretrained=False, num_classes=0)
     return Architecture(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
-from torchgeo.models import get_weight
 
 from ..preprocessing import Preprocessing
 from .backbone_weights import BackboneWeights, read_checkpoint, read_state_dict
@@ -69,6 +68,9 @@ def resolve_weights(weights: WeightsSource, *, teacher: bool = False) -> Backbon
 
 def _by_name(name: str) -> PublishedWeights:
     """Find a registered enum member."""
+    # files do without torchgeo's models, which take seconds to import
+    from .weights import get_weight
+
     try:
         found: PublishedWeights = get_weight(name)
     except ValueError as error:

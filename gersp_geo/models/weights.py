@@ -10,7 +10,7 @@ from typing import Any, SupportsIndex
 from warnings import warn
 
 from torch import Tensor
-from torchgeo.models import api
+from torchgeo.models import api, get_weight
 from torchvision.models import ResNet50_Weights
 from torchvision.models._api import Weights, WeightsEnum
 
@@ -20,8 +20,8 @@ from .backbone_weights import read_checkpoint
 from .backbones import gersp_resnet50
 from .downloads import download_from_drive, find_file, refuse_changed, remember_checksum
 
-# tasks take the type of weights from here
-__all__ = ('GeRSP_Weights', 'WeightsEnum', 'register')
+# tasks take the type of weights from here, and what finds weights by name, once ours have one
+__all__ = ('GeRSP_Weights', 'WeightsEnum', 'gersp_resnet50', 'get_weight', 'register')
 
 _META = {
     'model': 'resnet50',
@@ -174,3 +174,6 @@ def register() -> None:
         return
     models[gersp_resnet50.__name__] = gersp_resnet50
     weights[gersp_resnet50.__name__] = weights[gersp_resnet50] = GeRSP_Weights
+
+
+register()

@@ -57,3 +57,11 @@ class Features:
     def __len__(self) -> int:
         """Count polygons."""
         return len(self.polygons)
+
+
+def describe_left_out(count: int) -> str:
+    """Say that GeoJSON left polygons out."""
+    return (
+        f'{count:,} lie where the CRS has no longitude and latitude, and GeoJSON leaves them out: '
+        'a .gpkg or .parquet file holds them'
+    )

@@ -122,14 +122,6 @@ def check_geojson(count: int, *, vertices: int) -> None:
         )
 
 
-def describe_left_out(count: int) -> str:
-    """Say that GeoJSON left polygons out."""
-    return (
-        f'{count:,} lie where the CRS has no longitude and latitude, and GeoJSON leaves them out: '
-        'a .gpkg or .parquet file holds them'
-    )
-
-
 @contextmanager
 def _geopackage(
     path: Path,

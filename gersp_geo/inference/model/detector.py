@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ...preprocessing import Preprocessing
-from ...tasks.targets import has_background
 from .load import LoadedModel
 from .predictor import View, Views, look_back
 
@@ -70,8 +69,7 @@ class Detector:
         unnamed = names is not None and 0 not in names
         return cls(
             forward=cast('Detect', loaded.score),
-            has_background=known
-            and (unnamed or has_background(getattr(forward, 'model', forward))),
+            has_background=known and (unnamed or _has_background(forward)),
             names=names,
             most=_look_up(forward, _MOST) if known else None,
         )
@@ -254,6 +252,14 @@ def _look_up(model: object, places: Sequence[str]) -> int | None:
         if isinstance(found, int):
             return found
     return None
+
+
+def _has_background(detector: object) -> bool:
+    """Say whether label 0 of a detector of torchvision means that there is nothing."""
+    # with it come data modules and metrics, which take seconds to import
+    from ...tasks.targets import has_background
+
+    return has_background(getattr(detector, 'model', detector))
 
 
 def _check_masks(masks: Tensor, count: int, *, sides: tuple[int, ...]) -> None:

@@ -4,14 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torchgeo import tasks
 
-from ...models.backbones import open_backbone
 from ...models.weight_sources import PublishedWeights
 from ...preprocessing import Preprocessing
 from ..options import RuntimeName
@@ -19,6 +16,10 @@ from .load import Forward, LoadedModel, evaluating, load_model, read_preprocessi
 from .predictor import Views
 from .runtimes.availability import FORMS, MODULE_FORMS
 from .signature import Scores
+from .task_bases import is_plain, tasks_of
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule
 
 type Read = Callable[[Any], 'PatchScores']
 """From what a model returns."""
@@ -194,6 +195,9 @@ def load_embedder(
     given: Any = model
     if is_graph or (callable(model) and not isinstance(model, PublishedWeights)):
         return _vectors_only(load_model(given, preprocessing=preprocessing, dates=dates))
+    # timm takes seconds to import, and graphs do without
+    from ...models.backbones import open_backbone
+
     module, found = open_backbone(given, size=size)
     name = Path(model).name if isinstance(model, str | PathLike) else str(model)
     record = _as_record(preprocessing) or found.preprocessing
@@ -215,7 +219,7 @@ def load_classifier(
     model: str | PathLike[str] | Forward,
     *,
     preprocessing: Preprocessing | str | PathLike[str] | None,
-    task_class: str | type[LightningModule] | None,
+    task_class: 'str | type[LightningModule] | None',
     dates: int = 1,
 ) -> PatchModel:
     """Open what gives one class, or several labels, per patch.
@@ -237,8 +241,8 @@ def load_classifier(
     """
     loaded = load_model(model, preprocessing=preprocessing, task_class=task_class, dates=dates)
     forward: Any = loaded.forward
-    is_regression = isinstance(forward, tasks.Regression)
-    if is_regression and not isinstance(forward, tasks.PixelwiseRegression):
+    tasks = tasks_of(forward)
+    if 'Regression' in tasks and 'PixelwiseRegression' not in tasks:
         return replace(_vectors_only(loaded), scores='values')
     if loaded.scores == 'values':
         raise ValueError(
@@ -247,10 +251,7 @@ def load_classifier(
             'embed)'
         )
     # of anything else, only the whole gives the logits
-    is_plain = isinstance(forward, tasks.Classification) and (
-        type(forward).forward is tasks.Classification.forward
-    )
-    network = forward.model if is_plain else forward
+    network = forward.model if is_plain(forward, 'Classification') else forward
     if not isinstance(network, _Featured):
         return PatchModel(
             read=lambda found: PatchScores(logits=found), loaded=loaded, scores=loaded.scores

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from ...evaluation import evaluation_mode
+from ...lazy import without_collector
 from ...messages import one_line
 from ...models.checkpoint_files import (
     PREPROCESSING_KEY,
@@ -23,6 +23,7 @@ from ...models.checkpoint_files import (
     parse_preprocessing,
     sha256_of,
 )
+from ...models.task_networks import build_network
 from ...preprocessing import Preprocessing
 from .exactness import exact_floats
 from .onnx import OnnxGraph, parse_metadata
@@ -37,12 +38,22 @@ from .signature import (
     graph_scores,
     scores_of,
 )
+from .task_bases import is_lightning
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule
 
 type Forward = Callable[[Tensor], Tensor]
 """From images (B, C, H, W), or two dates (B, 2, C, H, W), to scores (B, K, H, W)."""
 
 # what torch.jit.save and torch.export.save write beside tensors, and nothing else does
 _PROGRAM_PARTS = {'code', 'constants.pkl', 'archive_format', 'serialized_exported_program.json'}
+
+# what a task trips over depends on which of its arguments is wrong
+_MISFITS = (
+    RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError,
+    ArithmeticError, ImportError, MemoryError,
+)  # fmt: skip
 
 # a checkpoint is not trusted: the class it names is imported from these packages only
 _TASK_PACKAGES = ('torchgeo', 'gersp_geo')
@@ -110,7 +121,7 @@ def load_model(
     model: str | PathLike[str] | Forward,
     *,
     preprocessing: Preprocessing | str | PathLike[str] | None = None,
-    task_class: str | type[LightningModule] | None = None,
+    task_class: 'str | type[LightningModule] | None' = None,
     dates: int = 1,
 ) -> LoadedModel:
     """Load a Lightning checkpoint of a task or an ONNX graph, or accept a model that is there.
@@ -197,7 +208,7 @@ def _load_checkpoint(
     path: Path,
     *,
     given: Preprocessing | None,
-    task_class: str | type[LightningModule] | None,
+    task_class: 'str | type[LightningModule] | None',
     dates: int,
 ) -> LoadedModel:
     """Build the task of a checkpoint and fill in its weights."""
@@ -212,22 +223,14 @@ def _load_checkpoint(
             'preprocessing (--preprocessing FILE.json) and task_class (--task-class)'
         )
     named = task_class or record.task_class or (None if own is None else own.task_class)
-    cls = find_class(named, trusted=task_class is not None, path=path)
-    accepted = _arguments_of(cls)
-    arguments = {k: v for k, v in checkpoint['hyper_parameters'].items() if k in accepted}
-    if 'weights' in accepted:
-        # the checkpoint holds every weight: nothing is to be downloaded first
-        arguments['weights'] = None
     try:
-        task = cls(**arguments)
-        task.load_state_dict(checkpoint['state_dict'], strict=True)
-    # what a task trips over depends on which of its arguments is wrong
-    except (
-        RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError,
-        ArithmeticError, ImportError, MemoryError,
-    ) as error:  # fmt: skip
-        reason = one_line(error) or type(error).__name__
-        raise ValueError(f'{path} does not fit {cls.__name__}: {reason}') from error
+        task: Any = build_network(named, checkpoint['hyper_parameters'], checkpoint['state_dict'])
+    except _MISFITS:
+        # the task itself says what is wrong
+        task = None
+    if task is None:
+        cls = find_class(named, trusted=task_class is not None, path=path)
+        task = _build_task(cls, checkpoint, path=path)
     return LoadedModel(
         forward=task,
         scores=scores_of(task),
@@ -236,6 +239,24 @@ def _load_checkpoint(
         sha256=sha256_of(path),
         dates=dates_of(task, given=dates),
     )
+
+
+def _build_task(
+    cls: 'type[LightningModule]', checkpoint: Mapping[str, Any], *, path: Path
+) -> 'LightningModule':
+    """Build a task and fill in its weights."""
+    accepted = _arguments_of(cls)
+    arguments = {k: v for k, v in checkpoint['hyper_parameters'].items() if k in accepted}
+    if 'weights' in accepted:
+        # the checkpoint holds every weight: nothing is to be downloaded first
+        arguments['weights'] = None
+    try:
+        task = cls(**arguments)
+        task.load_state_dict(checkpoint['state_dict'], strict=True)
+    except _MISFITS as error:
+        reason = one_line(error) or type(error).__name__
+        raise ValueError(f'{path} does not fit {cls.__name__}: {reason}') from error
+    return task
 
 
 def _arguments_of(cls: type) -> set[str]:
@@ -285,7 +306,7 @@ def _load_graph(
     path: Path,
     *,
     given: Preprocessing | None,
-    task_class: str | type[LightningModule] | None,
+    task_class: 'str | type[LightningModule] | None',
     dates: int,
 ) -> LoadedModel:
     """Load an ONNX file and what it says about itself."""
@@ -315,8 +336,8 @@ def _load_graph(
 
 
 def find_class(
-    named: str | type[LightningModule] | None, *, trusted: bool, path: Path
-) -> type[LightningModule]:
+    named: 'str | type[LightningModule] | None', *, trusted: bool, path: Path
+) -> 'type[LightningModule]':
     """Import the class of a task; one that only the file names, from known packages only.
 
     Raises:
@@ -337,10 +358,11 @@ def find_class(
             'if you trust it, pass task_class (--task-class)'
         )
     try:
-        found: object = getattr(import_module(module), name)
+        with without_collector():
+            found: Any = getattr(import_module(module), name)
     # importlib raises TypeError for a relative name
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ValueError(f'task_class {named!r} cannot be imported: {error}') from error
-    if isinstance(found, type) and issubclass(found, LightningModule):
+    if isinstance(found, type) and is_lightning(found):
         return found
     raise ValueError(f'task_class {named!r} is not a LightningModule')

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from lightning.pytorch import LightningModule
-from torchgeo.tasks import ChangeDetection, PixelwiseRegression, Regression, SemanticSegmentation
+from .task_bases import is_lightning, tasks_of
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule
 
 type Scores = Literal['classes', 'labels', 'values']
 """Logits of classes that exclude each other, of labels that do not, or quantities."""
@@ -33,17 +35,17 @@ class Dates:
     (B, 2 * C, H, W)."""
 
 
-def scores_of(model: object) -> Scores:
+def scores_of(model: Any) -> Scores:
     """Say what a model returns."""
     # that of pixels is one of these
-    if isinstance(model, Regression):
+    if 'Regression' in tasks_of(model):
         return 'values'
-    if isinstance(model, LightningModule) and model.hparams.get('task') == 'multilabel':
+    if is_lightning(model) and model.hparams.get('task') == 'multilabel':
         return 'labels'
     return 'classes'
 
 
-def dates_of(model: object, *, given: int) -> Dates:
+def dates_of(model: Any, *, given: int) -> Dates:
     """Say how many dates a model takes.
 
     Args:
@@ -53,15 +55,16 @@ def dates_of(model: object, *, given: int) -> Dates:
     Returns:
         What it takes; two dates apart if it is no task that tells.
     """
-    if isinstance(model, ChangeDetection):
+    tasks = tasks_of(model)
+    if 'ChangeDetection' in tasks:
         return Dates(count=2, apart=model.hparams['model'] in _TAKE_DATES_APART)
-    if given == 1 or isinstance(model, SemanticSegmentation | PixelwiseRegression):
+    if given == 1 or not {'SemanticSegmentation', 'PixelwiseRegression'}.isdisjoint(tasks):
         return Dates()
     return Dates(count=given, apart=True)
 
 
 def graph_scores(
-    stated: str | None, named: str | type[LightningModule] | None, *, path: Path
+    stated: str | None, named: 'str | type[LightningModule] | None', *, path: Path
 ) -> Scores:
     """Say what an ONNX graph returns; a task is known by its name, nothing is imported.
 
@@ -84,7 +87,7 @@ def graph_scores(
             )
         return known[stated]
     name = named.__name__ if isinstance(named, type) else (named or '').rpartition('.')[2]
-    return 'values' if name == PixelwiseRegression.__name__ else 'classes'
+    return 'values' if name == 'PixelwiseRegression' else 'classes'
 
 
 def graph_dates(

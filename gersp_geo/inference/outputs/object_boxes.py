@@ -8,7 +8,6 @@ import shapely
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.ops import box_convert
 
 from ...geoio.vector import outline_mask
 from ...suppression import Areas, Detections, Flags, Floats, Places
@@ -134,6 +133,9 @@ def polygon_areas(found: Detections, first: Places, second: Places) -> Areas:
 def _corners(boxes: Tensor) -> Floats:
     """List the corners of boxes (left, top, right, bottom) or (x, y, width, height, angle)."""
     if boxes.shape[1] == 5:
+        # seconds, which upright boxes do without unless the model brings it
+        from torchvision.ops import box_convert
+
         # degrees, from the direction of columns against the clock
         corners = box_convert(boxes, 'cxcywhr', 'xyxyxyxy').reshape(-1, 4, 2)
         located: Floats = corners.numpy()

@@ -4,10 +4,15 @@
 one file. ``maps`` draws what lies on a grid beside its scene, ``polygons`` what lies over it.
 """
 
-from .layout import check_picture
-from .maps import write_patches_preview, write_preview
-from .polygons import write_objects_preview
-from .quicklook import ShownScene
+from typing import TYPE_CHECKING
+
+from ...lazy import public_names
+
+if TYPE_CHECKING:
+    from .layout import check_picture
+    from .maps import write_patches_preview, write_preview
+    from .polygons import write_objects_preview
+    from .quicklook import ShownScene
 
 __all__ = (
     'ShownScene',
@@ -15,4 +20,15 @@ __all__ = (
     'write_objects_preview',
     'write_patches_preview',
     'write_preview',
+)
+
+__getattr__, __dir__ = public_names(
+    __name__,
+    {
+        'ShownScene': 'quicklook',
+        'check_picture': 'layout',
+        'write_objects_preview': 'polygons',
+        'write_patches_preview': 'maps',
+        'write_preview': 'maps',
+    },
 )

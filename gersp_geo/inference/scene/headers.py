@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ...geoio.crs import name_crs
 from ...geoio.read import RasterHeader, Rule, describe_reader, find_rule, open_reader, stored_blocks
-from ...geoio.vector import Area, read_area
+from ...geoio.vector import Area
 from ...geoio.warp import advise_place, describe_lack, open_scene
 from ...preprocessing import Preprocessing
 from ...windows import Window
@@ -96,6 +96,9 @@ def read_area_of(options: PredictionOptions, header: RasterHeader, *, source: st
             f'{source} {describe_lack(header)}, so that no area can be found in it; '
             f'{advise_place(header)}'
         )
+    # what reads vector files takes long to import, and most scenes come without an area
+    from ...geoio.vector import read_area
+
     area = read_area(
         options.area, crs=header.crs, layer=options.area_layer, x_range=header.x_range()
     )
