@@ -8,7 +8,7 @@ from torch import nn
 
 from ...options import Precision, RuntimeName
 from ..load import LoadedModel
-from ..onnx import OnnxGraph
+from ..onnx import OnnxGraph, can_run_on
 
 FORMS: tuple[RuntimeName, ...] = ('eager', 'channels-last', 'compiled', 'onnx', 'openvino')
 
@@ -59,7 +59,8 @@ def find_obstacle(
     if missing := [package for package in packages if find_spec(package) is None]:
         named = f'{" and ".join(missing)}, which {"is" if len(missing) == 1 else "are"}'
         return f"needs {named} not installed: pip install 'gersp-geo[{extra}]'"
-    if name == 'openvino' and device != 'cpu':
+    needs_cpu = name == 'openvino' or (name == 'onnx' and not can_run_on(device))
+    if needs_cpu and device != 'cpu':
         return f'runs on a CPU here, and the device is {device}'
     if name == 'onnx' and precision != 'float32':
         return f'computes in float32, and the precision is {precision}'

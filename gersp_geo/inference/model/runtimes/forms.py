@@ -3,7 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,10 @@ class Setting:
     """Threads within one operation."""
 
 
+# side of a patch that most models take, and that costs nothing
+_SMALL = 128
+
+
 class UnbuildableFormError(Exception):
     """A model cannot be brought into a form; says why in one line."""
 
@@ -73,10 +77,21 @@ def _lay_out(loaded: LoadedModel, setting: Setting) -> LoadedModel:
     """Fold batch normalisation, and lay weights out with bands last; of a function, images only."""
     if not isinstance(loaded.forward, nn.Module):
         return replace(loaded, is_channels_last=True)
-    folded = fold(_module(loaded), loaded.arrange(_example(loaded, setting, count=1)))
+    folded = _fold(loaded, setting)
     return replace(
         loaded, forward=folded.to(memory_format=torch.channels_last), is_channels_last=True
     )
+
+
+def _fold(loaded: LoadedModel, setting: Setting) -> nn.Module:
+    """Fold batch normalisation, looking at a small patch unless the model takes one size only."""
+    shape = (1, loaded.in_channels, setting.size, setting.size)
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(setting.device)
+    small = images[..., :_SMALL, :_SMALL]
+    # models raise anything
+    with suppress(Exception):
+        return fold(_module(loaded), loaded.arrange(small))
+    return fold(_module(loaded), loaded.arrange(images))
 
 
 def _compile(loaded: LoadedModel, setting: Setting) -> LoadedModel:

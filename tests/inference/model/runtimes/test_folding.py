@@ -65,3 +65,24 @@ def test_a_normalisation_by_each_batch_stays() -> None:
     module = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3, track_running_stats=False)).eval()
     images = torch.randn(2, 3, 8, 8)
     torch.testing.assert_close(fold(module, images)(images), module(images))
+
+
+class Twice(nn.Module):
+    """Uses what a convolution returns before and after it is normalised."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        found = self.convolution(images)
+        both: Tensor = found + self.norm(found)
+        return both
+
+
+@torch.no_grad()
+def test_nothing_is_folded_where_that_changes_what_is_returned() -> None:
+    module, images = trained(Twice()), torch.randn(1, 3, 8, 8)
+    folded = fold(module, images)
+    assert norms(folded) == 1
+    torch.testing.assert_close(folded(images), module(images))
