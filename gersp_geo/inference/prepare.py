@@ -13,7 +13,7 @@ from ..stitching import Weighting
 from ..tiling import TilePlan, cut_panels
 from ..windows import Panel
 from .estimate import Rows, check_parts, count_costs, reading_threads
-from .model.device import find_device, fitting_batch
+from .model.device import find_device, fitting_batch, leave_to_cpu
 from .model.runtimes.choice import Choice
 from .options import PredictionOptions, parse_shard
 from .output_paths import FileToMake
@@ -67,6 +67,7 @@ def prepare(
     check_whole(source)
     device = find_device(options.device)
     maker = model if isinstance(model, kind) else kind.load(model, options)
+    device = leave_to_cpu(maker.loaded, device=device)
     check_dates(maker.loaded, options)
     record = maker.loaded.preprocessing
     scene = read_scene(source, record, options)

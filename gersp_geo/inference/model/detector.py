@@ -98,7 +98,11 @@ class Detector:
             raise ValueError(f'{_EXPECTED}, got {len(returned)} for {len(images)} images')
         for found in returned:
             self._check(found, images)
-        return list(returned)
+        seen = list(returned) if images.device.type == 'cpu' else bring_to_host(returned)
+        if self.names is not None:
+            for found in seen:
+                self._check_labels(found['labels'], self.names)
+        return seen
 
     def _check(self, found: Found, images: Tensor) -> None:
         """Check what was found in one image."""
@@ -116,14 +120,35 @@ class Detector:
             raise ValueError(f'boxes must be {wanted}, labels and scores (n,), got {shapes}')
         if 'masks' in found:
             _check_masks(found['masks'], count, sides=tuple(images.shape[2:]))
-        if self.names is not None:
-            unnamed = set(labels.unique().tolist()) - set(self.names)
-            unnamed -= {0} if self.has_background else set()
-            if unnamed:
-                raise ValueError(
-                    f'the model returned the label {min(unnamed)}, but class_names of the record '
-                    f'stand for the labels {sorted(self.names)}'
-                )
+
+    def _check_labels(self, labels: Tensor, names: Mapping[int, str]) -> None:
+        """Check that every label has a name."""
+        unnamed = set(torch.as_tensor(labels).unique().tolist()) - set(names)
+        unnamed -= {0} if self.has_background else set()
+        if unnamed:
+            raise ValueError(
+                f'the model returned the label {min(unnamed)}, but class_names of the record '
+                f'stand for the labels {sorted(names)}'
+            )
+
+
+def bring_to_host(found: Sequence[Found]) -> list[Found]:
+    """Bring boxes, labels and scores to the host, those of all images at a time.
+
+    Args:
+        found: Per image, on one device, which the host waits for once per kind of value, not once
+            per image.
+
+    Returns:
+        The same; masks, which are large, stay where they are.
+    """
+    moved = [dict(one) for one in found]
+    for key in ('boxes', 'labels', 'scores'):
+        values = torch.cat([one[key].flatten() for one in found]).cpu()
+        parts = values.split([one[key].numel() for one in found])
+        for one, part in zip(moved, parts, strict=True):
+            one[key] = part.view(one[key].shape)
+    return [*moved]
 
 
 class ObjectPredictor:

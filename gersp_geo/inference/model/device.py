@@ -1,10 +1,13 @@
 """Where a model runs, and how many patches at a time."""
 
+import warnings
+
 import torch
 from torch import nn
 
 from ..options import usable_cores
 from .load import LoadedModel
+from .onnx import OnnxGraph, can_run_on
 
 # Pixels per batch for batch_size='auto': 16 patches of 512 px keep an accelerator busy; on a CPU,
 # whose cores share the work within a patch, 4 do.
@@ -33,6 +36,24 @@ def find_device(device: str) -> str:
         return 'cpu' if kind == 'cpu' else device
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     return 'cpu' if accelerator is None else accelerator.type
+
+
+def leave_to_cpu(loaded: LoadedModel, *, device: str) -> str:
+    """Choose the CPU for a graph that onnxruntime cannot run on a device, and the device else.
+
+    Images would go to the device and back for nothing.
+
+    Warns:
+        UserWarning: If it is the CPU instead of the device.
+    """
+    if not isinstance(loaded.forward, OnnxGraph) or can_run_on(device):
+        return device
+    warnings.warn(
+        f'{loaded.name} runs on the CPU: the installed onnxruntime cannot use {device}; '
+        'onnxruntime-gpu can use CUDA',
+        stacklevel=2,
+    )
+    return 'cpu'
 
 
 def place_model(loaded: LoadedModel, *, device: str) -> LoadedModel:

@@ -129,8 +129,7 @@ class OnnxGraph:
 
     def _session(self, device: torch.device) -> Any:
         """Find the session for a device."""
-        available = self._runtime.get_available_providers()
-        if device.type != 'cuda' or 'CUDAExecutionProvider' not in available:
+        if device.type == 'cpu' or not can_run_on(device.type):
             return self._sessions['cpu']
         index = device.index or 0
         key = f'cuda:{index}'
@@ -152,6 +151,13 @@ class OnnxGraph:
             return self._runtime.InferenceSession(self.source, options, providers=list(providers))
         except _errors() as error:
             raise ValueError(f'{self.path} is no ONNX graph that runs: {_reason(error)}') from error
+
+
+def can_run_on(device: str) -> bool:
+    """Say whether onnxruntime, which is installed, can use a device: a CPU, and one of CUDA."""
+    kind = torch.device(device).type
+    available = import_module('onnxruntime').get_available_providers()
+    return kind == 'cpu' or (kind == 'cuda' and 'CUDAExecutionProvider' in available)
 
 
 def _fill_up(values: NDArray[np.generic], count: int) -> NDArray[np.generic]:

@@ -13,6 +13,7 @@ from torch import nn
 
 from ... import __version__
 from ...geoio.read import list_files
+from ..model.device import name_device
 from ..plan import PredictionPlan
 
 
@@ -64,7 +65,8 @@ def _later(plan: PredictionPlan) -> dict[str, Any] | None:
 def running(plan: PredictionPlan) -> dict[str, Any]:
     """Say what decides the last bits, and how a scene is cut into parts, as plain values."""
     return {
-        'device': torch.device(plan.device).type,
+        # of GPUs, which one: two models of them differ in last bits
+        'device': 'cpu' if plan.device == 'cpu' else name_device(plan.device),
         'batch_size': plan.batch_size,
         'torch_threads': plan.torch_threads,
         'runtime': None if plan.runtime is None else plan.runtime.name,
