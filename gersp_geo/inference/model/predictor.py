@@ -66,7 +66,7 @@ class Views:
             torch.tensor(values * dates, dtype=torch.float32, device=device)[:, None, None]
             for values in (preprocessing.scale, preprocessing.mean, preprocessing.std)
         )
-        self._images = torch.empty(0)
+        self._images, self._bands = torch.empty(0), torch.empty(0)
 
     def look[Found](
         self, forward: Callable[[Tensor], Found], pixels: Tensor, valid: Tensor | None
@@ -104,18 +104,36 @@ class Views:
             )
         images = self._images[: len(pixels)]
         # moved in the file's type, which is smaller
-        moved = pixels.to(self.device, non_blocking=True)
-        # on a CPU patch by patch, which stays in its cache
-        parts = zip(images, moved, strict=True) if self.device == 'cpu' else [(images, moved)]
-        for part, stored in parts:
-            # as in training
-            standardize(part.copy_(stored), scale=self.scale, mean=self.mean, std=self.std)
-        if valid is not None:
-            missing = ~valid.to(self.device, non_blocking=True)
-            # Nodata may be NaN or as large as floats go, and would spoil every pixel that sees it.
-            # Of two dates, what one lacks is left out of both, as it would look like a change.
-            images.masked_fill_(missing if missing.ndim == 4 else missing[:, None], 0)
-        return images
+        moved = pixels.to(self.device, non_blocking=pixels.is_pinned())
+        known = None if valid is None else valid.to(self.device, non_blocking=valid.is_pinned())
+        if known is not None and known.ndim == 3:
+            known = known[:, None].expand(images.shape)
+        # Nodata may be NaN or as large as floats go, and would spoil every pixel that sees it.
+        # Of two dates, what one lacks is left out of both, as it would look like a change.
+        if images.device.type == 'cpu':
+            for number, (image, stored) in enumerate(zip(images, moved, strict=True)):
+                self._fill_in_cache(image, stored, None if known is None else known[number])
+            return images
+        # as in training
+        standardize(images.copy_(moved), scale=self.scale, mean=self.mean, std=self.std)
+        return images if known is None else images.masked_fill_(~known, 0)
+
+    def _fill_in_cache(self, image: Tensor, stored: Tensor, known: Tensor | None) -> None:
+        """Standardise a patch band by band, each of which fits into the cache of a CPU."""
+        bands = image
+        if not image.is_contiguous():
+            # operations on values that do not lie side by side take several times as long
+            if self._bands.shape != image.shape:
+                self._bands = torch.empty(image.shape)
+            bands = self._bands
+        constants = zip(self.scale, self.mean, self.std, strict=True)
+        for number, (scale, mean, std) in enumerate(constants):
+            band = standardize(bands[number].copy_(stored[number]), scale=scale, mean=mean, std=std)
+            if known is not None:
+                # all bits of what is known, and none of others: a tenth of the time of filling in
+                band.view(torch.int32).bitwise_and_(known[number].to(torch.int32).neg_())
+        if bands is not image:
+            image.copy_(bands)
 
 
 class PixelPredictor:

@@ -118,11 +118,27 @@ def to_map(
 
     Returns:
         Shape (bands, rows, cols).
+
+    Raises:
+        ValueError: If scores of an accelerator held NaN, see :func:`best_channel`.
     """
-    pixels = values.cpu().numpy().astype(layout.dtype, copy=False)
+    found = values.cpu().numpy()
+    if layout.class_names and values.device.type != 'cpu':
+        refuse_no_number(found)
+    pixels = found.astype(layout.dtype, copy=False)
     if valid is not None:
         pixels[:, ~valid] = np.asarray(layout.nodata, dtype=layout.dtype)
     return pixels
+
+
+def refuse_no_number(classes: NDArray[np.generic]) -> None:
+    """Refuse classes of :func:`best_on_device` whose scores could not be compared.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    if (classes == (_MAX_UINT8_CLASSES if classes.dtype == np.uint8 else -1)).any():
+        raise ValueError(_NAN)
 
 
 def _encode_classes(scores: Tensor) -> Tensor:
@@ -149,17 +165,23 @@ def best_channel(scores: Tensor) -> Tensor:
         scores: Shape (C, rows, cols).
 
     Returns:
-        Its index, shape (rows, cols): uint8 if it fits, else int32.
+        Its index, shape (rows, cols): uint8 if it fits, else int32. On an accelerator, pixels with
+        NaN get a number that :func:`to_map` refuses: to ask here would make the host wait.
 
     Raises:
-        ValueError: If a score is NaN.
+        ValueError: If a score is NaN, on a CPU.
     """
-    kind = torch.uint8 if len(scores) <= 256 else torch.int32
+    kind = torch.uint8 if len(scores) <= _MAX_UINT8_CLASSES else torch.int32
     if scores.device.type == 'cpu':
         return _best_on_cpu(scores, kind)
+    return best_on_device(scores, kind)
+
+
+def best_on_device(scores: Tensor, kind: torch.dtype) -> Tensor:
+    """Find the best channel as :func:`best_channel` does on an accelerator."""
     best, index = scores.max(dim=0)
-    _refuse_nan(best)
-    return index.to(kind)
+    no_number = _MAX_UINT8_CLASSES if kind == torch.uint8 else -1
+    return index.to(kind).masked_fill_(best.isnan(), no_number)
 
 
 def _best_on_cpu(scores: Tensor, kind: torch.dtype) -> Tensor:
@@ -191,13 +213,6 @@ def _best_on_cpu(scores: Tensor, kind: torch.dtype) -> Tensor:
         if np.isnan(found.max(initial=-np.inf)):
             raise ValueError(_NAN)
     return torch.from_numpy(index)
-
-
-def _refuse_nan(best: Tensor) -> None:
-    """Refuse scores that cannot be compared."""
-    # a sum is quick, and NaN if any of its terms is; but so is that of both infinities
-    if bool(best.sum().isnan()) and bool(best.isnan().any()):
-        raise ValueError(_NAN)
 
 
 def _class_names(preprocessing: Preprocessing, *, classes: int) -> tuple[str, ...]:

@@ -57,6 +57,25 @@ def test_a_pixel_without_observation_enters_as_the_mean() -> None:
     assert (score(nn.Identity(), pixels, valid) == 0).all()
 
 
+@pytest.mark.parametrize('channels_last', [False, True])
+@pytest.mark.parametrize('shape', [None, (3, 7, 9), (3, 2, 7, 9)])
+def test_layout_and_observations_change_no_bit_of_what_is_known(
+    shape: tuple[int, ...] | None, channels_last: bool
+) -> None:
+    pixels = noise(3, 2, 7, 9).float()
+    known = None if shape is None else noise(*shape) > 100
+    each = torch.ones(3, 2, 7, 9, dtype=torch.bool)
+    if known is not None:
+        each &= known if known.ndim == 4 else known[:, None]
+    scale, mean, std = (
+        torch.tensor(values)[:, None, None] for values in (RECORD.scale, RECORD.mean, RECORD.std)
+    )
+    wanted = ((pixels * scale - mean) / std).masked_fill(~each, 0)
+    stored = pixels.masked_fill(~each, torch.nan)
+    views = Views(RECORD, device='cpu', channels_last=channels_last)
+    assert views.normalise(stored, known).contiguous().numpy().tobytes() == wanted.numpy().tobytes()
+
+
 def test_logits_become_probabilities_as_the_task_means_them() -> None:
     pixels = noise(2, 2, 6, 6)
     logits = score(nn.Identity(), pixels)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gersp_geo.inference.options import MapOptions, parse_bytes
-from gersp_geo.inference.outputs.map_values import best_channel
+from gersp_geo.inference.outputs.map_values import best_channel, best_on_device, refuse_no_number
 
 
 @given(
@@ -43,6 +43,21 @@ def test_a_score_that_is_no_number_is_no_class(channel: int) -> None:
     scores[channel, 2, 2] = torch.nan
     with pytest.raises(ValueError, match='the model returned NaN'):
         best_channel(scores)
+    for kind in (torch.uint8, torch.int32):
+        with pytest.raises(ValueError, match='the model returned NaN'):
+            refuse_no_number(best_on_device(scores, kind).numpy())
+
+
+@pytest.mark.parametrize('channels', [2, 255, 256, 300])
+def test_an_accelerator_compares_as_a_cpu_does(channels: int) -> None:
+    # few values, so that some are equal, and infinite ones
+    scores = torch.randint(-3, 4, (channels, 7, 9), generator=torch.Generator().manual_seed(0)) / 0
+    scores = scores.nan_to_num(nan=0.0, posinf=torch.inf, neginf=-torch.inf)
+    found = best_channel(scores)
+    other = best_on_device(scores, found.dtype)
+    refuse_no_number(other.numpy())
+    assert torch.equal(other, found)
+    assert torch.equal(found.long(), scores.argmax(0))
 
 
 @pytest.mark.parametrize(
