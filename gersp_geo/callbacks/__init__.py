@@ -7,6 +7,7 @@
   are whole or absent);
 - ``collapse_monitor`` warns when embeddings stop telling images apart;
 - ``views`` draws the first batch beside its augmented views;
+- ``epoch_metrics`` spares torchgeo's tasks the metrics of single batches;
 - ``report`` logs metrics per class by name, and writes tables and pictures of validation and test;
 - ``knn`` measures how well frozen features tell the classes of labelled images apart.
 """
@@ -14,6 +15,7 @@
 # torchgeo knows our weights by name from then on, as with our tasks
 from ..models import weights as _weights  # noqa: F401
 from .collapse_monitor import CollapseMonitor
+from .epoch_metrics import EpochMetrics
 from .exact_resume import ExactResume
 from .online_knn import OnlineKNN
 from .preprocessing_record import PreprocessingRecord
@@ -22,6 +24,7 @@ from .view_pairs import ViewPairs
 
 __all__ = (
     'CollapseMonitor',
+    'EpochMetrics',
     'ExactResume',
     'OnlineKNN',
     'PreprocessingRecord',
