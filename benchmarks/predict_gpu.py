@@ -5,7 +5,8 @@
 
 A U-Net in mixed precision (bfloat16, channels-last; float32 on a CPU) over a COG of uint8, three
 bands; patches of 512 px overlap by 64. The bare forward takes as many batches that lie on the device
-already. Beside it the same windows by MONAI's sliding_window_inference, scene in memory, and by
+already, of a module that is compiled if prediction's is. What choosing and building the form of the
+model takes is told apart, since it is done once for many scenes. Beside it the same windows by MONAI's sliding_window_inference, scene in memory, and by
 torchgeo's loader. The picture shows one minute: when blocks were decoded, the device was busy and
 parts were written.
 """
@@ -68,19 +69,25 @@ def main() -> None:
         scene = make_scene(Path(folder, 'scene.tif'), side=arguments.side)
         model = make_model(arguments)
         megapixels = arguments.side**2 / 1e6
+        forward = torch.compile(model, dynamic=False) if arguments.compile else model
         found: dict[str, list[float]] = {}
         for _ in range(arguments.rounds):
-            spans, patches, seconds = predict(model, scene, arguments)
+            spans, patches, seconds, choosing = predict(model, scene, arguments)
             found.setdefault('prediction', []).append(seconds)
-            found.setdefault('bare forward', []).append(bare(model, patches, arguments))
+            found.setdefault('choosing the runtime', []).append(choosing)
+            found.setdefault('bare forward', []).append(bare(forward, patches, arguments))
             if not arguments.skip_peers:
                 found.setdefault('MONAI', []).append(with_monai(model, scene, arguments))
                 found.setdefault('torchgeo', []).append(with_torchgeo(model, scene, arguments))
         print('| | s | Mpx/s | of the bare forward |\n|---|--:|--:|--:|')
-        forward = statistics.median(found['bare forward'])
+        shortest = statistics.median(found['bare forward'])
+        choosing = statistics.median(found.pop('choosing the runtime'))
         for name, times in found.items():
             middle = statistics.median(times)
-            print(f'| {name} | {middle:.1f} | {megapixels / middle:.2f} | {forward / middle:.2f} |')
+            print(
+                f'| {name} | {middle:.1f} | {megapixels / middle:.2f} | {shortest / middle:.2f} |'
+            )
+        print(f'\nchoosing the runtime, apart from prediction: {choosing:.1f} s')
         draw(spans, arguments.picture, device=arguments.device)
         print(f'\n{patches} patches; picture of the waits: {arguments.picture}')
 
@@ -122,35 +129,35 @@ def on_cpu(arguments: argparse.Namespace) -> bool:
 
 def predict(
     model: nn.Module, scene: Path, arguments: argparse.Namespace
-) -> tuple[Spans, int, float]:
-    """Predict, and note what was done when; returns spans, patches and seconds without the COG."""
+) -> tuple[Spans, int, float, float]:
+    """Give spans, patches, seconds without the COG and the choice of a runtime, and those of that."""
+    from gersp_geo.geoio.read import cells
+    from gersp_geo.inference import run
+    from gersp_geo.inference.outputs import maps
+
     spans: Spans = {}
-    begin = perf_counter()
+    begin, marks = perf_counter(), Marks(on_cpu=on_cpu(arguments))
 
     def traced(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
-        def run(*args: Any, **options: Any) -> Any:
+        def run_traced(*args: Any, **options: Any) -> Any:
             start = perf_counter() - begin
             try:
-                result = function(*args, **options)
                 if name == 'forward' and not on_cpu(arguments):
-                    # so that the span ends when the device is done; it delays nothing but this
-                    torch.cuda.synchronize()
-                return result
+                    return marks.around(lambda: function(*args, **options))
+                return function(*args, **options)
             finally:
                 key = name if name != 'read' else f'read {get_ident()}'
                 spans.setdefault(key, []).append((start, perf_counter() - begin))
 
-        return run
-
-    from gersp_geo.geoio.read import cells
-    from gersp_geo.inference.outputs import maps
+        return run_traced
 
     before = os.times()
     with ExitStack() as stack:
         for owner, attribute, name in (
             (cells, 'read_observed', 'read'),
             (maps, 'write_part', 'write'),
+            (run, 'choose_runtime', 'choose'),
             (PixelPredictor, '__call__', 'forward'),
         ):
             function = traced(name, getattr(owner, attribute))
@@ -158,17 +165,49 @@ def predict(
         summary = predict_geotiff(
             model, scene, scene.with_name('map.tif'), size=SIZE, overlap=OVERLAP,
             batch_size=arguments.batch_size, preprocessing=RECORD, device=arguments.device,
-            threads=arguments.threads, overwrite=True, progress=False, compile=arguments.compile,
+            threads=arguments.threads, overwrite=True, progress=False,
+            runtime='compiled' if arguments.compile else 'auto',
             precision='float32' if on_cpu(arguments) else 'bfloat16',
-            channels_last=not on_cpu(arguments),
         )  # fmt: skip
     after = os.times()
+    if not on_cpu(arguments):
+        spans['forward'] = marks.spans(begin)
     busy = after.user + after.system - before.user - before.system
     print(f'{busy / (after.elapsed - before.elapsed):.1f} cores busy, {summary}\n')
-    return spans, summary.forwarded, summary.seconds - summary.seconds_finishing
+    choosing = sum(stop - start for start, stop in spans.pop('choose'))
+    seconds = summary.seconds - summary.seconds_finishing - choosing
+    return spans, summary.forwarded, seconds, choosing
 
 
-def bare(model: nn.Module, patches: int, arguments: argparse.Namespace) -> float:
+class Marks:
+    """When a GPU was busy, told by itself afterwards: nothing waits for it."""
+
+    def __init__(self, *, on_cpu: bool) -> None:
+        """Begin on both clocks."""
+        self.began, self.events = perf_counter(), [] if on_cpu else [note_event()]
+
+    def around(self, work: Callable[[], Any]) -> Any:
+        """Note when the GPU begins some work, and when it is done."""
+        self.events.append(note_event())
+        result = work()
+        self.events.append(note_event())
+        return result
+
+    def spans(self, begin: float) -> list[tuple[float, float]]:
+        """Seconds after a moment of the host's clock."""
+        torch.cuda.synchronize()
+        first, *others = self.events
+        times = [self.began - begin + first.elapsed_time(event) / 1e3 for event in others]
+        return list(zip(times[::2], times[1::2], strict=True))
+
+
+def note_event() -> torch.cuda.Event:
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event
+
+
+def bare(model: Callable[..., Any], patches: int, arguments: argparse.Namespace) -> float:
     """Forward as many patches that are on the device already."""
     images = torch.randn(arguments.batch_size, 3, SIZE, SIZE, device=arguments.device)
     if not on_cpu(arguments):

@@ -346,20 +346,27 @@ def count_flops(settings: Settings) -> int:
 def describe(settings: Settings) -> list[str]:
     names = ('torch', 'timm', 'torchgeo', 'lightning', 'lightly', 'kornia')
     versions = ', '.join(f'{name} {version(name)}' for name in names)
-    command = ('git', '-C', str(Path(__file__).parent), 'describe', '--always', '--dirty')
-    commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     python, today = platform.python_version(), datetime.now(UTC).date()
     count = f'{settings.batch} pairs and {settings.batch} natural images'
     options = f'{", channels last" * settings.channels_last}{", compiled" * settings.compile}'
     allocator = [f'{name}={value}' for name, value in environ.items() if name.startswith('MALLOC_')]
     return [
-        f'{device_name(settings)}; Python {python}, {versions}; commit {commit}; {today}',
+        f'{device_name(settings)}; Python {python}, {versions}; commit {find_commit()}; {today}',
         '',
         f'{settings.model}, {settings.size} px, {count}, queue of {settings.queue:,} keys, '
         + f'{settings.precision}{options}; {settings.rounds} rounds',
         *([f'with {" ".join(allocator)}'] if allocator else []),
         '',
     ]
+
+
+def find_commit() -> str:
+    """Name the commit; a copy of the tree has none, and a table that took minutes is not lost."""
+    command = ('git', '-C', str(Path(__file__).parent), 'describe', '--always', '--dirty')
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return 'unknown'
 
 
 def device_name(settings: Settings) -> str:
