@@ -115,15 +115,27 @@ def _mode(
 ) -> NDArray[np.generic]:
     """Choose the most frequent of four values."""
     a, b, c, d = four
-    result = np.where(valid[3], d, empty)
+    result = np.full_like(d, empty)
     # a later line overrules an earlier one, so that the first value that is there at all remains
-    for one, is_valid in zip((c, b, a), reversed(valid[:3]), strict=True):
-        np.copyto(result, one, where=is_valid)
+    for one, is_valid in zip((d, c, b, a), reversed(valid), strict=True):
+        _overrule(result, one, is_valid)
     # a value that is there twice or more overrules it
-    np.copyto(result, c, where=valid[2] & (c == d))
-    np.copyto(result, b, where=valid[1] & ((b == c) | (b == d)))
-    np.copyto(result, a, where=valid[0] & ((a == b) | (a == c) | (a == d)))
+    _overrule(result, c, valid[2] & (c == d))
+    _overrule(result, b, valid[1] & ((b == c) | (b == d)))
+    _overrule(result, a, valid[0] & ((a == b) | (a == c) | (a == d)))
     return result
+
+
+def _overrule(
+    result: NDArray[np.generic], values: NDArray[np.generic], where: NDArray[np.bool_]
+) -> None:
+    """Write values at some places, by their bits: under a mask, that may take five times as long."""
+    kind = np.dtype(f'u{result.itemsize}')
+    ones = where.view(np.uint8).astype(kind)
+    # all bits of what is taken, and none of the rest
+    np.negative(ones, out=ones)
+    bits = result.view(kind)
+    bits ^= (bits ^ values.view(kind)) & ones
 
 
 def _average(
