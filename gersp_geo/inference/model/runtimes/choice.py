@@ -92,8 +92,8 @@ class Chooser:
     def plain(self) -> Choice:
         """Choose without timing: bands last where that returns the same, else as it is."""
         as_it_is = self._check(self._as_it_is)
-        if not isinstance(self.loaded.forward, nn.Module):
-            # no form that could be had for nothing
+        if not isinstance(self.loaded.forward, nn.Module) or not self._layers:
+            # no form that could be had for nothing, or no weights to lay out
             return Choice(name=as_it_is.name, trials=(as_it_is,))
         trial = self._obstacle('channels-last') or self._check('channels-last')
         if trial.reason is None:
