@@ -7,7 +7,8 @@
   are whole or absent);
 - ``collapse_monitor`` warns when embeddings stop telling images apart;
 - ``views`` draws the first batch beside its augmented views;
-- ``epoch_metrics`` spares torchgeo's tasks the metrics of single batches;
+- ``epoch_metrics`` spares torchgeo's tasks the metrics of single batches, and
+  ``fused_optimizer`` passes over parameters once;
 - ``report`` logs metrics per class by name, and writes tables and pictures of validation and test;
 - ``knn`` measures how well frozen features tell the classes of labelled images apart.
 """
@@ -17,6 +18,7 @@ from ..models import weights as _weights  # noqa: F401
 from .collapse_monitor import CollapseMonitor
 from .epoch_metrics import EpochMetrics
 from .exact_resume import ExactResume
+from .fused_optimizer import FusedOptimizer
 from .online_knn import OnlineKNN
 from .preprocessing_record import PreprocessingRecord
 from .report import ValidationReport
@@ -26,6 +28,7 @@ __all__ = (
     'CollapseMonitor',
     'EpochMetrics',
     'ExactResume',
+    'FusedOptimizer',
     'OnlineKNN',
     'PreprocessingRecord',
     'ValidationReport',
