@@ -75,10 +75,10 @@ def _measure_reading(plan: PredictionPlan) -> dict[str, Any]:
     chosen = places[:: -(-len(places) // CALIBRATION_CELLS) or 1]
     count, seconds = 0, 0.0
     for source in plan.sources:
-        with source.opener() as src:
+        with source.open(grid) as file:
             started = perf_counter()
             for place in chosen:
-                pixels, _ = source.read(src, grid.window(*place))
+                pixels, _ = source.read(file, grid.window(*place))
                 count += pixels.nbytes
             seconds += perf_counter() - started
     return {'read_bytes_per_second': plan.threads * count / max(seconds, 1e-9)}

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ...windows import Window
 from ..gdal import enter_gdal
-from .cells import Cell, CellGrid, CellSource
+from .cells import Cell, CellFile, CellGrid, CellSource
 from .observations import Shown
-from .reader import Reader
+from .padding import middle_of, mirror_around
 
 
 class CellReader:
@@ -99,9 +99,13 @@ class CellReader:
         rows, cols, inside = self.grid.inside(window)
         if inside == window:
             return self._fill(inside, out)
-        pixels = np.empty((len(self.bands), inside.height, inside.width), dtype=self.dtype)
-        valid = self._fill(inside, pixels)
-        out[...] = pixels[:, rows[:, None], cols]
+        if (middle := middle_of(out, window, inside)) is not None:
+            valid = self._fill(inside, middle)
+            mirror_around(out, window, inside, rows=rows, cols=cols)
+        else:
+            pixels = np.empty((len(self.bands), inside.height, inside.width), dtype=self.dtype)
+            valid = self._fill(inside, pixels)
+            out[...] = pixels[:, rows[:, None], cols]
         return None if valid is None else valid[..., rows[:, None], cols]
 
     def valid(self, window: Window) -> NDArray[np.bool_] | None:
@@ -137,24 +141,24 @@ class CellReader:
 
     def _read(self, window: Window) -> Cell:
         """Read one cell, in a thread."""
-        if not hasattr(self._thread, 'readers'):
-            self._thread.readers = [
-                self._open.enter_context(source.opener()) for source in self.sources
+        if not hasattr(self._thread, 'files'):
+            self._thread.files = [
+                self._open.enter_context(source.open(self.grid)) for source in self.sources
             ]
-        readers: list[Reader] = self._thread.readers
+        files: list[CellFile] = self._thread.files
         if len(self.sources) == 1:
-            return self.sources[0].read(readers[0], window)
-        return self._read_together(readers, window)
+            return self.sources[0].read(files[0], window)
+        return self._read_together(files, window)
 
-    def _read_together(self, readers: Sequence[Reader], window: Window) -> Cell:
+    def _read_together(self, files: Sequence[CellFile], window: Window) -> Cell:
         """Read one cell of several rasters; what no pixel needs any more is left at 0."""
         pixels = np.zeros((len(self.bands), window.height, window.width), dtype=self.dtype)
         valid, bands = None, np.ones(pixels.shape, dtype=np.bool_) if self.per_band else None
         stop = len(self.bands)
         # the last is read first, as it may end within the first, which is the grid
-        for source, reader in zip(reversed(self.sources), reversed(readers), strict=True):
+        for source, file in zip(reversed(self.sources), reversed(files), strict=True):
             start = stop - len(source.bands)
-            pixels[start:stop], observed = source.read(reader, window)
+            pixels[start:stop], observed = source.read(file, window)
             if bands is not None and observed is not None:
                 bands[start:stop] = observed
             stop = start

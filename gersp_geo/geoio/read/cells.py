@@ -1,17 +1,18 @@
 """Cells of whole blocks, by which rasters on one grid are read."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...windows import Window
+from .block_decoder import BlockDecoder, open_decoder
 from .observation_rules import Rule
 from .observations import Shown, read_observed
 from .padding import padded_window
-from .reader import RasterHeader, Reader
+from .reader import RasterHeader, Reader, describe_reader
 
 # Smallest side of a cell in pixels: smaller blocks are read several at a time, since every read has
 # a cost of its own.
@@ -24,6 +25,9 @@ HUGE = 8192
 
 type Cell = tuple[NDArray[np.generic], Shown]
 """Pixels (bands, rows, cols), and where there is an observation: (rows, cols), or of each band."""
+
+type CellFile = tuple[Reader, BlockDecoder]
+"""An open raster, and what reads its pixels where that takes less time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +78,12 @@ class CellGrid:
         """Say which rows and columns of blocks a window inside the raster touches."""
         return _touched(window, self.block_shape)
 
+    def holds_whole(self, block_shape: tuple[int, int]) -> bool:
+        """Say whether no block of a raster on the same grid lies in several cells."""
+        height, width = block_shape
+        across = self.cell_width % width == 0 or self.cell_width >= self.width
+        return across and self.cell_height % height == 0
+
     def inside(self, window: Window) -> tuple[NDArray[np.int64], NDArray[np.int64], Window]:
         """Find the pixels inside the raster that a window is made of, see :func:`padded_window`."""
         return padded_window(window, height=self.height, width=self.width)
@@ -106,11 +116,23 @@ class CellSource:
         """Say whether any block of a window inside the raster is stored."""
         return self.stored is None or bool(self.stored[_touched(window, self.block_shape)].any())
 
-    def read(self, reader: Reader, window: Window) -> Cell:
+    @contextmanager
+    def open(self, grid: CellGrid) -> Iterator[CellFile]:
+        """Open the raster to read cells of a grid, in one thread."""
+        with self.opener() as reader:
+            header = describe_reader(reader)
+            # GDAL keeps blocks that lie in several cells
+            if reader.driver != 'GTiff' or not grid.holds_whole(header.block_shape):
+                yield reader, BlockDecoder(None)
+                return
+            with open_decoder(reader.name, header) as decoder:
+                yield reader, decoder
+
+    def read(self, file: CellFile, window: Window) -> Cell:
         """Read a window inside the raster.
 
         Args:
-            reader: What *opener* opened.
+            file: What :meth:`open` opened.
             window: Pixels to read.
 
         Returns:
@@ -119,8 +141,14 @@ class CellSource:
         Raises:
             OSError: If the file is damaged there.
         """
+        reader, decoder = file
         pixels, valid = read_observed(
-            reader, window, bands=self.bands, nodata=self.nodata, rule=self.rule
+            reader,
+            window,
+            bands=self.bands,
+            nodata=self.nodata,
+            rule=self.rule,
+            pixels=decoder.read(window, bands=self.bands),
         )
         if self.stored is None or self.stored[_touched(window, self.block_shape)].all():
             return pixels, valid

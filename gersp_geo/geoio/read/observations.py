@@ -57,6 +57,7 @@ def read_observed(
     bands: Sequence[int],
     nodata: float | None = None,
     rule: Rule | None = None,
+    pixels: NDArray[np.generic] | None = None,
 ) -> tuple[NDArray[np.generic], Shown]:
     """Read pixels and say which are observations, with each block decoded once.
 
@@ -67,6 +68,7 @@ def read_observed(
         nodata: A further value that means "no observation"; NaN is allowed.
         rule: Where a pixel is an observation; None means what :func:`find_rule` says. Of a raster
             that was resampled, this and *nodata* were heeded before.
+        pixels: What was read there, if that is done.
 
     Returns:
         Pixels, shape (bands, window.height, window.width); and where there is an observation, shape
@@ -77,7 +79,8 @@ def read_observed(
         ValueError: If a band does not exist.
         UnreadableFileError: If the file is damaged there.
     """
-    pixels = read_window(src, window, bands=bands)
+    if pixels is None:
+        pixels = read_window(src, window, bands=bands)
     return pixels, _judge(src, window, pixels, bands=bands, nodata=nodata, rule=rule)
 
 

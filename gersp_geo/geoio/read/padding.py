@@ -53,3 +53,53 @@ def take[Pixel: np.generic](
     if pixels.shape[-2:] == (len(rows), len(cols)) and rows[0] == 0 and cols[0] == 0:
         return pixels
     return pixels[..., rows[:, None], cols]
+
+
+def middle_of[Pixel: np.generic](
+    out: NDArray[Pixel], window: Window, inside: Window
+) -> NDArray[Pixel] | None:
+    """View the part of a window that lies in a raster, where all of it is made of that part.
+
+    Args:
+        out: Pixels of *window*, shape (bands, window.height, window.width).
+        window: Hangs over sides of the raster.
+        inside: What it is made of, as :func:`padded_window` says.
+
+    Returns:
+        Shape (bands, inside.height, inside.width); None where the window needs more than that part.
+    """
+    top, left = inside.row_off - window.row_off, inside.col_off - window.col_off
+    if (
+        top < 0
+        or left < 0
+        or inside.row_stop > window.row_stop
+        or inside.col_stop > window.col_stop
+    ):
+        return None
+    return out[:, top : top + inside.height, left : left + inside.width]
+
+
+def mirror_around(
+    out: NDArray[np.generic],
+    window: Window,
+    inside: Window,
+    *,
+    rows: NDArray[np.int64],
+    cols: NDArray[np.int64],
+) -> None:
+    """Fill what hangs over, once :func:`middle_of` is filled; most pixels stay where they are.
+
+    Args:
+        out: As there.
+        window: As there.
+        inside: As there.
+        rows: Of :func:`padded_window`.
+        cols: Of :func:`padded_window`.
+    """
+    top, left = inside.row_off - window.row_off, inside.col_off - window.col_off
+    bottom, right = top + inside.height, left + inside.width
+    beside = out[:, top:bottom]
+    for part in (slice(0, left), slice(right, window.width)):
+        beside[:, :, part] = beside[:, :, left + cols[part]]
+    for part in (slice(0, top), slice(bottom, window.height)):
+        out[:, part] = out[:, top + rows[part]]

@@ -107,6 +107,12 @@ class Directory:
         found = (self.tables[tag] for tag in tags if tag in self.tables)
         return next((table for table in found if table.kind in _WHOLE), None)
 
+    def number(self, stream: BinaryIO, tag: int) -> int | None:
+        """Read the first value of a tag, from a file; None where it holds no whole number."""
+        table = self.table([tag])
+        values = [] if table is None else table.read(stream, 0, 1).tolist()
+        return values[0] if values else None
+
 
 def read_directories(stream: BinaryIO, size: int) -> Iterator[Directory]:
     """Read all directories of a TIFF: image, overviews, masks, further pages.
