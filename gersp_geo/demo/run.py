@@ -20,7 +20,7 @@ from lightning.pytorch.loggers import CSVLogger
 from torchgeo.tasks import SemanticSegmentation
 from torchmetrics.functional.classification import multiclass_jaccard_index
 
-from ..callbacks import EpochMetrics, PreprocessingRecord
+from ..callbacks import EpochMetrics, FusedOptimizer, PreprocessingRecord
 from ..callbacks.atomic_checkpoint import AtomicCheckpointIO
 from ..datamodules import GeoTIFFSegmentationDataModule, GeRSPDataModule
 from ..geoio.read import open_reader
@@ -191,7 +191,7 @@ def train(
         enable_checkpointing=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        callbacks=[RichProgressBar(), PreprocessingRecord(), EpochMetrics()],
+        callbacks=[RichProgressBar(), PreprocessingRecord(), EpochMetrics(), FusedOptimizer()],
         plugins=[AtomicCheckpointIO()],
     )
     trainer.fit(task, datamodule=module)
