@@ -90,6 +90,7 @@ def test_a_checkpoint_brings_its_weights_and_its_record(checkpoint: Path) -> Non
     assert loaded.preprocessing == RECORD
     assert loaded.scores == 'classes'
     assert tasks_of(loaded.forward) == ('SemanticSegmentation',)
+    assert isinstance(loaded.forward, nn.Module)
     expected = segmentation().state_dict()
     for name, tensor in loaded.forward.state_dict().items():
         assert torch.equal(tensor, expected[name])
