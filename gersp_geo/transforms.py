@@ -6,6 +6,7 @@ from typing import Any
 import kornia.augmentation as K
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class ScaleValues(nn.Module):
@@ -72,6 +73,53 @@ class FillMissing(nn.Module):
             A new tensor.
         """
         return torch.where(images.isfinite(), images, self.mean.to(images.dtype))
+
+
+class CropTogether(K.RandomResizedCrop):
+    """Crop and resize as kornia does; on accelerators all images at a time, to rounding the same.
+
+    kornia resizes image by image, which an accelerator waits for.
+    """
+
+    def apply_transform(
+        self, input: Tensor, params: dict[str, Tensor], flags: dict[str, Any], transform: Any = None
+    ) -> Tensor:
+        """Crop a batch by parameters that are drawn."""
+        if input.device.type != 'cpu':
+            return resample_boxes(input, params['src'], size=flags['size'])
+        cropped: Tensor = super().apply_transform(input, params, flags, transform)
+        return cropped
+
+
+def resample_boxes(images: Tensor, corners: Tensor, *, size: tuple[int, int]) -> Tensor:
+    """Resample a box of each image bilinearly, from the centre of one corner pixel to the other.
+
+    Args:
+        images: Shape (B, C, H, W).
+        corners: x and y of the corners of the boxes in pixels, from the upper left one clockwise,
+            shape (B, 4, 2).
+        size: Rows and columns of the output.
+
+    Returns:
+        Shape (B, C, *size*).
+    """
+    # whole pixels, as kornia cuts them
+    start, stop = corners[:, 0].long(), corners[:, 2].long()
+    axes = []
+    for axis, count in ((0, size[1]), (1, size[0])):
+        first, last = (
+            ends[:, axis, None].to(images.device, torch.float32) for ends in (start, stop)
+        )
+        steps = torch.linspace(0, 1, count, device=images.device)
+        # [-1, 1] is from the first centre to the last
+        span = max(images.shape[3 - axis] - 1, 1)
+        axes.append((first + steps * (last - first)) * (2 / span) - 1)
+    columns, rows = (
+        axes[0][:, None].expand(-1, size[0], -1),
+        axes[1][:, :, None].expand(-1, -1, size[1]),
+    )
+    grid = torch.stack([columns, rows], dim=-1).to(images.dtype)
+    return F.grid_sample(images, grid, padding_mode='border', align_corners=True)
 
 
 # Share of values outside [0, 1] that colours may have: clouds and glint, where a scale was measured
@@ -156,7 +204,7 @@ def released_recipe(
         ScaleValues(scale, scales_floats=scales_floats),
         FillMissing(mean),
         CheckUnitRange(),
-        *([K.RandomResizedCrop((size, size), scale=(0.2, 1.0))] if crop else []),
+        *([CropTogether((size, size), scale=(0.2, 1.0))] if crop else []),
         K.RandomGrayscale(p=0.2),
         K.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.4, p=1.0),
         K.RandomHorizontalFlip(),
@@ -192,7 +240,7 @@ def spectral_recipe(
     return without_state(
         ScaleValues(scale, scales_floats=scales_floats),
         FillMissing(mean),
-        K.RandomResizedCrop((size, size), scale=(0.2, 1.0)),
+        CropTogether((size, size), scale=(0.2, 1.0)),
         K.RandomHorizontalFlip(),
         K.RandomVerticalFlip(),
         K.Normalize(torch.as_tensor(mean), torch.as_tensor(std)),

@@ -6,11 +6,13 @@ from torch import nn
 
 from gersp_geo.bands import RGB
 from gersp_geo.transforms import (
+    CropTogether,
     RandomFlips,
     ScaleValues,
     move,
     place_rgb,
     released_recipe,
+    resample_boxes,
     spectral_recipe,
 )
 
@@ -121,3 +123,14 @@ def test_boxes_move_with_their_pixels() -> None:
             expected[top:bottom, left:right] = 1
             assert torch.equal(part, expected)
     assert moved['label'] == batch['label']
+
+
+@pytest.mark.parametrize('sides', [(40, 40), (17, 33), (2, 5)])
+def test_boxes_are_resampled_together_as_kornia_does_one_by_one(sides: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    images = torch.rand(8, 2, *sides)
+    crop = CropTogether((24, 20), scale=(0.2, 1.0))
+    drawn = crop.forward_parameters(images.shape)
+    expected = crop(images, params=drawn)
+    found = resample_boxes(images, drawn['src'], size=(24, 20))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)

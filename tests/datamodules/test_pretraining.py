@@ -233,8 +233,8 @@ def test_natural_images_that_come_cropped_are_not_cropped_again(tiles: Path, nat
         )
         trainer.fit(task, datamodule=data)
         kinds.append([type(step).__name__ for step in task.augmentation_natural.children()])
-    assert 'RandomResizedCrop' in kinds[0]
-    assert kinds[1] == [kind for kind in kinds[0] if kind != 'RandomResizedCrop']
+    assert 'CropTogether' in kinds[0]
+    assert kinds[1] == [kind for kind in kinds[0] if kind != 'CropTogether']
 
 
 def test_two_dates_are_the_two_views_of_a_place(tmp_path: Path, natural: Path) -> None:
