@@ -9,6 +9,8 @@
 - cold: 200 such files (hard links to ten), GDAL_CACHEMAX=2, through a DataLoader with collation;
 - objects: four of these files with 2,000 boxes each, batches with targets beside batches of the same
   patches without any, blocks decoded as in *cold*;
+- decoding: all patches of 512 px of GeoTIFFs in several compressions, as prediction reads them, in two
+  threads: with the driver that is fastest, and with GDAL's GTiff alone;
 - index: 20,000 GeoTIFFs of 32 px: time until the first sample, in a fresh process;
 - natural: JPEGs of 500 x 375, random-resized crops to 224, against plain loops;
 - keeping-up: both streams with two workers, the model replaced by a sleep of 1.15 times what bare
@@ -31,13 +33,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.metadata import version
+from itertools import zip_longest
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from time import perf_counter, sleep
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import rasterio
+import rasterio.shutil
 import torch
 from PIL import Image
 from rasterio.transform import from_origin
@@ -59,9 +64,21 @@ from gersp_geo.datamodules import (
 from gersp_geo.datamodules.patches import TrainingPatches
 from gersp_geo.datasets import GeoTIFFPatches
 from gersp_geo.datasets.natural_stream import open_natural
+from gersp_geo.geoio.gdal import gdal_cache
+from gersp_geo.geoio.read import (
+    CellReader,
+    CellSource,
+    block_decoder,
+    open_reader,
+    plan_cells,
+    read_header,
+)
 from gersp_geo.samplers import PatchSampler
+from gersp_geo.windows import Window
 
 SIZE, SIDE, BLOCK = 224, 4096, 256
+# per side of a scene
+PATCHES = 8
 CROP = (0.2, 1.0)
 WORKERS = 2
 # contender, what it is compared with, and the smallest ratio of rates that is acceptable
@@ -70,6 +87,9 @@ LIMITS = {
     'cold': (('loader, 0 workers', 'bare, 1 process', 0.9),
              ('loader, 2 workers', 'bare, 2 processes', 0.9)),
     'objects': (('with boxes', 'without labels', 0.8), ('with masks', 'without labels', 0.5)),
+    'decoding': tuple(
+        (name, f'{name}, GTiff alone', 1.0) for name in ('zstd', 'deflate', 'lzw')
+    ),
     'natural': (('ours', 'fastest plain loop', 0.9),),
 }  # fmt: skip
 INDEX_SECONDS = {'cold': 60.0, 'cached': 2.0}
@@ -329,6 +349,49 @@ def run_through(loader: DataLoader[Any]) -> None:
         assert batch['image'].shape[1:] == (3, SIZE, SIZE)
 
 
+def decoding(arguments: argparse.Namespace) -> None:
+    """Read scenes as prediction does."""
+    originals = large_tiles(arguments.folder, 1)
+    runs: dict[str, Run] = {}
+    for name in ('zstd', 'deflate', 'lzw'):
+        file = str(arguments.folder / f'{name}.tif')
+        if not Path(file).exists():
+            rasterio.shutil.copy(
+                originals[0], file, driver='GTiff', tiled=True, blockxsize=BLOCK, blockysize=BLOCK,
+                compress=name, interleave='pixel',
+            )  # fmt: skip
+        runs[name] = partial(read_cells, file, driver=block_decoder.DRIVER)
+        runs[f'{name}, GTiff alone'] = partial(read_cells, file, driver='none')
+    report('decoding', measure(runs, samples=PATCHES**2, rounds=arguments.rounds))
+
+
+def read_cells(file: str, *, driver: str) -> None:
+    """Read all patches of a scene; a *driver* that does not exist leaves blocks to GTiff."""
+    header, size = read_header(file), SIDE // PATCHES
+    source = CellSource(
+        opener=partial(open_reader, file), bands=(1, 2, 3), block_shape=header.block_shape
+    )
+    out = np.empty((3, size, size), dtype=np.uint8)
+    with (
+        patch.object(block_decoder, 'DRIVER', driver),
+        gdal_cache(64 * 2**20),
+        CellReader([source], plan_cells(header), dtype=out.dtype, threads=WORKERS) as reader,
+    ):
+        windows = [
+            [
+                Window(row_off=row, col_off=col, height=size, width=size)
+                for col in range(0, SIDE, size)
+            ]
+            for row in range(0, SIDE, size)
+        ]
+        for row, following in zip_longest(windows, windows[1:], fillvalue=[]):
+            for window in (*row, *following):
+                reader.request(window)
+            for window in row:
+                reader.take(window, out)
+            reader.release(row[0].row_stop)
+
+
 def index(arguments: argparse.Namespace) -> None:
     """Time the way from a folder of many files to the first sample."""
     folder = arguments.folder / 'many'
@@ -535,7 +598,7 @@ def start_child(
 
 
 SECTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
-    'warm': warm, 'cold': cold, 'objects': objects, 'index': index, 'natural': natural, 'keeping-up': keeping_up,
+    'warm': warm, 'cold': cold, 'objects': objects, 'decoding': decoding, 'index': index, 'natural': natural, 'keeping-up': keeping_up,
 }  # fmt: skip
 CHILDREN: dict[str, Callable[[argparse.Namespace], None]] = {
     'warm': warm_child, 'cold': cold_child, 'objects': objects_child, 'index': index_child, 'torchgeo': torchgeo_child,

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.env import get_gdal_config
 from rasterio.errors import RasterioIOError
 
 from ...windows import Window
@@ -25,28 +24,23 @@ DRIVER = 'LIBERTIFF'
 
 # Tags: https://www.loc.gov/preservation/digital/formats/content/tiff_tags.shtml
 _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 258, 259, 262, 266
-_SAMPLES, _LAYOUT = 277, 284
-_READ = _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _SAMPLES, _LAYOUT
+_READ = _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER
 
 # tags that say where a file lies: size of a pixel, points, matrix, rational polynomials
 _PLACE = frozenset({33550, 33922, 34264, 50844})
 
-# none, LZW, deflate by its two numbers, Zstandard; others take as long, or were not compared
-_EXACT = frozenset({1, 5, 8, 32946, 50000})
-_JPEG = 7
+# None, LZW, deflate by its two numbers, Zstandard. JPEG takes longer, and its colours would be guessed
+# from the block rather than from the TIFF; others were not compared.
+_FASTER = frozenset({1, 5, 8, 32946, 50000})
 
 # Black is 0, red-green-blue, palette. White is 0, CMYK and the like are left to GTiff.
 _PLAIN = frozenset({1, 2, 3})
-_BLACK_IS_0, _YCBCR = 1, 6
 
 # Nodata values of 64-bit integers come from masks alone, for which blocks would be decoded twice.
 # LIBERTIFF mixes up the parts of complex numbers whose bytes are in the other order.
 _DTYPES = frozenset({
     'uint8', 'int8', 'uint16', 'int16', 'uint32', 'int32', 'float32', 'float64',
 })  # fmt: skip
-
-# the user's way to get luminance and colour differences from GTiff, as they are stored
-_AS_STORED = 'CONVERT_YCBCR_TO_RGB'
 
 
 class BlockDecoder:
@@ -134,19 +128,7 @@ def _is_plain(path: str, header: RasterHeader) -> bool:
     # it takes no notice of bits that are stored in reverse
     if read[_FILL_ORDER] not in (None, 1) or read[_BITS] != 8 * np.dtype(header.dtype).itemsize:
         return False
-    if read[_COMPRESSION] == _JPEG:
-        return _is_known_jpeg(read)
-    return (read[_COMPRESSION] or 1) in _EXACT and read[_PHOTOMETRIC] in _PLAIN
-
-
-def _is_known_jpeg(read: dict[int, int | None]) -> bool:
-    """Say whether a JPEG says of its own colours what the TIFF says: others are taken for YCbCr."""
-    kind = read[_PHOTOMETRIC], read[_SAMPLES] or 1
-    return (
-        kind in {(_BLACK_IS_0, 1), (_YCBCR, 3)}
-        and read[_LAYOUT] in (None, 1)
-        and get_gdal_config(_AS_STORED) is None
-    )
+    return (read[_COMPRESSION] or 1) in _FASTER and read[_PHOTOMETRIC] in _PLAIN
 
 
 def _is_same(src: Reader, header: RasterHeader) -> bool:

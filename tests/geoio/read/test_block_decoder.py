@@ -108,7 +108,7 @@ def test_any_layout_has_the_pixels_of_gtiff(
 
 @pytest.mark.parametrize('options', [
     {}, {'compress': 'zstd', 'predictor': 2}, {'compress': 'deflate', 'nodata': 5},
-    {'compress': 'lzw', 'interleave': 'band'}, {'compress': 'jpeg', 'photometric': 'YCBCR'},
+    {'compress': 'lzw', 'interleave': 'band'}, {'dtype': 'float32', 'predictor': 3, 'compress': 'zstd'},
     {'dtype': 'uint16', 'count': 5, 'bigtiff': 'YES'}, {'tiled': False, 'compress': 'deflate', 'blockysize': 14},
 ], ids=str)  # fmt: skip
 def test_the_usual_layouts_are_decoded(options: dict[str, Any], tmp_path: Path) -> None:
