@@ -384,7 +384,7 @@ def read_cells(file: str, *, driver: str) -> None:
             ]
             for row in range(0, SIDE, size)
         ]
-        for row, following in zip_longest(windows, windows[1:], fillvalue=[]):
+        for row, following in zip_longest(windows, windows[1:], fillvalue=list[Window]()):
             for window in (*row, *following):
                 reader.request(window)
             for window in row:
