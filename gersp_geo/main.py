@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ TRAINING = {
 }
 FORMATS = ('torchvision', 'timm', 'torchgeo', 'openmmlab', 'onnx')
 DATA_ERROR = 1
+_NUMBERS_OR_AUTO = ('size', 'overlap', 'batch_size', 'threads')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -159,7 +161,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def parser_of(name: str, kind: Any) -> Callable[[str], Any]:
     """Say how the value of an option is read."""
-    special = {'bands': numbers, 'batch_size': number_or_auto, 'threads': number_or_auto}
+    special: dict[str, Callable[[str], Any]] = dict.fromkeys(_NUMBERS_OR_AUTO, number_or_auto)
+    special |= {'bands': numbers, 'overlap': partial(number_or_auto, least=0)}
     if name in special:
         return special[name]
     members = (kind, *getattr(kind, '__args__', ()))
@@ -236,12 +239,14 @@ def numbers(text: str) -> tuple[int, ...]:
     return tuple(int(word) for word in text.split(','))
 
 
-def number_or_auto(text: str) -> int | str:
-    """Parse a positive number or ``auto``."""
+def number_or_auto(text: str, *, least: int = 1) -> int | str:
+    """Parse a whole number or ``auto``."""
     if text == 'auto':
         return text
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number >= 1, or 'auto', got {text!r}")
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number >= {least}, or 'auto', got {text!r}"
+        )
     return int(text)
 
 

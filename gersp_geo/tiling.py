@@ -68,7 +68,7 @@ class TilePlan:
         return Window(row_off=row_off, col_off=col_off, height=self.size, width=self.size)
 
 
-def plan_tile(height: int, width: int, *, size: int, overlap: int) -> TilePlan:
+def plan_tile(height: int, width: int, *, size: int, overlap: int, step: int = 1) -> TilePlan:
     """Cut a tile into square patches.
 
     Patches start every ``size - overlap`` pixels. The first one in each direction begins half an
@@ -77,11 +77,16 @@ def plan_tile(height: int, width: int, *, size: int, overlap: int) -> TilePlan:
     ``keep`` windows meet in the middle of what neighbours share. So every kept pixel is at least
     ``overlap // 2`` pixels from the sides of its patch.
 
+    A network that halves its images several times looks at the pixels of a patch in groups: two
+    cuts of one tile give the same only where patches begin at multiples of a step, so that groups
+    are the same. The first and the last patch hang over up to a step further for that.
+
     Args:
         height: Rows of the tile, >= 1.
         width: Columns of the tile, >= 1.
         size: Side of a patch in pixels, >= 1.
         overlap: Pixels that neighbours share, in [0, size).
+        step: Patches begin at multiples of it where ``size - overlap`` is one.
 
     Returns:
         The plan.
@@ -90,7 +95,7 @@ def plan_tile(height: int, width: int, *, size: int, overlap: int) -> TilePlan:
         ValueError: If an argument is out of its range, or there are more patches than can be
             planned.
     """
-    for name, value in (('height', height), ('width', width), ('size', size)):
+    for name, value in (('height', height), ('width', width), ('size', size), ('step', step)):
         if value < 1:
             raise ValueError(f'{name} must be >= 1, got {value}')
     if not 0 <= overlap < size:
@@ -101,8 +106,8 @@ def plan_tile(height: int, width: int, *, size: int, overlap: int) -> TilePlan:
         width=width,
         size=size,
         overlap=overlap,
-        row_offs=_offsets(height, size=size, overlap=overlap),
-        col_offs=_offsets(width, size=size, overlap=overlap),
+        row_offs=_offsets(height, size=size, overlap=overlap, step=step),
+        col_offs=_offsets(width, size=size, overlap=overlap, step=step),
     )
 
 
@@ -192,10 +197,15 @@ def _panels(spans: Sequence[tuple[int, int]], edges: Sequence[int]) -> Iterator[
         yield Panel(col_off=left, col_stop=right, patches=range(first, last + 1))
 
 
-def _offsets(length: int, *, size: int, overlap: int) -> tuple[int, ...]:
+def _offsets(length: int, *, size: int, overlap: int, step: int) -> tuple[int, ...]:
     """List where patches start along one axis."""
+    is_stepped = (size - overlap) % step == 0
+    # outwards to multiples of the step, so that no pixel sees less
     first = -(overlap // 2)
     last = length + overlap // 2 - size
+    if is_stepped:
+        first -= first % step
+        last += -last % step
     if last <= first:
         return (first,)
     # every start before the last possible one, and that one

@@ -55,8 +55,8 @@ def test_help_says_what_holds_for_each_kind_of_result(capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit):
         main(['predict', '--help'])
     told = ' '.join(capsys.readouterr().out.split())
-    assert 'Side of a patch in pixels. (512; of whole patches 224)' in told
-    assert '(of whole patches 0)' in told
+    assert '(auto; of whole patches 224)' in told
+    assert '(auto; of whole patches 0)' in told
     assert '(0.5)' in told
     assert told.index('scene: ') < told.index('maps: ') < told.index('job arrays: ')
 

@@ -96,6 +96,24 @@ def test_panels_are_of_about_one_width() -> None:
         cut_panels(spans, (), length=100, max_width=0)
 
 
+@given(st.integers(1, 300), st.integers(1, 6), st.integers(1, 6), st.integers(0, 30))
+def test_patches_begin_at_multiples_of_a_step(
+    length: int, step: int, strides: int, overlap: int
+) -> None:
+    plan = plan_tile(length, length, size=overlap + strides * step, overlap=overlap, step=step)
+    half = overlap // 2
+    assert all(offset % step == 0 for offset in plan.row_offs)
+    assert half <= -plan.row_offs[0] < half + step
+    assert plan.row_offs[-1] + plan.size >= length + half
+    steps = np.diff(plan.row_offs)
+    assert (steps >= 1).all()
+    assert (steps <= plan.size - overlap).all()
+    for (start, stop), offset in zip(plan.keep_rows, plan.row_offs, strict=True):
+        assert start < stop
+        assert offset + half <= start
+        assert stop <= offset + plan.size - half
+
+
 def test_the_number_of_patches_is_known_without_listing_them() -> None:
     plan = plan_tile(100, 65, size=64, overlap=16)
     assert len(plan) == len(list(plan.patches)) == 6

@@ -64,7 +64,7 @@ def _with_options[**P, Made](
 
 def _options_of(kind: Any) -> list[Field[Any]]:
     """List the options that a user has to do with."""
-    return [each for each in fields(kind) if each.name != 'part_pixels']
+    return [each for each in fields(kind) if each.name not in ('part_pixels', 'step')]
 
 
 def _signature(function: Any, kind: Any) -> Signature:

@@ -36,9 +36,9 @@ type Averaging = Literal['none', 'flips', 'rotations']
 type PathName = str | PathLike[str]
 """Path or name of a file."""
 
-# pixels that neighbours share where nothing else is said, of patches that are at least twice as
-# large
-_OVERLAP = 64
+# side of a patch where nothing else is said, and pixels that neighbours share, of patches that are
+# at least twice as large
+_SIDE, _OVERLAP = 512, 64
 
 # more readers than this wait for each other more than for the disk
 _MOST_THREADS = 8
@@ -71,12 +71,18 @@ def option(
 class PredictionOptions:
     """What maps, objects and patches have in common."""
 
-    size: int = option(512, 'Side of a patch in pixels.', group='patches')
-    overlap: int | None = option(
-        None,
-        'Pixels that neighbouring patches share, in [0, size). Unless given, 64, or half of '
-        'smaller patches. Twice the receptive radius of the model makes a map independent of how '
-        'the scene is cut; the largest object should be smaller.',
+    size: int | Literal['auto'] = option(
+        'auto',
+        "Side of a patch in pixels. 'auto' means 512, and for maps of large scenes the size, up to "
+        '2,048, of which the fewest pixels are forwarded, as far as memory_limit allows it.',
+        group='patches',
+    )
+    overlap: int | Literal['auto'] = option(
+        'auto',
+        "Pixels that neighbouring patches share, in [0, size). 'auto' means 64, or half of smaller "
+        'patches, and for maps of large scenes twice as far as the model is found to look, unless '
+        'that forwards more: a map is then the same however the scene is cut. The largest object '
+        'should be smaller.',
         group='patches',
     )
     averaging: Averaging = option(
@@ -223,6 +229,9 @@ class PredictionOptions:
         'Make the final file of the parts that shards have finished, and predict nothing.',
         group='job arrays',
     )
+    step: int = option(
+        1, 'Patches begin at multiples of it, where what neighbours do not share is one.'
+    )
     part_pixels: int = option(
         2**22,
         'Pixels of a file on the way to the result, at least: smaller ones cost more than they '
@@ -271,8 +280,8 @@ class PredictionOptions:
             value = getattr(self, name)
             if value != 'auto' and value < 1:
                 raise ValueError(f"{name} must be >= 1 or 'auto', got {value}")
-        # raises on its own for size and overlap
-        plan_tile(1, 1, size=self.size, overlap=self.shared)
+        # raises on its own for what is a number
+        plan_tile(1, 1, size=_number('size', self.side), overlap=_number('overlap', self.shared))
         parse_bytes(self.memory_limit)
         words = {'compile': self.compile, 'channels_last': self.channels_last}
         given = [name for name, is_given in words.items() if is_given]
@@ -297,9 +306,14 @@ class PredictionOptions:
         return 'channels-last' if self.channels_last else self.runtime
 
     @property
+    def side(self) -> int:
+        """Side of a patch in pixels: 512 unless given or found."""
+        return _SIDE if self.size == 'auto' else self.size
+
+    @property
     def shared(self) -> int:
-        """Pixels that neighbouring patches share: 64 unless given, half of smaller patches."""
-        return min(_OVERLAP, self.size // 2) if self.overlap is None else self.overlap
+        """Pixels that neighbouring patches share: 64 unless given or found, half of small ones."""
+        return min(_OVERLAP, self.side // 2) if self.overlap == 'auto' else self.overlap
 
     @property
     def dates(self) -> int:
@@ -423,10 +437,10 @@ class ObjectOptions(PredictionOptions):
 class PatchOptions(PredictionOptions):
     """Options of whole patches: vectors or classes."""
 
-    size: int = option(
+    size: int | Literal['auto'] = option(
         224, 'Side of a patch in pixels; most backbones were trained with 224.', group='patches'
     )
-    overlap: int | None = option(
+    overlap: int | Literal['auto'] = option(
         0,
         'Pixels that neighbouring patches share, in [0, size). A pixel of a map of patches covers'
         ' what is not shared, in the middle of its patch.',
@@ -438,6 +452,14 @@ class PatchOptions(PredictionOptions):
         group='whole patches',
         metavar='FILE',
     )
+
+
+def _number(name: str, value: int | str) -> int:
+    """Take a number of pixels; any word but 'auto' is refused."""
+    if isinstance(value, str):
+        text = f"{name} must be a number of pixels or 'auto', got {value!r}"
+        raise ValueError(text)  # noqa: TRY004 - the command says what a ValueError says
+    return value
 
 
 _KINDS = (MapOptions, ObjectOptions, PatchOptions)

@@ -116,6 +116,9 @@ class PredictionPlan:
     shard: tuple[int, int] | None
     """Share of the parts that is predicted: number from 0, and number of all; None means all."""
 
+    reach: str | None = None
+    """How far the model was found to look, in a few words; None where that was not measured."""
+
     watch: SourceWatch = field(repr=False)
     """Notices that the scenes change while they are read."""
 
@@ -195,9 +198,10 @@ class PredictionPlan:
         """Lay the plan out for a terminal."""
         tiles, rows, cols = self.tiles, len(self.tiles.row_offs), len(self.tiles.col_offs)
         lines = self._scene_lines() | dict(self.output.lines)
+        reach = '' if self.reach is None else f' ({self.reach})'
         lines |= {
             'patches': f'{len(tiles):,} = {rows:,} rows x {cols:,} columns of {tiles.size} px, '
-            f'overlap {tiles.overlap}{self.output.joining}',
+            f'overlap {tiles.overlap}{self.output.joining}{reach}',
             'panels': f'{len(self.panels)} of up to {max(p.width for p in self.panels):,} columns',
             'batches': f'up to {self.batch_size} patches on {self.device}, '
             f'{self.options.precision}',

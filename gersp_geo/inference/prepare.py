@@ -1,13 +1,15 @@
 """Decide everything about a prediction before a pixel is read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from typing import Any
 
 import torch
 
 from ..geoio.read import check_whole
+from ..geoio.vector import Area
 from ..geoio.warp import describe_place
 from ..stitching import Weighting
 from ..tiling import TilePlan, cut_panels
@@ -15,9 +17,10 @@ from ..windows import Panel
 from .estimate import Rows, check_parts, count_costs, reading_threads
 from .model.device import find_device, fitting_batch, leave_to_cpu
 from .model.runtimes.choice import Choice
-from .options import PredictionOptions, parse_shard
+from .options import MapOptions, PredictionOptions, parse_shard
 from .output_paths import FileToMake
 from .outputs.output import Maker
+from .patch_size import settle_patches, take_fixed_side
 from .plan import PredictionPlan
 from .resume.journal import is_begun, read_header, work_folder
 from .scene.headers import Scene, read_area_of, read_scene
@@ -27,6 +30,9 @@ from .scene.watch import SourceWatch
 
 # patches or threads of an interrupted call, at most: more than that is no number of either
 _MOST_RECALLED = 2**16
+
+# what of patches may be left open, and is settled by whoever begins
+_PATCHES = ('size', 'overlap', 'margin', 'step')
 
 
 def prepare(
@@ -73,9 +79,15 @@ def prepare(
     scene = read_scene(source, record, options)
     maker.check_header(scene.header, files, fspath(source))
     after = find_after(source, scene.header, record, options, own=scene.own)
-    return _plan(
-        maker.placed(device, options), scene, after, files, options, source=fspath(source),
-        device=device, watch=watch,
+    options = take_fixed_side(_resume(options, files[0].path), maker.loaded)
+    maker = maker.placed(device, options)
+    area = read_area_of(options, scene.header, source=fspath(source))
+    return settle_patches(
+        options,
+        lambda numbers: _plan(
+            maker, scene, after, area, files, numbers, source=fspath(source), device=device,
+            watch=watch,
+        ),
     )  # fmt: skip
 
 
@@ -83,6 +95,7 @@ def _plan(
     maker: Maker,
     scene: Scene,
     after: AfterScene | None,
+    area: Area | None,
     files: Sequence[FileToMake],
     options: PredictionOptions,
     *,
@@ -95,7 +108,6 @@ def _plan(
     tiles = maker.cut(header.height, header.width, options)
     weighting = maker.weigh(tiles, options)
     output = maker.plan(header, tiles, files, options)
-    area = read_area_of(options, header, source=source)
     rows = Rows.of(
         header, tiles, maps=output.layouts, bands=maker.loaded.in_channels,
         channels=output.channels, blended=output.is_blended, on_host=device == 'cpu',
@@ -109,7 +121,7 @@ def _plan(
         source=source,
     )
     begun = _recall(files[0].path, options)
-    batch_size = begun.batch_size or fitting_batch(options.size, device=device)
+    batch_size = begun.batch_size or fitting_batch(tiles.size, device=device)
     return PredictionPlan(
         options=options,
         loaded=maker.loaded,
@@ -187,6 +199,27 @@ class _Begun:
     batch_size: int | None
     torch_threads: int | None
     runtime: Choice | None
+
+
+def _resume(options: PredictionOptions, destination: str | PathLike[str]) -> PredictionOptions:
+    """Take patches from an interrupted call, or another shard, where they were left open."""
+    folder = work_folder(destination)
+    is_open = isinstance(options, MapOptions) and 'auto' in (options.size, options.overlap)
+    if not is_open or options.overwrite or not is_begun(folder):
+        return options
+    begun = read_header(folder)
+    found: dict[str, Any] = {'step': 1} | {
+        name: begun[name] for name in _PATCHES if isinstance(begun.get(name), int)
+    }
+    fits = all(
+        asked in ('auto', found.get(name))
+        for name, asked in (('size', options.size), ('overlap', options.overlap))
+    )
+    # what is out of range is refused when the journal is opened
+    with suppress(ValueError):
+        if fits and len(found) == len(_PATCHES):
+            return replace(options, **found)
+    return options
 
 
 def _recall(destination: str | PathLike[str], options: PredictionOptions) -> _Begun:

@@ -259,7 +259,7 @@ class MapMaker(Maker):
     def placed(self, device: str, options: MapOptions) -> 'MapMaker':
         """Move the model to its device, and count its channels."""
         loaded = place_model(self.loaded, device=device)
-        channels = _count_channels(loaded, size=options.size, device=device)
+        channels = _count_channels(loaded, size=options.side, device=device)
         if options.after is not None and loaded.scores == 'classes' and options.output != 'values':
             record = name_change(loaded.preprocessing, channels=channels)
             loaded = replace(loaded, preprocessing=record)

@@ -270,7 +270,7 @@ class ObjectMaker(Maker):
         """Move the model to its device, and learn from a patch of zeros what boxes are."""
         loaded = place_model(self.loaded, device=device)
         detector = Detector.of(loaded)
-        shape = (1, loaded.in_channels, options.size, options.size)
+        shape = (1, loaded.in_channels, options.side, options.side)
         with evaluating(loaded.forward):
             found = detector(torch.zeros(shape, device=device))
         columns = int(found[0]['boxes'].shape[1])

@@ -82,7 +82,9 @@ class Maker(ABC):
 
     def cut(self, height: int, width: int, options: Any) -> TilePlan:
         """Cut a scene of some rows and columns into patches; the last ones end with the scene."""
-        return plan_tile(height, width, size=options.size, overlap=options.shared)
+        return plan_tile(
+            height, width, size=options.side, overlap=options.shared, step=options.step
+        )
 
     def weigh(self, tiles: TilePlan, options: Any) -> Weighting:
         """Weigh the pixels of patches, which says too what is settled when."""

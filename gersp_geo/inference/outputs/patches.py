@@ -226,12 +226,12 @@ class PatchMaker(Maker):
 
     @override
     def cut(self, height: int, width: int, options: PatchOptions) -> TilePlan:
-        return plan_grid(height, width, size=options.size, overlap=options.shared)
+        return plan_grid(height, width, size=options.side, overlap=options.shared)
 
     def placed(self, device: str, options: PatchOptions) -> 'PatchMaker':
         """Move the model to its device, and learn how long its vectors are."""
         place_model(self.loaded, device=device)
-        return replace(self, model=self.model.probed(size=options.size, device=device))
+        return replace(self, model=self.model.probed(size=options.side, device=device))
 
     @override
     def plan(
@@ -268,7 +268,7 @@ class EmbeddingMaker(PatchMaker):
                 f'{options.task_class!r}, leave it out'
             )
         found = load_embedder(
-            model, preprocessing=options.preprocessing, size=options.size, dates=options.dates
+            model, preprocessing=options.preprocessing, size=options.side, dates=options.dates
         )
         return cls(loaded=found.loaded, model=found)
 

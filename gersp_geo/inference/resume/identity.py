@@ -35,6 +35,8 @@ def identify(plan: PredictionPlan) -> dict[str, Any]:
         'preprocessing': loaded.preprocessing.to_dict(),
         'size': plan.tiles.size,
         'overlap': plan.tiles.overlap,
+        # only where it is not 1, as above
+        **({} if plan.options.step == 1 else {'step': plan.options.step}),
         'averaging': plan.options.averaging,
         'bands': list(plan.bands),
         'nodata': None if plan.nodata is None else repr(plan.nodata),
