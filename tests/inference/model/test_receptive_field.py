@@ -73,17 +73,11 @@ def test_layers_tell_step_and_bytes() -> None:
 
 @pytest.mark.slow
 @torch.inference_mode()
-def test_networks_of_the_field() -> None:
+def test_the_steps_of_networks_of_the_field() -> None:
     import segmentation_models_pytorch as smp
 
-    torch.manual_seed(0)
-    picture = images().expand(-1, 3, -1, -1)
-    for build, step, has_end in ((smp.Unet, 32, True), (smp.DeepLabV3Plus, 16, False)):
-        model = build('resnet18', encoder_weights=None, classes=5).eval()
-        zeros = torch.zeros((1, 3, 256, 256))
-        record = Preprocessing(
-            bands=('r', 'g', 'b'), scale=(1.0,) * 3, mean=(0.0,) * 3, std=(1.0,) * 3
-        )
-        assert measure_layers(load_model(model, preprocessing=record), zeros).step == step
-        radius = measure_radius(nn.Sequential(model, nn.Softmax(dim=1)), picture)
-        assert (radius is not None) == has_end
+    zeros = torch.zeros((1, 1, 256, 256))
+    for build, step in ((smp.Unet, 32), (smp.DeepLabV3Plus, 16)):
+        torch.manual_seed(0)
+        model = build('resnet18', encoder_weights=None, in_channels=1, classes=5).eval()
+        assert measure_layers(loaded(model), zeros).step == step
