@@ -214,6 +214,8 @@ def _provenance(plan: PredictionPlan, identity: Mapping[str, Any]) -> dict[str, 
     }
     if plan.runtime is not None:
         tags['RUNTIME'] = plan.runtime.name
+    if plan.options.precision != 'float32':
+        tags['PRECISION'] = plan.options.precision
     if plan.options.observed != 'auto':
         tags['OBSERVED'] = plan.options.observed
     if plan.after is not None:

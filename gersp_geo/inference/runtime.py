@@ -17,8 +17,9 @@ from .model.device import name_device
 from .model.load import LoadedModel, evaluating
 from .model.predictor import computing
 from .model.runtimes.availability import versions
-from .model.runtimes.choice import FEWEST_PATCHES, Choice, Chooser
+from .model.runtimes.choice import FEWEST_PATCHES, Choice, Chooser, count_layers
 from .model.runtimes.forms import Setting
+from .model.runtimes.int8 import CALIBRATED, HELD_OUT, Rounding
 from .model.runtimes.trials import Trial
 from .options import RuntimeName
 from .progress import waiting
@@ -65,6 +66,9 @@ def choose_runtime(plan: 'PredictionPlan', *, key: str | None, progress: bool) -
             device=plan.device, precision=plan.options.precision, size=plan.tiles.size,
             batch_size=plan.batch_size, threads=plan.torch_threads,
         )  # fmt: skip
+        if plan.options.precision == 'int8':
+            form, choice = _round(plan, setting)
+            return replace(plan, loaded=form, output=plan.output.run_by(form), runtime=choice)
         chooser = Chooser(
             loaded=plan.loaded,
             setting=setting,
@@ -75,6 +79,20 @@ def choose_runtime(plan: 'PredictionPlan', *, key: str | None, progress: bool) -
         choice = _choose(plan, chooser, key=key)
     form = chooser.built[choice.name]
     return replace(plan, loaded=form, output=plan.output.run_by(form), runtime=choice)
+
+
+def _round(plan: 'PredictionPlan', setting: Setting) -> tuple[LoadedModel, Choice]:
+    """Round the model to int8, for this scene only, and choose what runs it."""
+    asked, begun = plan.options.form, plan.runtime
+    rounding = Rounding(
+        loaded=plan.loaded,
+        setting=setting,
+        patches=_spread(plan) if begun is None else [],
+        forms=plan.output.forms,
+    )
+    return rounding.choose(
+        None if asked == 'auto' else asked, begun=begun, timed=plan.shard is None
+    )
 
 
 def _choose(plan: 'PredictionPlan', chooser: Chooser, *, key: str | None) -> Choice:
@@ -112,7 +130,8 @@ def _built(plan: 'PredictionPlan', setting: Setting) -> dict[RuntimeName, Loaded
 def _sample(plan: 'PredictionPlan') -> list[Tensor]:
     """Read some batches of the scene, from its middle first, and prepare them for the model."""
     asked = plan.options.form if plan.runtime is None else plan.runtime.name
-    if asked == 'eager' or (asked == 'auto' and plan.costs.patches < FEWEST_PATCHES):
+    is_short = plan.costs.patches < FEWEST_PATCHES or not count_layers(plan.loaded)
+    if asked == 'eager' or (asked == 'auto' and is_short):
         return []
     views = plan.views()
     # the next batch is written where this one lies
@@ -122,6 +141,23 @@ def _sample(plan: 'PredictionPlan') -> list[Tensor]:
     ]
     # the fullest comes first: it is the one that is compared
     return sorted(found, key=len, reverse=True)
+
+
+def _spread(plan: 'PredictionPlan') -> list[Tensor]:
+    """Read patches from all over the scene, the same ones each time, and prepare them."""
+    views, rows = plan.views(), len(plan.tiles.row_offs)
+    count, chosen = CALIBRATED + HELD_OUT, min(rows, _ROWS)
+    panel = plan.panels[len(plan.panels) // 2]
+    step = max(1, len(panel.patches) * chosen // count)
+    found: list[Tensor] = []
+    for row in sorted({(2 * k + 1) * rows // (2 * chosen) for k in range(chosen)}):
+        with suppress(OSError), closing(read_rows(plan, panel, range(row, row + 1))) as events:
+            for batch in (event for event in events if isinstance(event, PatchBatch)):
+                wanted = [k for k, col in enumerate(batch.cols) if (col + row) % step == 0]
+                if wanted:
+                    images = views.normalise(batch.pixels, batch.known)
+                    found.extend(images[k].clone() for k in wanted)
+    return found[:: max(1, len(found) // count)][:count]
 
 
 def _read(plan: 'PredictionPlan') -> Iterator[PatchBatch]:

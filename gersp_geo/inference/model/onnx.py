@@ -67,6 +67,11 @@ class OnnxGraph:
         return self.path if self.content is None else self.content
 
     @property
+    def input_name(self) -> str:
+        """What it calls the images."""
+        return str(self._input.name)
+
+    @property
     def metadata(self) -> Mapping[str, str]:
         """What the file says about itself."""
         return dict(self._sessions['cpu'].get_modelmeta().custom_metadata_map)

@@ -81,7 +81,8 @@ def running(plan: PredictionPlan) -> dict[str, Any]:
 def _software(plan: PredictionPlan) -> dict[str, str]:
     """List the packages whose versions decide the last bits."""
     by_form = {'onnx': 'onnxruntime', 'openvino': 'openvino'}
-    names = ['torch', by_form.get(plan.runtime.name if plan.runtime else '', 'torch')]
+    rounding = ['onnxruntime'] if plan.options.precision == 'int8' else []
+    names = ['torch', *rounding, by_form.get(plan.runtime.name if plan.runtime else '', 'torch')]
     return {name: version(name) for name in names}
 
 

@@ -56,12 +56,16 @@ def find_obstacle(
     packages, extra = _NEEDED.get(name, ((), ''))
     # a graph is there already
     packages = ('onnxruntime',) if is_graph and name == 'onnx' else packages
+    if precision == 'int8':
+        # onnx and onnxruntime round it
+        packages, extra = (*dict.fromkeys((*packages, *_NEEDED['onnx'][0])),), 'onnx,openvino'
     if missing := [package for package in packages if find_spec(package) is None]:
         named = f'{" and ".join(missing)}, which {"is" if len(missing) == 1 else "are"}'
         return f"needs {named} not installed: pip install 'gersp-geo[{extra}]'"
-    needs_cpu = name == 'openvino' or (name == 'onnx' and not can_run_on(device))
+    is_on_cpu = name == 'openvino' or precision == 'int8'
+    needs_cpu = is_on_cpu or (name == 'onnx' and not can_run_on(device))
     if needs_cpu and device != 'cpu':
         return f'runs on a CPU here, and the device is {device}'
-    if name == 'onnx' and precision != 'float32':
+    if name == 'onnx' and precision == 'bfloat16':
         return f'computes in float32, and the precision is {precision}'
     return None

@@ -92,7 +92,7 @@ class Chooser:
     def plain(self) -> Choice:
         """Choose without timing: bands last where that returns the same, else as it is."""
         as_it_is = self._check(self._as_it_is)
-        if not isinstance(self.loaded.forward, nn.Module) or not self._layers:
+        if not isinstance(self.loaded.forward, nn.Module) or not count_layers(self.loaded):
             # no form that could be had for nothing, or no weights to lay out
             return Choice(name=as_it_is.name, trials=(as_it_is,))
         trial = self._obstacle('channels-last') or self._check('channels-last')
@@ -121,7 +121,9 @@ class Chooser:
             if name in trials or name == self._as_it_is:
                 continue
             best = min(trial.patch_seconds or float('inf') for trial in trials.values())
-            cost = _LAYER_SECONDS[name] * self._layers + best * forwards * len(self.batches[0])
+            cost = _LAYER_SECONDS[name] * count_layers(self.loaded) + best * forwards * len(
+                self.batches[0]
+            )
             left = BUDGET * best * patches - (perf_counter() - started)
             trials[name] = self._obstacle(name) or (
                 self._time(name) if cost <= left else _too_dear(name, cost, job=best * patches)
@@ -153,18 +155,6 @@ class Chooser:
     def _as_it_is(self) -> RuntimeName:
         """The form that all others are compared with."""
         return 'onnx' if isinstance(self.loaded.forward, OnnxGraph) else 'eager'
-
-    @property
-    def _layers(self) -> int:
-        """Layers with weights; of a graph, whose runtime reads it at once, few."""
-        module = self.loaded.forward
-        if not isinstance(module, nn.Module):
-            return 1
-        return sum(
-            1
-            for layer in module.modules()
-            if any(weights.ndim > 1 for weights in layer.parameters(recurse=False))
-        )
 
     def _obstacle(self, name: RuntimeName) -> Trial | None:
         """Say why a form is out of the question."""
@@ -219,6 +209,17 @@ class Chooser:
         """Forget a form that was built in vain."""
         self.built.pop(name, None)
         return Trial(name=name, reason=reason)
+
+
+def count_layers(loaded: LoadedModel) -> int:
+    """Count the layers with weights: one of a graph, whose runtime reads it at once."""
+    module = loaded.forward
+    if not isinstance(module, nn.Module):
+        return int(isinstance(module, OnnxGraph))
+    return sum(
+        any(weights.ndim > 1 for weights in layer.parameters(recurse=False))
+        for layer in module.modules()
+    )
 
 
 def _too_dear(name: RuntimeName, cost: float, *, job: float) -> Trial:

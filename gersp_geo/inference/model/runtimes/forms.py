@@ -66,7 +66,7 @@ def build(name: RuntimeName, loaded: LoadedModel, setting: Setting) -> LoadedMod
         return loaded
     try:
         # weights of the copies are no tensors of inference, which exporters refuse
-        with _quiet(), torch.inference_mode(mode=False), torch.no_grad():
+        with quiet(), torch.inference_mode(mode=False), torch.no_grad():
             return _BUILDERS[name](loaded, setting)
     # exporters, compilers and models raise anything
     except Exception as error:
@@ -166,7 +166,7 @@ def _example(loaded: LoadedModel, setting: Setting, *, count: int) -> Tensor:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep what exporters say to developers off the lines of a progress bar."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

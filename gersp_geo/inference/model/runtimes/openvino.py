@@ -1,6 +1,7 @@
 """Run models by OpenVINO."""
 
 from importlib import import_module
+from io import BytesIO
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch.export import ExportedProgram
 from ...options import Precision
 from ..onnx import OnnxGraph
 
-_HINTS: dict[Precision, str] = {'float32': 'f32', 'bfloat16': 'bf16'}
+_HINTS: dict[Precision, str] = {'float32': 'f32', 'bfloat16': 'bf16', 'int8': 'f32'}
 
 
 class OpenVinoGraph:
@@ -25,12 +26,18 @@ class OpenVinoGraph:
         Args:
             source: What is to run.
             precision: Type in which it computes; left to itself, OpenVINO would take bfloat16
-                where a CPU has instructions for it.
+                where a CPU has instructions for it. A graph that is rounded to int8 says itself
+                what is.
             threads: That it uses.
         """
         openvino = import_module('openvino')
         self._graph = source if isinstance(source, OnnxGraph) else None
-        model = openvino.convert_model(source if self._graph is None else self._graph.source)
+        given: object = source
+        if self._graph is not None:
+            given = (
+                self._graph.source if self._graph.content is None else BytesIO(self._graph.content)
+            )
+        model = openvino.convert_model(given)
         settings = {
             'INFERENCE_PRECISION_HINT': _HINTS[precision],
             'INFERENCE_NUM_THREADS': threads,

@@ -36,6 +36,12 @@ class Trial:
     reason: str | None = None
     """Why it cannot be used; None if it can be."""
 
+    agreement: str | None = None
+    """How far a model in int8 is the same as in float32, in words; None for all others."""
+
+    ranges: str | None = None
+    """Ranges of values that it was rounded for, as JSON; None as above."""
+
     is_final: bool = True
     """Whether another job would end alike."""
 
@@ -52,6 +58,9 @@ class Trial:
             raise ValueError(f'{record} is no trial')
         if not all(isinstance(number, float | int | None) for number in numbers):
             raise TypeError(f'{record} is no trial')
+        texts = (record.get('agreement'), record.get('ranges'))
+        if not all(isinstance(text, str | None) for text in texts):
+            raise TypeError(f'{record} is no trial')
         return cls(**record)
 
     def __str__(self) -> str:
@@ -59,7 +68,8 @@ class Trial:
         if self.reason is not None:
             return f'{self.name} {self.reason}'
         time = '' if self.patch_seconds is None else f' {1e3 * self.patch_seconds:.0f} ms a patch'
-        return f'{self.name}{time}'
+        words = '' if self.agreement is None else f', int8 {self.agreement}'
+        return f'{self.name}{time}{words}'
 
 
 def compare(reference: object, found: object) -> float:
