@@ -19,6 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -44,7 +45,8 @@ def main() -> None:
     if arguments.run:
         run(*map(str, arguments.run), encoder=arguments.encoder)
         return
-    from predict import describe_run, make_scene
+    # beside this file
+    from predict import describe_run, make_scene  # type: ignore[import-not-found]
 
     print(describe_run())
     with tempfile.TemporaryDirectory() as temporary:
@@ -100,7 +102,7 @@ def run(name: str, scene: str, destination: str, *, encoder: str) -> None:
     record.write_text(json.dumps(RECORD))
     torch.manual_seed(0)
     model = smp.Unet(encoder, encoder_weights=None, classes=5).eval()
-    options = {} if name in ('older', 'auto') else {'runtime': name}
+    options: dict[str, Any] = {} if name in ('older', 'auto') else {'runtime': name}
     started = perf_counter()
     summary = predict_geotiff(
         model, scene, destination, preprocessing=record, device='cpu', overwrite=True,

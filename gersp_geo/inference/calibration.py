@@ -36,7 +36,9 @@ def measure_costs(plan: PredictionPlan, *, calibrate: bool) -> PredictionPlan:
     """
     plan = fit_batch(plan)
     free = free_bytes(plan.device)
-    plan = choose_runtime(plan, key=identify(plan)['model_sha256'], progress=False)
+    # a trial takes as long as it is worth to the job, and a plan has to be quick
+    key = identify(plan)['model_sha256']
+    plan = choose_runtime(plan, key=key, progress=False, tries=calibrate)
     costs = replace(plan.costs, device_free=free, **_measure_forward(plan))
     if calibrate:
         costs = replace(costs, **_measure_reading(plan))

@@ -37,7 +37,9 @@ _ROWS = 8
 _CACHE = 'runtimes'
 
 
-def choose_runtime(plan: 'PredictionPlan', *, key: str | None, progress: bool) -> 'PredictionPlan':
+def choose_runtime(
+    plan: 'PredictionPlan', *, key: str | None, progress: bool, tries: bool = True
+) -> 'PredictionPlan':
     """Choose the form in which the model runs, and bring it into that.
 
     What an interrupted call or another shard has chosen stays, as the last bits depend on it. Of
@@ -47,6 +49,7 @@ def choose_runtime(plan: 'PredictionPlan', *, key: str | None, progress: bool) -
         plan: With the model as it is.
         key: Tells the model from all others; None where nothing does.
         progress: Whether to say what is being waited for.
+        tries: Whether to time forms of which nothing is known.
 
     Returns:
         The plan, with the form and the choice.
@@ -76,7 +79,7 @@ def choose_runtime(plan: 'PredictionPlan', *, key: str | None, progress: bool) -
             forms=plan.output.forms,
             built=_built(plan, setting),
         )
-        choice = _choose(plan, chooser, key=key)
+        choice = _choose(plan, chooser, key=key, tries=tries)
     form = chooser.built[choice.name]
     return replace(plan, loaded=form, output=plan.output.run_by(form), runtime=choice)
 
@@ -95,7 +98,7 @@ def _round(plan: 'PredictionPlan', setting: Setting) -> tuple[LoadedModel, Choic
     )
 
 
-def _choose(plan: 'PredictionPlan', chooser: Chooser, *, key: str | None) -> Choice:
+def _choose(plan: 'PredictionPlan', chooser: Chooser, *, key: str | None, tries: bool) -> Choice:
     """Choose a form, which is then built."""
     asked, begun, patches = plan.options.form, plan.runtime, plan.costs.patches
     if begun is not None and asked in ('auto', begun.name):
@@ -109,7 +112,7 @@ def _choose(plan: 'PredictionPlan', chooser: Chooser, *, key: str | None) -> Cho
         return chooser.plain()
     address = None if key is None else _address(chooser.setting, key)
     known = {} if address is None else _recall(address)
-    choice = chooser.fastest(patches=patches, known=[*known.values()])
+    choice = chooser.fastest(patches=patches, known=[*known.values()], tries=tries)
     found = {trial.name: trial for trial in choice.trials if trial.is_final}
     # of a job that was too short to be timed, nothing is known
     is_timed = any(trial.patch_seconds is not None for trial in found.values())

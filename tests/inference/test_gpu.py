@@ -163,7 +163,8 @@ def test_a_batch_is_halved_until_it_fits(tmp_path: Path) -> None:
 def test_patches_are_described_as_on_a_cpu(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = timm.create_model('resnet18', in_chans=BANDS, num_classes=CLASSES).eval()
-    pooled = nn.Sequential(network.conv1, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    stem: Any = network.conv1
+    pooled = nn.Sequential(stem, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
     options: dict[str, Any] = {
         'size': SIZE, 'progress': False, 'overwrite': True, 'preprocessing': record('uint16'),
     }  # fmt: skip

@@ -22,6 +22,9 @@ BUDGET = 0.05
 # Patches from which on looking at one of them in two forms is worth it.
 FEWEST_PATCHES = 8
 
+# Side of a patch that is enough to see whether a form without a size of its own returns the same.
+LOOKED_AT = 512
+
 # Seconds to build a form per layer with weights, measured on two slow cores; the cheapest first.
 _LAYER_SECONDS: dict[RuntimeName, float] = {
     'channels-last': 0.002, 'openvino': 0.1, 'onnx': 0.15, 'compiled': 0.8,
@@ -91,33 +94,35 @@ class Chooser:
 
     def plain(self) -> Choice:
         """Choose without timing: bands last where that returns the same, else as it is."""
-        as_it_is = self._check(self._as_it_is)
+        as_it_is = self.as_it_is().trials[0]
         if not isinstance(self.loaded.forward, nn.Module) or not count_layers(self.loaded):
             # no form that could be had for nothing, or no weights to lay out
             return Choice(name=as_it_is.name, trials=(as_it_is,))
-        trial = self._obstacle('channels-last') or self._check('channels-last')
+        trial = self._obstacle('channels-last') or self._check('channels-last', side=LOOKED_AT)
         if trial.reason is None:
             return Choice(name=trial.name, trials=(trial,))
         return Choice(name=as_it_is.name, trials=(as_it_is, trial))
 
-    def fastest(self, *, patches: int, known: Sequence[Trial] = ()) -> Choice:
+    def fastest(self, *, patches: int, known: Sequence[Trial] = (), tries: bool = True) -> Choice:
         """Choose by time, as far as the job is worth it.
 
         Args:
             patches: Of the job.
             known: Trials of the same model in the same setting before.
+            tries: Whether to time forms of which nothing is known.
 
         Returns:
             The choice, which :attr:`built` holds.
         """
         forwards = 1 + len(self.batches)
-        if not known and 2 * forwards * len(self.batches[0]) > BUDGET * patches:
+        is_short = 2 * forwards * len(self.batches[0]) > BUDGET * patches
+        if not known and (is_short or not tries):
             return self.plain()
         started = perf_counter()
         trials = {trial.name: trial for trial in known}
         if self._as_it_is not in trials:
             trials[self._as_it_is] = self._time(self._as_it_is)
-        for name in _BY_COST:
+        for name in _BY_COST if tries else ():
             if name in trials or name == self._as_it_is:
                 continue
             best = min(trial.patch_seconds or float('inf') for trial in trials.values())
@@ -176,14 +181,14 @@ class Chooser:
         seconds = time_patches(run, self.batches, device=self.setting.device)
         return replace(trial, patch_seconds=seconds, building_seconds=building)
 
-    def _check(self, name: RuntimeName, *, patches: int = 1) -> Trial:
+    def _check(self, name: RuntimeName, *, patches: int = 1, side: int | None = None) -> Trial:
         """Build a form, and compare what it returns for some patches with what the model does."""
         try:
             if name not in self.built:
                 self.built[name] = build(name, self.loaded, self.setting)
             if name == self._as_it_is or not self.batches:
                 return Trial(name=name)
-            images = self.batches[0][:patches]
+            images = self.batches[0][:patches, :, :side, :side]
             found = self.built[name].score(images)
         except UnbuildableFormError as error:
             return Trial(name=name, reason=f'cannot be made of this model: {error}')
