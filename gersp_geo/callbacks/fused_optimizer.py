@@ -12,7 +12,10 @@ class FusedOptimizer(Callback):
     """
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Ask for it once the optimisers are as a checkpoint left them."""
+        """Ask for it once the optimisers are as a checkpoint left them.
+
+        Of one that was built so, Lightning would refuse to clip gradients in mixed precision.
+        """
         if pl_module.device.type != 'cpu':
             return
         for optimizer in trainer.optimizers:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..geoio.read import check_whole
+from ..geoio.read import check_whole, read_tags
 from ..geoio.vector import Area
 from ..geoio.warp import describe_place
 from ..stitching import Weighting
@@ -33,6 +33,7 @@ _MOST_RECALLED = 2**16
 
 # what of patches may be left open, and is settled by whoever begins
 _PATCHES = ('size', 'overlap', 'margin', 'step')
+_TAGS = {name: f'PATCH_{name.upper()}' for name in _PATCHES}
 
 
 def prepare(
@@ -202,15 +203,11 @@ class _Begun:
 
 
 def _resume(options: PredictionOptions, destination: str | PathLike[str]) -> PredictionOptions:
-    """Take patches from an interrupted call, or another shard, where they were left open."""
-    folder = work_folder(destination)
+    """Take patches from another call, where they were left open."""
     is_open = isinstance(options, MapOptions) and 'auto' in (options.size, options.overlap)
-    if not is_open or options.overwrite or not is_begun(folder):
+    if not is_open or options.overwrite:
         return options
-    begun = read_header(folder)
-    found: dict[str, Any] = {'step': 1} | {
-        name: begun[name] for name in _PATCHES if isinstance(begun.get(name), int)
-    }
+    found = {'step': 1} | _patches_of(destination)
     fits = all(
         asked in ('auto', found.get(name))
         for name, asked in (('size', options.size), ('overlap', options.overlap))
@@ -220,6 +217,19 @@ def _resume(options: PredictionOptions, destination: str | PathLike[str]) -> Pre
         if fits and len(found) == len(_PATCHES):
             return replace(options, **found)
     return options
+
+
+def _patches_of(destination: str | PathLike[str]) -> dict[str, Any]:
+    """Read what an interrupted call or another shard has settled, or the one that made the file."""
+    folder = work_folder(destination)
+    if is_begun(folder):
+        begun = read_header(folder)
+        return {name: begun[name] for name in _PATCHES if isinstance(begun.get(name), int)}
+    # measured again, they could be others on another machine, and a finished map not known again
+    with suppress(OSError, ValueError):
+        tags = read_tags(destination)
+        return {name: int(tags[tag]) for name, tag in _TAGS.items() if tag in tags}
+    return {}
 
 
 def _recall(destination: str | PathLike[str], options: PredictionOptions) -> _Begun:

@@ -187,14 +187,11 @@ class GeRSPTask(BaseTask):
         Returns:
             Optimizer and learning rate scheduler.
         """
-        learned = [p for p in self.parameters() if p.requires_grad]
         optimizer = SGD(
-            learned,
+            [p for p in self.parameters() if p.requires_grad],
             lr=self.hparams['lr'],
             momentum=self.hparams['momentum'],
             weight_decay=self.hparams['weight_decay'],
-            # one pass over memory instead of four; elsewhere torch chooses
-            fused=all(p.device.type == 'cpu' for p in learned) or None,
         )
         scheduler = CosineAnnealingWarmRestarts(
             optimizer, T_0=self.hparams['restart_period'], eta_min=self.hparams['min_lr']

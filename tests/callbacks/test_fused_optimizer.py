@@ -8,6 +8,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from torch.utils.data import DataLoader
 
 from gersp_geo.callbacks.fused_optimizer import FusedOptimizer
+from gersp_geo.tasks import GeRSPTask
 
 
 class Line(LightningModule):
@@ -23,10 +24,11 @@ class Line(LightningModule):
         return cast(Tensor, self.layer(batch)).square().mean()
 
 
-def train(task: Line, *callbacks: Any) -> Any:
+def train(task: Line, *callbacks: Any, **options: Any) -> Any:
     trainer = Trainer(
         accelerator='cpu', max_epochs=3, callbacks=list(callbacks), logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        **options,
     )  # fmt: skip
     trainer.fit(task, DataLoader(torch.arange(12.0).reshape(4, 3), batch_size=2))  # type: ignore[arg-type]
     return trainer.optimizers[0].param_groups[0].get('fused')
@@ -46,3 +48,12 @@ def test_what_was_chosen_stays() -> None:
     assert train(Line(SGD, fused=False), FusedOptimizer()) is False
     assert train(Line(SGD, foreach=True), FusedOptimizer()) is None
     assert train(Line(RMSprop), FusedOptimizer()) is None
+
+
+def test_gradients_are_clipped_in_mixed_precision() -> None:
+    options: dict[str, Any] = {'precision': 'bf16-mixed', 'gradient_clip_val': 1.0}
+    assert train(Line(SGD), FusedOptimizer(), **options) is True
+    # what Lightning refuses
+    built = GeRSPTask(model='resnet18', num_classes=2).configure_optimizers()
+    optimizer: Any = built['optimizer']  # type: ignore[index, call-overload]
+    assert not getattr(optimizer, '_step_supports_amp_scaling', False)

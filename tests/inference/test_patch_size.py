@@ -14,6 +14,11 @@ from torch import Tensor, nn
 
 from gersp_geo import plan_prediction, predict_geotiff
 from gersp_geo.inference import patch_size
+from gersp_geo.inference.options import MapOptions
+from gersp_geo.inference.outputs.maps import MapMaker
+from gersp_geo.inference.prepare import prepare
+from gersp_geo.inference.resume.identity import identify
+from gersp_geo.inference.run import is_made
 from gersp_geo.preprocessing import Preprocessing
 
 RECORD = Preprocessing(bands=('x',), scale=(1 / 255,), mean=(0.5,), std=(0.3,))
@@ -116,6 +121,14 @@ def test_what_was_begun_goes_on_with_its_patches(scene: Path, tmp_path: Path) ->
     assert header
     predict_geotiff(halving(), scene, final, merge=True, **options)
     assert final.read_bytes() == (tmp_path / 'whole.tif').read_bytes()
+
+
+def test_what_was_made_with_other_patches_is_known_again(scene: Path, tmp_path: Path) -> None:
+    final = tmp_path / 'map.tif'
+    predict_geotiff(halving(), scene, final, **OPTIONS, size=416, overlap=32, margin=8)
+    for options, is_known in ((OPTIONS, True), (OPTIONS | {'size': 512}, False)):
+        plan = prepare(MapMaker, halving(), scene, final, MapOptions(**options), may_exist=True)
+        assert is_made(plan, identify(plan)) == is_known
 
 
 @pytest.mark.parametrize('words', [{'size': 'large'}, {'overlap': 'wide'}])
