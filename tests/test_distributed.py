@@ -10,7 +10,6 @@ import timm
 import torch
 from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor, distributed, nn
-from torch.distributed.distributed_c10d import HashStore
 from torch.nn.parallel import DistributedDataParallel
 
 from gersp_geo import GeRSPTask
@@ -157,9 +156,10 @@ def test_the_queue_is_not_sent_around_in_every_step(tmp_path: Path) -> None:
         assert (share['statistics'] == 0).all()
 
 
-def test_other_buffers_are_sent_around() -> None:
+def test_other_buffers_are_sent_around(tmp_path: Path) -> None:
     task = make_task('resnet18', frozen_statistics=True)
-    distributed.init_process_group('gloo', store=HashStore(), rank=0, world_size=1)
+    store = distributed.FileStore(str(tmp_path / 'store'), 1)  # type: ignore[attr-defined]
+    distributed.init_process_group('gloo', store=store, rank=0, world_size=1)
     try:
         sent = DistributedDataParallel(task).named_module_buffers
     finally:
