@@ -18,8 +18,16 @@ from .model.load import evaluating
 from .outputs.output import Result
 from .plan import PredictionPlan
 from .progress import progress_bar, waiting
-from .resume.identity import fingerprint, identify, layout_of_parts, running
-from .resume.journal import Counts, Entry, Journal, is_begun, remove_leftover, work_folder
+from .resume.identity import fingerprint, identify, layout_of_parts, running, trials_of
+from .resume.journal import (
+    Counts,
+    Entry,
+    Journal,
+    is_begun,
+    refuse_other,
+    remove_leftover,
+    work_folder,
+)
 from .resume.parts import PartWriter, PlannedPart, damaged_files, known_entries, list_parts, runs_of
 from .runtime import choose_runtime, torch_threads
 from .scene.batches import PatchBatch, read_rows
@@ -49,6 +57,9 @@ def run_plan(plan: PredictionPlan, *, progress: bool) -> Any:
     folder = work_folder(plan.destination)
     if plan.options.merge and not is_begun(folder):
         raise ValueError(f'no shard of {plan.destination} has begun; nothing can be merged')
+    if is_begun(folder) and not plan.options.overwrite:
+        # before what takes time
+        refuse_other(folder, identity)
     if not plan.options.merge:
         plan = fit_batch(plan)
         with naming_shortage(plan):
@@ -58,7 +69,9 @@ def run_plan(plan: PredictionPlan, *, progress: bool) -> Any:
     begins_anew, facts = plan.options.overwrite and not plan.options.merge, None
     with (
         advising(plan),
-        Journal.open(folder, identity | how, name=name, overwrite=begins_anew) as journal,
+        Journal.open(
+            folder, identity | how, notes=trials_of(plan), name=name, overwrite=begins_anew
+        ) as journal,
     ):
         before = _sound_entries(plan, planned, journal)
         try:

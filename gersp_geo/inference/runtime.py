@@ -17,7 +17,7 @@ from .model.device import name_device
 from .model.load import LoadedModel, evaluating
 from .model.predictor import computing
 from .model.runtimes.availability import versions
-from .model.runtimes.choice import FEWEST_PATCHES, Choice, Chooser, count_layers
+from .model.runtimes.choice import FEWEST_PATCHES, LOOKED_AT, Choice, Chooser, count_layers
 from .model.runtimes.forms import Setting
 from .model.runtimes.int8 import CALIBRATED, HELD_OUT, Rounding
 from .model.runtimes.trials import Trial
@@ -87,6 +87,9 @@ def choose_runtime(
 def _round(plan: 'PredictionPlan', setting: Setting) -> tuple[LoadedModel, Choice]:
     """Round the model to int8, for this scene only, and choose what runs it."""
     asked, begun = plan.options.form, plan.runtime
+    if begun is not None and asked not in ('auto', begun.name):
+        # which the journal refuses
+        begun = None
     rounding = Rounding(
         loaded=plan.loaded,
         setting=setting,
@@ -106,11 +109,11 @@ def _choose(plan: 'PredictionPlan', chooser: Chooser, *, key: str | None, tries:
         return begun
     if asked != 'auto':
         return chooser.named(asked)
-    if patches < FEWEST_PATCHES or not chooser.batches:
+    if _is_short(plan) or not chooser.batches:
         return chooser.as_it_is()
     if plan.shard is not None:
         return chooser.plain()
-    address = None if key is None else _address(chooser.setting, key)
+    address = None if key is None else _address(chooser, key)
     known = {} if address is None else _recall(address)
     choice = chooser.fastest(patches=patches, known=[*known.values()], tries=tries)
     found = {trial.name: trial for trial in choice.trials if trial.is_final}
@@ -120,6 +123,12 @@ def _choose(plan: 'PredictionPlan', chooser: Chooser, *, key: str | None, tries:
         trials = (known | found).values()
         remember(_CACHE, address, [asdict(trial) for trial in trials])
     return choice
+
+
+def _is_short(plan: 'PredictionPlan') -> bool:
+    """Say whether a job is not worth looking at one patch, or a part of it, in two forms."""
+    looked_at = min(plan.tiles.size, LOOKED_AT) ** 2
+    return plan.costs.pixels_forwarded < FEWEST_PATCHES * looked_at
 
 
 def _built(plan: 'PredictionPlan', setting: Setting) -> dict[RuntimeName, LoadedModel]:
@@ -133,8 +142,8 @@ def _built(plan: 'PredictionPlan', setting: Setting) -> dict[RuntimeName, Loaded
 def _sample(plan: 'PredictionPlan') -> list[Tensor]:
     """Read some batches of the scene, from its middle first, and prepare them for the model."""
     asked = plan.options.form if plan.runtime is None else plan.runtime.name
-    is_short = plan.costs.patches < FEWEST_PATCHES or not count_layers(plan.loaded)
-    if asked == 'eager' or (asked == 'auto' and is_short):
+    has_one_form = _is_short(plan) or not count_layers(plan.loaded)
+    if asked == 'eager' or (asked == 'auto' and has_one_form):
         return []
     views = plan.views()
     # the next batch is written where this one lies
@@ -179,9 +188,10 @@ def _recall(address: str) -> dict[RuntimeName, Trial]:
     return {} if choice is None else {trial.name: trial for trial in choice.trials}
 
 
-def _address(setting: Setting, key: str) -> str:
-    """Name what decides how long forms take: model, patches, machine and software."""
-    return json.dumps([key, asdict(setting), name_device(setting.device), versions()])
+def _address(chooser: Chooser, key: str) -> str:
+    """Name what decides how long which forms take: model, patches, machine and software."""
+    setting, forms = chooser.setting, list(chooser.forms)
+    return json.dumps([key, asdict(setting), forms, name_device(setting.device), versions()])
 
 
 @contextmanager

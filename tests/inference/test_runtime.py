@@ -19,6 +19,7 @@ from gersp_geo.inference.outputs.maps import MapMaker
 from gersp_geo.inference.prepare import prepare
 from gersp_geo.inference.resume.journal import work_folder
 from gersp_geo.inference.run import run_plan
+from gersp_geo.inference.runtime import choose_runtime
 from gersp_geo.main import main
 from gersp_geo.preprocessing import Preprocessing
 
@@ -99,6 +100,19 @@ def test_small_scenes_take_bands_last_and_tiny_ones_the_model_as_it_is(
     )
     assert whole.runtime == 'eager'
     assert (pixels == read(tmp_path / 'eager.tif')[0]).mean() > 0.9999
+
+
+def test_few_large_patches_are_as_many_as_their_pixels(tmp_path: Path) -> None:
+    path = tmp_path / 'scene.tif'
+    with rasterio.open(
+        path, 'w', driver='GTiff', height=2048, width=1024, count=3, dtype='uint8', tiled=True,
+        crs='EPSG:32632', transform=Affine(1, 0, 4e5, 0, -1, 5e6), compress='deflate',
+    ) as dst:  # fmt: skip
+        dst.write(np.full((3, 2048, 1024), 9, dtype='uint8'))
+    options = SHORT | {'size': 1024, 'overlap': 0}
+    plan = prepare(MapMaker, network(), path, tmp_path / 'map.tif', MapOptions(**options))
+    chosen = choose_runtime(plan, key=None, progress=False)
+    assert str(chosen.runtime) == 'channels-last'
 
 
 def test_a_stopped_job_goes_on_with_the_runtime_that_it_began_with(

@@ -72,10 +72,18 @@ def running(plan: PredictionPlan) -> dict[str, Any]:
         'batch_size': plan.batch_size,
         'torch_threads': plan.torch_threads,
         'runtime': None if plan.runtime is None else plan.runtime.name,
-        'runtime_trials': [] if plan.runtime is None else [asdict(t) for t in plan.runtime.trials],
+        # those of values that are rounded to int8
+        'ranges': []
+        if plan.runtime is None
+        else [t.ranges for t in plan.runtime.trials if t.ranges],
         'software': {'gersp_geo': __version__, **_software(plan)},
         **layout_of_parts(plan),
     }
+
+
+def trials_of(plan: PredictionPlan) -> dict[str, Any]:
+    """Say what became of the forms of a model, for whoever goes on, as plain values."""
+    return {'runtime_trials': [asdict(t) for t in plan.runtime.trials] if plan.runtime else []}
 
 
 def _software(plan: PredictionPlan) -> dict[str, str]:

@@ -129,6 +129,7 @@ class Journal:
         folder: Path,
         header: Mapping[str, Any],
         *,
+        notes: Mapping[str, Any] | None = None,
         name: str = 'parts',
         overwrite: bool = False,
     ) -> Self:
@@ -137,6 +138,7 @@ class Journal:
         Args:
             folder: Made if it does not exist.
             header: Says what is predicted; plain JSON. What it leaves out is not compared.
+            notes: What else is kept of whoever begins; no matter who goes on.
             name: Of the file of this process.
             overwrite: Begin anew whatever is there.
 
@@ -152,11 +154,11 @@ class Journal:
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / _HEADER
-        wanted = json.loads(json.dumps({'version': VERSION, **header}))
+        wanted = {'version': VERSION, **header}
         if not path.exists():
-            _write_once(path, json.dumps(wanted, indent=2))
+            _write_once(path, json.dumps(wanted | dict(notes or {}), indent=2))
         # of shards that begin at the same time, the first one says what is predicted
-        _refuse_other(read_header(folder), wanted, folder=folder)
+        refuse_other(folder, wanted)
         return cls(folder, name=name)
 
     def __enter__(self) -> Self:
@@ -341,8 +343,17 @@ def _checksum(content: Any) -> int:
     return crc32(json.dumps(content, sort_keys=True).encode())
 
 
-def _refuse_other(found: Mapping[str, Any], wanted: Mapping[str, Any], *, folder: Path) -> None:
-    """Compare what is predicted with what was begun."""
+def refuse_other(folder: Path, header: Mapping[str, Any]) -> None:
+    """Compare what is predicted with what was begun.
+
+    Args:
+        folder: Of a journal that has begun.
+        header: As in :meth:`Journal.open`, or some of it.
+
+    Raises:
+        ValueError: If the folder belongs to another prediction; names what differs.
+    """
+    found, wanted = read_header(folder), json.loads(json.dumps(dict(header)))
     names = [name for name in wanted if found.get(name) != wanted[name]]
     if names:
         listed = '; '.join(

@@ -64,6 +64,12 @@ def test_another_prediction_is_refused_with_what_differs(folder: Path) -> None:
         assert list(journal.entries()) == [1]
 
 
+def test_notes_are_kept_of_whoever_begins_and_compared_with_nothing(folder: Path) -> None:
+    for seconds in (1.5, 2.5):
+        Journal.open(folder, HEADER, notes={'seconds': seconds})
+    assert read_header(folder)['seconds'] == 1.5
+
+
 def test_overwriting_begins_anew(folder: Path) -> None:
     with Journal.open(folder, HEADER) as journal:
         journal.append(entry(1))
