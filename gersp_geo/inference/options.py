@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
@@ -35,10 +35,6 @@ type Averaging = Literal['none', 'flips', 'rotations']
 
 type PathName = str | PathLike[str]
 """Path or name of a file."""
-
-# side of a patch where nothing else is said, and pixels that neighbours share, of patches that are
-# at least twice as large
-_SIDE, _OVERLAP = 512, 64
 
 # more readers than this wait for each other more than for the disk
 _MOST_THREADS = 8
@@ -70,6 +66,9 @@ def option(
 @dataclass(frozen=True, kw_only=True)
 class PredictionOptions:
     """What maps, objects and patches have in common."""
+
+    usual: ClassVar[tuple[int, int]] = (512, 64)
+    """Side of a patch, and pixels that neighbours share, where nothing else is said."""
 
     size: int | Literal['auto'] = option(
         'auto',
@@ -322,13 +321,13 @@ class PredictionOptions:
 
     @property
     def side(self) -> int:
-        """Side of a patch in pixels: 512 unless given or found."""
-        return _SIDE if self.size == 'auto' else self.size
+        """Side of a patch in pixels, where nothing is given or found too."""
+        return self.usual[0] if self.size == 'auto' else self.size
 
     @property
     def shared(self) -> int:
-        """Pixels that neighbouring patches share: 64 unless given or found, half of small ones."""
-        return min(_OVERLAP, self.side // 2) if self.overlap == 'auto' else self.overlap
+        """Pixels that neighbouring patches share; where nothing is given, at most half of them."""
+        return min(self.usual[1], self.side // 2) if self.overlap == 'auto' else self.overlap
 
     @property
     def dates(self) -> int:
@@ -451,6 +450,8 @@ class ObjectOptions(PredictionOptions):
 @dataclass(frozen=True, kw_only=True)
 class PatchOptions(PredictionOptions):
     """Options of whole patches: vectors or classes."""
+
+    usual = 224, 0
 
     size: int | Literal['auto'] = option(
         224, 'Side of a patch in pixels; most backbones were trained with 224.', group='patches'

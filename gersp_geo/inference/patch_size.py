@@ -35,6 +35,9 @@ _PLACES = (1 / 2, 1 / 4, 3 / 4)
 # patches of a row that are looked through for observations
 _LOOKED_AT = 8
 
+# Share of a patch that has to be observed: a model sees no side of what is 0, as beyond the side.
+_LEAST_KNOWN = 0.5
+
 # what models raise that do not take images of every size
 _REFUSALS = (RuntimeError, ValueError, TypeError, AssertionError, LookupError, OSError)
 
@@ -159,15 +162,17 @@ def _sample(plan: PredictionPlan, count: int) -> Iterator[tuple[Tensor, Tensor |
     """Read patches here and there, of those in a row the first that is fullest, and where known."""
     panel, rows = plan.panels[len(plan.panels) // 2], len(plan.tiles.row_offs)
     for row in list(dict.fromkeys(int(place * rows) for place in _PLACES))[:count]:
-        best: tuple[int, Tensor, Tensor | None] | None = None
+        most = _LEAST_KNOWN
+        best: tuple[Tensor, Tensor | None] | None = None
         with closing(read_rows(plan, panel, range(row, row + 1))) as events:
             batches = (event for event in events if isinstance(event, PatchBatch))
             for batch in islice(batches, _LOOKED_AT):
-                full = SIDE**2 if batch.valid is None else int(batch.valid[0].sum())
-                if best is None or full > best[0]:
-                    known = None if batch.known is None else batch.known[:1].clone()
-                    best = full, batch.pixels[:1].clone(), known
-                if full == SIDE**2:
+                known = None if batch.known is None else batch.known[:1]
+                full = 1.0 if known is None else float(known.float().mean())
+                if full > most:
+                    best = batch.pixels[:1].clone(), None if known is None else known.clone()
+                    most = full
+                if full == 1:
                     break
         if best is not None:
-            yield best[1:]
+            yield best

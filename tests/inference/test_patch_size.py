@@ -99,6 +99,20 @@ def test_small_scenes_are_cut_as_ever(scene: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures('always')
+def test_nothing_is_measured_where_there_is_little_to_see(tmp_path: Path) -> None:
+    path = tmp_path / 'scene.tif'
+    pixels = np.zeros((SIDE, SIDE), dtype=np.uint8)
+    pixels[::8, ::8] = np.random.default_rng(0).integers(1, 255, pixels[::8, ::8].shape)
+    with rasterio.open(
+        path, 'w', driver='GTiff', height=SIDE, width=SIDE, count=1, dtype='uint8', nodata=0,
+        crs='EPSG:32632', transform=from_origin(5e5, 5e6, 1, 1), tiled=True,
+    ) as dst:  # fmt: skip
+        dst.write(pixels, 1)
+    plan = plan_prediction(halving(), path, tmp_path / 'map.tif', **OPTIONS)
+    assert (plan.tiles.size, plan.tiles.overlap, plan.reach) == (512, 64, None)
+
+
+@pytest.mark.usefixtures('always')
 def test_a_model_that_takes_one_size_is_cut_as_ever(scene: Path, tmp_path: Path) -> None:
     class Fixed(nn.Module):
         def forward(self, images: Tensor) -> Tensor:

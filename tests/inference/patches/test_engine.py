@@ -22,6 +22,7 @@ from torchgeo.tasks import Classification
 
 from gersp_geo import export_backbone
 from gersp_geo.inference import classify_scene, embed_scene
+from gersp_geo.inference.options import ObjectOptions, PatchOptions
 from gersp_geo.models.backbones import create_backbone
 from tests.inference.patches.scenes import (
     GRID,
@@ -36,6 +37,12 @@ from tests.inference.patches.scenes import (
 )
 
 QUIET: dict[str, Any] = {'device': 'cpu', 'progress': False}
+
+
+def test_auto_means_what_is_usual_of_each_kind() -> None:
+    for kind, usual in ((PatchOptions, (224, 0)), (ObjectOptions, (512, 64))):
+        options = kind(size='auto', overlap='auto')
+        assert (options.side, options.shared) == usual
 
 
 def windows(pixels: NDArray[Any], size: int, overlap: int) -> Tensor:
