@@ -25,7 +25,9 @@ def test_a_chosen_cut_forwards_no_more_than_the_usual_one_and_sees_enough(
 ) -> None:
     forwarded = counting(height, width)
     usual = forwarded(Cut(size=512, overlap=64))
-    sizes = list_sizes(step=step, pixel_bytes=256, memory_bytes=2**30, is_counted=False)
+    sizes = list_sizes(
+        step=step, pixel_bytes=256, memory_bytes=2**30, is_counted=False, on_cpu=False
+    )
     cut = choose_cut(
         sizes, radius, height=height, width=width, step=step, margin=0, forwarded=forwarded, most=usual,
     )  # fmt: skip
@@ -56,7 +58,7 @@ def test_a_chosen_cut_forwards_no_more_than_the_usual_one_and_sees_enough(
 
 def test_large_scenes_are_cut_into_large_patches_that_overlap_as_far_as_needed() -> None:
     forwarded = counting(8192, 8192)
-    sizes = list_sizes(step=32, pixel_bytes=512, memory_bytes=2**30, is_counted=False)
+    sizes = list_sizes(step=32, pixel_bytes=512, memory_bytes=2**30, is_counted=False, on_cpu=False)
     usual = forwarded(Cut(size=512, overlap=64))
     near = choose_cut(
         sizes, 60, height=8192, width=8192, step=32, margin=0, forwarded=forwarded, most=usual
@@ -82,7 +84,7 @@ def test_what_is_given_stays() -> None:
         [1024], 60, height=8192, width=8192, step=32, margin=0, forwarded=forwarded, most=1e9
     )
     assert (cut.size, cut.overlap) == (1024, 128)
-    sizes = list_sizes(step=32, pixel_bytes=512, memory_bytes=2**30, is_counted=False)
+    sizes = list_sizes(step=32, pixel_bytes=512, memory_bytes=2**30, is_counted=False, on_cpu=False)
     cut = choose_cut(
         sizes,
         None,
@@ -109,10 +111,26 @@ def test_an_overlap_is_a_multiple_of_the_step_and_holds_the_radius_twice(
 
 
 def test_sizes_are_bounded_by_memory_and_multiples_of_the_step() -> None:
-    assert list_sizes(step=32, pixel_bytes=1, memory_bytes=2**30, is_counted=False)[-1] == 2048
-    assert list_sizes(step=32, pixel_bytes=2**10, memory_bytes=2**30, is_counted=False)[-1] == 1024
-    assert [*list_sizes(step=32, pixel_bytes=2**20, memory_bytes=2**20, is_counted=False)] == [512]
+    assert (
+        list_sizes(step=32, pixel_bytes=1, memory_bytes=2**30, is_counted=False, on_cpu=False)[-1]
+        == 2048
+    )
+    assert (
+        list_sizes(step=32, pixel_bytes=2**10, memory_bytes=2**30, is_counted=False, on_cpu=False)[
+            -1
+        ]
+        == 1024
+    )
+    assert (
+        list_sizes(step=32, pixel_bytes=1, memory_bytes=2**30, is_counted=False, on_cpu=True)[-1]
+        == 1024
+    )
+    assert [
+        *list_sizes(step=32, pixel_bytes=2**20, memory_bytes=2**20, is_counted=False, on_cpu=False)
+    ] == [512]
     assert all(
         size % 14 == 0
-        for size in list_sizes(step=14, pixel_bytes=64, memory_bytes=2**30, is_counted=True)
+        for size in list_sizes(
+            step=14, pixel_bytes=64, memory_bytes=2**30, is_counted=True, on_cpu=False
+        )
     )
