@@ -61,6 +61,12 @@ class OnnxGraph:
         """Travel to another process as a path, or as what would be in the file."""
         return partial(type(self), content=self.content, threads=self._threads), (self.path,)
 
+    def using(self, threads: int) -> 'OnnxGraph':
+        """Give the same graph with some threads within one operation."""
+        if threads == self._threads:
+            return self
+        return OnnxGraph(self.path, content=self.content, threads=threads)
+
     @property
     def source(self) -> Path | bytes:
         """The file, or what would be in it."""

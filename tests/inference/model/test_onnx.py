@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -22,6 +23,7 @@ from gersp_geo import plan_prediction
 from gersp_geo.geoio.write.geotiff import write_raster
 from gersp_geo.inference.model.load import load_model
 from gersp_geo.inference.model.onnx import OnnxGraph
+from gersp_geo.inference.model.runtimes.forms import Setting, build
 from gersp_geo.preprocessing import Preprocessing
 
 RECORD = Preprocessing(
@@ -160,6 +162,16 @@ def test_the_first_of_several_outputs_is_taken(tmp_path: Path) -> None:
     images = torch.rand(2, 3, 32, 32)
     with torch.inference_mode():
         torch.testing.assert_close(loaded.forward(images), model(images)[0], rtol=0, atol=1e-5)
+
+
+def test_a_graph_uses_the_threads_that_it_is_told(graph: Path) -> None:
+    loaded = load_model(graph)
+    setting = Setting(device='cpu', precision='float32', size=32, batch_size=1, threads=3)
+    forward: Any = build('onnx', loaded, setting).forward
+    assert forward._threads == 3  # noqa: SLF001
+    assert forward.using(3) is forward
+    images = torch.rand(2, loaded.in_channels, 32, 32)
+    torch.testing.assert_close(forward(images), loaded.forward(images))
 
 
 def test_a_graph_travels_to_another_process(graph: Path) -> None:

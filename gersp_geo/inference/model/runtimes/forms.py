@@ -128,7 +128,8 @@ class _FullBatches(nn.Module):
 def _to_onnx(loaded: LoadedModel, setting: Setting) -> LoadedModel:
     """Write a graph, and let onnxruntime run it."""
     if isinstance(loaded.forward, OnnxGraph):
-        return loaded
+        # those that a job began with, whatever this process was started with
+        return replace(loaded, forward=loaded.forward.using(setting.threads))
     program = torch.onnx.export(_export(loaded, setting), dynamo=True, verbose=False)
     assert program is not None
     content = program.model_proto.SerializeToString()
