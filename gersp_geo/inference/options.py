@@ -73,7 +73,8 @@ class PredictionOptions:
     size: int | Literal['auto'] = option(
         'auto',
         "Side of a patch in pixels. 'auto' means 512, and for maps of large scenes the size, up to "
-        '2,048, of which the fewest pixels are forwarded, as far as memory_limit allows it.',
+        '2,048 (1,024 on a CPU), of which the fewest pixels are forwarded, as far as memory_limit '
+        'allows it.',
         group='patches',
     )
     overlap: int | Literal['auto'] = option(
