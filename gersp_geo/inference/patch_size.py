@@ -79,7 +79,6 @@ def settle_patches(options: PredictionOptions, make: Make) -> PredictionPlan:
         pixel_bytes=layers.pixel_bytes,
         memory_bytes=options.memory_bytes,
         is_counted=plan.stored is not None or plan.area is not None,
-        on_cpu=plan.device == 'cpu',
     )
     cut = choose_cut(
         sizes if options.size == 'auto' else [options.size],

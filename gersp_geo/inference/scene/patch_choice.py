@@ -9,9 +9,9 @@ from ...tiling import plan_tile
 SIZE, OVERLAP = 512, 64
 """Side of a patch, and pixels that neighbours share, where nothing is measured."""
 
-# Side of a patch at most: larger ones save little. On a CPU, a pixel of a patch of 1440 px takes a
-# quarter more time than one of 1024 px, whose layers its caches hold in part.
-_LARGEST, _LARGEST_ON_CPU = 2048, 1024
+# Side of a patch at most. Larger ones save little, and on a CPU a pixel of a patch of 1440 px takes a
+# quarter more time than one of 1024 px. It is one for all devices, so that their maps are alike.
+_LARGEST = 1024
 
 # sides are multiples of it, which rows of memory and runtimes like
 _GRAIN = 32
@@ -43,9 +43,7 @@ class Cut:
     """What was found, in a few words; None where nothing was measured."""
 
 
-def list_sizes(
-    *, step: int, pixel_bytes: int, memory_bytes: int, is_counted: bool, on_cpu: bool
-) -> range:
+def list_sizes(*, step: int, pixel_bytes: int, memory_bytes: int, is_counted: bool) -> range:
     """List the sides that patches may have.
 
     Args:
@@ -53,15 +51,12 @@ def list_sizes(
         pixel_bytes: Bytes that the model holds per pixel.
         memory_bytes: Bytes that it may hold.
         is_counted: Whether patches are counted one by one, which takes longer.
-        on_cpu: Whether the model runs on a CPU.
 
     Returns:
-        Multiples of the step from 512 on, at most 2048, or 1024 on a CPU; more than 512 only where
-        memory allows it.
+        Multiples of the step from 512 on, at most 1024; more than 512 only where memory allows it.
     """
     grain = _grain(step) * (max(1, _COARSE // _grain(step)) if is_counted else 1)
-    limit = _LARGEST_ON_CPU if on_cpu else _LARGEST
-    largest = min(limit, isqrt(memory_bytes // pixel_bytes))
+    largest = min(_LARGEST, isqrt(memory_bytes // pixel_bytes))
     first = -(-SIZE // grain) * grain
     return range(first, max(largest, first) + 1, grain)
 

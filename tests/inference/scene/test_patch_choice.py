@@ -25,9 +25,7 @@ def test_a_chosen_cut_forwards_no_more_than_the_usual_one_and_sees_enough(
 ) -> None:
     forwarded = counting(height, width)
     usual = forwarded(Cut(size=512, overlap=64))
-    sizes = list_sizes(
-        step=step, pixel_bytes=256, memory_bytes=2**30, is_counted=False, on_cpu=False
-    )
+    sizes = list_sizes(step=step, pixel_bytes=256, memory_bytes=2**30, is_counted=False)
     cut = choose_cut(
         sizes, radius, height=height, width=width, step=step, margin=0, forwarded=forwarded, most=usual,
     )  # fmt: skip
@@ -58,13 +56,13 @@ def test_a_chosen_cut_forwards_no_more_than_the_usual_one_and_sees_enough(
 
 def test_large_scenes_are_cut_into_large_patches_that_overlap_as_far_as_needed() -> None:
     forwarded = counting(8192, 8192)
-    sizes = list_sizes(step=32, pixel_bytes=512, memory_bytes=2**30, is_counted=False, on_cpu=False)
+    sizes = list_sizes(step=32, pixel_bytes=512, memory_bytes=2**30, is_counted=False)
     usual = forwarded(Cut(size=512, overlap=64))
     near = choose_cut(
         sizes, 60, height=8192, width=8192, step=32, margin=0, forwarded=forwarded, most=usual
     )
     assert (near.overlap, near.margin, near.step) == (128, 60, 32)
-    assert forwarded(near) < 0.97 * usual
+    assert forwarded(near) < 0.98 * usual
     far = choose_cut(
         sizes, 230, height=8192, width=8192, step=32, margin=0, forwarded=forwarded, most=usual
     )
@@ -84,7 +82,7 @@ def test_what_is_given_stays() -> None:
         [1024], 60, height=8192, width=8192, step=32, margin=0, forwarded=forwarded, most=1e9
     )
     assert (cut.size, cut.overlap) == (1024, 128)
-    sizes = list_sizes(step=32, pixel_bytes=512, memory_bytes=2**30, is_counted=False, on_cpu=False)
+    sizes = list_sizes(step=32, pixel_bytes=512, memory_bytes=2**30, is_counted=False)
     cut = choose_cut(
         sizes,
         None,
@@ -98,7 +96,7 @@ def test_what_is_given_stays() -> None:
     )
     assert cut.overlap == 100
     assert cut.step == 1
-    assert cut.size > 1024
+    assert cut.size == 1024
 
 
 @given(STEPS, st.integers(0, 300))
@@ -111,26 +109,14 @@ def test_an_overlap_is_a_multiple_of_the_step_and_holds_the_radius_twice(
 
 
 def test_sizes_are_bounded_by_memory_and_multiples_of_the_step() -> None:
-    assert (
-        list_sizes(step=32, pixel_bytes=1, memory_bytes=2**30, is_counted=False, on_cpu=False)[-1]
-        == 2048
-    )
-    assert (
-        list_sizes(step=32, pixel_bytes=2**10, memory_bytes=2**30, is_counted=False, on_cpu=False)[
-            -1
+    def listed(*, step: int = 32, pixel_bytes: int, memory_bytes: int = 2**30) -> list[int]:
+        return [
+            *list_sizes(
+                step=step, pixel_bytes=pixel_bytes, memory_bytes=memory_bytes, is_counted=False
+            )
         ]
-        == 1024
-    )
-    assert (
-        list_sizes(step=32, pixel_bytes=1, memory_bytes=2**30, is_counted=False, on_cpu=True)[-1]
-        == 1024
-    )
-    assert [
-        *list_sizes(step=32, pixel_bytes=2**20, memory_bytes=2**20, is_counted=False, on_cpu=False)
-    ] == [512]
-    assert all(
-        size % 14 == 0
-        for size in list_sizes(
-            step=14, pixel_bytes=64, memory_bytes=2**30, is_counted=True, on_cpu=False
-        )
-    )
+
+    assert listed(pixel_bytes=1)[-1] == 1024
+    assert listed(pixel_bytes=2**11)[-1] == 704
+    assert listed(pixel_bytes=2**20, memory_bytes=2**20) == [512]
+    assert all(size % 14 == 0 for size in listed(step=14, pixel_bytes=64))
