@@ -89,7 +89,7 @@ def settle_patches(options: PredictionOptions, make: Make) -> PredictionPlan:
         step=layers.step,
         margin=options.margin,
         forwarded=lambda each: _costs(make, options, each),
-        most=usual,
+        usual_pixels=usual,
     )
     return replace(make(_with(options, cut)), reach=cut.reason)
 

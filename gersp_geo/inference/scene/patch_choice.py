@@ -13,6 +13,9 @@ SIZE, OVERLAP = 512, 64
 # quarter more time than one of 1024 px. It is one for all devices, so that their maps are alike.
 _LARGEST = 1024
 
+# times as many pixels as with the usual patches that may be forwarded so that there are no seams
+_DEARER = 1.25
+
 # sides are multiples of it, which rows of memory and runtimes like
 _GRAIN = 32
 
@@ -84,7 +87,7 @@ def choose_cut(
     step: int,
     margin: int,
     forwarded: Callable[[Cut], float],
-    most: float,
+    usual_pixels: float,
 ) -> Cut:
     """Choose the patches of a scene.
 
@@ -97,7 +100,8 @@ def choose_cut(
         step: The model's.
         margin: What is asked for at least.
         forwarded: Says how many pixels are forwarded; infinity where patches cannot be cut so.
-        most: Pixels that may be forwarded: a map does not become slower so that it has no seams.
+        usual_pixels: Those of the usual patches: a map does not become much slower so that it has no
+            seams.
 
     Returns:
         Patches that overlap as much as the model needs, of the size with the fewest pixels. If
@@ -125,9 +129,9 @@ def choose_cut(
     needed = needed_overlap(radius, step=step)
     reason = f'the model looks {radius} px far'
     best = cheapest(needed, max(radius, margin), reason) if needed >= 2 * margin else None
-    if best is not None and best[0] <= most:
+    if best is not None and best[0] <= _DEARER * usual_pixels:
         return best[1]
-    times = 'more' if best is None else f'{best[0] / most:.1f} times as many'
+    times = 'more' if best is None else f'{best[0] / usual_pixels:.1f} times as many'
     reason += f'; an overlap of {needed} leaves no seams, and forwards {times} pixels'
     best = cheapest(usual, margin, reason)
     assert best is not None  # half of the smallest size fits

@@ -27,7 +27,7 @@ def test_a_chosen_cut_forwards_no_more_than_the_usual_one_and_sees_enough(
     usual = forwarded(Cut(size=512, overlap=64))
     sizes = list_sizes(step=step, pixel_bytes=256, memory_bytes=2**30, is_counted=False)
     cut = choose_cut(
-        sizes, radius, height=height, width=width, step=step, margin=0, forwarded=forwarded, most=usual,
+        sizes, radius, height=height, width=width, step=step, margin=0, forwarded=forwarded, usual_pixels=usual,
     )  # fmt: skip
     assert cut.size in sizes
     assert 0 <= 2 * cut.margin <= cut.overlap < cut.size
@@ -48,7 +48,7 @@ def test_a_chosen_cut_forwards_no_more_than_the_usual_one_and_sees_enough(
             step=step,
             margin=0,
             forwarded=forwarded,
-            most=usual,
+            usual_pixels=usual,
         )
         == cut
     )
@@ -59,19 +59,40 @@ def test_large_scenes_are_cut_into_large_patches_that_overlap_as_far_as_needed()
     sizes = list_sizes(step=32, pixel_bytes=512, memory_bytes=2**30, is_counted=False)
     usual = forwarded(Cut(size=512, overlap=64))
     near = choose_cut(
-        sizes, 60, height=8192, width=8192, step=32, margin=0, forwarded=forwarded, most=usual
+        sizes,
+        60,
+        height=8192,
+        width=8192,
+        step=32,
+        margin=0,
+        forwarded=forwarded,
+        usual_pixels=usual,
     )
     assert (near.overlap, near.margin, near.step) == (128, 60, 32)
     assert forwarded(near) < 0.98 * usual
     far = choose_cut(
-        sizes, 230, height=8192, width=8192, step=32, margin=0, forwarded=forwarded, most=usual
+        sizes,
+        230,
+        height=8192,
+        width=8192,
+        step=32,
+        margin=0,
+        forwarded=forwarded,
+        usual_pixels=usual,
     )
     assert far.overlap == 64
     assert forwarded(far) < 0.87 * usual
     assert '--overlap 512' not in (far.reason or '')
     assert 'an overlap of 480 leaves no seams' in (far.reason or '')
     boundless = choose_cut(
-        sizes, None, height=8192, width=8192, step=32, margin=0, forwarded=forwarded, most=usual
+        sizes,
+        None,
+        height=8192,
+        width=8192,
+        step=32,
+        margin=0,
+        forwarded=forwarded,
+        usual_pixels=usual,
     )
     assert (boundless.size, boundless.overlap) == (512, 64)
 
@@ -79,7 +100,14 @@ def test_large_scenes_are_cut_into_large_patches_that_overlap_as_far_as_needed()
 def test_what_is_given_stays() -> None:
     forwarded = counting(8192, 8192)
     cut = choose_cut(
-        [1024], 60, height=8192, width=8192, step=32, margin=0, forwarded=forwarded, most=1e9
+        [1024],
+        60,
+        height=8192,
+        width=8192,
+        step=32,
+        margin=0,
+        forwarded=forwarded,
+        usual_pixels=1e9,
     )
     assert (cut.size, cut.overlap) == (1024, 128)
     sizes = list_sizes(step=32, pixel_bytes=512, memory_bytes=2**30, is_counted=False)
@@ -92,7 +120,7 @@ def test_what_is_given_stays() -> None:
         step=32,
         margin=0,
         forwarded=forwarded,
-        most=1e9,
+        usual_pixels=1e9,
     )
     assert cut.overlap == 100
     assert cut.step == 1
