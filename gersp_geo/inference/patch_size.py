@@ -1,7 +1,7 @@
 """Turn patches of no given size into numbers, before a scene is cut."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import islice
 
@@ -37,9 +37,6 @@ _LOOKED_AT = 8
 
 # Share of a patch that has to be observed: a model sees no side of what is 0, as beyond the side.
 _LEAST_KNOWN = 0.5
-
-# what models raise that do not take images of every size
-_REFUSALS = (RuntimeError, ValueError, TypeError, AssertionError, LookupError, OSError)
 
 
 def take_fixed_side(options: PredictionOptions, loaded: LoadedModel) -> PredictionOptions:
@@ -91,7 +88,8 @@ def settle_patches(options: PredictionOptions, make: Make) -> PredictionPlan:
         forwarded=lambda each: _costs(make, options, each),
         usual_pixels=usual,
     )
-    return replace(make(_with(options, cut)), reach=cut.reason)
+    chosen = replace(make(_with(options, cut)), reach=cut.reason)
+    return chosen if options.size != 'auto' or _takes_patches_of(chosen) else plan
 
 
 def _with(options: MapOptions, cut: Cut) -> MapOptions:
@@ -130,12 +128,31 @@ def _measure(make: Make, options: MapOptions, *, images: int) -> tuple[Layers, i
                 measure_radius(_scores(plan, image), image)
                 for image in (views.normalise(*each).clone() for each in _sample(plan, images))
             ]
-    except _REFUSALS:
+    # models that do not take images of every size raise anything
+    except Exception:  # noqa: BLE001 - see above
         return None
     if not found:
         return None
     far = [radius for radius in found if radius is not None]
     return layers, max(far) if len(far) == len(found) else None
+
+
+def _takes_patches_of(plan: PredictionPlan) -> bool:
+    """Say whether a model takes patches of a size: windows of attention, say, divide few of them."""
+    side = plan.tiles.size
+    if side in (SIDE // 4, SIZE):
+        return True
+    images = torch.zeros((1, plan.loaded.in_channels, side, side), device=plan.device)
+    # models raise anything
+    with (
+        suppress(Exception),
+        evaluating(plan.loaded.forward),
+        computing(plan.device, plan.options.precision),
+        torch_threads(plan.torch_threads),
+    ):
+        check_scores(plan.loaded.score(images), images)
+        return True
+    return False
 
 
 def _scores(plan: PredictionPlan, image: Tensor) -> Callable[[Tensor], Tensor]:

@@ -124,6 +124,25 @@ def test_a_model_that_takes_one_size_is_cut_as_ever(scene: Path, tmp_path: Path)
     assert (plan.tiles.size, plan.tiles.overlap) == (512, 64)
 
 
+class OddError(Exception):
+    """What no library raises."""
+
+
+@pytest.mark.usefixtures('always')
+@pytest.mark.parametrize('sides', [(512,), (256, 512, 1024)])
+def test_a_model_that_refuses_sizes_in_its_own_way_is_cut_as_ever(
+    sides: tuple[int, ...], scene: Path, tmp_path: Path
+) -> None:
+    class Picky(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            if not {*images.shape[-2:]} <= {*sides}:
+                raise OddError(images.shape)
+            return torch.cat([images, -images], dim=1)
+
+    plan = plan_prediction(Picky(), scene, tmp_path / 'map.tif', **OPTIONS)
+    assert (plan.tiles.size, plan.tiles.overlap, plan.reach) == (512, 64, None)
+
+
 def test_what_was_begun_goes_on_with_its_patches(scene: Path, tmp_path: Path) -> None:
     options = OPTIONS | {'part_pixels': 1}
     given: dict[str, Any] = {'size': 416, 'overlap': 32, 'margin': 8}
