@@ -73,15 +73,14 @@ class PredictionOptions:
     size: int | Literal['auto'] = option(
         'auto',
         "Side of a patch in pixels. 'auto' means 512, and for maps of large scenes the size, up to "
-        '2,048 (1,024 on a CPU), of which the fewest pixels are forwarded, as far as memory_limit '
-        'allows it.',
+        '1,024, of which the fewest pixels are forwarded, as far as memory_limit allows it.',
         group='patches',
     )
     overlap: int | Literal['auto'] = option(
         'auto',
         "Pixels that neighbouring patches share, in [0, size). 'auto' means 64, or half of smaller "
         'patches, and for maps of large scenes twice as far as the model is found to look, unless '
-        'that forwards more: a map is then the same however the scene is cut. The largest object '
+        'that forwards over a quarter more: a map is then the same however the scene is cut. The largest object '
         'should be smaller.',
         group='patches',
     )
