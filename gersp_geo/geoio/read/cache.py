@@ -46,7 +46,8 @@ def recall(kind: str, key: str) -> Any:
     """
     try:
         return json.loads(_place(kind, key).read_text(encoding='utf-8'))
-    except (OSError, ValueError):
+    # RecursionError: brackets within brackets
+    except (OSError, ValueError, RecursionError):
         return None
 
 
