@@ -205,7 +205,7 @@ class PredictionPlan:
             'panels': f'{len(self.panels)} of up to {max(p.width for p in self.panels):,} columns',
             'batches': f'up to {self.batch_size} patches on {self.device}, '
             f'{self.options.precision}',
-            'runtime': f'{self.runtime or self.options.form}',
+            'runtime': f'{self.runtime or self.options.form}'.replace('; ', f'\n{"":<11}'),
         }
         lines |= self.costs.lines()
         if self.shard is not None:

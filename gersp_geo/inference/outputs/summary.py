@@ -73,7 +73,9 @@ class Summary:
     @property
     def runtime_lines(self) -> list[str]:
         """Says in which form the model ran."""
-        return [] if self.runtime is None else [f'runtime  {self.runtime}']
+        if self.runtime is None:
+            return []
+        return [f'runtime  {self.runtime}'.replace('; ', f'\n{"":<9}')]
 
     @property
     def time_line(self) -> str:
