@@ -107,6 +107,9 @@ def _choose(plan: 'PredictionPlan', chooser: Chooser, *, key: str | None, tries:
     if begun is not None and asked in ('auto', begun.name):
         chooser.named(begun.name)
         return begun
+    if asked == 'auto' and chooser.is_graph and plan.options.precision == 'bfloat16':
+        # onnxruntime would compute in float32, and the map would say something else
+        asked = 'openvino'
     if asked != 'auto':
         return chooser.named(asked)
     if _is_short(plan) or not chooser.batches:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 from torchgeo.tasks import PixelwiseRegression
 
-from gersp_geo import plan_prediction
+from gersp_geo import plan_prediction, predict_geotiff
 from gersp_geo.geoio.write.geotiff import write_raster
 from gersp_geo.inference.model.load import load_model
 from gersp_geo.inference.model.onnx import OnnxGraph
@@ -322,3 +322,18 @@ def test_without_onnxruntime_the_fix_is_told(graph: Path, monkeypatch: pytest.Mo
     with pytest.raises(ValueError, match=r"pip install 'gersp-geo\[onnx\]'") as info:
         load_model(graph)
     assert '\n' not in str(info.value)
+
+
+def test_a_graph_in_mixed_precision_is_left_to_what_computes_so(
+    graph: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip('openvino')
+    scene = tmp_path / 'scene.tif'
+    profile = {'driver': 'GTiff', 'height': 32, 'width': 32, 'count': 3, 'dtype': 'uint8'}
+    with rasterio.open(scene, 'w', **profile) as dst:
+        dst.write(np.full((3, 32, 32), 90, dtype='uint8'))
+    summary = predict_geotiff(
+        graph, scene, tmp_path / 'map.tif', size=32, precision='bfloat16', progress=False
+    )
+    assert summary.runtime is not None
+    assert summary.runtime.startswith('openvino')

@@ -157,9 +157,14 @@ class Chooser:
         return replace(again, patch_seconds=seconds, building_seconds=building)
 
     @property
+    def is_graph(self) -> bool:
+        """Whether the model is a graph of ONNX."""
+        return isinstance(self.loaded.forward, OnnxGraph)
+
+    @property
     def _as_it_is(self) -> RuntimeName:
         """The form that all others are compared with."""
-        return 'onnx' if isinstance(self.loaded.forward, OnnxGraph) else 'eager'
+        return 'onnx' if self.is_graph else 'eager'
 
     def _obstacle(self, name: RuntimeName) -> Trial | None:
         """Say why a form is out of the question."""
