@@ -178,9 +178,9 @@ def test_what_cannot_be_is_one_line_before_the_scene_is_read(
 
 
 def test_options_of_detectors_are_refused_for_others(
-    tmp_path: Path, scene: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, scene: Path, small_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ['predict', tmp_path / 'none.ckpt', scene, '-o', tmp_path / 'map.tif', '--match', 'ios']
+    words = ['predict', small_checkpoint, scene, '-o', tmp_path / 'map.tif', '--match', 'ios']
     assert main([str(word) for word in words]) == 1
     assert 'match is no option of maps' in capsys.readouterr().err
 
