@@ -5,12 +5,12 @@ the functions of :mod:`.api` their signatures and their documentation. Nothing h
 here, so that ``--help`` answers at once.
 """
 
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
+
+from .option_values import parse_bytes, parse_number, parse_shard, usable_cores
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
@@ -38,9 +38,6 @@ type PathName = str | PathLike[str]
 
 # more readers than this wait for each other more than for the disk
 _MOST_THREADS = 8
-
-_UNITS = {'': 1, 'K': 2**10, 'M': 2**20, 'G': 2**30, 'T': 2**40}
-_SIZE = re.compile(r'\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*', re.IGNORECASE)
 
 
 def option(
@@ -282,7 +279,9 @@ class PredictionOptions:
             if value != 'auto' and value < 1:
                 raise ValueError(f"{name} must be >= 1 or 'auto', got {value}")
         # raises on its own for what is a number
-        plan_tile(1, 1, size=_number('size', self.side), overlap=_number('overlap', self.shared))
+        plan_tile(
+            1, 1, size=parse_number('size', self.side), overlap=parse_number('overlap', self.shared)
+        )
         parse_bytes(self.memory_limit)
         self._check_runtime()
         if self.shard is not None:
@@ -470,14 +469,6 @@ class PatchOptions(PredictionOptions):
     )
 
 
-def _number(name: str, value: int | str) -> int:
-    """Take a number of pixels; any word but 'auto' is refused."""
-    if isinstance(value, str):
-        text = f"{name} must be a number of pixels or 'auto', got {value!r}"
-        raise ValueError(text)  # noqa: TRY004 - the command says what a ValueError says
-    return value
-
-
 _KINDS = (MapOptions, ObjectOptions, PatchOptions)
 # in the order of a help text; results of one kind stand together
 _GROUPS = (
@@ -502,49 +493,3 @@ def describe_default(name: str) -> str:
     of_patches = defaults.get(PatchOptions, usual)
     texts = [] if usual is None or isinstance(usual, bool) else [f'{usual}']
     return '; '.join(texts + ([f'of whole patches {of_patches}'] if of_patches != usual else []))
-
-
-def usable_cores() -> int:
-    """Count the cores that this process may use."""
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def parse_shard(shard: str) -> tuple[int, int]:
-    """Read which share of a prediction is meant.
-
-    Args:
-        shard: Such as '0/3', the first of three.
-
-    Returns:
-        Number of the shard, from 0, and number of shards.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    index, _, count = shard.partition('/')
-    if index.isdecimal() and count.isdecimal() and int(index) < int(count):
-        return int(index), int(count)
-    raise ValueError(f"shard must be 'i/n' with i in [0, n), such as '0/3', got {shard!r}")
-
-
-def parse_bytes(limit: int | str) -> int:
-    """Read a number of bytes.
-
-    Args:
-        limit: A number, or text such as '1GiB', '512 MiB', '2G'; units are powers of 1024.
-
-    Returns:
-        Bytes, > 0.
-
-    Raises:
-        ValueError: If it is neither.
-    """
-    found = _SIZE.fullmatch(str(limit))
-    count = int(float(found[1]) * _UNITS[found[2].upper()]) if found else 0
-    if count < 1:
-        raise ValueError(
-            f"memory_limit must be a number of bytes or text such as '1GiB', got {limit!r}"
-        )
-    return count

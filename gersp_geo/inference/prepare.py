@@ -17,7 +17,8 @@ from ..windows import Panel
 from .estimate import Rows, check_parts, count_costs, reading_threads
 from .model.device import find_device, fitting_batch, leave_to_cpu
 from .model.runtimes.choice import Choice
-from .options import MapOptions, PredictionOptions, parse_shard
+from .option_values import parse_shard
+from .options import MapOptions, PredictionOptions
 from .output_paths import FileToMake
 from .outputs.output import Maker
 from .patch_size import settle_patches, take_fixed_side

@@ -45,7 +45,8 @@ def train(
 
 @pytest.mark.parametrize('precision', ['32-true', 'bf16-mixed'])
 def test_steps_have_a_finite_loss(precision: Any, sample_data: Path, tmp_path: Path) -> None:
-    train(sample_data, tmp_path, precision=precision)
+    task, _ = train(sample_data, tmp_path, precision=precision)
+    assert all(weights.isfinite().all() for weights in task.parameters())
 
 
 def test_a_run_that_goes_on_ends_as_if_it_had_not_stopped(

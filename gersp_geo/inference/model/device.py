@@ -5,7 +5,7 @@ import warnings
 import torch
 from torch import nn
 
-from ..options import usable_cores
+from ..option_values import usable_cores
 from .load import LoadedModel
 from .onnx import OnnxGraph, can_run_on
 

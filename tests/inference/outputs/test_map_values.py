@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gersp_geo.inference.options import MapOptions, parse_bytes
+from gersp_geo.inference.option_values import parse_bytes
+from gersp_geo.inference.options import MapOptions
 from gersp_geo.inference.outputs.map_values import best_channel, best_on_device, refuse_no_number
 
 
