@@ -92,6 +92,9 @@ def share_equal(one: Path, other: Path) -> float:
 
 def run(name: str, scene: str, destination: str, *, encoder: str) -> None:
     """Predict in this process; print how long it took, and what ran."""
+    if name != 'older':
+        # as the command does
+        os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     import segmentation_models_pytorch as smp
     import torch
 

@@ -263,6 +263,7 @@ def train(words: list[str]) -> int:
 def predict(options: argparse.Namespace) -> int:
     """Predict scenes and print the summary."""
     refuse_absent(options)
+    sleep_while_waiting()
     with without_collector():
         from .geoio.gdal import gdal_messages
         from .inference.jobs import find_kind
@@ -275,6 +276,14 @@ def predict(options: argparse.Namespace) -> int:
         summary = run(kind, **given)
     sys.stdout.write(f'{summary}\n')
     return DATA_ERROR if summary.failures else 0
+
+
+def sleep_while_waiting() -> None:
+    """Let threads of torch sleep between operations, which leaves their cores to those that read.
+
+    Left to themselves they spin for milliseconds. OpenMP reads this once, when torch is imported.
+    """
+    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 
 def refuse_absent(options: argparse.Namespace) -> None:

@@ -70,7 +70,7 @@ class PredictionOptions:
     size: int | Literal['auto'] = option(
         'auto',
         "Side of a patch in pixels. 'auto' means 512, and for maps of large scenes the size, up to "
-        '1,024, of which the fewest pixels are forwarded, as far as memory_limit allows it.',
+        '1,536, of which the fewest pixels are forwarded, as far as memory_limit allows it.',
         group='patches',
     )
     overlap: int | Literal['auto'] = option(

@@ -9,9 +9,9 @@ from ...tiling import plan_tile
 SIZE, OVERLAP = 512, 64
 """Side of a patch, and pixels that neighbours share, where nothing is measured."""
 
-# Side of a patch at most. Larger ones save little, and on a CPU a pixel of a patch of 1440 px takes a
-# quarter more time than one of 1024 px. It is one for all devices, so that their maps are alike.
-_LARGEST = 1024
+# Side of a patch at most. Larger ones save little, and hold more memory. It is one for all devices, so
+# that their maps are alike.
+_LARGEST = 1536
 
 # times as many pixels as with the usual patches that may be forwarded so that there are no seams
 _DEARER = 1.25
@@ -56,7 +56,7 @@ def list_sizes(*, step: int, pixel_bytes: int, memory_bytes: int, is_counted: bo
         is_counted: Whether patches are counted one by one, which takes longer.
 
     Returns:
-        Multiples of the step from 512 on, at most 1024; more than 512 only where memory allows it.
+        Multiples of the step from 512 on, at most 1536; more than 512 only where memory allows it.
     """
     grain = _grain(step) * (max(1, _COARSE // _grain(step)) if is_counted else 1)
     largest = min(_LARGEST, isqrt(memory_bytes // pixel_bytes))

@@ -124,7 +124,7 @@ def test_what_is_given_stays() -> None:
     )
     assert cut.overlap == 100
     assert cut.step == 1
-    assert cut.size == 1024
+    assert cut.size == 1280
 
 
 @given(STEPS, st.integers(0, 300))
@@ -144,7 +144,7 @@ def test_sizes_are_bounded_by_memory_and_multiples_of_the_step() -> None:
             )
         ]
 
-    assert listed(pixel_bytes=1)[-1] == 1024
+    assert listed(pixel_bytes=1)[-1] == 1536
     assert listed(pixel_bytes=2**11)[-1] == 704
     assert listed(pixel_bytes=2**20, memory_bytes=2**20) == [512]
     assert all(size % 14 == 0 for size in listed(step=14, pixel_bytes=64))

@@ -1,0 +1,127 @@
+"""What is counted when a map is judged, and what follows from it."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+type Design = Literal['stratified', 'simple', 'census', 'unknown']
+"""How the reference was chosen: at random within strata, at random from all, everything, or nobody
+knows how, which allows for no interval and no area."""
+
+type AreaUnit = Literal['m2', 'pixels']
+"""In what areas are given: pixels where the CRS of a map tells no area."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapClass:
+    """A class of a map, of its reference, or of both."""
+
+    value: int
+    """Value in the map."""
+
+    name: str
+    """Name, or a word and the value."""
+
+    color: tuple[int, int, int]
+    """Red, green and blue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SampledCounts:
+    """Units of a reference, by stratum, class of the map and class of the reference."""
+
+    design: Design
+    """How they were chosen."""
+
+    classes: tuple[MapClass, ...]
+    """All K classes of map or reference, by their values."""
+
+    strata: tuple[str, ...]
+    """Names of the H strata; one of a sample without strata."""
+
+    counts: NDArray[np.int64]
+    """Shape (H, K, K): stratum, class of the map, class of the reference."""
+
+    weights: NDArray[np.float64] | None = None
+    """Areas that the units stand for, shape (H, K, K); of a census in degrees, where pixels differ.
+    None: every unit of a stratum stands for as much as any other."""
+
+    stratum_areas: NDArray[np.float64]
+    """Areas of the strata, shape (H,)."""
+
+    mapped_areas: NDArray[np.float64]
+    """Areas of the classes in the map, shape (K,)."""
+
+    unit: AreaUnit = 'm2'
+    """Of all areas."""
+
+    notes: tuple[str, ...] = ()
+    """What was found on the way and has to be said, in sentences."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A figure, and how far off it may be."""
+
+    value: float
+    """NaN where nothing was sampled that it could follow from."""
+
+    half_width: float | None = None
+    """Of the 95 % interval; None where the design gives none, 0 for what is known exactly."""
+
+    is_too_short: bool = False
+    """Whether too few units were sampled for the interval to be that wide."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a figure."""
+        return math.isfinite(self.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassAccuracy:
+    """How right a map is about one class."""
+
+    map_class: MapClass
+    """The class."""
+
+    users: Estimate
+    """User's accuracy: the share of what is mapped as this class that is of it (precision)."""
+
+    producers: Estimate
+    """Producer's accuracy: the share of what is of this class that is mapped as it (recall)."""
+
+    f1: Estimate
+    """Twice the right area over the sum of mapped and true area."""
+
+    iou: Estimate
+    """The right area over the area that is mapped as this class, or is of it, or both."""
+
+    mapped_area: float
+    """Area in the map."""
+
+    area: Estimate | None
+    """Error-adjusted area; None where the design does not support one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Accuracy:
+    """How right a map of classes is."""
+
+    counts: SampledCounts
+    """What it follows from."""
+
+    shares: NDArray[np.float64]
+    """Error matrix in shares of the area, shape (K, K): class of the map, class of the reference."""
+
+    overall: Estimate
+    """Overall accuracy: the share of the area that is mapped right."""
+
+    classes: tuple[ClassAccuracy, ...]
+    """Per class."""
+
+    notes: tuple[str, ...]
+    """What the design does not support, and where intervals are too short, in sentences."""
