@@ -105,7 +105,9 @@ def kill_soon(function: Callable[..., Any], seconds: float) -> Callable[..., Any
     return doomed
 
 
-def run_until_killed(scene: Path, destination: Path, log: Path, where: str, count: int) -> None:
+def run_until_killed(
+    scene: Path, destination: Path, log: Path, where: str, count: int, options: dict[str, Any]
+) -> None:
     """Predict in a process of its own, noting every finished part, and be killed somewhere."""
     torch.set_num_threads(1)
     append, done = Journal.append, 0
@@ -131,7 +133,7 @@ def run_until_killed(scene: Path, destination: Path, log: Path, where: str, coun
     if where == 'finishing':
         copy = kill_soon(rasterio.shutil.copy, 0.002 * count)
         patch.setattr('rasterio.shutil.copy', copy)
-    predict(scene, destination)
+    predict(scene, destination, **options)
 
 
 @pytest.fixture(scope='module')
@@ -140,13 +142,17 @@ def server() -> ForkServerContext:
 
 
 def run_through_kills(
-    server: ForkServerContext, scene: Path, folder: Path, kills: list[tuple[str, int]]
+    server: ForkServerContext,
+    scene: Path,
+    folder: Path,
+    kills: list[tuple[str, int]],
+    **options: Any,
 ) -> tuple[bytes, list[int]]:
     """Kill it here and there, let it finish, and list the parts in the order they were finished."""
     destination, log = folder / 'map.tif', folder / 'log.txt'
     for where, count in [*kills, ('nowhere', 0)]:
         process = server.Process(
-            target=run_until_killed, args=(scene, destination, log, where, count)
+            target=run_until_killed, args=(scene, destination, log, where, count, options)
         )
         process.start()
         process.join(timeout=300)
@@ -174,6 +180,33 @@ def test_two_kills_change_no_byte_and_no_part_is_done_twice(
         'map.tif',
         'map.tif.aux.xml',
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'runtime': 'onnx'}, {'runtime': 'compiled'}, {'runtime': 'openvino'},
+        {'runtime': 'onnx', 'precision': 'int8'},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_kill_and_shards_change_no_byte_whatever_runs_the_model(
+    options: dict[str, Any], server: ForkServerContext, scene: Path, tmp_path: Path
+) -> None:
+    if options['runtime'] == 'openvino':
+        pytest.importorskip('openvino')
+    torch.set_num_threads(1)
+    predict(scene, tmp_path / 'once.tif', **options)
+    expected = (tmp_path / 'once.tif').read_bytes()
+    assert run_through_kills(server, scene, tmp_path, [('between', 5)], **options)[0] == expected
+    if options.get('precision') == 'int8':
+        # each shard of a job is rounded alike: the law of their own tests
+        return
+    for index in range(2):
+        predict(scene, tmp_path / 'shards.tif', shard=f'{index}/2', **options)
+    predict(scene, tmp_path / 'shards.tif', merge=True, **options)
+    assert (tmp_path / 'shards.tif').read_bytes() == expected
 
 
 @pytest.mark.slow
