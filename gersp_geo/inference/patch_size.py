@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..geoio.gdal import gdal_cache
+from ..messages import one_line
 from .estimate import GDAL_CACHE
 from .model.load import LoadedModel, evaluating
 from .model.onnx import OnnxGraph
@@ -34,6 +35,9 @@ _PLACES = (1 / 2, 1 / 4, 3 / 4)
 
 # patches of a row that are looked through for observations
 _LOOKED_AT = 8
+
+# letters of an error of a model that are shown
+_LONGEST = 120
 
 # Share of a patch that has to be observed: a model sees no side of what is 0, as beyond the side.
 _LEAST_KNOWN = 0.5
@@ -68,8 +72,8 @@ def settle_patches(options: PredictionOptions, make: Make) -> PredictionPlan:
     usual = _costs(make, options, Cut(size=SIZE, overlap=OVERLAP))
     images = min(_IMAGES, int(_SHARE * usual // COST)) if usual < float('inf') else 0
     found = _measure(make, options, images=images) if images and not options.merge else None
-    if found is None:
-        return make(_with(options, asked))
+    if found is None or isinstance(found, str):
+        return replace(make(_with(options, asked)), reach=found)
     (layers, radius), plan = found, make(_with(options, asked))
     sizes = list_sizes(
         step=layers.step,
@@ -108,8 +112,10 @@ def _costs(make: Make, options: MapOptions, cut: Cut) -> float:
         return float('inf')
 
 
-def _measure(make: Make, options: MapOptions, *, images: int) -> tuple[Layers, int | None] | None:
-    """Measure a model on a scene; None where it does not take such images, or there are none."""
+def _measure(
+    make: Make, options: MapOptions, *, images: int
+) -> tuple[Layers, int | None] | str | None:
+    """Measure a model on a scene; says why it does not take such images; None of an empty scene."""
     try:
         plan = make(_with(options, Cut(size=SIDE, overlap=0)))
         with (
@@ -129,8 +135,9 @@ def _measure(make: Make, options: MapOptions, *, images: int) -> tuple[Layers, i
                 for image in (views.normalise(*each).clone() for each in _sample(plan, images))
             ]
     # models that do not take images of every size raise anything
-    except Exception:  # noqa: BLE001 - see above
-        return None
+    except Exception as error:  # noqa: BLE001 - see above
+        reason = (one_line(error) or type(error).__name__)[:_LONGEST]
+        return f'how far the model looks cannot be measured: {reason}'
     if not found:
         return None
     far = [radius for radius in found if radius is not None]
