@@ -29,7 +29,7 @@ def parse_shard(shard: str) -> tuple[int, int]:
     index, _, count = shard.partition('/')
     if index.isdecimal() and count.isdecimal() and int(index) < int(count):
         return int(index), int(count)
-    raise ValueError(f"shard must be 'i/n' with i in [0, n), such as '0/3', got {shard!r}")
+    raise ValueError(f"shard must be 'I/N' with I in [0, N), such as '0/3', got {shard!r}")
 
 
 def parse_bytes(limit: int | str) -> int:

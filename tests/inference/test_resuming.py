@@ -430,7 +430,7 @@ def test_overwriting_does_not_touch_what_another_process_is_at(scene: Path, tmp_
 
 @pytest.mark.parametrize('shard', ['3/3', '1', 'a/b', '-1/2', '0/0'])
 def test_shards_that_there_are_not_are_refused(shard: str) -> None:
-    with pytest.raises(ValueError, match=r"shard must be 'i/n' with i in \[0, n\)"):
+    with pytest.raises(ValueError, match=r"shard must be 'I/N' with I in \[0, N\)"):
         MapOptions(shard=shard)
 
 
