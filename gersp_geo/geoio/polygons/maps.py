@@ -81,17 +81,19 @@ class ClassMap:
         return tuple(sorted(found))
 
 
-def describe_map(src: Reader) -> ClassMap:
+def describe_map(src: Reader, *, needs_place: bool = True) -> ClassMap:
     """Read what a class map says about itself, and refuse what is none.
 
     Args:
         src: An open raster.
+        needs_place: Whether it has to have a CRS.
 
     Returns:
         Its header and legend.
 
     Raises:
-        ValueError: If it has several bands, holds no whole numbers, or has no CRS.
+        ValueError: If it has several bands, holds no whole numbers, or has no CRS
+            and needs one.
     """
     header = describe_reader(src)
     bands = header.count - len(header.alpha)
@@ -102,7 +104,7 @@ def describe_map(src: Reader) -> ClassMap:
             f'classes are whole numbers, {src.name} holds {src.dtypes[0]}; pass a map of classes '
             '(predict --output classes)'
         )
-    if header.crs is None:
+    if needs_place and header.crs is None:
         raise ValueError(
             f'{src.name} {describe_lack(header)}, so that nobody knows where its polygons lie; '
             f'{advise_place(header, has_option=False)}'
@@ -160,7 +162,9 @@ def read_strips(
         (pixels,), valid = read_observed(src, window, bands=[1])
         for row in range(0, window.height, rows_traced):
             some = slice(row, row + rows_traced)
-            yield _encode(pixels[some], None if valid is None else valid[some], wanted, src.name)
+            yield encode_classes(
+                pixels[some], None if valid is None else valid[some], wanted, name=src.name
+            )
 
 
 def areas_above(header: RasterHeader) -> NDArray[np.float64] | None:
@@ -187,13 +191,24 @@ def _rows_read(header: RasterHeader) -> int:
     return height * max(1, _PIXELS_TRACED // (height * header.width))
 
 
-def _encode(
+def encode_classes(
     pixels: NDArray[np.generic],
     valid: NDArray[np.bool_] | None,
-    wanted: NDArray[np.bool_] | None,
+    wanted: NDArray[np.bool_] | None = None,
+    *,
     name: str,
 ) -> NDArray[np.integer]:
-    """Turn values into classes plus 1, and the rest into 0."""
+    """Turn values into classes plus 1, and the rest into 0.
+
+    Args:
+        pixels: Of a class map.
+        valid: Where there is an observation, of the same shape; None means everywhere.
+        wanted: Per class, whether it is wanted; None means all.
+        name: The file, for messages.
+
+    Raises:
+        ValueError: If a value is no class.
+    """
     values = pixels if valid is None else np.where(valid, pixels, pixels.dtype.type(0))
     if values.dtype.itemsize > 2 or values.dtype.kind == 'i':
         low, high = int(values.min()), int(values.max())

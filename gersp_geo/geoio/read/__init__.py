@@ -8,7 +8,7 @@ from .chips import read_chip
 from .georeference import Georeference
 from .headers import WORTH_KEEPING, read_headers
 from .observation_rules import Observed, Rule, find_rule
-from .observations import Shown, read_unmasked, read_valid
+from .observations import Shown, read_observed, read_unmasked, read_valid
 from .padding import padded_window
 from .reader import (
     RasterHeader,
@@ -31,6 +31,6 @@ __all__ = (
     'RasterHeader', 'Reader', 'Rule', 'Shown', 'UnreadableFileError', 'check_whole',
     'describe_reader', 'find_rule', 'hash_stamps', 'is_local', 'list_files', 'look_like_data',
     'open_on_grid', 'open_reader', 'padded_window', 'plan_cells', 'read_chip', 'read_header',
-    'read_headers', 'read_reduced', 'read_tags', 'read_unmasked', 'read_valid', 'read_window',
+    'read_headers', 'read_observed', 'read_reduced', 'read_tags', 'read_unmasked', 'read_valid', 'read_window',
     'recall', 'remember', 'sample_band', 'stored_blocks',
 )  # fmt: skip
