@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 from ...lazy import public_names
 
 if TYPE_CHECKING:
-    from .antimeridian import bring_near
+    from .antimeridian import bring_near, unroll
     from .aoi import Area
     from .features import Attribute, Features, describe_left_out
     from .geoparquet import read_rows
     from .layers import attribute_texts
-    from .placement import place_around, rasters_bounds, repair, reproject_bounds
+    from .placement import place_around, rasters_bounds, repair, reproject, reproject_bounds
+    from .points import write_points
     from .rasterize import burn, outline_mask
     from .read import read_area, read_vectors
     from .write import (
@@ -27,7 +28,8 @@ __all__ = (
     'Area', 'Attribute', 'Features', 'TooManyPolygonsError', 'Write', 'attribute_texts', 'bring_near', 'burn',
     'check_format', 'check_geojson', 'check_suffix', 'describe_left_out', 'new_features',
     'outline_mask', 'place_around', 'rasters_bounds', 'read_area', 'read_features', 'read_rows',
-    'read_vectors', 'repair', 'reproject_bounds',
+    'read_vectors', 'repair', 'reproject', 'reproject_bounds', 'unroll',
+    'write_points',
 )  # fmt: skip
 
 __getattr__, __dir__ = public_names(
@@ -40,6 +42,7 @@ __getattr__, __dir__ = public_names(
         'new_features': 'write', 'outline_mask': 'rasterize', 'place_around': 'placement',
         'rasters_bounds': 'placement', 'read_area': 'read', 'read_features': 'write',
         'read_rows': 'geoparquet', 'read_vectors': 'read', 'repair': 'placement',
-        'reproject_bounds': 'placement',
+        'reproject': 'placement', 'reproject_bounds': 'placement', 'unroll': 'antimeridian',
+        'write_points': 'points',
     },
 )  # fmt: skip

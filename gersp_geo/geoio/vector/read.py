@@ -19,16 +19,19 @@ from .layers import read_layer
 from .placement import reproject, valid_parts
 
 
-def read_vectors(path: str | PathLike[str], *, layer: str | None = None) -> geopandas.GeoDataFrame:
+def read_vectors(
+    path: str | PathLike[str], *, layer: str | None = None, may_be_empty: bool = False
+) -> geopandas.GeoDataFrame:
     """Read the features of a vector file.
 
     Args:
         path: Any file or folder that GDAL reads as vectors, also in a zip archive
             (``a.zip!b.shp``), or GeoParquet.
         layer: Name of the layer to read. None takes the only one that holds features with a place.
+        may_be_empty: Whether a file without any feature says something: that nothing was found.
 
     Returns:
-        At least one feature, with a CRS.
+        At least one feature unless *may_be_empty*, with a CRS.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -39,7 +42,7 @@ def read_vectors(path: str | PathLike[str], *, layer: str | None = None) -> geop
     if is_local(source) and not Path(source.partition('!')[0]).exists():
         raise FileNotFoundError(f'{source} does not exist')
     frame = read_layer(source, layer)
-    if frame.empty:
+    if frame.empty and not may_be_empty:
         raise ValueError(f'{source} holds no feature')
     if frame.crs is None:
         raise ValueError(f'{source} names no CRS; assign one, for example with ogr2ogr -a_srs')
