@@ -2,10 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .disagreements import Disagreement
 
 type Design = Literal['stratified', 'simple', 'census', 'unknown']
 """How the reference was chosen: at random within strata, at random from all, everything, or nobody
@@ -108,6 +111,34 @@ class ClassAccuracy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Calibration:
+    """Whether classes are right as often as their probabilities say."""
+
+    classes: tuple[MapClass, ...]
+    """The K classes that have a probability."""
+
+    edges: NDArray[np.float64]
+    """Borders of the B bins of probabilities, shape (B + 1,)."""
+
+    shares: NDArray[np.float64]
+    """Share of the reference in each bin, shape (K + 1, B): first by the probability of the most
+    probable class, then by that of each class."""
+
+    probabilities: NDArray[np.float64]
+    """Mean probability in each bin, shape (K + 1, B); NaN where it is empty."""
+
+    frequencies: NDArray[np.float64]
+    """Share of the bin where the reference is of that class, shape (K + 1, B); NaN where it is
+    empty."""
+
+    errors: NDArray[np.float64]
+    """Expected calibration error, shape (K + 1,): the mean of how far the two lie apart."""
+
+    count: int
+    """Units of the reference."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Accuracy:
     """How right a map of classes is."""
 
@@ -125,3 +156,16 @@ class Accuracy:
 
     notes: tuple[str, ...]
     """What the design does not support, and where intervals are too short, in sentences."""
+
+    calibration: Calibration | None = None
+    """How right probabilities are, where there are some."""
+
+    disagreements: 'tuple[Disagreement, ...]' = ()
+    """Places where map and reference differ, those first that count for most."""
+
+    def __str__(self) -> str:
+        """Give all figures as tables for the terminal."""
+        # the types alone need no files
+        from .tables import describe
+
+        return describe(self)
