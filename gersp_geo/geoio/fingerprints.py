@@ -19,13 +19,18 @@ def read_fingerprint(path: str | PathLike[str]) -> str | None:
         The fingerprint; None where the file has none, cannot be read, or is of another format.
     """
     try:
-        return _read_metadata(path).get(FINGERPRINT_TAG)
+        return read_metadata(path).get(FINGERPRINT_TAG)
     except (OSError, ValueError):
         return None
 
 
-def _read_metadata(path: str | PathLike[str]) -> dict[str, str]:
-    """Read the metadata of a file."""
+def read_metadata(path: str | PathLike[str]) -> dict[str, str]:
+    """Read the metadata of a GeoTIFF, GeoPackage or GeoParquet file; GeoJSON has none.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is a damaged GeoPackage.
+    """
     suffix = Path(path).suffix.lower()
     # both take time to import, which other formats can do without
     if suffix == '.gpkg':

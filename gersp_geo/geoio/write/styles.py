@@ -152,7 +152,7 @@ def write_symbols(
     """
     check_legend(names, colors)
     destination = Path(vector_path).with_suffix('.qml')
-    root = _read_raster_style(destination)
+    root = read_raster_style(destination)
     renderer = SubElement(
         root,
         'renderer-v2',
@@ -192,7 +192,7 @@ def _add_fill(symbols: Element, name: str, color: tuple[int, int, int]) -> None:
         SubElement(options, 'Option', name=key, type='QString', value=value)
 
 
-def _read_raster_style(path: Path) -> Element:
+def read_raster_style(path: Path) -> Element:
     """Read the style of a raster of the same name; an empty one if there is none."""
     empty = Element('qgis', version='3.28', styleCategories='Symbology')
     if not path.exists():
