@@ -77,6 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_weights(commands)
     add_sample_data(commands)
     add_demo(commands)
+    add_report(commands)
     return parser
 
 
@@ -234,6 +235,18 @@ def add_demo(commands: Commands) -> None:
     parser.add_argument('--overwrite', action='store_true', help='replace what a demo made there')
 
 
+def add_report(commands: Commands) -> None:
+    """Describe ``report``."""
+    purpose = 'write a page about a training: curves, what validation found, configuration'
+    parser = commands.add_parser('report', help=purpose, description=purpose)
+    parser.set_defaults(command=report)
+    parser.add_argument('folder', metavar='RUN_DIR', type=Path, help='of a run, or of several')
+    parser.add_argument(
+        '-o', '--output-file', dest='destination', type=Path, required=True, help='.html'
+    )
+    parser.add_argument('--overwrite', action='store_true')
+
+
 def numbers(text: str) -> tuple[int, ...]:
     """Parse ``4,3,2``."""
     return tuple(int(word) for word in text.split(','))
@@ -373,6 +386,14 @@ def demo(options: argparse.Namespace) -> int:
         from .demo import run_demo
 
         sys.stdout.write(f'{run_demo(**keywords(options))}\n')
+    return 0
+
+
+def report(options: argparse.Namespace) -> int:
+    """Write the page of a run and say where it is."""
+    from .reports import write_run_report
+
+    sys.stdout.write(f'{write_run_report(**keywords(options))}\n')
     return 0
 
 

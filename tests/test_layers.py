@@ -17,10 +17,10 @@ FLOORS = {
     'geoio': 2, 'transforms': 2,
     'pictures': 3, 'sample_data': 3, 'models': 3,
     'datasets': 4,
-    'samplers': 5, 'labels': 5, 'accuracy': 6, 'reports': 9,
+    'samplers': 5, 'labels': 5, 'accuracy': 6, 'reports': 10,
     'datamodules': 6, 'callbacks': 7, 'tasks': 8,
     'inference': 9,
-    'demo': 10, 'training': 10, 'main': 11,
+    'demo': 11, 'training': 11, 'main': 12,
 }  # fmt: skip
 # package -> parts of gersp_geo that may import it directly
 HOMES = {

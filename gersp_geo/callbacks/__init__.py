@@ -10,12 +10,14 @@
 - ``epoch_metrics`` spares torchgeo's tasks the metrics of single batches, and
   ``fused_optimizer`` passes over parameters once;
 - ``report`` logs metrics per class by name, and writes tables and pictures of validation and test;
+- ``data_wait`` measures how long training waits for data;
 - ``knn`` measures how well frozen features tell the classes of labelled images apart.
 """
 
 # torchgeo knows our weights by name from then on, as with our tasks
 from ..models import weights as _weights  # noqa: F401
 from .collapse_monitor import CollapseMonitor
+from .data_wait import DataWait
 from .epoch_metrics import EpochMetrics
 from .exact_resume import ExactResume
 from .fused_optimizer import FusedOptimizer
@@ -26,6 +28,7 @@ from .view_pairs import ViewPairs
 
 __all__ = (
     'CollapseMonitor',
+    'DataWait',
     'EpochMetrics',
     'ExactResume',
     'FusedOptimizer',

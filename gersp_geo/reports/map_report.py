@@ -1,0 +1,262 @@
+"""A page about a map: how right it is, where it is not, and how that was found out."""
+
+from os import PathLike
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+import numpy as np
+
+from ..accuracy.figures import Accuracy, Calibration
+from .charts import curve_chart
+from .map_pictures import MapPictures, marked, take_pictures
+from .matrices import matrix_table
+from .methods import explain, name_design
+from .numbers import (
+    SHORT_KEY,
+    UNKNOWN,
+    area_cell,
+    area_name,
+    in_page_unit,
+    share_cell,
+    write_number,
+    write_percent,
+    write_share,
+)
+from .page import (
+    Child,
+    bullet_list,
+    captioned,
+    check_page,
+    element,
+    paragraph,
+    picture,
+    section,
+    swatch,
+    table,
+    write_page,
+)
+
+
+def write_map_report(
+    accuracy: Accuracy,
+    destination: str | PathLike[str],
+    *,
+    map_path: str | PathLike[str],
+    reference: str | PathLike[str] | None = None,
+    scene: str | PathLike[str] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a page of HTML that opens from disk and needs no network.
+
+    Args:
+        accuracy: What was found.
+        destination: File that ends in .html.
+        map_path: Raster of classes that was judged.
+        reference: What it was judged by, to be named.
+        scene: Raster that the map was made of, to be shown, on any grid.
+        overwrite: Replace an existing file.
+
+    Returns:
+        *destination*.
+
+    Raises:
+        FileExistsError: If *destination* exists and may not be replaced.
+        OSError: If a raster cannot be read, or the page not be written.
+        ValueError: If *destination* does not end in .html, or *scene* does not lie on the map.
+    """
+    check_page(destination, overwrite=overwrite)
+    pictures = take_pictures(map_path, accuracy, scene=scene)
+    files = {'Map': str(map_path), 'Reference': str(reference or ''), 'Scene': str(scene or '')}
+    sections = [
+        show_map(accuracy, pictures),
+        show_classes(accuracy),
+        show_areas(accuracy),
+        show_matrices(accuracy),
+        show_worst(accuracy, pictures),
+        None if accuracy.calibration is None else show_calibration(accuracy.calibration),
+        explain(accuracy, pictures.header, files),
+    ]
+    return write_page(
+        destination,
+        title=f'Accuracy of {Path(map_path).name}',
+        lead=summarize(accuracy),
+        sections=[part for part in sections if part is not None],
+        overwrite=overwrite,
+    )
+
+
+def summarize(accuracy: Accuracy) -> list[Element]:
+    """Say what is to be known first."""
+    overall, counts = accuracy.overall, accuracy.counts
+    interval = ''
+    if overall.half_width:
+        low, high = (overall.value + sign * overall.half_width for sign in (-1, 1))
+        interval = f' (95 % interval {write_share(max(low, 0))} to {write_share(min(high, 1))} %)'
+    figure = write_share(overall.value)
+    lead = [
+        paragraph('Overall accuracy ', element('strong', f'{figure} %'), interval, kind='lead'),
+        paragraph(f'{int(counts.counts.sum()):,} {name_design(counts)}.', kind='soft'),
+    ]
+    notes = list(dict.fromkeys((*counts.notes, *accuracy.notes)))
+    return [*lead, bullet_list(notes, kind='notes')] if notes else lead
+
+
+def show_map(accuracy: Accuracy, pictures: MapPictures) -> Element:
+    """Show the map beside its scene, with a legend."""
+    image = picture(pictures.whole, text='The map in the colours of its classes.')
+    mapped = marked(image, pictures.places, numbered=True)
+    title = 'Map; numbers are the disagreements below.' if pictures.places else 'Map.'
+    shown = [captioned(mapped, title, kind='whole')]
+    if pictures.scene is not None:
+        look = picture(pictures.scene, text='The scene that the map was made of.', photo=True)
+        shown.append(captioned(look, f'{pictures.scene_bands}.', kind='whole'))
+    legend = [swatch(one.color, one.name) for one in accuracy.counts.classes]
+    return section(
+        'Map', element('div', *shown, class_='pictures'), bullet_list(legend, kind='legend')
+    )
+
+
+def show_classes(accuracy: Accuracy) -> Element:
+    """Write the accuracies of each class, with their intervals."""
+    counts = accuracy.counts.counts.sum(axis=0)
+    rows: list[list[Child]] = [
+        [
+            swatch(one.map_class.color, one.map_class.name),
+            *map(share_cell, (one.users, one.producers, one.f1, one.iou)),
+            f'{mapped:,}',
+            f'{true:,}',
+        ]
+        for one, mapped, true in zip(
+            accuracy.classes, counts.sum(axis=1).tolist(), counts.sum(axis=0).tolist(), strict=True
+        )
+    ]
+    heads = ('Class', "User's, %", "Producer's, %", 'F1, %', 'IoU, %', 'Units mapped', 'Units true')
+    figures = [
+        one for each in accuracy.classes for one in (each.users, each.producers, each.f1, each.iou)
+    ]
+    short = any(one.is_too_short for one in (accuracy.overall, *figures))
+    key = SHORT_KEY if short else ''
+    return section(
+        'Accuracy of each class',
+        paragraph(
+            "User's accuracy: of what is mapped as the class, the share that is of it. "
+            "Producer's accuracy: of what is of the class, the share that is mapped as it."
+        ),
+        table(rows, head=heads),
+        paragraph(f'Overall accuracy: {write_percent(accuracy.overall)} %. {key}', kind='key'),
+    )
+
+
+def show_areas(accuracy: Accuracy) -> Element | None:
+    """Write mapped and error-adjusted areas; None where there are none."""
+    unit = accuracy.counts.unit
+    ends = [
+        in_page_unit(end, unit)
+        for one in accuracy.classes
+        for end in (
+            one.mapped_area,
+            0 if one.area is None else one.area.value + (one.area.half_width or 0),
+        )
+    ]
+    end = max((one for one in ends if np.isfinite(one)), default=0.0)
+    if not end > 0:
+        return None
+    name = area_name(unit)
+    rows: list[list[Child]] = [
+        [
+            swatch(one.map_class.color, one.map_class.name),
+            write_number(in_page_unit(one.mapped_area, unit)),
+            area_cell(one.area, unit=unit, end=end, mapped=one.mapped_area),
+        ]
+        for one in accuracy.classes
+    ]
+    known = any(one.area is not None for one in accuracy.classes)
+    is_short = any(one.area is not None and one.area.is_too_short for one in accuracy.classes)
+    text = (
+        'The mapped area counts pixels, with what the map gets wrong; the error-adjusted area is '
+        'what the reference says of the same ground.'
+        if known
+        else 'The design of the reference does not support error-adjusted areas.'
+    )
+    key = 'Dot and line: error-adjusted area and its 95 % interval; upright line: mapped area. '
+    return section(
+        'Areas',
+        paragraph(text),
+        table(rows, head=('Class', f'Mapped, {name}', f'Error-adjusted, {name}'), kind='areas'),
+        *([paragraph(key + (SHORT_KEY if is_short else ''), kind='key')] if known else []),
+    )
+
+
+def show_matrices(accuracy: Accuracy) -> Element:
+    """Write the error matrix in units and in shares of the area."""
+    classes = accuracy.counts.classes
+    units = accuracy.counts.counts.sum(axis=0)
+    shown = [matrix_table(units, classes, caption='Units. Rows: map; columns: reference.')]
+    if np.isfinite(accuracy.shares).all() and accuracy.counts.design != 'unknown':
+        caption = 'Shares of the area, in percent. Rows: map; columns: reference.'
+        shown.append(matrix_table(100 * accuracy.shares, classes, caption=caption))
+    return section('Error matrix', element('div', *shown, class_='beside'))
+
+
+def show_worst(accuracy: Accuracy, pictures: MapPictures) -> Element | None:
+    """Show where map and reference differ; None where nothing is to be shown."""
+    worst = accuracy.disagreements
+    if not worst:
+        return None
+    unit = accuracy.counts.unit
+    shown = []
+    for number, (one, chip) in enumerate(zip(worst, pictures.chips, strict=True), start=1):
+        images = [marked(picture(chip.map, text='Map.'), [chip.center], numbered=False)]
+        if chip.scene is not None:
+            look = picture(chip.scene, text='Scene.', photo=True)
+            images.insert(0, marked(look, [chip.center], numbered=False))
+        weight = write_number(in_page_unit(one.weight, unit))
+        stands = f', stands for {weight} {area_name(unit)}' if weight != UNKNOWN else ''
+        caption: list[Child] = [
+            element('strong', f'{number}. '), swatch(one.map_class.color, one.map_class.name),
+            ' in the map, ', swatch(one.reference_class.color, one.reference_class.name),
+            ' in the reference; ',
+            element('span', f'row {one.row}, column {one.col}{stands}.', class_='soft'),
+        ]  # fmt: skip
+        shown.append(captioned(element('div', *images, class_='pair'), *caption))
+    return section(
+        'Disagreements that count for most',
+        paragraph(
+            'Units of the reference that are of another class than the map says, by the area that '
+            'they stand for; no more than three of one kind.'
+        ),
+        element('div', *shown, class_='chips'),
+    )
+
+
+def show_calibration(found: Calibration) -> Element:
+    """Show whether classes are right as often as their probabilities say."""
+    names = ['most probable class', *(one.name for one in found.classes)]
+    curves = {
+        name: (x.tolist(), y.tolist())
+        for name, x, y in zip(names, found.probabilities, found.frequencies, strict=True)
+    }
+    titles = {'Most probable class': names[:1], 'Each class': names[1:]}
+    charts = [
+        curve_chart(
+            {name: curves[name] for name in chosen},
+            title=title,
+            across='probability (mean of a bin); upward: share that is right',
+            limits=(0, 1),
+            diagonal=True,
+        )
+        for title, chosen in titles.items()
+    ]
+    errors = zip(names, found.errors.tolist(), strict=True)
+    return section(
+        'Probabilities',
+        paragraph(
+            'A class should be right as often as its probability says: on the diagonal. The expected '
+            f'calibration error is the mean distance from it, over {found.count:,} units.'
+        ),
+        element('div', *(one for one in charts if one is not None), class_='charts'),
+        table(
+            [(name, write_share(error)) for name, error in errors],
+            head=('Probability of', 'Expected calibration error, %'),
+        ),
+    )
