@@ -5,26 +5,33 @@ from typing import TYPE_CHECKING
 from ..lazy import public_names
 
 if TYPE_CHECKING:
+    from .assessing import assess_map
     from .drawing import SampleSummary, draw_sample
     from .estimators import estimate_accuracy
-    from .figures import Accuracy, ClassAccuracy, Estimate, MapClass, SampledCounts
+    from .figures import Accuracy, Calibration, ClassAccuracy, Estimate, MapClass, SampledCounts
+    from .objects import ClassObjects, ObjectAccuracy, assess_objects
     from .sample_files import read_sample
     from .samples import Sample, SampleDesign
     from .tables import as_record, describe, write_csv, write_json
+    from .value_figures import BandAccuracy, ValueAccuracy
 
 __all__ = (
-    'Accuracy', 'ClassAccuracy', 'Estimate', 'MapClass', 'Sample', 'SampleDesign', 'SampleSummary',
-    'SampledCounts', 'as_record', 'describe', 'draw_sample', 'estimate_accuracy', 'read_sample',
-    'write_csv', 'write_json',
+    'Accuracy', 'BandAccuracy', 'Calibration', 'ClassAccuracy', 'ClassObjects', 'Estimate',
+    'MapClass', 'ObjectAccuracy', 'Sample', 'SampleDesign', 'SampleSummary', 'SampledCounts',
+    'ValueAccuracy', 'as_record', 'assess_map', 'assess_objects', 'describe', 'draw_sample',
+    'estimate_accuracy', 'read_sample', 'write_csv', 'write_json',
 )  # fmt: skip
 
 __getattr__, __dir__ = public_names(
     __name__,
     {
-        'Accuracy': 'figures', 'ClassAccuracy': 'figures', 'Estimate': 'figures',
-        'MapClass': 'figures', 'Sample': 'samples', 'SampleDesign': 'samples',
-        'SampleSummary': 'drawing', 'SampledCounts': 'figures', 'as_record': 'tables',
-        'describe': 'tables', 'draw_sample': 'drawing', 'estimate_accuracy': 'estimators',
-        'read_sample': 'sample_files', 'write_csv': 'tables', 'write_json': 'tables',
+        'Accuracy': 'figures', 'BandAccuracy': 'value_figures', 'Calibration': 'figures',
+        'ClassAccuracy': 'figures', 'ClassObjects': 'objects', 'Estimate': 'figures',
+        'MapClass': 'figures', 'ObjectAccuracy': 'objects', 'Sample': 'samples',
+        'SampleDesign': 'samples', 'SampleSummary': 'drawing', 'SampledCounts': 'figures',
+        'ValueAccuracy': 'value_figures', 'as_record': 'tables', 'assess_map': 'assessing',
+        'assess_objects': 'objects', 'describe': 'tables', 'draw_sample': 'drawing',
+        'estimate_accuracy': 'estimators', 'read_sample': 'sample_files', 'write_csv': 'tables',
+        'write_json': 'tables',
     },
 )  # fmt: skip

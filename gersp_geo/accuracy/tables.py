@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..geoio.write import check_absent, new_file
 from .estimators import FIGURES
-from .figures import Accuracy, AreaUnit, Estimate
+from .figures import Accuracy, AreaUnit, Calibration, Estimate
 
 MOST_COLUMNS = 12
 """A terminal has room for the matrix of so many classes."""
@@ -45,6 +45,9 @@ def describe(accuracy: Accuracy) -> str:
         heads = ['map, reference', *(str(found.value) for found in counts.classes)]
         matrix = zip(names, counts.counts.sum(0).tolist(), strict=True)
         parts.append(_aligned([heads, *([name, *map('{:,}'.format, row)] for name, row in matrix)]))
+    if accuracy.calibration is not None:
+        error = float(accuracy.calibration.errors[0])
+        parts.append(f'Expected calibration error of the most probable class {error:.3f}')
     return '\n\n'.join([*parts, '\n'.join(accuracy.notes)]).rstrip()
 
 
@@ -73,6 +76,7 @@ def as_record(accuracy: Accuracy) -> dict[str, object]:
         ],
         'matrix_units': counts.counts.sum(0).tolist(),
         'matrix_shares': [[_finite(share) for share in row] for row in accuracy.shares.tolist()],
+        'calibration': accuracy.calibration and _calibration(accuracy.calibration),
         'notes': list(accuracy.notes),
     }
 
@@ -144,6 +148,26 @@ def _matrix_rows(accuracy: Accuracy) -> Iterator[Sequence[object]]:
         ours, theirs = classes[i], classes[j]
         share = _finite(float(accuracy.shares[i, j]))
         yield (ours.value, ours.name, theirs.value, theirs.name, int(counts[i, j]), share)
+
+
+def _calibration(found: Calibration) -> dict[str, object]:
+    """Give a reliability curve as JSON has it: first of the most probable class, then of each."""
+    names = ['most probable class', *(one.name for one in found.classes)]
+    rows = zip(found.errors, found.shares, found.probabilities, found.frequencies, strict=True)
+    return {
+        'units': found.count,
+        'edges': found.edges.tolist(),
+        'curves': [
+            {
+                'name': name,
+                'expected_calibration_error': _finite(float(error)),
+                'shares': [_finite(share) for share in shares.tolist()],
+                'probabilities': [_finite(mean) for mean in means.tolist()],
+                'frequencies': [_finite(frequency) for frequency in frequencies.tolist()],
+            }
+            for name, (error, shares, means, frequencies) in zip(names, rows, strict=True)
+        ],
+    }
 
 
 def _cells(figure: Estimate | None, factor: float = 1.0) -> list[object]:

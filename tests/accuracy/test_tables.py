@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from gersp_geo.accuracy import estimate_accuracy
-from gersp_geo.accuracy.figures import Accuracy, MapClass, SampledCounts
+from gersp_geo.accuracy.figures import Accuracy, Calibration, MapClass, SampledCounts
 from gersp_geo.accuracy.tables import write_csv, write_json
 
 
@@ -86,3 +87,23 @@ def test_files_are_replaced_only_when_told(tmp_path: Path) -> None:
         write_csv(accuracy, tmp_path / 'a.csv')
     assert not (tmp_path / 'a.csv').exists()
     write_csv(accuracy, tmp_path / 'a.csv', overwrite=True)
+
+
+def test_a_reliability_curve_is_written_with_its_error(tmp_path: Path) -> None:
+    accuracy = accuracy_of()
+    calibration = Calibration(
+        classes=accuracy.counts.classes,
+        edges=np.array([0, 0.5, 1]),
+        shares=np.array([[0.0, 1.0]] * 4),
+        probabilities=np.array([[np.nan, 0.75]] * 4),
+        frequencies=np.array([[np.nan, 0.5]] * 4),
+        errors=np.full(4, 0.25),
+        count=119,
+    )
+    judged = replace(accuracy, calibration=calibration)
+    assert 'calibration error of the most probable class 0.250' in str(judged)
+    write_json(judged, tmp_path / 'a.json')
+    record = json.loads((tmp_path / 'a.json').read_text(encoding='utf-8'))['calibration']
+    assert [curve['name'] for curve in record['curves']][1:] == list(accuracy.counts.strata)
+    assert record['curves'][0]['probabilities'] == [None, 0.75]
+    assert record['curves'][3]['expected_calibration_error'] == 0.25
