@@ -75,7 +75,8 @@ def assess_objects(
     if compare not in ('auto', 'boxes', 'outlines'):
         raise ValueError(f"compare must be 'auto', 'boxes' or 'outlines', got {compare!r}")
     if layers is not None:
-        check_layers(layers, overwrite=overwrite)
+        read = [predicted, reference, *([] if area is None else [area])]
+        check_layers(layers, read=read, overwrite=overwrite)
     known = read_objects(reference, layer=layer, may_be_empty=area is not None)
     found = read_objects(predicted, may_be_empty=True)
     around = None if area is None else read_objects(area, layer=area_layer, may_be_empty=False)

@@ -1,6 +1,6 @@
 """Right, wrong and missed objects as layers of a GeoPackage, to look at."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,24 @@ from .matching import Objects, Overlaps
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = 'true_positive', 'false_positive', 'false_negative'
 
 
-def check_layers(destination: str | PathLike[str], *, overwrite: bool) -> None:
+def check_layers(
+    destination: str | PathLike[str], *, read: Sequence[str | PathLike[str]], overwrite: bool
+) -> None:
     """Refuse files that cannot be made, before any work.
 
+    Args:
+        destination: File to make.
+        read: Files that are read.
+        overwrite: Replace an existing file.
+
     Raises:
-        ValueError: If it is no GeoPackage.
+        ValueError: If it is no GeoPackage, or one of those that are read.
         FileExistsError: If it exists and *overwrite* is False.
     """
     if Path(destination).suffix.lower() != '.gpkg':
         raise ValueError(f'layers lie in a GeoPackage (.gpkg), got {destination}; rename it')
+    if Path(destination).resolve() in [Path(path).resolve() for path in read]:
+        raise ValueError(f'layers would replace {destination}, which is read; name another file')
     check_absent(Path(destination), overwrite=overwrite)
 
 

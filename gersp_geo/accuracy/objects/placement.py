@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from pyproj.exceptions import ProjError
 
 from ...geoio.crs import Turn, find_turn
 from ...geoio.vector import bring_near, repair, reproject, unroll
@@ -17,25 +18,40 @@ def place_objects(files: Sequence[ObjectFile]) -> list[Outlines]:
     """Bring the outlines of several files to the CRS of the first, to one turn around the Earth.
 
     Raises:
-        ValueError: If an object lies where that CRS has no numbers.
+        ValueError: If an object lies where that CRS has no numbers, or nothing leads there.
     """
-    crs = files[0].frame.crs
-    turn = find_turn(crs)
-    placed = []
-    for file in files:
-        geometries = file.frame.geometry
-        outlines = np.array(reproject(geometries, crs).to_numpy(), dtype=np.object_)
-        if geometries.crs != crs and turn is not None:
-            outlines = unroll(outlines, turn)
-        outlines = repair(outlines)
-        beyond = ~(np.isfinite(shapely.bounds(outlines)).all(axis=1) & (shapely.area(outlines) > 0))
-        if beyond.any():
-            raise ValueError(
-                f'{int(beyond.sum())} of {len(outlines)} features of {file.path} lie where the CRS '
-                f'of {files[0].path}, {crs.name}, has no numbers; reproject the latter'
-            )
-        placed.append(outlines)
+    turn = find_turn(files[0].frame.crs)
+    placed = [_reproject(file, files[0]) for file in files]
     return placed if turn is None else _gather(placed, turn)
+
+
+def _reproject(file: ObjectFile, onto: ObjectFile) -> Outlines:
+    """Bring outlines to the CRS of another file."""
+    crs = onto.frame.crs
+    try:
+        outlines = np.array(reproject(file.frame.geometry, crs).to_numpy(), dtype=np.object_)
+    except ProjError as error:
+        raise ValueError(
+            f'nothing leads from the CRS of {file.path}, {file.frame.crs.name}, to that of '
+            f'{onto.path}, {crs.name}; give both files a CRS on the Earth'
+        ) from error
+    _check(np.isfinite(shapely.bounds(outlines)).all(axis=1), file, onto)
+    turn = find_turn(crs)
+    if file.frame.crs != crs and turn is not None:
+        outlines = unroll(outlines, turn)
+    outlines = repair(outlines)
+    # of what lies around a pole, nothing is left
+    _check(shapely.area(outlines) > 0, file, onto)
+    return outlines
+
+
+def _check(has_place: NDArray[np.bool_], file: ObjectFile, onto: ObjectFile) -> None:
+    """Refuse features without a place in the CRS of another file."""
+    if not has_place.all():
+        raise ValueError(
+            f'{int((~has_place).sum())} of {len(has_place)} features of {file.path} lie where the '
+            f'CRS of {onto.path}, {onto.frame.crs.name}, has no numbers; reproject the latter'
+        )
 
 
 def _gather(placed: Sequence[Outlines], turn: Turn) -> list[Outlines]:

@@ -36,6 +36,7 @@ def counts(found: Any) -> tuple[int, int, int]:
     return total.true_positives, total.false_positives, total.false_negatives
 
 
+@pytest.mark.quick('.geojson')
 @pytest.mark.parametrize('suffix', ['.gpkg', '.geojson', '.parquet'])
 def test_a_file_is_right_about_itself_in_any_format_and_crs(tmp_path: Path, suffix: str) -> None:
     there = squares(*((37.0 * i, 53.0 * i) for i in range(300)))
@@ -51,6 +52,10 @@ def test_a_file_is_right_about_itself_in_any_format_and_crs(tmp_path: Path, suff
     # GeoJSON of GDAL ends at 7 decimals, which is a centimetre
     assert found.total.ap == 1
     assert any('WGS 84 / UTM zone 33N' in note for note in found.notes)
+    layers = tmp_path / 'seen.gpkg'
+    assert counts(assess_objects(reference, predicted, layers=layers)) == (300, 0, 0)
+    seen = geopandas.read_file(layers, layer='true_positive')
+    np.testing.assert_allclose(seen.total_bounds, frame.total_bounds, rtol=1e-6)
 
 
 def test_objects_are_right_wrong_or_missed_and_lie_in_layers(tmp_path: Path) -> None:
@@ -83,8 +88,10 @@ def test_objects_are_right_wrong_or_missed_and_lie_in_layers(tmp_path: Path) -> 
     assert missed['class'].to_list() == ['b', 'b']
     with pytest.raises(FileExistsError, match=r'seen\.gpkg'):
         assess_objects(predicted, reference, layers=layers)
-    better = assess_objects(predicted, reference, score_threshold=0.8)
-    assert counts(better) == (2, 0, 2)
+    with pytest.raises(ValueError, match=r'would replace .*r\.gpkg, which is read'):
+        assess_objects(predicted, reference, layers=reference, overwrite=True)
+    better = assess_objects(predicted, reference, score_threshold=0.85)
+    assert counts(better) == (1, 0, 3)
     assert better.total.ap50 == 0.5
     alike = assess_objects(predicted, reference, one_class=True)
     assert counts(alike) == (3, 2, 1)
@@ -93,14 +100,14 @@ def test_objects_are_right_wrong_or_missed_and_lie_in_layers(tmp_path: Path) -> 
 def test_what_need_not_be_found_is_neither_right_nor_wrong(tmp_path: Path) -> None:
     crowd = shapely.union_all(squares((0, 0), side=100))
     reference = write(
-        tmp_path / 'r.gpkg',
+        tmp_path / 'r.parquet',
         [crowd, *squares((200, 0), (300, 0), (400, 0))],
         label=['a', 'a', None, 'a'],
         iscrowd=[1, 0, 0, 0],
         difficult=['0', 'True', None, 'false'],
     )
     predicted = write(
-        tmp_path / 'p.gpkg',
+        tmp_path / 'p.parquet',
         squares((0, 0), (50, 50), (200, 0), (200, 1), (300, 0), (400, 0)),
         **{'class': ['a'] * 6, 'score': [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]},
     )
@@ -112,14 +119,16 @@ def test_what_need_not_be_found_is_neither_right_nor_wrong(tmp_path: Path) -> No
 
 def test_only_the_area_counts(tmp_path: Path) -> None:
     # the area ends at x = 100: one pair lies within, one across, each with its centre elsewhere
-    reference = write(tmp_path / 'r.gpkg', squares((0, 0), (94, 0), (500, 0)))
+    reference = write(tmp_path / 'r.parquet', squares((0, 0), (94, 0), (500, 0)))
     predicted = write(
-        tmp_path / 'p.gpkg', squares((0, 0), (96, 0), (70, 0), (300, 0)), score=[0.9, 0.8, 0.7, 0.6]
+        tmp_path / 'p.parquet',
+        squares((0, 0), (96, 0), (70, 0), (300, 0)),
+        score=[0.9, 0.8, 0.7, 0.6],
     )
-    area = write(tmp_path / 'a.gpkg', squares((0, 0), side=100))
+    area = write(tmp_path / 'a.parquet', squares((0, 0), side=100))
     assert counts(assess_objects(predicted, reference)) == (2, 2, 1)
     assert counts(assess_objects(predicted, reference, area=area)) == (2, 1, 0)
-    empty = write(tmp_path / 'e.gpkg', [], score=np.zeros(0))
+    empty = write(tmp_path / 'e.parquet', [], score=np.zeros(0))
     assert counts(assess_objects(empty, reference, area=area)) == (0, 0, 2)
     assert counts(assess_objects(predicted, empty, area=area)) == (0, 2, 0)
 
@@ -136,6 +145,8 @@ def test_the_antimeridian_and_longitudes_up_to_360_do_not_matter(tmp_path: Path)
     reference = write(tmp_path / 'r.geojson', [there[0], cut, *beyond], 4326)
     for one, other in ((predicted, reference), (reference, predicted)):
         assert counts(assess_objects(one, other)) == (4, 0, 0)
+    world = write(tmp_path / 'w.parquet', [shapely.box(-180, 0, 180, 80)], 4326)
+    assert counts(assess_objects(predicted, reference, area=world)) == (4, 0, 0)
     plane = geopandas.read_parquet(predicted).to_crs(32760)
     moved = write(tmp_path / 'm.gpkg', plane.geometry, plane.crs)
     assert counts(assess_objects(moved, reference)) == (4, 0, 0)
@@ -144,8 +155,8 @@ def test_the_antimeridian_and_longitudes_up_to_360_do_not_matter(tmp_path: Path)
 def test_boxes_are_compared_with_the_boxes_around_other_shapes(tmp_path: Path) -> None:
     boxes = squares((0, 0), (50, 0), (100, 0))
     discs = [box.centroid.buffer(5, quad_segs=16) for box in boxes]
-    predicted = write(tmp_path / 'p.gpkg', boxes, score=[0.9] * 3)
-    reference = write(tmp_path / 'r.gpkg', discs)
+    predicted = write(tmp_path / 'p.parquet', boxes, score=[0.9] * 3)
+    reference = write(tmp_path / 'r.parquet', discs)
     found = assess_objects(predicted, reference)
     assert found.compared == 'boxes'
     assert found.total.ap == 1
@@ -201,6 +212,7 @@ def test_counts_add_up_and_do_not_depend_on_the_crs(
     )
 
 
+LOCAL = 'LOCAL_CS["here",UNIT["metre",1]]'
 GROUND = squares((0, 0), (50, 0))
 
 
@@ -214,11 +226,13 @@ GROUND = squares((0, 0), (50, 0))
         ({'score': [0.5, None]}, {}, {}, '1 of 2 in .* the first is feature 2'),
         ({'label': ['a', 'a']}, {'label': ['b', 'c']}, {}, r'no class is in both.*a, .*b, c'),
         ({'label': ['a', None]}, {'label': ['a', 'b']}, {}, '1 of 2 in .* have none'),
-        ({}, {'label': ['a', 'b']}, {}, r'p\.gpkg has no class .* has 2: a, b'),
+        ({}, {'label': ['a', 'b']}, {}, r'p\.parquet has no class .* has 2: a, b'),
         ({}, {'difficult': ['0', 'maybe']}, {}, 'must hold 0 or 1, got maybe'),
         ({'x': 10_000}, {}, {}, 'lies near .* 510000 to 510060 .* 500000 to 500060'),
         ({'geometry': shapely.centroid(GROUND)}, {}, {}, 'boxes or polygons, got Point'),
-        ({}, {'geometry': []}, {}, r'r\.gpkg holds no feature'),
+        ({}, {'crs': LOCAL}, {}, r'nothing leads from the CRS of .*33N, to that of .*, here; give'),
+        ({}, {'crs': 2193}, {}, r'has no numbers; reproject the latter|lies near'),
+        ({}, {'geometry': []}, {}, r'r\.parquet holds no feature'),
     ],
 )  # fmt: skip
 def test_what_cannot_be_judged_is_refused_in_one_line(
@@ -229,7 +243,7 @@ def test_what_cannot_be_judged_is_refused_in_one_line(
     message: str,
 ) -> None:
     files = []
-    for name, told in (('p.gpkg', dict(predicted)), ('r.gpkg', dict(reference))):
+    for name, told in (('p.parquet', dict(predicted)), ('r.parquet', dict(reference))):
         moved = [shapely.affinity.translate(each, told.get('x', 0)) for each in GROUND]
         told.pop('x', None)
         files.append(write(tmp_path / name, told.pop('geometry', moved), **told))
