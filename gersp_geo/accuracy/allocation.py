@@ -73,7 +73,9 @@ def _between(shares: Floats, least: Floats, most: Floats, total: float) -> Float
 
     The sum of what is within limits grows with the factor of the shares, which is found by halving.
     """
-    shares = np.maximum(shares, 1e-12 * max(float(shares.max()), 1e-300))
+    # a stratum of no share still takes what the others have no room for
+    largest = float(shares.max())
+    shares = np.maximum(shares / largest, 1e-12) if largest > 0 else np.ones(len(shares))
     low, high = 0.0, float((most / shares).max())
     for _ in range(200):
         factor = (low + high) / 2

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..geoio.crs import crs_text, name_crs
 from ..geoio.gdal import gdal_cache
@@ -26,6 +25,9 @@ from .samples import SampleDesign, SamplePoints
 
 # strips come one after the other, so that no block is needed again
 _CACHE_BYTES = 64 * 1024**2
+
+# for those of one row of blocks, which cells share
+_MOST_CACHE_BYTES = 384 * 1024**2
 
 _ALLOCATIONS = {
     'class': 'in proportion to the area of classes',
@@ -102,8 +104,8 @@ def draw_sample(
 ) -> SampleSummary:
     """Draw pixels of a class map at random, for an interpreter to say what is there.
 
-    The map is read twice, strip by strip: its pixels are counted, then those that were drawn are
-    found. Pixels of one stratum that have one area have one probability to be drawn; where areas
+    The map is read strip by strip, and its pixels are counted; then those that were drawn are looked
+    up. Pixels of one stratum that have one area have one probability to be drawn; where areas
     differ, as in degrees, it is proportional to area (:func:`.selection.select_pixels`). What is no
     observation is not drawn from. The same seed draws the same pixels, however the map is stored.
 
@@ -122,7 +124,7 @@ def draw_sample(
         chips: Folder to make, with a picture of the surroundings of each point, by its id.
         scene: Raster that the pictures show, of any grid.
         overwrite: Replace existing files.
-        advance: Is told of pixels that were read, twice those of the map in all.
+        advance: Is told of pixels that were counted.
 
     Returns:
         What was drawn.
@@ -143,16 +145,16 @@ def draw_sample(
         check_format(destination, crs=header.crs)
         within = None if area is None else read_area(area, crs=header.crs, x_range=header.x_range())
         frame = Frame(src=src, header=header, area=within, is_whole=by == 'simple')
-        row_areas = pixel_areas_m2(header, 0, header.height)
-        plan = _count(frame, described, row_areas, most=max(1, count // FEWEST), advance=advance)
+        plan = _count(frame, described, most=max(1, count // FEWEST), advance=advance)
         numbers = plan.share_out(count, by=by, minimum=minimum, expected=expected or {})
         drawn = plan.draw(numbers, seed=seed)
         values = np.array(plan.values)[drawn.strata]
-        cols, classes = frame.find(values, drawn.rows, drawn.ranks, advance=advance)
+        with gdal_cache(_find_cache(header)):
+            rows, cols, classes = frame.find(values, drawn.cells, drawn.ranks)
     strata = plan.describe(numbers)
     design = SampleDesign(
         kind='simple' if by == 'simple' else 'stratified',
-        allocation=by, seed=seed, unit='pixels' if row_areas is None else 'm2', strata=strata,
+        allocation=by, seed=seed, unit='pixels' if frame.row_areas is None else 'm2', strata=strata,
         source=Path(source).name, height=header.height, width=header.width,
         crs=crs_text(header.crs), transform=tuple(header.transform)[:6],
         area=None if area is None else Path(area).name,
@@ -164,7 +166,7 @@ def draw_sample(
     # whoever interprets a part of the file, from its beginning, has a random sample of the strata
     order = np.random.default_rng((seed, 0)).permutation(len(cols))
     points = SamplePoints(
-        ids=np.arange(1, len(cols) + 1), rows=drawn.rows[order], cols=cols[order],
+        ids=np.arange(1, len(cols) + 1), rows=rows[order], cols=cols[order],
         map_classes=classes[order], strata=drawn.strata[order],
         probabilities=drawn.probabilities[order], weights=drawn.weights[order],
         references=(None,) * len(cols),
@@ -227,27 +229,23 @@ def _describe(src: Reader) -> ClassMap:
 
 
 def _count(
-    frame: Frame,
-    described: ClassMap,
-    row_areas: NDArray[np.float64] | None,
-    *,
-    most: int,
-    advance: Callable[[int], None],
+    frame: Frame, described: ClassMap, *, most: int, advance: Callable[[int], None]
 ) -> SamplePlan:
     """Count the pixels of a map, and refuse one without any."""
     counts = frame.count(most=most, advance=advance)
-    areas = np.ones(frame.header.height) if row_areas is None else row_areas
-    for own in counts.values():
-        # beyond the poles there is nothing to be drawn
-        own[areas == 0] = 0
-    found = {value: own for value, own in counts.items() if own.any()}
-    if not found:
+    if not counts:
         where = '' if frame.area is None else ' within the area'
         raise ValueError(f'{frame.src.name} has no pixel of a class{where}; nothing can be drawn')
     return SamplePlan(
-        described=described, values=tuple(found), counts=list(found.values()), areas=areas,
-        is_simple=frame.is_whole,
+        described=described, values=tuple(counts), counts=list(counts.values()),
+        areas=frame.cell_areas, is_simple=frame.is_whole,
     )  # fmt: skip
+
+
+def _find_cache(header: RasterHeader) -> int:
+    """Choose the memory for blocks in which cells beside each other share them."""
+    row = header.width * max(header.block_shape[0], 512) * np.dtype(header.dtype).itemsize
+    return int(min(max(1.25 * row, _CACHE_BYTES), _MOST_CACHE_BYTES))
 
 
 def _describe_areas(header: RasterHeader) -> list[str]:

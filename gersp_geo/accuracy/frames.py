@@ -1,28 +1,34 @@
-"""What points are drawn from: the pixels of a map, counted per class and row.
+"""What points are drawn from: the pixels of a map, counted per class and cell.
 
-A row is the unit because all of its pixels have one area, also in degrees. A pixel is named by its
-row, its class and its rank among the pixels of that class in that row, so that what is drawn does
-not depend on how the map is stored or read.
+A cell is a rectangle of pixels of one area: a block of the map, or in degrees one row. A pixel is
+named by its cell, its class and its rank among the pixels of that class in that cell, row by row, so
+that what is drawn does not depend on how the map is stored or read.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geoio.polygons import read_placed_strips
-from ..geoio.read import RasterHeader, Reader, UnreadableFileError
+from ..geoio.pixel_area import pixel_areas_m2
+from ..geoio.polygons import encode_classes, read_strips
+from ..geoio.read import RasterHeader, Reader, UnreadableFileError, read_observed
 from ..geoio.vector import Area
 from ..windows import Window
 
 type Integers = NDArray[np.int64]
+type Codes = NDArray[np.integer]
 
 WHOLE = 0
 """The stratum of all classes together."""
 
+# Side of a cell: few are read again to find the pixels that were drawn, and their counts are small.
+_SIDE = 512
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Frame:
     """Pixels of a class map that may be drawn."""
 
@@ -38,82 +44,166 @@ class Frame:
     is_whole: bool
     """Whether all classes are one stratum, :data:`WHOLE`."""
 
+    @cached_property
+    def row_areas(self) -> NDArray[np.float64] | None:
+        """Area of a pixel of each row in m2; None where the CRS does not tell."""
+        return pixel_areas_m2(self.header, 0, self.header.height)
+
+    @cached_property
+    def cell_shape(self) -> tuple[int, int]:
+        """Rows and columns of a cell; those on the far sides are smaller."""
+        if self.row_areas is None or np.ptp(self.row_areas) == 0:
+            return _SIDE, _SIDE
+        return 1, self.header.width
+
+    @cached_property
+    def cell_areas(self) -> NDArray[np.float64]:
+        """Area of a pixel of each cell, row by row; 1 where the CRS does not tell."""
+        rows, columns = self._cells
+        if self.row_areas is None:
+            return np.ones(rows * columns)
+        return np.repeat(self.row_areas[:: self.cell_shape[0]], columns)
+
+    @property
+    def _cells(self) -> tuple[int, int]:
+        """Rows and columns of cells."""
+        height, width = self.cell_shape
+        return -(-self.header.height // height), -(-self.header.width // width)
+
     def count(self, *, most: int, advance: Callable[[int], None]) -> dict[int, NDArray[np.uint32]]:
-        """Count the pixels of each stratum in each row.
+        """Count the pixels of each stratum in each cell.
 
         Args:
             most: Strata, of which each takes memory.
             advance: Is told of pixels that were read.
 
         Returns:
-            Value of the class to counts, shape (height,), by ascending values.
+            Value of the class to counts, shape (cells,), by ascending values.
 
         Raises:
             ValueError: If there are more strata.
         """
         counts: dict[int, NDArray[np.uint32]] = {}
-        for first, strip in self._strips():
-            for row, codes in enumerate(strip, start=first):
-                found = np.bincount((codes > 0).view(np.uint8) if self.is_whole else codes)
-                for code in (np.flatnonzero(found[1:]) + 1).tolist():
-                    if code not in counts:
-                        if len(counts) == most:
-                            raise ValueError(
-                                f'{self.src.name} holds more than {most} classes, too many to draw '
-                                'two points from each; draw more (-n), or pass a map of fewer '
-                                'classes'
-                            )
-                        counts[code] = np.zeros(self.header.height, dtype=np.uint32)
-                    counts[code][row] = found[code]
-            advance(strip.size)
-        return {WHOLE if self.is_whole else code - 1: counts[code] for code in sorted(counts)}
+        for cell, codes in self._pieces(advance):
+            found = count_codes(codes)
+            for code in (np.flatnonzero(found[1:]) + 1).tolist():
+                if code not in counts:
+                    if len(counts) == most:
+                        raise ValueError(
+                            f'{self.src.name} holds more than {most} classes, too many to draw two '
+                            'points from each; draw more (-n), or pass a map of fewer classes'
+                        )
+                    counts[code] = np.zeros(len(self.cell_areas), dtype=np.uint32)
+                counts[code][cell] += found[code]
+        for own in counts.values():
+            # beyond the poles there is nothing to be drawn
+            own[self.cell_areas == 0] = 0
+        return {
+            WHOLE if self.is_whole else code - 1: own
+            for code, own in sorted(counts.items())
+            if own.any()
+        }
 
     def find(
-        self, strata: Integers, rows: Integers, ranks: Integers, *, advance: Callable[[int], None]
-    ) -> tuple[Integers, Integers]:
-        """Find the columns and classes of pixels.
+        self, strata: Integers, cells: Integers, ranks: Integers
+    ) -> tuple[Integers, Integers, Integers]:
+        """Find the rows, columns and classes of pixels.
 
         Args:
             strata: Value of the stratum of each pixel, shape (n,).
-            rows: Row of each.
-            ranks: Which it is among the pixels of the stratum in its row, from 0 on.
-            advance: Is told of pixels that were read, or need not be.
+            cells: Cell of each.
+            ranks: Which it is among the pixels of the stratum in its cell, from 0 on.
 
         Returns:
-            Column and class of each.
+            Row, column and class of each.
 
         Raises:
             UnreadableFileError: If the map has changed since it was counted.
         """
-        order = np.argsort(rows, kind='stable')
-        sorted_rows = rows[order]
-        cols, classes = np.full(len(rows), -1), np.full(len(rows), -1)
-        done = 0
-        for first, strip in self._strips(sorted_rows):
-            stop = first + len(strip)
-            for place in order[slice(*sorted_rows.searchsorted([first, stop]))].tolist():
-                codes = strip[rows[place] - first]
+        found = np.full((3, len(cells)), -1)
+        order = np.argsort(cells, kind='stable')
+        known, firsts = np.unique(cells[order], return_index=True)
+        for cell, places in zip(known.tolist(), np.split(order, firsts[1:]), strict=True):
+            window = self._window(cell)
+            (pixels,), valid = read_observed(self.src, window, bands=[1])
+            codes = encode_classes(pixels, valid, name=self.src.name)
+            self._leave_out(window, codes)
+            for place in places.tolist():
                 is_member = codes > 0 if self.is_whole else codes == strata[place] + 1
                 members = np.flatnonzero(is_member)
                 if ranks[place] < len(members):
-                    cols[place] = members[ranks[place]]
-                    classes[place] = codes[cols[place]] - 1
-            advance((stop - done) * self.header.width)
-            done = stop
-        advance((self.header.height - done) * self.header.width)
-        if (cols < 0).any():
+                    row, col = divmod(int(members[ranks[place]]), window.width)
+                    found[:, place] = (
+                        window.row_off + row,
+                        window.col_off + col,
+                        codes[row, col] - 1,
+                    )
+        if (found[0] < 0).any():
             raise UnreadableFileError(
                 self.src.name,
                 f'{self.src.name} changed while it was read; begin anew when nothing writes to it '
                 'any more',
             )
-        return cols, classes
+        return found[0], found[1], found[2]
 
-    def _strips(self, rows: Integers | None = None) -> Iterator[tuple[int, NDArray[np.integer]]]:
-        """Read strips of classes plus 1, with 0 where no point may lie."""
-        for first, strip in read_placed_strips(self.src, self.header, rows=rows):
-            if self.area is not None:
-                height, width = strip.shape
-                window = Window(row_off=first, col_off=0, height=height, width=width)
-                strip[~self.area.mask(self.header.transform, window)] = 0
-            yield first, strip
+    def _pieces(self, advance: Callable[[int], None]) -> Iterator[tuple[int, Codes]]:
+        """Read the map from top to bottom, in parts of cells."""
+        height, width = self.cell_shape
+        first = 0
+        for strip in read_strips(self.src, self.header):
+            rows = Window(row_off=first, col_off=0, height=len(strip), width=self.header.width)
+            self._leave_out(rows, strip)
+            codes = (strip > 0).view(np.uint8) if self.is_whole else strip
+            row = first
+            while row < rows.row_stop:
+                stop = min((row // height + 1) * height, rows.row_stop)
+                cell = row // height * self._cells[1]
+                for place, col in enumerate(range(0, self.header.width, width)):
+                    yield cell + place, codes[row - first : stop - first, col : col + width]
+                row = stop
+            advance(strip.size)
+            first = rows.row_stop
+
+    def _window(self, cell: int) -> Window:
+        """Say which pixels a cell has."""
+        height, width = self.cell_shape
+        row, col = divmod(cell, self._cells[1])
+        return Window(
+            row_off=row * height,
+            col_off=col * width,
+            height=min(height, self.header.height - row * height),
+            width=min(width, self.header.width - col * width),
+        )
+
+    def _leave_out(self, window: Window, codes: Codes) -> None:
+        """Turn codes of a window into 0 beyond the area."""
+        if self.area is not None:
+            codes[~self.area.mask(self.header.transform, window)] = 0
+
+
+# Counts of four codes at once stay in the fastest memory up to this many classes.
+_FEW = 8
+
+
+def count_codes(codes: Codes) -> NDArray[np.intp]:
+    """Count how often each code occurs, as :func:`numpy.bincount` of all does.
+
+    Args:
+        codes: >= 0, any shape.
+
+    Returns:
+        Shape (codes.max() + 1,).
+    """
+    flat = codes.ravel()
+    size = int(flat.max(initial=0)) + 1
+    quarter = len(flat) // 4
+    if size > _FEW or quarter < size**4:
+        return np.bincount(flat, minlength=1)
+    # one number tells four codes, which takes a third of the time
+    one, two, three, four = flat[: 4 * quarter].astype(np.uint16).reshape(4, quarter)
+    joint = ((one * size + two) * size + three) * size + four
+    table = np.bincount(joint, minlength=size**4).reshape((size,) * 4)
+    found = np.bincount(flat[4 * quarter :], minlength=size)
+    for axis in range(4):
+        found += table.sum(axis=tuple({0, 1, 2, 3} - {axis}))
+    return found

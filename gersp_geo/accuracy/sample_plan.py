@@ -29,11 +29,11 @@ class Drawn:
     strata: Integers
     """Index of the stratum."""
 
-    rows: Integers
-    """Row."""
+    cells: Integers
+    """Cell of the frame."""
 
     ranks: Integers
-    """Which it is among the pixels of the stratum in its row."""
+    """Which it is among the pixels of the stratum in its cell."""
 
     probabilities: Floats
     """Inclusion probability."""
@@ -53,10 +53,10 @@ class SamplePlan:
     """Class of each stratum, or :data:`.frames.WHOLE`."""
 
     counts: Sequence[NDArray[np.uint32]]
-    """Pixels of each stratum per row."""
+    """Pixels of each stratum per cell."""
 
     areas: Floats
-    """Of a pixel, per row."""
+    """Of a pixel, per cell."""
 
     is_simple: bool
     """Whether the whole map is the only stratum."""
@@ -115,12 +115,12 @@ class SamplePlan:
         for index, (value, number) in enumerate(zip(self.values, numbers.tolist(), strict=True)):
             counts = self.counts[index].astype(np.int64)
             rng = np.random.default_rng((seed, value + 1))
-            rows, ranks = select_pixels(counts, self.areas, count=number, rng=rng)
-            found = find_probabilities(counts, self.areas, rows, count=number)
-            parts.append((np.full(number, index), rows, ranks, *found))
-        strata, rows, ranks, probabilities, weights = map(np.concatenate, zip(*parts, strict=True))
+            cells, ranks = select_pixels(counts, self.areas, count=number, rng=rng)
+            found = find_probabilities(counts, self.areas, cells, count=number)
+            parts.append((np.full(number, index), cells, ranks, *found))
+        strata, cells, ranks, probabilities, weights = map(np.concatenate, zip(*parts, strict=True))
         return Drawn(
-            strata=strata, rows=rows, ranks=ranks, probabilities=probabilities, weights=weights
+            strata=strata, cells=cells, ranks=ranks, probabilities=probabilities, weights=weights
         )  # fmt: skip
 
     def describe(self, numbers: Integers) -> tuple[Stratum, ...]:

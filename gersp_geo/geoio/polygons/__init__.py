@@ -10,20 +10,12 @@ from ...lazy import public_names
 
 if TYPE_CHECKING:
     from .geometry import simplify_polygons, to_polygons
-    from .maps import (
-        ClassMap,
-        areas_above,
-        describe_map,
-        encode_classes,
-        read_legend,
-        read_placed_strips,
-        read_strips,
-    )
+    from .maps import ClassMap, areas_above, describe_map, encode_classes, read_legend, read_strips
     from .outlines import Outlines, join_outlines, trace_outlines
 
 __all__ = (
     'ClassMap', 'Outlines', 'areas_above', 'describe_map', 'encode_classes', 'join_outlines',
-    'read_legend', 'read_placed_strips', 'read_strips', 'simplify_polygons', 'to_polygons', 'trace_outlines',
+    'read_legend', 'read_strips', 'simplify_polygons', 'to_polygons', 'trace_outlines',
 )  # fmt: skip
 
 __getattr__, __dir__ = public_names(
@@ -31,7 +23,7 @@ __getattr__, __dir__ = public_names(
     {
         'ClassMap': 'maps', 'Outlines': 'outlines', 'areas_above': 'maps',
         'describe_map': 'maps', 'encode_classes': 'maps', 'join_outlines': 'outlines',
-        'read_legend': 'maps', 'read_placed_strips': 'maps',
+        'read_legend': 'maps',
         'read_strips': 'maps', 'simplify_polygons': 'geometry', 'to_polygons': 'geometry',
         'trace_outlines': 'outlines',
     },

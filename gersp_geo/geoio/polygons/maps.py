@@ -146,28 +146,6 @@ def read_strips(
         ValueError: If a value is no class.
         UnreadableFileError: If the file is damaged.
     """
-    for _, strip in read_placed_strips(src, header, classes=classes):
-        yield strip
-
-
-def read_placed_strips(
-    src: Reader,
-    header: RasterHeader,
-    *,
-    classes: Sequence[int] | None = None,
-    rows: NDArray[np.int64] | None = None,
-) -> Iterator[tuple[int, NDArray[np.integer]]]:
-    """Read the strips of :func:`read_strips` with their places, or some of them.
-
-    Args:
-        src: An open class map.
-        header: Its header.
-        classes: As there.
-        rows: Ascending rows that are wanted; strips without any are not read. None means all.
-
-    Yields:
-        First row of a strip, and the strip.
-    """
     wanted = None
     if classes is not None:
         wanted = np.zeros(LARGEST_CLASS + 1, dtype=np.bool_)
@@ -181,16 +159,11 @@ def read_placed_strips(
             height=min(rows_read, header.height - start),
             width=header.width,
         )
-        if rows is not None and not np.diff(rows.searchsorted([start, window.row_stop])):
-            continue
         (pixels,), valid = read_observed(src, window, bands=[1])
         for row in range(0, window.height, rows_traced):
             some = slice(row, row + rows_traced)
-            yield (
-                start + row,
-                encode_classes(
-                    pixels[some], None if valid is None else valid[some], wanted, name=src.name
-                ),
+            yield encode_classes(
+                pixels[some], None if valid is None else valid[some], wanted, name=src.name
             )
 
 

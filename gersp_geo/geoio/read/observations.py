@@ -193,6 +193,9 @@ def _combine(present: Sequence[Shown], shown: Shown, *, rule: Rule) -> Shown:
     if rule == 'any':
         whole = np.ones_like(some[0])
         joined = np.stack([whole if band is None else band for band in present])
+    elif len(some) == 1:
+        # a reduction takes as long as decoding the pixels
+        joined = some[0]
     else:
         joined = (np.logical_and if rule == 'all' else np.logical_or).reduce(some)
     return joined if shown is None else joined & shown
