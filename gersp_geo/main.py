@@ -73,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
         commands.add_parser(name, help=purpose)
     add_predict(commands)
     add_polygons(commands)
+    add_draw_sample(commands)
     add_export(commands)
     add_weights(commands)
     add_sample_data(commands)
@@ -194,6 +195,39 @@ def add_polygons(commands: Commands) -> None:
     parser.add_argument('--no-progress', dest='progress', action='store_false')
 
 
+def add_draw_sample(commands: Commands) -> None:
+    """Describe ``draw-sample``."""
+    purpose = 'draw points of a map at random, for somebody to say what is there'
+    parser = commands.add_parser('draw-sample', help=purpose, description=purpose)
+    parser.set_defaults(command=draw_sample)
+    parser.add_argument('source', metavar='MAP', help='raster of classes, as of predict')
+    parser.add_argument(
+        '-o', '--output-file', dest='destination', type=Path, required=True,
+        help='.gpkg, .parquet or .geojson; its design (.design.json) and style (.qml) lie beside it',
+    )  # fmt: skip
+    parser.add_argument('-n', '--count', type=int, default=500, metavar='N', help='points (500)')
+    parser.add_argument(
+        '--by', choices=('class', 'equal', 'neyman', 'simple'), default='class',
+        help='how classes share the points: by area, equally, by area and expected accuracy, or not '
+        'at all (class)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--minimum', type=int, default=50, metavar='N', help='points of a class at least (50)'
+    )
+    parser.add_argument(
+        '--expected', nargs='+', type=named_number, default=[], metavar='[CLASS=]ACCURACY',
+        help="user's accuracies that neyman expects, as 0.8 water=0.95",
+    )  # fmt: skip
+    parser.add_argument('--area', metavar='FILE', help='polygons in which points lie')
+    parser.add_argument('--seed', type=int, default=0, help='of the random numbers (0)')
+    parser.add_argument(
+        '--chips', metavar='DIR', type=Path, help='pictures to make of what surrounds each point'
+    )
+    parser.add_argument('--scene', help='raster that the pictures show')
+    parser.add_argument('--overwrite', action='store_true')
+    parser.add_argument('--no-progress', dest='progress', action='store_false')
+
+
 def add_export(commands: Commands) -> None:
     """Describe ``export``."""
     purpose = 'turn a checkpoint into backbone weights that other tools load'
@@ -245,6 +279,17 @@ def add_report(commands: Commands) -> None:
         '-o', '--output-file', dest='destination', type=Path, required=True, help='.html'
     )
     parser.add_argument('--overwrite', action='store_true')
+
+
+def named_number(text: str) -> tuple[str, float]:
+    """Parse ``water=0.95``, or a number without a name."""
+    name, _, number = text.rpartition('=')
+    try:
+        return name, float(number)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f'must be ACCURACY or CLASS=ACCURACY, got {text!r}'
+        ) from error
 
 
 def numbers(text: str) -> tuple[int, ...]:
@@ -346,6 +391,24 @@ def polygons(options: argparse.Namespace) -> int:
     end_on_signals(BEGINS_ANEW)
     with gdal_messages(warn):
         summary = polygonize(**keywords(options))
+    sys.stdout.write(f'{summary}\n')
+    return 0
+
+
+def draw_sample(options: argparse.Namespace) -> int:
+    """Draw a sample and print its strata."""
+    with without_collector():
+        from .accuracy.drawing import draw_sample as run
+        from .geoio import read_header
+        from .geoio.gdal import gdal_messages
+        from .inference.progress import progress_bar
+
+    given = keywords(options)
+    shown, given['expected'] = given.pop('progress'), dict(options.expected)
+    header = read_header(options.source)
+    end_on_signals(BEGINS_ANEW)
+    with gdal_messages(warn), progress_bar(header.height * header.width, shown=shown) as advance:
+        summary = run(**given, advance=advance)
     sys.stdout.write(f'{summary}\n')
     return 0
 
