@@ -74,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_predict(commands)
     add_polygons(commands)
     add_draw_sample(commands)
+    add_assess(commands)
     add_export(commands)
     add_weights(commands)
     add_sample_data(commands)
@@ -151,6 +152,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             )
         elif option.type is bool:
             group.add_argument(f'--{name}', action='store_true', help=text)
+        elif option.default == ():
+            group.add_argument(
+                f'--{name}', action='append', metavar=described['metavar'], help=text
+            )
         else:
             group.add_argument(
                 f'--{name}',
@@ -228,6 +233,82 @@ def add_draw_sample(commands: Commands) -> None:
     parser.add_argument('--no-progress', dest='progress', action='store_false')
 
 
+def add_assess(commands: Commands) -> None:
+    """Describe ``assess``."""
+    purpose = 'judge a map, or objects, by a reference: accuracies and areas with intervals'
+    parser = commands.add_parser(
+        'assess', help=purpose, description=purpose, argument_default=argparse.SUPPRESS
+    )
+    parser.set_defaults(command=assess)
+    parser.add_argument(
+        'source', metavar='MAP', help='raster of classes or measurements; vector file of objects'
+    )
+    parser.add_argument(
+        '--reference', required=True, metavar='FILE',
+        help='a sample of draw-sample with its classes filled in; points, polygons, or a raster',
+    )  # fmt: skip
+    parser.add_argument(
+        '--attribute', metavar='NAME', help="column of its classes ('reference', or the only one)"
+    )
+    parser.add_argument('--layer', metavar='NAME', help='layer of a vector file')
+    parser.add_argument('--area', metavar='FILE', help='polygons to which all is restricted')
+    parser.add_argument('--json', metavar='FILE', type=Path, help='all figures')
+    parser.add_argument('--csv', metavar='FILE', type=Path, help='all figures as a table')
+    parser.add_argument('--report', metavar='HTML', type=Path, help='page to write')
+    parser.add_argument('--overwrite', action='store_true')
+    parser.add_argument('--no-progress', dest='progress', action='store_false')
+    add_assess_maps(parser.add_argument_group('maps', argument_default=argparse.SUPPRESS))
+    add_assess_objects(parser.add_argument_group('objects', argument_default=argparse.SUPPRESS))
+
+
+def add_assess_objects(objects: argparse._ArgumentGroup) -> None:
+    """Describe what ``assess`` asks of objects."""
+    objects.add_argument(
+        '--layers', metavar='GPKG', type=Path, help='right, wrong and missed objects to look at'
+    )
+    objects.add_argument(
+        '--one-class', action='store_true', help='any object may show any other, whatever its class'
+    )
+    objects.add_argument(
+        '--compare', choices=('auto', 'boxes', 'outlines'),
+        help='what IoU is computed of: boxes where one file holds boxes and the other one other shapes '
+        '(auto)',
+    )  # fmt: skip
+    objects.add_argument(
+        '--iou-threshold', type=float, metavar='IOU', help='from which on an object is found (0.5)'
+    )
+    objects.add_argument(
+        '--score-threshold',
+        type=float,
+        metavar='SCORE',
+        help='from which on objects are counted (all)',
+    )
+
+
+def add_assess_maps(maps: argparse._ArgumentGroup) -> None:
+    """Describe what ``assess`` asks of maps."""
+    maps.add_argument(
+        '--design', choices=('auto', 'stratified', 'simple', 'census', 'none'),
+        help="how the reference was chosen: 'auto' follows a sample of draw-sample, takes a raster for a "
+        'census of what it covers, and supposes nothing of anything else (auto)',
+    )  # fmt: skip
+    maps.add_argument(
+        '--kind', choices=('auto', 'classes', 'values'),
+        help='what the map holds; floats are measurements (auto)',
+    )  # fmt: skip
+    maps.add_argument(
+        '--classes', nargs='+', type=named_values, metavar='CLASS=VALUE,...',
+        help='which values of the reference are which class of the map (by name, or else number)',
+    )  # fmt: skip
+    maps.add_argument(
+        '--ignore', nargs='+', metavar='VALUE', help='values of the reference that say nothing'
+    )
+    maps.add_argument(
+        '--probabilities', metavar='FILE', help='map of probabilities, to see how right they are'
+    )
+    maps.add_argument('--scene', metavar='FILE', help='raster that the report shows')
+
+
 def add_export(commands: Commands) -> None:
     """Describe ``export``."""
     purpose = 'turn a checkpoint into backbone weights that other tools load'
@@ -290,6 +371,14 @@ def named_number(text: str) -> tuple[str, float]:
         raise argparse.ArgumentTypeError(
             f'must be ACCURACY or CLASS=ACCURACY, got {text!r}'
         ) from error
+
+
+def named_values(text: str) -> tuple[str, tuple[str, ...]]:
+    """Parse ``water=1,2``."""
+    name, _, values = text.rpartition('=')
+    if not name or not values:
+        raise argparse.ArgumentTypeError(f'must be CLASS=VALUE or CLASS=VALUE,VALUE, got {text!r}')
+    return name, tuple(values.split(','))
 
 
 def numbers(text: str) -> tuple[int, ...]:
@@ -410,6 +499,22 @@ def draw_sample(options: argparse.Namespace) -> int:
     with gdal_messages(warn), progress_bar(header.height * header.width, shown=shown) as advance:
         summary = run(**given, advance=advance)
     sys.stdout.write(f'{summary}\n')
+    return 0
+
+
+def assess(options: argparse.Namespace) -> int:
+    """Judge a map or objects, and print what was found."""
+    with without_collector():
+        from .geoio.gdal import gdal_messages
+        from .reports.judging import assess as run
+
+    given = keywords(options)
+    if 'classes' in given:
+        given['classes'] = dict(given['classes'])
+    end_on_signals(BEGINS_ANEW)
+    with gdal_messages(warn):
+        found = run(**given)
+    sys.stdout.write(f'{found}\n')
     return 0
 
 
