@@ -136,11 +136,11 @@ def test_figures_of_equal_units_are_those_of_torchmetrics(design: str, units: in
     import torch
 
     ours, theirs = torch.from_numpy(np.random.default_rng(units).integers(0, 4, (2, units)))
-    counts = metrics.multiclass_confusion_matrix(theirs, ours, num_classes=4).numpy()
+    counts = oracles.multiclass_confusion_matrix(theirs, ours, num_classes=4).numpy()
     accuracy = estimate_accuracy(sampled(counts[None], design=design))
     oracle: dict[str, Any] = {
-        'users': metrics.multiclass_precision, 'producers': metrics.multiclass_recall,
-        'f1': metrics.multiclass_f1_score, 'iou': metrics.multiclass_jaccard_index,
+        'users': oracles.multiclass_precision, 'producers': metrics.multiclass_recall,
+        'f1': oracles.multiclass_f1_score, 'iou': metrics.multiclass_jaccard_index,
     }  # fmt: skip
     for field, function in oracle.items():
         found = values(accuracy, field)
