@@ -134,13 +134,14 @@ def test_figures_and_intervals_equal_those_of_single_units(counts: SampledCounts
 def test_figures_of_equal_units_are_those_of_torchmetrics(design: str, units: int) -> None:
     # takes seconds
     import torch
+    from torchmetrics.functional import classification as oracles
 
     ours, theirs = torch.from_numpy(np.random.default_rng(units).integers(0, 4, (2, units)))
     counts = oracles.multiclass_confusion_matrix(theirs, ours, num_classes=4).numpy()
     accuracy = estimate_accuracy(sampled(counts[None], design=design))
     oracle: dict[str, Any] = {
-        'users': oracles.multiclass_precision, 'producers': metrics.multiclass_recall,
-        'f1': oracles.multiclass_f1_score, 'iou': metrics.multiclass_jaccard_index,
+        'users': oracles.multiclass_precision, 'producers': oracles.multiclass_recall,
+        'f1': oracles.multiclass_f1_score, 'iou': oracles.multiclass_jaccard_index,
     }  # fmt: skip
     for field, function in oracle.items():
         found = values(accuracy, field)
