@@ -11,6 +11,8 @@ from .figures import MapClass
 
 # of one confusion, so that a frequent one leaves room for others
 _MOST_ALIKE = 3
+# A picture of what is around a unit shows others that are nearer, in rows and columns
+_APART = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +45,10 @@ def choose_disagreements(
     classes: Sequence[MapClass],
     most: int = 12,
 ) -> tuple[Disagreement, ...]:
-    """Choose the units to look at: most weight first, and a few of each confusion.
+    """Choose the units to look at: most weight first, a few of each confusion, none beside another.
 
     Args:
-        rows: Of the pixels of all units, shape (n,).
+        rows: Of the pixels of all units, shape (n,), signed.
         cols: The same for columns.
         mapped: Places of the map's classes in *classes*, shape (n,).
         reference: Places of the reference's classes, shape (n,).
@@ -57,16 +59,19 @@ def choose_disagreements(
     Returns:
         In the order in which they are worth a look; equal ones as they are given.
     """
-    wrong = np.flatnonzero(mapped != reference)
+    left = np.flatnonzero(mapped != reference)
+    left = left[np.argsort(-weights[left], kind='stable')]
     chosen: list[int] = []
     alike: Counter[tuple[int, int]] = Counter()
-    for unit in wrong[np.argsort(-weights[wrong], kind='stable')].tolist():
+    while len(left) and len(chosen) < most:
+        unit = int(left[0])
+        chosen.append(unit)
         pair = int(mapped[unit]), int(reference[unit])
         alike[pair] += 1
-        if alike[pair] <= _MOST_ALIKE:
-            chosen.append(unit)
-        if len(chosen) == most:
-            break
+        dropped = (abs(rows[left] - rows[unit]) < _APART) & (abs(cols[left] - cols[unit]) < _APART)
+        if alike[pair] == _MOST_ALIKE:
+            dropped |= (mapped[left] == pair[0]) & (reference[left] == pair[1])
+        left = left[~dropped]
     return tuple(
         Disagreement(
             row=int(rows[unit]),

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from ..accuracy.disagreements import Disagreement
 from ..accuracy.figures import Accuracy, MapClass
 from ..bands import shown_bands
-from ..geoio.read import RasterHeader, Reader, describe_reader, open_reader, read_valid, read_window
+from ..geoio.read import (
+    RasterHeader,
+    Reader,
+    describe_reader,
+    find_rule,
+    open_reader,
+    read_valid,
+    read_window,
+)
 from ..geoio.warp import on_one_grid, open_aligned
 from ..inference.preview.quicklook import (
     NO_OBSERVATION,
@@ -98,7 +106,7 @@ def take_pictures(
     looks: Sequence[Image | None] = [None] * len(worst)
     if scene is not None:
         bands = list_bands(scene)
-        (panel,) = show_scenes([ShownScene(path=scene, bands=bands)], sheet)
+        (panel,) = show_scenes([ShownScene(path=scene, bands=bands)], sheet, valid)
         shown, text = panel.pixels, panel.title
         looks = read_scene(scene, header, windows, bands=bands)
     points = np.array([(one.col + 0.5, one.row + 0.5) for one in worst]).reshape(-1, 2)
@@ -177,7 +185,9 @@ def read_scene(
         meanings = [header.interpretations[band - 1] for band in bands]
         chosen = [bands[place] for place in shown_bands(names, meanings)]
         if not on_one_grid(header, grid):
-            src = opened.enter_context(open_aligned(scene, grid, bands=bands))
+            src = opened.enter_context(
+                open_aligned(scene, grid, bands=bands, rule=find_rule(src, bands))
+            )
         pixels = [read_window(src, window, bands=chosen) for window in windows]
         valid = [read_valid(src, window, bands=chosen) for window in windows]
     if not windows:

@@ -161,16 +161,16 @@ def show_areas(accuracy: Accuracy) -> Element | None:
     end = max((one for one in ends if np.isfinite(one)), default=0.0)
     if not end > 0:
         return None
-    name = area_name(unit)
+    name, known = area_name(unit), any(one.area is not None for one in accuracy.classes)
+    heads = ['Class', f'Mapped, {name}', *([f'Error-adjusted, {name}'] if known else [])]
     rows: list[list[Child]] = [
         [
             swatch(one.map_class.color, one.map_class.name),
             write_number(in_page_unit(one.mapped_area, unit)),
-            area_cell(one.area, unit=unit, end=end, mapped=one.mapped_area),
+            *([area_cell(one.area, unit=unit, end=end, mapped=one.mapped_area)] if known else []),
         ]
         for one in accuracy.classes
     ]
-    known = any(one.area is not None for one in accuracy.classes)
     is_short = any(one.area is not None and one.area.is_too_short for one in accuracy.classes)
     text = (
         'The mapped area counts pixels, with what the map gets wrong; the error-adjusted area is '
@@ -182,7 +182,7 @@ def show_areas(accuracy: Accuracy) -> Element | None:
     return section(
         'Areas',
         paragraph(text),
-        table(rows, head=('Class', f'Mapped, {name}', f'Error-adjusted, {name}'), kind='areas'),
+        table(rows, head=heads, kind='areas'),
         *([paragraph(key + (SHORT_KEY if is_short else ''), kind='key')] if known else []),
     )
 
@@ -223,7 +223,7 @@ def show_worst(accuracy: Accuracy, pictures: MapPictures) -> Element | None:
         'Disagreements that count for most',
         paragraph(
             'Units of the reference that are of another class than the map says, by the area that '
-            'they stand for; no more than three of one kind.'
+            'they stand for; no more than three of one kind, and none that the picture of another shows.'
         ),
         element('div', *shown, class_='chips'),
     )

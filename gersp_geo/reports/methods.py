@@ -35,7 +35,7 @@ _DESIGNS: Mapping[str, tuple[str, str]] = {
         'Everything was compared, so that figures are known exactly, and have no interval.',
     ),
     'unknown': (
-        'units, chosen nobody knows how',
+        'units of a reference; how they were chosen is not known',
         (
             'How the units were chosen is not known. The figures are of the units themselves; nothing '
             'follows from them for the rest of the map, neither intervals nor areas.'

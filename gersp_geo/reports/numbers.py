@@ -32,6 +32,8 @@ def write_number(value: float, *, half_width: float | None = None) -> str:
     """Write a number to two digits of its half-width, or to four digits where there is none."""
     if not math.isfinite(value):
         return UNKNOWN
+    if value == 0 and not half_width:
+        return '0'
     size, digits = (half_width, 2) if half_width else (abs(value), 4)
     power = math.floor(math.log10(size)) if size > 0 else 0
     places = min(max(digits - 1 - power, 0), _MOST_DIGITS)

@@ -120,7 +120,7 @@ def swatch(color: Color, name: str) -> Element:
     """Name a class beside its colour."""
     red, green, blue = color
     square = element('span', class_='swatch', style=f'background:rgb({red},{green},{blue})')
-    return element('span', square, name)
+    return element('span', square, element('span', name), class_='named')
 
 
 def fold(title: str, *children: Child) -> Element:

@@ -29,10 +29,11 @@ tbody th { position: sticky; left: 0; background: var(--paper); max-width: 14rem
   overflow: hidden; text-overflow: ellipsis; }
 .words td { white-space: normal; overflow-wrap: anywhere; } .words { width: 100%; }
 .words tbody th { vertical-align: top; white-space: normal; max-width: 11rem; }
-.matrix thead th { max-width: 7rem; white-space: normal; overflow-wrap: anywhere; }
+.matrix thead th { min-width: 4rem; max-width: 9rem; white-space: normal; overflow-wrap: break-word; }
 td.shaded { background: rgb(var(--shade) / var(--part)); } td.right { font-weight: 600; }
 .short { color: var(--warn); }
-.swatch { display: inline-block; width: .85em; height: .85em; border-radius: 2px; margin-right: .45em;
+.named { display: inline-flex; align-items: baseline; max-width: 100%; }
+.swatch { flex: none; display: inline-block; width: .85em; height: .85em; border-radius: 2px; margin-right: .45em;
   border: 1px solid rgb(128 128 128 / .6); vertical-align: -.06em; }
 .beside { display: flex; flex-wrap: wrap; gap: .4rem 2.5rem; } .beside > * { min-width: 0; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr));
@@ -70,7 +71,7 @@ pre { background: var(--card); border-radius: 6px; padding: .8rem; overflow: aut
   font-size: .82rem; line-height: 1.4; }
 footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
 @media (max-width: 40rem) { body { padding: 1rem .9rem 2rem; } h1 { font-size: 1.35rem; }
-  th, td { padding: .3rem .45rem; } tbody th { max-width: 8.5rem; } .bar { width: 6rem; }
+  th, td { padding: .3rem .45rem; } tbody th { max-width: 8.5rem; white-space: normal; } .bar { width: 6rem; }
   .areas .bar { width: 9rem; } }
 @media print { body { max-width: none; } .scroll { overflow: visible; } pre { max-height: none; } }
 """

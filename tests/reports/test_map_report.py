@@ -90,7 +90,7 @@ def test_a_page_gives_no_more_than_its_design(design: Design, land: Path, read_p
 
 
 def test_disagreements_are_shown_on_map_and_scene(land: Path, read_page: Read) -> None:
-    rows, cols = np.array([0, 69, 35, 10]), np.array([0, 89, 45, 10])
+    rows, cols = np.array([0, 69, 35, 40]), np.array([0, 89, 45, 10])
     worst = choose_disagreements(
         rows=rows, cols=cols, mapped=np.array([0, 1, 2, 3]), reference=np.array([1, 0, 2, 2]),
         weights=np.array([1e4, 5e4, 9e9, np.nan]), classes=CLASSES,
@@ -127,7 +127,7 @@ def test_the_heaviest_disagreements_come_first_and_few_of_one_kind() -> None:
     mapped, reference = rng.integers(0, 3, (2, 200))
     weights = rng.random(200)
     chosen = choose_disagreements(
-        rows=np.arange(200), cols=np.zeros(200, dtype=int), mapped=mapped, reference=reference,
+        rows=np.arange(200) * 9, cols=np.zeros(200, dtype=int), mapped=mapped, reference=reference,
         weights=weights, classes=CLASSES,
     )  # fmt: skip
     assert len(chosen) == 12
@@ -135,3 +135,5 @@ def test_the_heaviest_disagreements_come_first_and_few_of_one_kind() -> None:
     pairs = [(one.map_class.value, one.reference_class.value) for one in chosen]
     assert all(a != b and pairs.count((a, b)) <= 3 for a, b in pairs)
     assert chosen[0].weight == weights[mapped != reference].max()
+    # none is to be seen beside another
+    assert np.diff(sorted(one.row for one in chosen)).min() >= 24
