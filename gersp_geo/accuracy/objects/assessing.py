@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from os import PathLike
 
 import numpy as np
+import pandas
 import shapely
 from numpy.typing import NDArray
 
@@ -262,6 +263,8 @@ def _notes(
     for file in (found, known):
         if file.bare:
             yield f'{file.bare:,} features of {file.path} have no outline, and are left out.'
+    if twice := int(pandas.Series(shapely.to_wkb(known.frame.geometry)).duplicated().sum()):
+        yield f'{twice:,} objects of {known.path} are there twice, and have to be found twice.'
     scores = found.scores()
     if scores is None:
         yield (

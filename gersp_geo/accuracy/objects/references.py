@@ -115,7 +115,7 @@ def read_objects(
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it cannot be read, names no CRS, is empty although it must not, or holds
-            points or lines.
+            points, lines or features without outlines alone.
     """
     frame = read_vectors(path, layer=layer, may_be_empty=may_be_empty).reset_index(drop=True)
     outlines = repair(shapely.force_2d(frame.geometry.to_numpy()))
@@ -128,6 +128,8 @@ def read_objects(
             'QGIS: Buffer), or leave them out'
         )
     has_extent = has_place & (shapely.area(outlines) > 0)
+    if len(frame) and not has_extent.any():
+        raise ValueError(f'no feature of {path} has an outline; draw some, or pass another file')
     kept = frame[has_extent].set_geometry(
         GeoSeries(outlines[has_extent], index=frame.index[has_extent], crs=frame.crs)
     )

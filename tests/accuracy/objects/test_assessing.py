@@ -178,14 +178,16 @@ def test_nothing_found_is_said_and_no_figure_is_made_up(tmp_path: Path) -> None:
     assert rows[0].split() == ['1', '1', '0', '0', '1', '-', '0.000', '0.000', '0.000', '0.000']
 
 
-def test_outlines_that_cross_themselves_count(tmp_path: Path) -> None:
+def test_outlines_that_cross_themselves_or_lie_twice_count(tmp_path: Path) -> None:
     (square,) = squares((0, 0))
     x, y = square.bounds[:2]
     bow = shapely.Polygon([(x, y), (x + 10, y + 10), (x + 10, y), (x, y + 10)])
     predicted = write(tmp_path / 'p.gpkg', [bow, None], score=[1.0, 0.5])
-    found = assess_objects(predicted, write(tmp_path / 'r.gpkg', [square]), compare='outlines')
-    assert counts(found) == (1, 0, 0)
-    assert any('1 features' in note for note in found.notes)
+    reference = write(tmp_path / 'r.gpkg', [square, square])
+    found = assess_objects(predicted, reference, compare='outlines')
+    assert counts(found) == (1, 0, 1)
+    for words in ('1 features', '1 objects of'):
+        assert any(note.startswith(words) for note in found.notes)
 
 
 @pytest.mark.parametrize(('seed', 'longitude', 'latitude'), [(0, 10.3, 50), (1, -180, 0)])
@@ -232,6 +234,7 @@ GROUND = squares((0, 0), (50, 0))
         ({'geometry': shapely.centroid(GROUND)}, {}, {}, 'boxes or polygons, got Point'),
         ({}, {'crs': LOCAL}, {}, r'nothing leads from the CRS of .*33N, to that of .*, here; give'),
         ({}, {'crs': 2193}, {}, r'has no numbers; reproject the latter|lies near'),
+        ({}, {'geometry': [None, None]}, {}, r'no feature of .*r\.parquet has an outline'),
         ({}, {'geometry': []}, {}, r'r\.parquet holds no feature'),
     ],
 )  # fmt: skip
