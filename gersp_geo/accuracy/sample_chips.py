@@ -30,7 +30,8 @@ _LARGEST_PX = 2048
 # Pixels of a picture: smaller ones are enlarged.
 _PICTURE_PX = 384
 
-_OUTLINE = (255, 0, 0)
+_OUTLINE, _RIM = (255, 0, 0), (255, 255, 0)
+_RIM_PX = 2
 _NOTHING = np.array([246, 246, 243], dtype=np.uint8)
 
 
@@ -155,8 +156,13 @@ def _draw(
     picture = Image.fromarray(np.where(valid[..., None], colors, _NOTHING))
     factor = max(1, round(_PICTURE_PX / side))
     picture = picture.resize((side * factor, side * factor), Image.Resampling.NEAREST)
-    outline = [tuple(corner) for corner in ((corners - (col, row)) * factor).tolist()]
-    ImageDraw.Draw(picture).polygon(outline, outline=_OUTLINE)
+    outline = (corners - (col, row)) * factor
+    away = outline - outline.mean(axis=0)
+    draw = ImageDraw.Draw(picture)
+    # red is lost on red ground without a rim
+    for gap, color in ((_RIM_PX, _RIM), (0, _OUTLINE)):
+        moved = outline + gap * np.sign(away)
+        draw.polygon([tuple(corner) for corner in moved.tolist()], outline=color)
     return picture
 
 

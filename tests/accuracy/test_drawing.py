@@ -44,6 +44,7 @@ def pixels() -> NDArray[np.uint8]:
     return found
 
 
+@pytest.mark.quick('class-degrees', 'neyman-metres', 'simple-degrees')
 @pytest.mark.parametrize('place', [METRES, DEGREES], ids=['metres', 'degrees'])
 @pytest.mark.parametrize('by', ['class', 'equal', 'neyman', 'simple'])
 def test_points_are_pixels_of_their_stratum(
