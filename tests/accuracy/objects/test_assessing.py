@@ -11,6 +11,7 @@ import pytest
 import shapely
 
 from gersp_geo.accuracy.objects import assess_objects
+from gersp_geo.main import main
 
 UTM = 32633
 
@@ -253,6 +254,19 @@ def test_what_cannot_be_judged_is_refused_in_one_line(
     with pytest.raises(ValueError, match=message) as caught:
         assess_objects(files[0], files[1], **options)
     assert '\n' not in str(caught.value)
+
+
+def test_the_command_writes_what_it_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reference = write(tmp_path / 'r.gpkg', GROUND, label=['a', 'b'])
+    predicted = write(tmp_path / 'p.gpkg', GROUND, label=['a', 'a'], score=[0.9, 0.2])
+    told, options = tmp_path / 'told.json', ['--one-class', '--score-threshold', '0.5']
+    command = ['assess', str(predicted), '--reference', str(reference), '--json', str(told)]
+    assert main([*command, *options, '--iou-threshold', '0.7', '--compare', 'boxes']) == 0
+    assert 'right from an IoU of 0.7, scores: >= 0.5' in capsys.readouterr().out
+    total = json.loads(told.read_text())['total']
+    assert (total['true_positives'], total['false_negatives'], total['ap50']) == (1, 1, 1)
 
 
 LARGE = """
