@@ -84,7 +84,10 @@ class ProbabilityCheck:
         return self._below.read(window)
 
     def add_window(
-        self, found: tuple[NDArray[np.generic], Shown], theirs: NDArray[np.int64], areas: NDArray[np.float64]
+        self,
+        found: tuple[NDArray[np.generic], Shown],
+        theirs: NDArray[np.int64],
+        areas: NDArray[np.float64],
     ) -> None:
         """Compare probabilities of a window.
 

@@ -16,6 +16,7 @@ from pyproj import Transformer
 
 from gersp_geo.accuracy import Accuracy, draw_sample
 from gersp_geo.accuracy.assessing import assess_map
+from gersp_geo.geoio.grids import place_points
 from gersp_geo.geoio.write import write_raster
 from gersp_geo.main import main
 
@@ -33,7 +34,7 @@ def confusion_matrix(
     ours: NDArray[np.generic], theirs: NDArray[np.generic], labels: list[int]
 ) -> NDArray[np.int64]:
     found = pandas.crosstab(ours.ravel(), theirs.ravel())
-    return found.reindex(index=labels, columns=labels, fill_value=0).to_numpy()
+    return np.asarray(found.reindex(index=labels, columns=labels, fill_value=0))
 
 
 def named(path: Path, pixels: NDArray[np.generic], **options: object) -> Path:
@@ -59,8 +60,7 @@ def truth() -> NDArray[np.uint8]:
 
 
 def centres(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.object_]:
-    x, y = PLACE @ np.stack([cols + 0.5, rows + 0.5])
-    return shapely.points(x, y)
+    return np.asarray(shapely.points(place_points(PLACE, np.stack([cols, rows], axis=1) + 0.5)))
 
 
 def points(path: Path, rows: NDArray[np.int64], cols: NDArray[np.int64], **columns: object) -> Path:
@@ -125,12 +125,13 @@ def test_another_grid_is_read_where_the_centres_of_pixels_lie(
     reference = write(tmp_path / 'true.tif', other, crs=crs, transform=place)
     found = assess(source, reference)
     rows, cols = np.mgrid[:60, :80].reshape(2, -1)
-    x, y = PLACE @ np.stack([cols + 0.5, rows + 0.5])
+    x, y = place_points(PLACE, np.stack([cols, rows], axis=1) + 0.5).T
     there = Transformer.from_crs('EPSG:32632', crs, always_xy=True).transform(x, y)
     with rasterio.open(reference) as src:
         read = np.ma.stack(list(src.sample(np.stack(there, axis=1), masked=True)))[:, 0]
         inside = [
-            0 <= c < 170 and 0 <= r < 140 for c, r in zip(*(~place @ np.stack(there)), strict=True)
+            0 <= c < 170 and 0 <= r < 140
+            for c, r in zip(*place_points(~place, np.stack(there, axis=1)).T, strict=True)
         ]
     expected = confusion_matrix(noisy(truth).ravel()[inside], read[inside], labels=[0, 1, 2])
     assert found.counts.counts[0].tolist() == expected.tolist()
@@ -146,8 +147,8 @@ def test_points_are_compared_with_the_pixels_that_hold_them(
     places = random.permutation(60 * 80)[:200]
     rows, cols = np.divmod(places, 80)
     # names, the same in other letters, numbers, and nothing
-    words: list[list[str | None]] = [['field', ' Forest', '2'][value:] for value in range(3)]
-    cover = [words[value][0] for value in truth[rows, cols].tolist()]
+    words = ('field', ' Forest', '2')
+    cover: list[str | None] = [words[value] for value in truth[rows, cols].tolist()]
     cover[:20] = [None] * 20
     reference = points(tmp_path / 'points.gpkg', rows, cols, cover=cover)
     with rasterio.open(source) as src:
@@ -220,6 +221,7 @@ def test_polygons_say_what_their_pixels_are(tmp_path: Path, truth: NDArray[np.ui
     assert whole.counts.mapped_areas.sum() == 100 * 30 * 40
 
 
+@pytest.mark.filterwarnings('ignore:The given matrix')
 def test_a_picture_of_the_size_of_the_map_is_taken_pixel_by_pixel(
     tmp_path: Path, truth: NDArray[np.uint8]
 ) -> None:
@@ -282,7 +284,7 @@ def test_what_does_not_fit_is_said_in_one_line(
     rows, cols = np.array([1, 1]), np.array([2, 2 if reference == 'twice.gpkg' else 3])
     part = truth.copy()
     part[:20] = 9
-    rasters = {
+    rasters: dict[str, tuple[NDArray[np.generic], dict[str, object]]] = {
         'far.tif': (truth, {'transform': FAR}), 'seven.tif': (np.where(truth, truth, 7), {}),
         'good.tif': (truth, {}), 'part.tif': (part, {'nodata': 9}),
     }  # fmt: skip
