@@ -68,7 +68,15 @@ class TilePlan:
         return Window(row_off=row_off, col_off=col_off, height=self.size, width=self.size)
 
 
-def plan_tile(height: int, width: int, *, size: int, overlap: int, step: int = 1) -> TilePlan:
+def plan_tile(
+    height: int,
+    width: int,
+    *,
+    size: int,
+    overlap: int,
+    step: int = 1,
+    shift: tuple[int, int] = (0, 0),
+) -> TilePlan:
     """Cut a tile into square patches.
 
     Patches start every ``size - overlap`` pixels. The first one in each direction begins half an
@@ -87,6 +95,7 @@ def plan_tile(height: int, width: int, *, size: int, overlap: int, step: int = 1
         size: Side of a patch in pixels, >= 1.
         overlap: Pixels that neighbours share, in [0, size).
         step: Patches begin at multiples of it where ``size - overlap`` is one.
+        shift: Rows and columns, each in [0, size - overlap), by which all patches begin earlier.
 
     Returns:
         The plan.
@@ -100,14 +109,16 @@ def plan_tile(height: int, width: int, *, size: int, overlap: int, step: int = 1
             raise ValueError(f'{name} must be >= 1, got {value}')
     if not 0 <= overlap < size:
         raise ValueError(f'overlap must be in [0, size={size}), got {overlap}')
+    if not all(0 <= each < size - overlap for each in shift):
+        raise ValueError(f'shift must be in [0, size - overlap={size - overlap}), got {shift}')
     check_count(height, width, size=size, overlap=overlap)
     return TilePlan(
         height=height,
         width=width,
         size=size,
         overlap=overlap,
-        row_offs=_offsets(height, size=size, overlap=overlap, step=step),
-        col_offs=_offsets(width, size=size, overlap=overlap, step=step),
+        row_offs=_offsets(height, size=size, overlap=overlap, step=step, shift=shift[0]),
+        col_offs=_offsets(width, size=size, overlap=overlap, step=step, shift=shift[1]),
     )
 
 
@@ -197,13 +208,18 @@ def _panels(spans: Sequence[tuple[int, int]], edges: Sequence[int]) -> Iterator[
         yield Panel(col_off=left, col_stop=right, patches=range(first, last + 1))
 
 
-def _offsets(length: int, *, size: int, overlap: int, step: int) -> tuple[int, ...]:
+def _offsets(length: int, *, size: int, overlap: int, step: int, shift: int) -> tuple[int, ...]:
     """List where patches start along one axis."""
     is_stepped = (size - overlap) % step == 0
     # outwards to multiples of the step, so that no pixel sees less
     first = -(overlap // 2)
     last = length + overlap // 2 - size
-    if is_stepped:
+    if shift:
+        # from where they would begin, but no patch further out than one reaches; the last one too
+        stride = size - overlap
+        first -= (shift + (first % step if is_stepped else 0)) % stride
+        last += (first - last) % stride
+    elif is_stepped:
         first -= first % step
         last += -last % step
     if last <= first:

@@ -64,7 +64,7 @@ def _with_options[**P, Made](
 
 def _options_of(kind: Any) -> list[Field[Any]]:
     """List the options that a user has to do with."""
-    return [each for each in fields(kind) if each.name not in ('part_pixels', 'step')]
+    return [each for each in fields(kind) if each.name not in ('part_pixels', 'step', 'variation')]
 
 
 def _signature(function: Any, kind: Any) -> Signature:
@@ -246,7 +246,8 @@ def plan_prediction(
 ) -> PredictionPlan:
     """Say what :func:`predict_geotiff` would do with the same arguments, and what it would cost.
 
-    Nothing is read but headers, unless *calibrate* is set. The model is run on patches of zeros.
+    Nothing is read but headers and a few places of the scene, which are compared with the record,
+    unless *calibrate* is set. The model is run on patches of zeros.
 
     Args:
         model: The model that would predict.

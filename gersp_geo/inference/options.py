@@ -24,6 +24,9 @@ type Blend = Literal['hann', 'crop']
 type MapKind = Literal['classes', 'probabilities', 'values']
 """Index of the best class, probability of every class, or what a regression returns."""
 
+type LayerKind = MapKind | Literal['uncertainty', 'agreement']
+"""What any of the maps holds that are made together."""
+
 type Precision = Literal['float32', 'bfloat16', 'int8']
 """Type in which the model computes."""
 
@@ -381,6 +384,28 @@ class MapOptions(PredictionOptions):
         group='maps',
         choices=Literal['float32', 'uint8'],
     )
+    uncertainty: bool = option(
+        False,
+        'Write how sure the model is beside a map of classes, as NAME_uncertainty.tif of two bands '
+        'of probability_type: the entropy of the probabilities over that of equal ones, and by how '
+        'much the largest exceeds the second largest, both in [0, 1].',
+        group='maps',
+    )
+    consistency: int = option(
+        0,
+        'Predict a map of classes so many times more, with patches that begin elsewhere and are '
+        'flipped or turned, and say which share of pixels keeps their class. NAME_agreement.tif is '
+        'written beside it: per pixel the percentage of all these maps that have its class. Time '
+        'grows with their number.',
+        group='maps',
+    )
+    ensemble: tuple[PathName, ...] = option(
+        (),
+        'A further checkpoint of the same bands and classes, whose probabilities or values are '
+        'averaged with those of the model; given once for each. Time grows with their number.',
+        group='maps',
+        metavar='FILE',
+    )
     overviews: Literal['auto', 'nearest', 'mode', 'average'] = option(
         'auto',
         "How overviews are made: 'nearest', 'mode' (of classes) or 'average' (of quantities). "
@@ -388,11 +413,15 @@ class MapOptions(PredictionOptions):
         group='maps',
         choices=Literal['auto', 'nearest', 'mode', 'average'],
     )
+    variation: int = option(
+        0, 'Number of the way in which patches are moved and turned; 0 leaves them as they are.'
+    )
 
     def __post_init__(self) -> None:
         """Check what depends on neither model nor raster.
 
         Raises:
+            TypeError: If *ensemble* is one file.
             ValueError: If a value is out of range.
         """
         super().__post_init__()
@@ -406,11 +435,22 @@ class MapOptions(PredictionOptions):
                 f"margin goes with blend='hann', got {self.margin} with 'crop', which cuts in the "
                 'middle'
             )
-        if self.probabilities is not None and self.output not in ('auto', 'classes'):
-            raise ValueError(
-                'probabilities names a second map beside one of classes, got '
-                f'output={self.output!r}'
+        if isinstance(self.ensemble, str | PathLike):
+            raise TypeError(
+                f'ensemble must be a list of files, got {self.ensemble!r}; pass [{self.ensemble!r}]'
             )
+        if self.consistency < 0:
+            raise ValueError(f'consistency must be >= 0, got {self.consistency}')
+        beside = {
+            'probabilities': self.probabilities,
+            'uncertainty': self.uncertainty or None,
+            'consistency': self.consistency or None,
+        }
+        for name, given in beside.items():
+            if given is not None and self.output not in ('auto', 'classes'):
+                raise ValueError(
+                    f'{name} asks for a second map beside one of classes, got output={self.output!r}'
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -491,5 +531,5 @@ def describe_default(name: str) -> str:
     defaults = {kind: each.default for kind in _KINDS for each in fields(kind) if each.name == name}
     usual = next(iter(defaults.values()))
     of_patches = defaults.get(PatchOptions, usual)
-    texts = [] if usual is None or isinstance(usual, bool) else [f'{usual}']
+    texts = [] if usual in (None, ()) or isinstance(usual, bool) else [f'{usual}']
     return '; '.join(texts + ([f'of whole patches {of_patches}'] if of_patches != usual else []))

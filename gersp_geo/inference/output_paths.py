@@ -46,6 +46,12 @@ class FileToMake:
             raise FileExistsError(f'{path} exists; pass another path, or overwrite (--overwrite)')
 
 
+def beside(path: str | PathLike[str], what: str) -> Path:
+    """Name a further file that is made beside one: a.tif and 'uncertainty' give a_uncertainty.tif."""
+    final = Path(path)
+    return final.with_name(f'{final.stem}_{what}{final.suffix}')
+
+
 def refuse_inputs(
     outputs: Sequence[str | PathLike[str] | None],
     *,

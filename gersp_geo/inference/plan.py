@@ -119,6 +119,9 @@ class PredictionPlan:
     reach: str | None = None
     """How far the model was found to look, in a few words; None where that was not measured."""
 
+    variations: tuple['PredictionPlan', ...] = field(default=(), repr=False)
+    """Further maps of the scene that this one is compared with; they lie among its parts."""
+
     watch: SourceWatch = field(repr=False)
     """Notices that the scenes change while they are read."""
 
@@ -191,6 +194,7 @@ class PredictionPlan:
             precision=self.options.precision,
             channels_last=self.loaded.is_channels_last,
             averaging=self.options.averaging,
+            turn=self.output.turn,
             dates=self.loaded.dates.count,
         )
 
@@ -208,11 +212,23 @@ class PredictionPlan:
             'runtime': f'{self.runtime or self.options.form}'.replace('; ', f'\n{"":<11}'),
         }
         lines |= self.costs.lines()
+        if self.variations:
+            lines['compared'] = self._compared()
         if self.shard is not None:
             lines['shard'] = (
                 f'number {self.shard[0]} of {self.shard[1]}; all costs are those of the whole'
             )
         return '\n'.join(f'{name:<10} {text}' for name, text in lines.items())
+
+    def _compared(self) -> str:
+        """Say what the further maps cost."""
+        costs = [variation.costs for variation in self.variations]
+        patches, seconds = sum(each.patches for each in costs), self.costs.patch_seconds
+        time = '' if seconds is None else f', about {patches * seconds:,.0f} s more'
+        return (
+            f'with {len(costs)} further maps, of patches that begin elsewhere and are turned: '
+            f'{patches:,} patches more{time}'
+        )
 
     def _scene_lines(self) -> dict[str, str]:
         """Say what is read, name to text."""

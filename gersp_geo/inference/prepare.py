@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike, fspath
 from typing import Any
 
@@ -26,6 +27,7 @@ from .plan import PredictionPlan
 from .resume.journal import is_begun, read_header, work_folder
 from .scene.headers import Scene, read_area_of, read_scene
 from .scene.second_date import AfterScene, check_dates, find_after
+from .scene.shift import warn_of_shift
 from .scene.tiling import count_patches, panel_cuts
 from .scene.watch import SourceWatch
 
@@ -47,6 +49,8 @@ def prepare(
     may_exist: bool = False,
 ) -> PredictionPlan:
     """Load the model, read the header of the scene, and check that all fits together.
+
+    A few places of the scene are compared with the record, see :func:`.warn_of_shift`.
 
     Args:
         kind: What is made.
@@ -84,13 +88,20 @@ def prepare(
     options = take_fixed_side(_resume(options, files[0].path), maker.loaded)
     maker = maker.placed(device, options)
     area = read_area_of(options, scene.header, source=fspath(source))
-    return settle_patches(
-        options,
-        lambda numbers: _plan(
+
+    def make(files: Sequence[FileToMake], numbers: PredictionOptions) -> PredictionPlan:
+        return _plan(
             maker, scene, after, area, files, numbers, source=fspath(source), device=device,
             watch=watch,
-        ),
-    )  # fmt: skip
+        )  # fmt: skip
+
+    plan = settle_patches(options, partial(make, files))
+    if not options.merge:
+        warn_of_shift(plan)
+    variations = maker.vary(plan.options, work_folder(files[0].path))
+    return replace(
+        plan, variations=tuple(make(kind.list_files(path, each), each) for path, each in variations)
+    )
 
 
 def _plan(

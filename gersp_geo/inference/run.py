@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -75,11 +76,13 @@ def run_plan(plan: PredictionPlan, *, progress: bool) -> Any:
     ):
         before = _sound_entries(plan, planned, journal)
         try:
+            _vary(plan, progress=progress)
             if not plan.options.merge:
                 _predict(plan, _share(planned, plan, before), journal, progress=progress)
         finally:
             entries = known_entries(plan, planned, journal)
-            if not entries and plan.shard is None and not plan.options.merge:
+            is_alone = plan.shard is None and not plan.options.merge
+            if not entries and is_alone and not _has_varied(plan):
                 # nothing that another call could go on from; shards may still be at work
                 journal.remove()
         predicted = perf_counter()
@@ -99,6 +102,26 @@ def run_plan(plan: PredictionPlan, *, progress: bool) -> Any:
         facts=facts,
     )
     return plan.output.summarize(plan, result)
+
+
+def _vary(plan: PredictionPlan, *, progress: bool) -> None:
+    """Make the further maps that a map is compared with, or go on with them.
+
+    They lie among the parts of the map, and are made as it is: by the same form of the model.
+    """
+    for variation in plan.variations:
+        alike = replace(
+            variation, batch_size=plan.batch_size, runtime=plan.runtime,
+            torch_threads=plan.torch_threads,
+        )  # fmt: skip
+        if not is_made(alike, identify(alike)):
+            run_plan(alike, progress=progress)
+
+
+def _has_varied(plan: PredictionPlan) -> bool:
+    """Say whether any part of a further map is there."""
+    paths = [Path(variation.destination) for variation in plan.variations]
+    return any(path.exists() or work_folder(path).exists() for path in paths)
 
 
 def _sound_entries(

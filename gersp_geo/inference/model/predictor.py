@@ -23,6 +23,26 @@ VIEWS: dict[Averaging, tuple[View, ...]] = {
 }
 
 
+def turn_views(views: Sequence[View], first: View) -> tuple[View, ...]:
+    """Look in other views at what was flipped and transposed before.
+
+    Args:
+        views: As of :data:`VIEWS`.
+        first: What is done before each.
+
+    Returns:
+        Both at once.
+    """
+    flipped, transposed = first
+
+    def join(view: View) -> View:
+        # an axis that is flipped after a transposition is the other one before it
+        axes = {5 - axis if transposed else axis for axis in view[0]}
+        return tuple(sorted(axes ^ set(flipped))), transposed != view[1]
+
+    return tuple(join(view) for view in views)
+
+
 def computing(device: str, precision: Precision) -> AbstractContextManager[object]:
     """Compute on a device in the precision asked for."""
     # int8 is a matter of the model
@@ -47,6 +67,7 @@ class Views:
         precision: Precision = 'float32',
         channels_last: bool = False,
         averaging: Averaging = 'none',
+        turn: View = ((), False),
         dates: int = 1,
     ) -> None:
         """Set up.
@@ -57,9 +78,10 @@ class Views:
             precision: 'bfloat16' computes in mixed precision.
             channels_last: Lay images out with bands last, which convolutions on accelerators like.
             averaging: Views of each patch that the model looks at.
+            turn: How each patch is flipped and transposed before.
             dates: Of a place, in each image.
         """
-        self.views = VIEWS[averaging]
+        self.views = turn_views(VIEWS[averaging], turn)
         self.device = device
         self.precision = precision
         self.layout = torch.channels_last if channels_last else torch.contiguous_format

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...geoio.write import MapLayout, OverviewResampling, Part
 from ...stitching import RowStitcher
-from ..options import MapKind
+from ..options import LayerKind
 from ..plan import PredictionPlan
 from ..resume.journal import PartFile
 from ..resume.parts import PlannedPart
@@ -24,7 +24,7 @@ from .output import Settled
 class PlannedMap:
     """One map that is made."""
 
-    kind: MapKind
+    kind: LayerKind
     """What it holds."""
 
     destination: Path

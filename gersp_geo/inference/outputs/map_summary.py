@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from .agreement import Consistency
 from .summary import Summary
 
 # areas that are wrong by more than this share are told
@@ -33,6 +34,9 @@ class PredictionSummary(Summary):
     ground: 1 but for projections that distort areas, such as Mercator's. None if that is not
     known."""
 
+    consistency: Consistency | None = None
+    """How many pixels have the same class in further maps; None without such."""
+
     @property
     def overlap(self) -> str | None:
         """Of two dates: how they lie on each other, in one line."""
@@ -55,14 +59,34 @@ class PredictionSummary(Summary):
             f'         of which {self.seconds_finishing:.1f} s for overviews and the final file',
         ]
         areas = self.class_areas_m2 or (None,) * len(self.class_pixels)
+        kept = self._kept()
         width = max((len(name) for name in self.class_names), default=0)
-        for name, count, area in zip(self.class_names, self.class_pixels, areas, strict=True):
+        for name, count, area, same in zip(
+            self.class_names, self.class_pixels, areas, kept, strict=True
+        ):
             share = 100 * count / max(self.valid_pixels, 1)
             extent = '' if area is None else f'  {area:,.0f} m2 = {area / 1e4:,.2f} ha'
-            lines.append(f'  {name:<{width}}  {count:>13,} px  {share:5.1f} %{extent}')
+            lines.append(f'  {name:<{width}}  {count:>13,} px  {share:5.1f} %{extent}{same}')
+        if self.consistency is not None:
+            lines.append(self._describe_consistency(self.consistency))
         if self.class_areas_m2 and abs((self.area_factor or 1) - 1) > _TOLD_DISTORTION:
             lines.append(
                 f'areas are those of the projection, about {self.area_factor:.2f} times those on '
                 'the ground; an equal-area CRS (--crs) has true ones'
             )
         return '\n'.join(lines)
+
+    def _kept(self) -> list[str]:
+        """Say per class which share of its pixels keeps it; nothing without further maps."""
+        if self.consistency is None:
+            return [''] * len(self.class_pixels)
+        pairs = zip(self.consistency.kept_pixels, self.class_pixels, strict=True)
+        return [f'  {100 * kept / count:5.1f} % kept' if count else '' for kept, count in pairs]
+
+    def _describe_consistency(self, found: Consistency) -> str:
+        """Say in one line which share of all pixels keeps its class."""
+        pixels = sum(self.class_pixels)
+        return (
+            f'kept     {100 * found.kept(pixels):.1f} % of the pixels have their class in all '
+            f'{found.maps} further maps, and {100 * found.same(pixels):.1f} % on average in one'
+        )

@@ -12,7 +12,8 @@ from ...geoio.read import RasterHeader
 from ...geoio.write import MapLayout, OverviewResampling, check_legend, class_color
 from ...preprocessing import Preprocessing
 from ...stitching import Encode
-from ..options import MapKind
+from ..options import LayerKind
+from .uncertainty import BANDS, measure_uncertainty
 
 # a probability in a byte: 0 to 254, so that 255 is left for nodata
 PROBABILITY_STEPS = 254
@@ -26,10 +27,12 @@ _CACHED = 2**16
 
 _NAN = 'the model returned NaN for a pixel with an observation nearby'
 
-OVERVIEW_RESAMPLING: dict[MapKind, OverviewResampling] = {
+OVERVIEW_RESAMPLING: dict[LayerKind, OverviewResampling] = {
     'classes': 'mode',
     'probabilities': 'average',
     'values': 'average',
+    'uncertainty': 'average',
+    'agreement': 'average',
 }
 
 
@@ -37,7 +40,7 @@ def layout_map(
     header: RasterHeader,
     preprocessing: Preprocessing,
     *,
-    output: MapKind,
+    output: LayerKind,
     channels: int,
     probability_type: Literal['float32', 'uint8'] = 'float32',
 ) -> MapLayout:
@@ -48,11 +51,12 @@ def layout_map(
         preprocessing: Says the names and colours of the classes.
         output: Kind of map.
         channels: Scores per pixel that the model returns.
-        probability_type: 'uint8' stores probabilities in steps of 1 / 254.
+        probability_type: 'uint8' stores probabilities and uncertainty in steps of 1 / 254.
 
     Returns:
         Unsigned integers for classes: one byte up to 255 classes, then two; the largest value is
-        nodata. Otherwise one band per channel: 32-bit floats with NaN for nodata, or bytes with 255
+        nodata; percentages of agreement are alike. Otherwise one band per channel, of uncertainty
+        two: 32-bit floats with NaN for nodata, or bytes with 255
         for nodata and a scale of 1 / 254. Values have the units of the record.
 
     Raises:
@@ -80,17 +84,19 @@ def layout_map(
     if is_classes:
         return layout
     bands = _band_names(preprocessing, output=output, channels=channels)
+    if output == 'agreement':
+        return replace(layout, descriptions=bands, units=('%',), class_colors=())
     quantities = replace(
         layout, dtype='float32', nodata=float('nan'), descriptions=bands, class_colors=()
     )
     if output == 'values' and len(preprocessing.units) == channels:
         return replace(quantities, units=preprocessing.units)
-    if output == 'probabilities' and probability_type == 'uint8':
+    if output != 'values' and probability_type == 'uint8':
         return replace(quantities, dtype='uint8', nodata=255, scale=1 / PROBABILITY_STEPS)
     return quantities
 
 
-def encoder_for(output: MapKind, layout: MapLayout) -> Encode:
+def encoder_for(output: LayerKind, layout: MapLayout) -> Encode:
     """Choose how blended scores become the values of a map, on the device.
 
     Args:
@@ -103,7 +109,10 @@ def encoder_for(output: MapKind, layout: MapLayout) -> Encode:
     """
     if output == 'classes':
         return _encode_classes
-    return _encode_bytes if layout.dtype == 'uint8' else _encode_floats
+    encode = _encode_bytes if layout.dtype == 'uint8' else _encode_floats
+    if output == 'uncertainty':
+        return lambda scores: encode(measure_uncertainty(scores))
+    return encode
 
 
 def to_map(
@@ -228,8 +237,12 @@ def _class_names(preprocessing: Preprocessing, *, classes: int) -> tuple[str, ..
     return names
 
 
-def _band_names(preprocessing: Preprocessing, *, output: MapKind, channels: int) -> tuple[str, ...]:
+def _band_names(
+    preprocessing: Preprocessing, *, output: LayerKind, channels: int
+) -> tuple[str, ...]:
     """Name every band of a map of quantities."""
+    if output in ('uncertainty', 'agreement'):
+        return BANDS if output == 'uncertainty' else (output,)
     names = preprocessing.class_names
     if channels == 1 and len(names) == 2 and output == 'probabilities':
         return names[1:]

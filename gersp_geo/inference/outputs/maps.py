@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, Literal, override
+from typing import Any, ClassVar, Literal, Self, override
 
 import torch
 
@@ -14,6 +14,7 @@ from ...geoio.read import RasterHeader
 from ...geoio.write import (
     MapLayout,
     OverviewResampling,
+    Part,
     checksum,
     finish_map,
     is_sound,
@@ -21,19 +22,21 @@ from ...geoio.write import (
     write_qml,
 )
 from ...stitching import RowStitcher, Weighting
-from ...tiling import TilePlan
+from ...tiling import TilePlan, plan_tile
 from ...windows import Panel
 from ..model.device import place_model
-from ..model.load import LoadedModel, evaluating
-from ..model.predictor import PixelPredictor, check_scores
-from ..options import MapKind, MapOptions
-from ..output_paths import FileToMake, check_apart
+from ..model.ensemble import join_models
+from ..model.load import LoadedModel, evaluating, load_model
+from ..model.predictor import PixelPredictor, View, check_scores
+from ..options import LayerKind, MapKind, MapOptions
+from ..output_paths import FileToMake, beside, check_apart
 from ..plan import PredictionPlan
 from ..preview import ShownScene, write_preview
 from ..resume.journal import Counts, Entry, PartFile
 from ..resume.parts import PlannedPart
 from ..scene.bands import name_change
 from ..scene.tiling import weigh_patches
+from .agreement import Consistency, compare_maps, shift_of, turn_of, vary
 from .map_counts import count_pixels
 from .map_rows import OpenMapRows, Pieces, PlannedMap, join_pieces, merge_columns, place_file
 from .map_summary import PredictionSummary
@@ -44,7 +47,7 @@ from .summary import facts_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapOutput(Output[Pieces]):
-    """One map, or a map of classes and one of probabilities."""
+    """One map, or a map of classes and others of what stands behind it."""
 
     maps: tuple[PlannedMap, ...]
     """What is written, the map asked for first."""
@@ -52,8 +55,11 @@ class MapOutput(Output[Pieces]):
     options: MapOptions
     """How patches are joined."""
 
+    agreement: PlannedMap | None = None
+    """How many further maps have the class of the first, if any are made."""
+
     @property
-    def kind(self) -> MapKind:
+    def kind(self) -> LayerKind:
         """What the map asked for holds."""
         return self.maps[0].kind
 
@@ -83,8 +89,18 @@ class MapOutput(Output[Pieces]):
         return {
             'and map' if number else 'map': f'{made.destination}: {made.kind}, '
             f'{len(made.layout.descriptions)} band(s), {made.layout.dtype}'
-            for number, made in enumerate(self.maps)
+            for number, made in enumerate((*self.maps, *self._compared))
         }
+
+    @property
+    def _compared(self) -> tuple[PlannedMap, ...]:
+        """What is made of the finished map."""
+        return () if self.agreement is None else (self.agreement,)
+
+    @property
+    @override
+    def turn(self) -> View:
+        return turn_of(self.options.variation)
 
     @property
     @override
@@ -97,7 +113,13 @@ class MapOutput(Output[Pieces]):
         return {
             'blend': self.options.blend,
             'margin': self.options.margin,
-            'maps': [[made.kind, made.layout.dtype, made.overviews] for made in self.maps],
+            'maps': [
+                [made.kind, made.layout.dtype, made.overviews]
+                for made in (*self.maps, *self._compared)
+            ],
+            # only where they are given, so that what was made without them is known again
+            **({'consistency': self.options.consistency} if self.options.consistency else {}),
+            **({'variation': self.options.variation} if self.options.variation else {}),
         }
 
     @property
@@ -169,9 +191,9 @@ class MapOutput(Output[Pieces]):
         parts: Sequence[tuple[PlannedPart, Entry]],
         folder: Path,
         tags: Mapping[str, str],
-    ) -> tuple[list[Finished], None]:
+    ) -> tuple[list[Finished], Consistency | None]:
         """Turn parts into maps."""
-        finished = []
+        finished: list[Finished] = []
         for number, made in enumerate(self.maps):
             path = folder / f'map-{number}.tif'
             pieces = [
@@ -180,21 +202,25 @@ class MapOutput(Output[Pieces]):
                 for file in entry.files
                 if file.map == number
             ]
-            finish_map(
-                pieces,
-                path,
-                made.layout,
-                dict(tags),
-                overview_resampling=made.overviews,
-                work=folder,
-                overwrite=True,
+            _finish(pieces, path, made, tags, plan.threads)
+            finished.append((path, made.destination))
+        found = None
+        if self.agreement is not None:
+            pieces, found = compare_maps(
+                finished[0][0],
+                [Path(each.destination) for each in plan.variations],
+                layout=self.agreement.layout,
+                classes=self.classes,
+                folder=folder,
                 threads=plan.threads,
             )
-            finished.append((path, made.destination))
+            path = folder / 'agreement.tif'
+            _finish(pieces, path, self.agreement, tags, plan.threads)
+            finished.append((path, self.agreement.destination))
         for made in self.maps:
             if made.kind == 'classes':
                 write_qml(made.destination, made.layout.class_names, made.layout.class_colors)
-        return finished, None
+        return finished, found
 
     @override
     def summarize(self, plan: PredictionPlan, result: Result) -> PredictionSummary:
@@ -207,6 +233,7 @@ class MapOutput(Output[Pieces]):
             class_pixels=counts.class_pixels or (0,) * self.classes,
             class_areas_m2=counts.class_areas_m2 or None,
             area_factor=area_factor(plan.header),
+            consistency=result.facts,
         )
 
     def draw(self, plan: PredictionPlan, summary: PredictionSummary | None, picture: Path) -> Path:
@@ -243,6 +270,20 @@ class MapMaker(Maker):
     channels: int = 0
     """Scores per pixel that it returns; 0 before :meth:`placed`."""
 
+    @classmethod
+    @override
+    def load(cls, model: Any, options: MapOptions) -> Self:
+        models = [
+            load_model(
+                each,
+                preprocessing=options.preprocessing,
+                task_class=options.task_class,
+                dates=options.dates,
+            )
+            for each in (model, *options.ensemble)
+        ]
+        return cls(loaded=join_models(models) if options.ensemble else models[0])
+
     @staticmethod
     @override
     def list_files(destination: str | PathLike[str], options: MapOptions) -> list[FileToMake]:
@@ -250,7 +291,23 @@ class MapMaker(Maker):
         paths = [Path(destination)]
         if options.probabilities is not None:
             paths.append(Path(options.probabilities))
+        wanted = {'uncertainty': options.uncertainty, 'agreement': options.consistency}
+        for what in [name for name, is_wanted in wanted.items() if is_wanted]:
+            paths.append(beside(destination, what))
+            check_apart(paths[-1], options.probabilities, holds='probabilities')
         return [FileToMake(path=path, suffixes=GEOTIFF_SUFFIXES, holds='a map') for path in paths]
+
+    @override
+    def cut(self, height: int, width: int, options: MapOptions) -> TilePlan:
+        stride = options.side - options.shared
+        return plan_tile(
+            height, width, size=options.side, overlap=options.shared, step=options.step,
+            shift=shift_of(options.variation, stride=stride),
+        )  # fmt: skip
+
+    @override
+    def vary(self, options: MapOptions, folder: Path) -> list[tuple[Path, MapOptions]]:
+        return vary(options, folder)
 
     @override
     def weigh(self, tiles: TilePlan, options: MapOptions) -> Weighting:
@@ -274,27 +331,47 @@ class MapMaker(Maker):
         options: MapOptions,
     ) -> MapOutput:
         kind = _choose_kind(self.loaded, options.output)
-        wanted: list[tuple[MapKind, Path]] = [(kind, files[0].path)]
-        for file in files[1:]:
-            if kind != 'classes':
-                raise ValueError(
-                    f'probabilities go beside a map of classes, and this is one of {kind}'
-                )
-            wanted.append(('probabilities', file.path))
-        maps = tuple(
+        kinds: list[LayerKind] = [kind]
+        kinds += ['probabilities'] if options.probabilities is not None else []
+        kinds += ['uncertainty'] if options.uncertainty else []
+        kinds += ['agreement'] if options.consistency else []
+        if kind != 'classes' and len(kinds) > 1:
+            raise ValueError(f'{kinds[1]} goes beside a map of classes, and this is one of {kind}')
+        maps = [
             PlannedMap(
                 kind=kind,
-                destination=path,
+                destination=file.path,
                 layout=layout_map(
                     header, self.loaded.preprocessing, output=kind, channels=self.channels,
                     probability_type=options.probability_type,
                 ),
                 overviews=_choose_overviews(kind, options),
             )
-            for kind, path in wanted
-        )  # fmt: skip
-        files_made = tuple(made.destination for made in maps)
-        return MapOutput(files=files_made, channels=self.channels, maps=maps, options=options)
+            for kind, file in zip(kinds, files, strict=True)
+        ]  # fmt: skip
+        return MapOutput(
+            files=tuple(made.destination for made in maps),
+            channels=self.channels,
+            maps=tuple(made for made in maps if made.kind != 'agreement'),
+            agreement=next((made for made in maps if made.kind == 'agreement'), None),
+            options=options,
+        )
+
+
+def _finish(
+    pieces: Sequence[Part], path: Path, made: PlannedMap, tags: Mapping[str, str], threads: int
+) -> None:
+    """Join the parts of a map in the folder where they lie."""
+    finish_map(
+        pieces,
+        path,
+        made.layout,
+        dict(tags),
+        overview_resampling=made.overviews,
+        work=path.parent,
+        overwrite=True,
+        threads=threads,
+    )
 
 
 def _count_channels(loaded: LoadedModel, *, size: int, device: str) -> int:
@@ -316,7 +393,7 @@ def _choose_kind(loaded: LoadedModel, kind: MapKind | Literal['auto']) -> MapKin
     return kind
 
 
-def _choose_overviews(kind: MapKind, options: MapOptions) -> OverviewResampling:
+def _choose_overviews(kind: LayerKind, options: MapOptions) -> OverviewResampling:
     """Choose how overviews are made: class numbers have no mean."""
     if options.overviews == 'auto':
         return OVERVIEW_RESAMPLING[kind]

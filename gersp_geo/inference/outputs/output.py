@@ -15,6 +15,7 @@ from ...stitching import Weighting
 from ...tiling import TilePlan, plan_tile
 from ...windows import Panel
 from ..model.load import LoadedModel, load_model
+from ..model.predictor import View
 from ..model.runtimes.availability import FORMS
 from ..options import RuntimeName
 from ..output_paths import FileToMake
@@ -97,6 +98,10 @@ class Maker(ABC):
         Raises:
             ValueError: If it returns something else than is needed.
         """
+
+    def vary(self, options: Any, folder: Path) -> list[tuple[Path, Any]]:
+        """List what else is made of the scene, to be compared: file in a folder, and options."""
+        return []
 
     @abstractmethod
     def plan(
@@ -219,6 +224,11 @@ class Output[Content](ABC):
     def layouts(self) -> tuple[MapLayout, ...]:
         """Of the maps whose rows are held until they are settled, for what they take."""
         return ()
+
+    @property
+    def turn(self) -> View:
+        """How each patch is flipped and transposed before the model looks at it."""
+        return (), False
 
     @property
     def is_blended(self) -> bool:
