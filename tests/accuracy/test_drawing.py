@@ -16,8 +16,9 @@ from PIL import Image
 from rasterio.transform import Affine, from_origin
 
 from gersp_geo.accuracy.drawing import draw_sample
-from gersp_geo.accuracy.frames import count_codes
+from gersp_geo.accuracy.frames import Frame, count_codes
 from gersp_geo.accuracy.sample_files import read_sample
+from gersp_geo.geoio.read import UnreadableFileError, describe_reader, open_reader
 from gersp_geo.main import main
 
 NAMES = ['land', 'water', 'forest', 'mine']
@@ -231,3 +232,15 @@ def test_the_command_draws_and_says_what(
 def test_codes_are_counted_as_numpy_counts_them(most: int, length: int, seed: int) -> None:
     codes = np.random.default_rng(seed).integers(0, most, length).astype(np.uint16)
     np.testing.assert_array_equal(count_codes(codes), np.bincount(codes, minlength=1))
+
+
+def test_a_map_that_changes_while_it_is_read_is_noticed(
+    pixels: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    with open_reader(write_map(tmp_path / 'map.tif', pixels)) as src:
+        frame = Frame(src=src, header=describe_reader(src), area=None, is_whole=False)
+        rare = int((pixels[:512, :512] == 3).sum())
+        last = frame.find(np.array([3]), np.array([0]), np.array([rare - 1]))
+        assert pixels[last[0], last[1]] == 3 == last[2]
+        with pytest.raises(UnreadableFileError, match='changed while it was read'):
+            frame.find(np.array([3]), np.array([0]), np.array([rare]))
