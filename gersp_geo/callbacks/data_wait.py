@@ -48,10 +48,10 @@ class DataWait(Callback):
         self.began, self.waited = monotonic(), 0.0
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log the share of this epoch, of the first process."""
-        passed = monotonic() - self.began
-        if passed > 0:
-            pl_module.log(METRIC, min(self.waited / passed, 1.0))
+        """Log the share of this epoch, the mean over processes."""
+        # a clock may not have moved
+        share = self.waited / max(monotonic() - self.began, 1e-9)
+        pl_module.log(METRIC, min(share, 1.0), sync_dist=trainer.world_size > 1)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave the profiler as it was."""

@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from ..accuracy.figures import Accuracy, Calibration
+from .areas import show_areas
 from .charts import curve_chart
 from .map_pictures import MapPictures, marked, take_pictures
 from .matrices import matrix_table
@@ -14,7 +15,6 @@ from .methods import explain, name_design
 from .numbers import (
     SHORT_KEY,
     UNKNOWN,
-    area_cell,
     area_name,
     in_page_unit,
     share_cell,
@@ -35,6 +35,9 @@ from .page import (
     table,
     write_page,
 )
+
+# a matrix of more classes has cells that nobody looks at
+_MOST_CLASSES = 60
 
 
 def write_map_report(
@@ -147,49 +150,14 @@ def show_classes(accuracy: Accuracy) -> Element:
     )
 
 
-def show_areas(accuracy: Accuracy) -> Element | None:
-    """Write mapped and error-adjusted areas; None where there are none."""
-    unit = accuracy.counts.unit
-    ends = [
-        in_page_unit(end, unit)
-        for one in accuracy.classes
-        for end in (
-            one.mapped_area,
-            0 if one.area is None else one.area.value + (one.area.half_width or 0),
-        )
-    ]
-    end = max((one for one in ends if np.isfinite(one)), default=0.0)
-    if not end > 0:
-        return None
-    name, known = area_name(unit), any(one.area is not None for one in accuracy.classes)
-    heads = ['Class', f'Mapped, {name}', *([f'Error-adjusted, {name}'] if known else [])]
-    rows: list[list[Child]] = [
-        [
-            swatch(one.map_class.color, one.map_class.name),
-            write_number(in_page_unit(one.mapped_area, unit)),
-            *([area_cell(one.area, unit=unit, end=end, mapped=one.mapped_area)] if known else []),
-        ]
-        for one in accuracy.classes
-    ]
-    is_short = any(one.area is not None and one.area.is_too_short for one in accuracy.classes)
-    text = (
-        'The mapped area counts pixels, with what the map gets wrong; the error-adjusted area is '
-        'what the reference says of the same ground.'
-        if known
-        else 'The design of the reference does not support error-adjusted areas.'
-    )
-    key = 'Dot and line: error-adjusted area and its 95 % interval; upright line: mapped area. '
-    return section(
-        'Areas',
-        paragraph(text),
-        table(rows, head=heads, kind='areas'),
-        *([paragraph(key + (SHORT_KEY if is_short else ''), kind='key')] if known else []),
-    )
-
-
 def show_matrices(accuracy: Accuracy) -> Element:
     """Write the error matrix in units and in shares of the area."""
     classes = accuracy.counts.classes
+    if len(classes) > _MOST_CLASSES:
+        text = (
+            f'The matrix of {len(classes)} classes is too large for a page; assess --csv writes it.'
+        )
+        return section('Error matrix', paragraph(text))
     units = accuracy.counts.counts.sum(axis=0)
     shown = [matrix_table(units, classes, caption='Units. Rows: map; columns: reference.')]
     if np.isfinite(accuracy.shares).all() and accuracy.counts.design != 'unknown':
