@@ -271,13 +271,19 @@ def _write(
     overwrite: bool,
 ) -> None:
     """Write a sample and the form that an interpreter fills."""
-    names = [described.name(value) for value in points.map_classes.tolist()]
-    write_sample(destination, points, design, names=names, overwrite=overwrite)
+    map_names = [described.name(value) for value in points.map_classes.tolist()]
+    write_sample(destination, points, design, names=map_names, overwrite=overwrite)
     drawn = {value for stratum in design.strata for value in stratum.classes}
-    # of classes that are called alike, an interpreter sees one
-    classes = {
-        described.name(value): described.color(value)
-        for value in sorted({*described.named, *drawn, *points.map_classes.tolist()})
-    }
-    others = [name for name in COLUMNS if name not in ('id', 'reference')]
-    write_point_form(destination, list(classes), list(classes.values()), others=others)
+    values = sorted({*described.named, *drawn, *points.map_classes.tolist()})
+    names = [described.name(value) for value in values]
+    # a name that says which class is meant is easier to read than a number
+    written = [
+        name if names.count(name) == 1 and value in described.named else str(value)
+        for name, value in zip(names, values, strict=True)
+    ]
+    labels = [
+        name if names.count(name) == 1 else f'{name} ({value})'
+        for name, value in zip(names, values, strict=True)
+    ]
+    colors = [described.color(value) for value in values]
+    write_point_form(destination, written, labels, colors, others=others)

@@ -178,3 +178,23 @@ def test_qgis_finds_a_drop_down_of_the_classes(drawn: Path) -> None:
     columns = set(geopandas.read_file(drawn).columns) - {'geometry'}
     assert {each.get('name') for each in root.iterfind('editable/field')} == columns
     assert root.findtext('layerGeometryType') == '0'
+
+
+def test_classes_that_no_name_tells_apart_are_written_as_numbers(tmp_path: Path) -> None:
+    pixels = np.arange(400, dtype=np.uint8).reshape(20, 20) % 4
+    with rasterio.open(
+        tmp_path / 'map.tif', 'w', driver='GTiff', height=20, width=20, count=1, dtype='uint8',
+        crs=32633, transform=from_origin(5e5, 5e6, 10, 10),
+    ) as dst:  # fmt: skip
+        dst.write(pixels, 1)
+        dst.update_tags(1, CLASS_NAMES=json.dumps(['crop', 'crop', 'sea']))
+    summary = draw_sample(tmp_path / 'map.tif', tmp_path / 'a.gpkg', count=40, minimum=5)
+    assert [each.name for each in summary.design.strata] == [
+        'crop (0)', 'crop (1)', 'sea', 'class 3'
+    ]  # fmt: skip
+    root = ElementTree.parse(tmp_path / 'a.qml').getroot()
+    told = [(each.get('value'), each.get('label')) for each in root.iter('category')]
+    assert told[:4] == [
+        ('0', 'crop (0)'), ('1', 'crop (1)'), ('sea', 'sea'), ('3', 'class 3')
+    ]  # fmt: skip
+    assert len(read_sample(tmp_path / 'a.gpkg')) == 40

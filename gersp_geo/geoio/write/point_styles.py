@@ -28,6 +28,7 @@ _SHOWN = 'id'
 
 def write_point_form(
     vector_path: str | PathLike[str],
+    values: Sequence[str],
     names: Sequence[str],
     colors: Sequence[Color],
     *,
@@ -41,9 +42,10 @@ def write_point_form(
 
     Args:
         vector_path: The file of points; it need not exist yet.
-        names: Of classes, each once.
+        values: What is written of each class, each once.
+        names: How it is called.
         colors: Per class: red, green and blue, each in [0, 255].
-        attribute: Column that is filled, by a drop-down of the names; points have the colour of it.
+        attribute: Column that is filled, by a drop-down of the names; points have its colour.
         others: Columns that cannot be changed in the form, and are not shown there.
 
     Returns:
@@ -54,14 +56,15 @@ def write_point_form(
             cannot.
     """
     check_legend(names, colors)
+    check_legend(values, colors)
     destination = Path(vector_path).with_suffix('.qml')
     root = read_raster_style(destination)
     root.set('styleCategories', 'Symbology|Fields|Forms')
     for tag in ('fieldConfiguration', 'editable', 'editorlayout'):
         for element in root.findall(tag):
             root.remove(element)
-    _add_renderer(root, attribute, names, colors)
-    _add_form(root, attribute, names, others)
+    _add_renderer(root, attribute, [*zip(values, names, colors, strict=True)])
+    _add_form(root, attribute, [*zip(values, names, strict=True)], others)
     SubElement(root, 'layerGeometryType').text = _POINTS
     ElementTree.indent(root)
     with new_file(destination, overwrite=True) as temporary:
@@ -69,9 +72,7 @@ def write_point_form(
     return destination
 
 
-def _add_renderer(
-    root: Element, attribute: str, names: Sequence[str], colors: Sequence[Color]
-) -> None:
+def _add_renderer(root: Element, attribute: str, classes: Sequence[tuple[str, str, Color]]) -> None:
     """Colour points by what is said of them."""
     renderer = SubElement(
         root,
@@ -81,8 +82,7 @@ def _add_renderer(
     categories = SubElement(renderer, 'categories')
     symbols = SubElement(renderer, 'symbols')
     # the category of no value is that of all other values
-    shown = [*zip(names, names, colors, strict=True), ('', _OPEN_NAME, _OPEN)]
-    for place, (value, label, color) in enumerate(shown):
+    for place, (value, label, color) in enumerate([*classes, ('', _OPEN_NAME, _OPEN)]):
         SubElement(
             categories,
             'category',
@@ -111,16 +111,18 @@ def _add_marker(symbols: Element, name: str, color: Color) -> None:
         SubElement(options, 'Option', name=key, type='QString', value=value)
 
 
-def _add_form(root: Element, attribute: str, names: Sequence[str], others: Sequence[str]) -> None:
+def _add_form(
+    root: Element, attribute: str, classes: Sequence[tuple[str, str]], others: Sequence[str]
+) -> None:
     """Add a drop-down, and take what must not change out of the form."""
     fields = SubElement(root, 'fieldConfiguration')
     config = _add_widget(fields, attribute, 'ValueMap')
     options = SubElement(
         SubElement(config, 'Option', type='Map'), 'Option', name='map', type='List'
     )
-    for name, value in (('', _NULL), *zip(names, names, strict=True)):
+    for value, name in ((_NULL, f'({_OPEN_NAME})'), *classes):
         entry = SubElement(options, 'Option', type='Map')
-        SubElement(entry, 'Option', name=name or f'({_OPEN_NAME})', type='QString', value=value)
+        SubElement(entry, 'Option', name=name, type='QString', value=value)
     editable = SubElement(root, 'editable')
     for other in (_SHOWN, *others):
         if other != _SHOWN:

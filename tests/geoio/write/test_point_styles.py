@@ -11,7 +11,7 @@ from gersp_geo.geoio.write import write_point_form, write_qml
 def test_a_form_is_written_anew_and_leaves_the_style_of_a_raster(tmp_path: Path) -> None:
     write_qml(tmp_path / 'a.tif', ['land'], [(1, 2, 3)])
     for names in (['land', 'sea'], ['land']):
-        style = write_point_form(tmp_path / 'a.gpkg', names, [(9, 8, 7)] * len(names))
+        style = write_point_form(tmp_path / 'a.gpkg', names, names, [(9, 8, 7)] * len(names))
     root = ElementTree.parse(style).getroot()
     assert root.find('pipe/rasterrenderer') is not None
     for tag in ('renderer-v2', 'fieldConfiguration', 'editable', 'layerGeometryType'):
@@ -21,4 +21,4 @@ def test_a_form_is_written_anew_and_leaves_the_style_of_a_raster(tmp_path: Path)
 
 def test_names_that_xml_cannot_hold_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='printable'):
-        write_point_form(tmp_path / 'a.gpkg', ['a\0'], [(1, 2, 3)])
+        write_point_form(tmp_path / 'a.gpkg', ['1'], ['a\0'], [(1, 2, 3)])
