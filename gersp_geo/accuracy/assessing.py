@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike, fspath
+from os.path import samefile
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -76,6 +78,8 @@ def assess_map(
             design.
         OSError: If a file is damaged.
     """
+    if Path(source).exists() and Path(reference).exists() and samefile(source, reference):
+        raise ValueError(f'{source} is both map and reference; pass what is known of the ground')
     with gdal_cache(_CACHE_BYTES), open_reader(source) as src:
         if kind == 'values' or (kind == 'auto' and describe_reader(src).dtype.startswith('float')):
             given = {

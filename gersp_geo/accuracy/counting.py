@@ -121,6 +121,8 @@ def to_codes(pixels: NDArray[np.generic], valid: Shown, *, name: str) -> Codes:
     Raises:
         ValueError: If a value is no class.
     """
+    if pixels.dtype.kind == 'f':
+        pixels = _whole(pixels, valid, name=name)
     if pixels.dtype == np.uint8:
         # bytes are counted several times as fast; 255 has no place among them, and becomes 0
         codes: Codes = np.add(pixels, 1, dtype=np.uint8)
@@ -130,6 +132,23 @@ def to_codes(pixels: NDArray[np.generic], valid: Shown, *, name: str) -> Codes:
         if np.count_nonzero(codes) == known:
             return codes
     return encode_classes(pixels, valid, name=name)
+
+
+def _whole(pixels: NDArray[np.generic], valid: Shown, *, name: str) -> NDArray[np.int64]:
+    """Turn floats into whole numbers.
+
+    Raises:
+        ValueError: If they hold a fraction.
+    """
+    known = np.isfinite(pixels) if valid is None else valid
+    values = np.where(known, pixels, 0)
+    whole = np.round(values)
+    if (values != whole).any():
+        raise ValueError(
+            f'classes are whole numbers, {name} holds {values[values != whole][0]:g}; kind (--kind) '
+            "'values' compares measurements"
+        )
+    return np.asarray(whole, dtype=np.int64)
 
 
 def _number(*codes: Codes) -> list[tuple[Codes, Sequence[int]]]:

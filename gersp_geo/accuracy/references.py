@@ -15,8 +15,15 @@ from shapely import GeometryType
 from ..geoio.crs import crs_text
 from ..geoio.formats import IMAGE_SUFFIXES, SCENE_SUFFIXES
 from ..geoio.grids import Grid, place_points
-from ..geoio.polygons import ClassMap, describe_map
-from ..geoio.read import RasterHeader, UnreadableFileError, open_reader, read_header
+from ..geoio.polygons import ClassMap, describe_map, read_legend
+from ..geoio.read import (
+    RasterHeader,
+    Reader,
+    UnreadableFileError,
+    describe_reader,
+    open_reader,
+    read_header,
+)
 from ..geoio.vector import attribute_texts, place_around, read_vectors
 from ..geoio.warp import advise_place, describe_lack
 from ..messages import name_some
@@ -61,8 +68,17 @@ def open_reference(
             f'attribute and layer are of vector files, got {attribute or layer!r} with {path}'
         )
     with open_reader(path) as src:
-        own = describe_map(src, needs_place=False)
+        own = _describe(src)
         yield RasterReference(RasterUnderMap(src, described.header, name=name), own, described)
+
+
+def _describe(src: Reader) -> ClassMap:
+    """Describe a raster of classes, which many programs write as floats."""
+    header = describe_reader(src)
+    if header.count == 1 and header.dtype.startswith('float'):
+        names, colors = read_legend(src)
+        return ClassMap(header=header, names=names, colors=colors)
+    return describe_map(src, needs_place=False)
 
 
 def is_raster(path: str | PathLike[str]) -> bool:
@@ -169,9 +185,10 @@ def kind_of(frame: 'GeoDataFrame', *, source: str) -> str:
     }  # fmt: skip
     drawn = frame.geometry[~(frame.geometry.isna() | frame.geometry.is_empty)].to_numpy()
     counted = Counter(
-        kinds.get(GeometryType(kind), 'others') for kind in shapely.get_type_id(drawn).tolist()
+        kinds.get(GeometryType(kind), 'features of other kinds')
+        for kind in shapely.get_type_id(drawn).tolist()
     )
-    if len(counted) != 1 or 'others' in counted:
+    if len(counted) != 1 or not counted.keys() <= set(kinds.values()):
         held = ', '.join(f'{count:,} {kind}' for kind, count in counted.items()) or 'no geometry'
         raise ValueError(
             f'a reference has points or polygons, {source} has {held}; pass a layer of one kind'
