@@ -286,4 +286,5 @@ def _write(
         for name, value in zip(names, values, strict=True)
     ]
     colors = [described.color(value) for value in values]
+    others = [name for name in COLUMNS if name not in ('id', 'reference')]
     write_point_form(destination, written, labels, colors, others=others)
