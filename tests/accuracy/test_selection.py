@@ -5,7 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gersp_geo.accuracy.estimators import estimate_accuracy
+from gersp_geo.accuracy.figures import MapClass, SampledCounts
 from gersp_geo.accuracy.selection import find_probabilities, find_room, select_pixels
+
+HEIGHT, WIDTH, CLASSES, POINTS = 300, 400, 3, 200
 
 cells = st.lists(st.tuples(st.integers(0, 40), st.floats(0.1, 10)), min_size=1, max_size=20).filter(
     lambda pairs: any(count for count, _ in pairs)
@@ -51,3 +55,46 @@ def test_large_pixels_are_no_reason_to_draw_fewer_than_the_minimum() -> None:
     counts, areas = np.array([10, 10]), np.array([1.0, 9.0])
     assert find_room(counts, areas, minimum=20) == 20
     assert find_room(counts, areas, minimum=10) == 11
+
+
+@pytest.mark.slow
+def test_intervals_cover_the_truth_where_errors_go_with_latitude() -> None:
+    rng = np.random.default_rng(0)
+    areas = np.cos(np.radians(np.linspace(85, 5, HEIGHT)))
+    ours = rng.choice(CLASSES, (HEIGHT, WIDTH), p=[0.5, 0.3, 0.2])
+    # from 40 % that is wrong in the north to 10 %
+    is_wrong = rng.random((HEIGHT, WIDTH)) < np.linspace(0.4, 0.1, HEIGHT)[:, None]
+    theirs = np.where(is_wrong, rng.integers(0, CLASSES, (HEIGHT, WIDTH)), ours)
+    weights = np.broadcast_to(areas[:, None], ours.shape)
+    mapped = np.bincount(ours.ravel(), weights.ravel(), CLASSES)
+    truth = np.bincount(theirs.ravel(), weights.ravel(), CLASSES)
+    overall = float(weights[ours == theirs].sum() / weights.sum())
+    counts = np.stack([(ours == value).sum(axis=1) for value in range(CLASSES)])
+    classes = tuple(MapClass(value=v, name=str(v), color=(0, 0, 0)) for v in range(CLASSES))
+    times = 600
+    hits = np.zeros((times, 1 + CLASSES), dtype=np.bool_)
+    for time in range(times):
+        found = np.zeros((CLASSES, CLASSES, CLASSES), dtype=np.int64)
+        for value in range(CLASSES):
+            rows, ranks = select_pixels(counts[value], areas, count=POINTS, rng=rng)
+            cols = [
+                np.flatnonzero(ours[row] == value)[rank]
+                for row, rank in zip(rows.tolist(), ranks.tolist(), strict=True)
+            ]
+            np.add.at(found[value, value], theirs[rows, cols], 1)
+        told = estimate_accuracy(
+            SampledCounts(
+                design='stratified', classes=classes, strata=('0', '1', '2'), counts=found,
+                stratum_areas=mapped, mapped_areas=mapped,
+            )
+        )  # fmt: skip
+        pairs = [(told.overall, overall)]
+        pairs += [(each.area, area) for each, area in zip(told.classes, truth, strict=True)]
+        hits[time] = [
+            each is not None
+            and each.half_width is not None
+            and abs(each.value - true) <= each.half_width
+            for each, true in pairs
+        ]
+    coverage = hits.mean(axis=0)
+    assert ((coverage >= 0.92) & (coverage <= 0.98)).all(), coverage
