@@ -111,6 +111,7 @@ def test_pixels_in_degrees_count_by_their_area(tmp_path: Path) -> None:
     assert found.overall.value > 0.6
 
 
+@pytest.mark.quick('EPSG:4326')
 @pytest.mark.parametrize('crs', ['EPSG:4326', 'EPSG:3857'])
 def test_another_grid_is_read_where_the_centres_of_pixels_lie(
     tmp_path: Path, truth: NDArray[np.uint8], crs: str
