@@ -128,23 +128,19 @@ class Frame:
             (pixels,), valid = read_observed(self.src, window, bands=[1])
             codes = encode_classes(pixels, valid, name=self.src.name)
             self._leave_out(window, codes)
-            for place in places.tolist():
-                is_member = codes > 0 if self.is_whole else codes == strata[place] + 1
-                members = np.flatnonzero(is_member)
-                if ranks[place] < len(members):
-                    row, col = divmod(int(members[ranks[place]]), window.width)
-                    found[:, place] = (
-                        window.row_off + row,
-                        window.col_off + col,
-                        codes[row, col] - 1,
-                    )
+            for value in np.unique(strata[places]).tolist():
+                own = places[strata[places] == value]
+                members = np.flatnonzero(codes > 0 if self.is_whole else codes == value + 1)
+                own = own[ranks[own] < len(members)]
+                rows, cols = np.divmod(members[ranks[own]], window.width)
+                found[:, own] = window.row_off + rows, window.col_off + cols, codes[rows, cols]
         if (found[0] < 0).any():
             raise UnreadableFileError(
                 self.src.name,
                 f'{self.src.name} changed while it was read; begin anew when nothing writes to it '
                 'any more',
             )
-        return found[0], found[1], found[2]
+        return found[0], found[1], found[2] - 1
 
     def _pieces(self, advance: Callable[[int], None]) -> Iterator[tuple[int, Codes]]:
         """Read the map from top to bottom, in parts of cells."""

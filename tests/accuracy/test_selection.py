@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gersp_geo.accuracy.estimators import estimate_accuracy
-from gersp_geo.accuracy.figures import MapClass, SampledCounts
+from gersp_geo.accuracy.figures import Estimate, MapClass, SampledCounts
 from gersp_geo.accuracy.selection import find_probabilities, find_room, select_pixels
 
 HEIGHT, WIDTH, CLASSES, POINTS = 300, 400, 3, 200
@@ -88,7 +88,7 @@ def test_intervals_cover_the_truth_where_errors_go_with_latitude() -> None:
                 stratum_areas=mapped, mapped_areas=mapped,
             )
         )  # fmt: skip
-        pairs = [(told.overall, overall)]
+        pairs: list[tuple[Estimate | None, float]] = [(told.overall, overall)]
         pairs += [(each.area, area) for each, area in zip(told.classes, truth, strict=True)]
         hits[time] = [
             each is not None
