@@ -14,14 +14,14 @@ from ..accuracy.tables import write_csv, write_json
 from ..accuracy.values import ValueAccuracy
 from ..geoio.write import check_absent, check_writable, new_file
 from .map_report import write_map_report
-from .object_report import write_object_report
+from .object_report import check_shown, write_object_report
 from .page import check_page
 from .value_report import write_value_report
 
 type Judgement = Accuracy | ValueAccuracy | ObjectAccuracy
 
 # options that say something of maps alone, or of objects alone
-_OF_MAPS = ('design', 'kind', 'classes', 'ignore', 'probabilities', 'scene')
+_OF_MAPS = ('design', 'kind', 'classes', 'ignore', 'probabilities')
 _OF_OBJECTS = ('layers', 'one_class', 'compare', 'iou_threshold', 'score_threshold')
 
 
@@ -45,7 +45,7 @@ def assess(
         json: File to write all figures to.
         csv: The same as a table.
         report: Page to write, .html.
-        scene: Raster that the page shows beside the map.
+        scene: Raster that the page shows beside the map, or below objects.
         overwrite: Replace existing files.
         progress: Whether to show a progress bar.
         options: Those of :func:`.assess_map` or :func:`.assess_objects`; None for what is not given.
@@ -59,21 +59,15 @@ def assess(
         ValueError: If an option does not go with *source*, or both files do not fit together.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    for path in (json, csv):
-        if path is not None:
-            check_writable(path)
-            check_absent(path, overwrite=overwrite)
-    if csv is not None:
-        check_absent(Path(csv).with_suffix('.matrix.csv'), overwrite=overwrite)
-    if report is not None:
-        check_page(report, overwrite=overwrite)
+    _check_files(json, csv, report, overwrite=overwrite)
     is_map = is_raster(source)
-    shown = {**given, **({} if scene is None else {'scene': scene})}
-    if wrong := [name for name in (_OF_OBJECTS if is_map else _OF_MAPS) if name in shown]:
+    if wrong := [name for name in (_OF_OBJECTS if is_map else _OF_MAPS) if name in given]:
         other, held = ('objects', 'a map') if is_map else ('maps', 'objects')
         raise ValueError(
             f'{wrong[0]} (--{wrong[0].replace("_", "-")}) is of {other}, and {source} holds {held}'
         )
+    if not is_map:
+        check_shown(given.get('layers'), scene)
     found: Judgement
     if is_map:
         found = assess_map(source, reference, progress=progress, **given)
@@ -84,8 +78,28 @@ def assess(
     if csv is not None:
         _write_csv(found, csv, overwrite=overwrite)
     if report is not None:
-        _write_page(found, report, source, reference, scene, overwrite=overwrite)
+        _write_page(
+            found, report, source, reference, scene, given.get('layers'), overwrite=overwrite
+        )
     return found
+
+
+def _check_files(
+    json: str | PathLike[str] | None,
+    csv: str | PathLike[str] | None,
+    report: str | PathLike[str] | None,
+    *,
+    overwrite: bool,
+) -> None:
+    """Refuse files that could not be written."""
+    for path in (json, csv):
+        if path is not None:
+            check_writable(path)
+            check_absent(path, overwrite=overwrite)
+    if csv is not None:
+        check_absent(Path(csv).with_suffix('.matrix.csv'), overwrite=overwrite)
+    if report is not None:
+        check_page(report, overwrite=overwrite)
 
 
 def _write_json(found: Judgement, path: str | PathLike[str], *, overwrite: bool) -> None:
@@ -123,6 +137,7 @@ def _write_page(
     source: str | PathLike[str],
     reference: str | PathLike[str],
     scene: str | PathLike[str] | None,
+    layers: str | PathLike[str] | None,
     *,
     overwrite: bool,
 ) -> None:
@@ -134,4 +149,4 @@ def _write_page(
     elif isinstance(found, ValueAccuracy):
         write_value_report(found, path, map_path=source, reference=reference, overwrite=overwrite)
     else:
-        write_object_report(found, path, overwrite=overwrite)
+        write_object_report(found, path, layers=layers, scene=scene, overwrite=overwrite)

@@ -10,6 +10,7 @@ import numpy as np
 from ..accuracy.objects.figures import ClassObjects, ObjectAccuracy
 from .charts import curve_chart
 from .numbers import UNKNOWN, write_share
+from .object_pictures import show_objects
 from .page import (
     Child,
     bullet_list,
@@ -30,13 +31,20 @@ _SHARES = (0.0, 1.0)
 
 
 def write_object_report(
-    accuracy: ObjectAccuracy, destination: str | PathLike[str], *, overwrite: bool = False
+    accuracy: ObjectAccuracy,
+    destination: str | PathLike[str],
+    *,
+    layers: str | PathLike[str] | None = None,
+    scene: str | PathLike[str] | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write a page of HTML that opens from disk and needs no network.
 
     Args:
         accuracy: What was found.
         destination: File that ends in .html.
+        layers: GeoPackage of ``assess_objects``, to show what is wrong on *scene*.
+        scene: Raster in which the objects were found.
         overwrite: Replace an existing file.
 
     Returns:
@@ -44,10 +52,13 @@ def write_object_report(
 
     Raises:
         FileExistsError: If *destination* exists and may not be replaced.
-        OSError: If the page cannot be written.
-        ValueError: If *destination* does not end in .html.
+        OSError: If a file cannot be read, or the page not be written.
+        ValueError: If *destination* does not end in .html, or *scene* is given without
+            *layers*.
     """
     check_page(destination, overwrite=overwrite)
+    check_shown(layers, scene)
+    pictures = [] if layers is None or scene is None else show_objects(layers, scene)
     total = accuracy.total
     lead = [
         paragraph(
@@ -67,9 +78,22 @@ def write_object_report(
         destination,
         title=f'Objects of {Path(accuracy.predicted).name}',
         lead=lead,
-        sections=[show_classes(accuracy), show_curves(accuracy), explain(accuracy)],
+        sections=[show_classes(accuracy), show_curves(accuracy), *pictures, explain(accuracy)],
         overwrite=overwrite,
     )
+
+
+def check_shown(layers: str | PathLike[str] | None, scene: str | PathLike[str] | None) -> None:
+    """Refuse a scene without the layers that would be drawn on it.
+
+    Raises:
+        ValueError: If that is so.
+    """
+    if scene is not None and layers is None:
+        raise ValueError(
+            f'the page shows objects on {scene} from their layers; pass a file for them as well '
+            '(--layers)'
+        )
 
 
 def show_classes(accuracy: ObjectAccuracy) -> Element:

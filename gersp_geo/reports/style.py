@@ -46,6 +46,11 @@ img { display: block; max-width: 100%; height: auto; border-radius: 3px; }
 .pair { display: flex; gap: .4rem; } .pair .over { flex: 1 1 0; min-width: 0; }
 .pair img { width: 100%; image-rendering: pixelated; } .over { position: relative; }
 .over span { position: absolute; transform: translate(-50%, -50%); border-radius: 50%; }
+.over svg { position: absolute; inset: 0; width: 100%; height: 100%; }
+.over path { fill: none; stroke-width: 1.6; vector-effect: non-scaling-stroke; }
+path.tp { stroke: #3ddc5a; } path.fp { stroke: #ff3b30; } path.fn { stroke: #ffd60a; }
+.swatch.tp { background: #3ddc5a; } .swatch.fp { background: #ff3b30; }
+.swatch.fn { background: #ffd60a; }
 .ring { width: 12px; height: 12px; border: 2px solid #fff; outline: 1.5px solid #000; }
 .number { min-width: 1.45em; padding: 0 .25em; font-size: .72rem; line-height: 1.45em; color: #fff;
   background: rgb(0 0 0 / .78); border: 1px solid #fff; text-align: center; font-weight: 700; }

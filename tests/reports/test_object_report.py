@@ -1,12 +1,17 @@
 """Laws of the page about objects: counts and curves are those of the figures, names stay text."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pytest
+import rasterio
+import shapely
 
 from gersp_geo.accuracy.objects.figures import ClassObjects, ObjectAccuracy
+from gersp_geo.main import main
 from gersp_geo.reports import write_object_report
 
 from .conftest import Page
@@ -42,3 +47,37 @@ def test_figures_and_curves_are_on_the_page(
         assert 'The reference has no objects.' in page.text
         assert curves == 0
     assert 'Said <so>.' in page.text
+
+
+def test_right_wrong_and_missed_objects_are_shown_on_their_scene(
+    tmp_path: Path, read_page: Callable[[Path], Page], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with rasterio.open(
+        tmp_path / 'scene.tif', 'w', driver='GTiff', height=100, width=120, count=3, dtype='uint8',
+        crs='EPSG:32632', transform=rasterio.Affine(10, 0, 500_000, 0, -10, 5_000_000),
+    ) as dst:  # fmt: skip
+        dst.write(np.random.default_rng(0).integers(0, 255, (3, 100, 120), dtype=np.uint8))
+    places = {'true': [(10, 10), (50, 50), (90, 90)], 'found': [(10, 10), (50, 10)]}
+    for name, corners in places.items():
+        boxes = [
+            shapely.box(500_000 + x * 10, 5_000_000 - y * 10 - 80, 500_000 + x * 10 + 80, 5_000_000 - y * 10)
+            for x, y in corners
+        ]  # fmt: skip
+        columns = {'class': ['<b>tank'] * len(boxes), 'score': [0.5] * len(boxes)}
+        frame = geopandas.GeoDataFrame(columns, geometry=boxes, crs='EPSG:32632').to_crs(4326)
+        frame.to_file(tmp_path / f'{name}.gpkg')
+    words = ['assess', str(tmp_path / 'found.gpkg'), '--reference', str(tmp_path / 'true.gpkg')]
+    words += ['--attribute', 'class', '--scene', str(tmp_path / 'scene.tif')]
+    words += ['--report', str(tmp_path / 'r.html')]
+    assert main(words) == 1
+    assert '--layers' in capsys.readouterr().err
+    assert main([*words, '--layers', str(tmp_path / 'layers.gpkg')]) == 0
+    page = read_page(tmp_path / 'r.html')
+    # the scene, one that was made up and two that were missed
+    assert page.tags.count('img') == 1 + 1 + 2
+    assert '<b>tank made up, score 0.50, best IoU 0.00; row 14, column 54.' in page.text
+    first, *_ = re.findall(r'<path class="tp" d="M([\d.]+) ([\d.]+)', page.html)
+    # the upper right corner of the first box, on a picture that is larger than the scene
+    scale = 600 / 120
+    assert float(first[0]) / scale == pytest.approx(18, abs=0.5)
+    assert float(first[1]) / scale == pytest.approx(18, abs=8.5)
