@@ -19,9 +19,10 @@ from .estimators import estimate_accuracy
 from .figures import Accuracy
 from .judged_map import JudgedMap
 from .legends import Legend
-from .point_units import Asked, PointUnits, count_points, count_sample
+from .point_units import Asked, PointUnits, count_points
 from .references import open_reference
 from .sample_files import has_design, read_sample
+from .sample_units import count_sample
 from .surface_examples import find_examples
 from .surface_units import count_surface
 from .surfaces import PointReference

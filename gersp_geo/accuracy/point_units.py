@@ -1,4 +1,4 @@
-"""Points of a reference: units of a sample that was drawn, or of nobody knows what."""
+"""Points of a reference: units of a sample, or of nobody knows what."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,27 +6,17 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-import shapely
-from geopandas import GeoSeries
 from numpy.typing import NDArray
-from pyproj import CRS
 
-from ..geoio.crs import crs_text
-from ..geoio.grids import Grid
-from ..geoio.vector import place_around
 from .counting import to_codes
 from .figures import Design, SampledCounts
 from .judged_map import JudgedMap, count_units
 from .legends import IGNORED, Legend
-from .references import check_place, pixels_of
-from .samples import Sample
+from .sample_files import design_path
 from .surfaces import PointReference
 
 type Asked = Literal['auto', 'stratified', 'simple', 'census', 'none']
 """How a user says that a reference was chosen."""
-
-# Share by which the area of a map may miss that of the sample before it is told.
-_SAME_AREA = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,7 +43,7 @@ class PointUnits:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class _Points:
+class PlacedPoints:
     """Points on their way to being units, arrays of shape (n,)."""
 
     source: str
@@ -66,7 +56,7 @@ class _Points:
     notes: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, points: PointReference, legend: Legend) -> '_Points':
+    def of(cls, points: PointReference, legend: Legend) -> 'PlacedPoints':
         """Find out which classes points are.
 
         Raises:
@@ -113,9 +103,15 @@ def count_points(
             f"design (--design) 'census' is of references that cover everything, {points.source} "
             "holds points; these are 'stratified', 'simple' or 'none'"
         )
-    found = _Points.of(points, legend)
-    _read_map(found, judged)
-    _keep_known(found)
+    if points.is_drawn and design == 'auto':
+        raise ValueError(
+            f'{points.source} has the columns of a sample, and no design; put the '
+            f'{design_path(points.source).name} that draw-sample wrote beside it, or pass design '
+            "(--design) 'none'"
+        )
+    found = PlacedPoints.of(points, legend)
+    read_map(found, judged)
+    keep_known(found)
     _drop_repeated(found, judged)
     mapped = judged.count(progress=progress)
     kind: Design = 'unknown' if design == 'auto' or design == 'none' else design
@@ -124,69 +120,12 @@ def count_points(
         values = sorted(mapped)
         strata = np.searchsorted(values, found.ours)
         areas = _name_strata(judged, mapped, values)
-    return _count(judged, found, legend, kind=kind, strata=strata, areas=areas, mapped=mapped)
+    return count_placed(judged, found, legend, kind=kind, strata=strata, areas=areas, mapped=mapped)
 
 
-def count_sample(
-    judged: JudgedMap, sample: Sample, legend: Legend, *, source: str, design: Asked, progress: bool
-) -> PointUnits:
-    """Compare a map with a sample that was drawn from it or from another one.
-
-    Strata stay those of the sample, whatever the map says there (Stehman, 2014).
-
-    Args:
-        judged: The map.
-        sample: As it was drawn and interpreted.
-        legend: Says which classes its points are.
-        source: Its file.
-        design: 'auto' takes that of the sample.
-        progress: Whether to show a progress bar.
-
-    Raises:
-        ValueError: If *design* is another one, no point has a class, or a value is none.
-    """
-    drawn = sample.design
-    _check_design(judged, sample, source=source, design=design)
-    rows, cols = _place(judged, sample, source=source)
-    found = _Points.of(
-        PointReference(
-            source=source, ids=sample.ids, rows=rows, cols=cols, texts=list(sample.references)
-        ),
-        legend,
-    )
-    if missing := drawn.count - len(sample):
-        found.notes.append(f'{missing:,} of {drawn.count:,} points that were drawn are not there.')
-    _read_map(found, judged)
-    whole = np.bincount(sample.strata, minlength=len(drawn.strata))
-    there = np.bincount(sample.strata[found.origin], minlength=len(drawn.strata))
-    _keep_known(found)
-    mapped = judged.count(progress=progress)
-    # a stratum stands for that part of it which the map shows
-    shown = np.where(whole > 0, there / np.maximum(whole, 1), 1.0).tolist()
-    areas = {each.name: each.area * share for each, share in zip(drawn.strata, shown, strict=True)}
-    differs = int((sample.map_classes[found.origin] != found.ours).sum())
-    if differs:
-        found.notes.append(
-            f'The map says another class than {drawn.source}, from which the sample was drawn, at '
-            f'{differs:,} of {len(found.ours):,} points: the strata are those of the latter.'
-        )
-    total = sum(mapped.values())
-    if abs(sum(areas.values()) / total - 1) > _SAME_AREA:
-        found.notes.append(
-            f'The sample stands for {sum(areas.values()):,.0f} {judged.unit}, and the map has '
-            f'{total:,.0f}: mapped areas are those of the map.'
-        )
-    found.notes[:0] = drawn.notes
-    kind: Design = 'unknown' if design == 'none' else drawn.kind
-    strata = sample.strata[found.origin]
-    if kind == 'unknown':
-        strata, areas = np.zeros_like(strata), {'map': total}
-    return _count(judged, found, legend, kind=kind, strata=strata, areas=areas, mapped=mapped)
-
-
-def _count(
+def count_placed(
     judged: JudgedMap,
-    found: _Points,
+    found: PlacedPoints,
     legend: Legend,
     *,
     kind: Design,
@@ -214,7 +153,7 @@ def _count(
     )
 
 
-def _read_map(found: _Points, judged: JudgedMap) -> None:
+def read_map(found: PlacedPoints, judged: JudgedMap) -> None:
     """Read the classes of the map at points, and leave out those where it has none.
 
     Raises:
@@ -232,7 +171,7 @@ def _read_map(found: _Points, judged: JudgedMap) -> None:
         )
 
 
-def _keep_known(found: _Points) -> None:
+def keep_known(found: PlacedPoints) -> None:
     """Leave out points that say nothing.
 
     Raises:
@@ -245,7 +184,7 @@ def _keep_known(found: _Points) -> None:
         )
 
 
-def _drop_repeated(found: _Points, judged: JudgedMap) -> None:
+def _drop_repeated(found: PlacedPoints, judged: JudgedMap) -> None:
     """Count a pixel once that several points say the same of.
 
     Raises:
@@ -265,42 +204,6 @@ def _drop_repeated(found: _Points, judged: JudgedMap) -> None:
     chosen = np.zeros(len(keys), dtype=np.bool_)
     chosen[first] = True
     found.keep(chosen, 'lie in the pixel of another one and say the same')
-
-
-def _check_design(judged: JudgedMap, sample: Sample, *, source: str, design: Asked) -> None:
-    """Refuse what would take a sample for another one.
-
-    Raises:
-        ValueError: If *design*, the area or the unit of areas is not that of the sample.
-    """
-    drawn = sample.design
-    if design not in ('auto', 'none', drawn.kind):
-        raise ValueError(
-            f"{source} was drawn as a {drawn.kind} sample, got design (--design) '{design}'; leave "
-            'it out'
-        )
-    if judged.zone is not None and drawn.area is None:
-        raise ValueError(
-            f'{source} was drawn from the whole of {drawn.source}, so that no area can be cut out of '
-            'it; leave area (--area) out, or draw a sample with it'
-        )
-    if drawn.unit != judged.unit:
-        raise ValueError(
-            f'areas of {source} are in {drawn.unit}, those of {judged.name} in {judged.unit}; draw '
-            'the sample from a map in the CRS of this one'
-        )
-
-
-def _place(
-    judged: JudgedMap, sample: Sample, *, source: str
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Find the pixels of a map at the points of a sample that may be of another one."""
-    check_place(judged.header, name=judged.name, needed_by=source)
-    assert judged.header.crs is not None  # checked before
-    points = shapely.points(sample.design.place(sample.rows, sample.cols))
-    series = GeoSeries(points, crs=CRS.from_wkt(sample.design.crs))
-    crs = CRS.from_wkt(crs_text(judged.header.crs))
-    return pixels_of(place_around(series, [Grid.of(judged.header)], crs=crs), judged.header)
 
 
 def _name_strata(

@@ -140,7 +140,10 @@ def read_features(
     if kind == 'polygons':
         return PolygonReference(placed, texts, Grid.of(header), source=fspath(path))
     rows, cols = pixels_of(placed, header)
-    return PointReference(source=fspath(path), ids=owner + 1, rows=rows, cols=cols, texts=texts)
+    return PointReference(
+        source=fspath(path), ids=owner + 1, rows=rows, cols=cols, texts=texts,
+        is_drawn={'stratum', 'inclusion_probability'} <= set(frame.columns),
+    )  # fmt: skip
 
 
 def check_place(header: RasterHeader, *, name: str, needed_by: str) -> None:

@@ -65,6 +65,9 @@ class PointReference:
     texts: list[str | None]
     """What each says; None for nothing."""
 
+    is_drawn: bool = False
+    """Whether it has the columns of a sample that was drawn."""
+
 
 class RasterReference:
     """A raster of classes."""

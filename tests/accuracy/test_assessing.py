@@ -190,6 +190,10 @@ def test_a_sample_keeps_its_strata_whatever_map_it_judges(
     assert all(np.count_nonzero(rows.sum(axis=1)) == 1 for rows in found.counts.counts)
     assert abs(found.overall.value - (noisy(truth) == truth).mean()) < found.overall.half_width
     assert any('7 of 300 points have no class' in note for note in found.notes)
+    geopandas.read_file(sample).to_file(tmp_path / 'lost.gpkg')
+    with pytest.raises(ValueError, match=r'no design; put the lost\.design\.json'):
+        assess(first, tmp_path / 'lost.gpkg')
+    assert assess(first, tmp_path / 'lost.gpkg', design='none').counts.design == 'unknown'
     other = named(tmp_path / 'other.tif', np.pad(noisy(truth, seed=9), ((0, 0), (5, 0)))[:, :80])
     moved = assess(other, sample)
     assert moved.counts.strata == found.counts.strata
