@@ -60,7 +60,7 @@ def assess(
     """
     given = {name: value for name, value in options.items() if value is not None}
     _check_files(json, csv, report, overwrite=overwrite)
-    elif scene is not None:
+    if scene is not None and report is None:
         raise ValueError('scene (--scene) is shown in a report; add report (--report)')
     is_map = is_raster(source)
     if wrong := [name for name in (_OF_OBJECTS if is_map else _OF_MAPS) if name in given]:
