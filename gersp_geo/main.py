@@ -255,6 +255,7 @@ def add_assess(commands: Commands) -> None:
     parser.add_argument('--json', metavar='FILE', type=Path, help='all figures')
     parser.add_argument('--csv', metavar='FILE', type=Path, help='all figures as a table')
     parser.add_argument('--report', metavar='HTML', type=Path, help='page to write')
+    parser.add_argument('--scene', metavar='FILE', help='raster that the page shows')
     parser.add_argument('--overwrite', action='store_true')
     parser.add_argument('--no-progress', dest='progress', action='store_false')
     add_assess_maps(parser.add_argument_group('maps', argument_default=argparse.SUPPRESS))
@@ -306,7 +307,6 @@ def add_assess_maps(maps: argparse._ArgumentGroup) -> None:
     maps.add_argument(
         '--probabilities', metavar='FILE', help='map of probabilities, to see how right they are'
     )
-    maps.add_argument('--scene', metavar='FILE', help='raster that the report shows')
 
 
 def add_export(commands: Commands) -> None:
