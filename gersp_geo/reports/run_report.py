@@ -63,7 +63,7 @@ def write_run_report(
     notes = [f'Older runs are left out: {name_some(older)}; pass one of them.'] if older else []
     main = runs[0]
     lead = [
-        paragraph(f'{main.epochs:,} epochs, {main.steps:,} steps', kind='lead'),
+        paragraph(f'{count(main.epochs, "epoch")}, {count(main.steps, "step")}', kind='lead'),
         paragraph(f'{main.folder}, {span_of(main)}', kind='soft'),
         *([bullet_list(notes, kind='notes')] if notes else []),
     ]
@@ -74,6 +74,11 @@ def write_run_report(
         sections=sections,
         overwrite=overwrite,
     )
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number before a noun."""
+    return f'{number:,} {noun}{"" if number == 1 else "s"}'
 
 
 def span_of(run: Run) -> str:

@@ -28,7 +28,7 @@ th:first-child, td:first-child, .words td, .words th { text-align: left; }
 tbody th { position: sticky; left: 0; background: var(--paper); max-width: 14rem;
   overflow: hidden; text-overflow: ellipsis; }
 .words td { white-space: normal; overflow-wrap: anywhere; } .words { width: 100%; }
-.words tbody th { vertical-align: top; white-space: normal; max-width: 11rem; }
+.words tbody th { vertical-align: top; white-space: normal; width: 11rem; max-width: 11rem; }
 .matrix thead th { min-width: 4rem; max-width: 9rem; white-space: normal; overflow-wrap: break-word; }
 td.shaded { background: rgb(var(--shade) / var(--part)); } td.right { font-weight: 600; }
 .short { color: var(--warn); }
