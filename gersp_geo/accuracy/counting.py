@@ -126,11 +126,12 @@ def to_codes(pixels: NDArray[np.generic], valid: Shown, *, name: str) -> Codes:
     if pixels.dtype == np.uint8:
         # bytes are counted several times as fast; 255 has no place among them, and becomes 0
         codes: Codes = np.add(pixels, 1, dtype=np.uint8)
+        if valid is None and codes.all():
+            return codes
         if valid is not None:
             codes *= valid
-        known = codes.size if valid is None else np.count_nonzero(valid)
-        if np.count_nonzero(codes) == known:
-            return codes
+            if np.count_nonzero(codes) == np.count_nonzero(valid):
+                return codes
     return encode_classes(pixels, valid, name=name)
 
 
