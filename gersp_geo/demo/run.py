@@ -20,6 +20,7 @@ from lightning.pytorch.loggers import CSVLogger
 from torchgeo.tasks import SemanticSegmentation
 from torchmetrics.functional.classification import multiclass_jaccard_index
 
+from ..accuracy import Estimate
 from ..callbacks import EpochMetrics, FusedOptimizer, PreprocessingRecord
 from ..callbacks.atomic_checkpoint import AtomicCheckpointIO
 from ..datamodules import GeoTIFFSegmentationDataModule, GeRSPDataModule
@@ -29,6 +30,7 @@ from ..models import export_backbone
 from ..sample_data import CLASS_COLORS, CLASS_NAMES, write_sample_data
 from ..tasks import GeRSPTask
 from .figure import Curves, draw_report
+from .survey import POINTS, survey
 
 MARK = 'made-by-gersp-geo-demo'
 PATCH = 64
@@ -50,21 +52,27 @@ class DemoReport:
     majority_iou: float
     """The same for a map of the most frequent training class."""
 
+    overall: Estimate
+    """Overall accuracy, from points that were drawn at random."""
+
     seconds: float
     """Wall time of the whole run."""
 
     def __str__(self) -> str:
         """Say what was made and where."""
+        overall, width = self.overall.value, self.overall.half_width or 0.0
         return f"""\
 Done in {self.seconds:.0f} s.
   picture           {self.folder / 'report.png'}
+  page to read      {self.folder / 'accuracy.html'}
   map (GeoTIFF)     {self.folder / 'prediction.tif'}
   backbone          {self.folder / 'backbone.ckpt'}
   pre-training      {self.folder / 'pretrain.ckpt'}
   fine-tuned model  {self.folder / 'finetune.ckpt'}
   sample data       {self.folder / 'sample-data'}
 mIoU on a scene not trained on: {self.mean_iou:.3f} \
-(map of the majority class: {self.majority_iou:.3f})"""
+(map of the majority class: {self.majority_iou:.3f})
+Overall accuracy there, from {POINTS} points: {overall:.3f} ± {width:.3f}"""
 
 
 def run_demo(
@@ -114,7 +122,7 @@ def run_demo(
         sys.stdout.write(f'\n[{passed:4.0f} s] {number}/{len(steps)} {name}\n')
         sys.stdout.flush()
         step()
-    return judge(folder, started=started)
+    return judge(folder, started=started, seed=seed)
 
 
 def clear_folder(folder: Path, *, overwrite: bool) -> None:
@@ -203,7 +211,7 @@ def count_epochs(steps: int) -> int:
     return max(1, round(steps / 60))
 
 
-def judge(folder: Path, *, started: float) -> DemoReport:
+def judge(folder: Path, *, started: float, seed: int) -> DemoReport:
     """Compare the map with the truth, and draw both with the losses of the trainings."""
     data = folder / 'sample-data'
     truth = read_pixels(data / 'holdout' / 'mask.tif')[0]
@@ -224,10 +232,15 @@ def judge(folder: Path, *, started: float) -> DemoReport:
         chance=log(1 + QUEUE),
         title=f'mIoU {mean_iou:.2f} on a scene not trained on',
     )
+    accuracy = survey(
+        folder / 'prediction.tif', truth, scene=data / 'holdout' / 'scene.tif',
+        points=folder / 'points.gpkg', page=folder / 'accuracy.html', seed=seed,
+    )  # fmt: skip
     return DemoReport(
         folder=folder,
         mean_iou=mean_iou,
         majority_iou=mean_intersection(np.full_like(truth, majority), truth),
+        overall=accuracy.overall,
         seconds=time.monotonic() - started,
     )
 

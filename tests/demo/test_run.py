@@ -40,7 +40,7 @@ def test_the_main_job_beats_the_majority_class(tmp_path: Path) -> None:
 
 
 def check_promises(report: DemoReport) -> None:
-    for line in str(report).splitlines()[1:-1]:
+    for line in str(report).splitlines()[1:-2]:
         assert Path(line.split()[-1]).exists(), line
     scene = read_header(report.folder / 'sample-data' / 'holdout' / 'scene.tif')
     prediction = read_header(report.folder / 'prediction.tif')
@@ -48,6 +48,8 @@ def check_promises(report: DemoReport) -> None:
     assert (prediction.height, prediction.width) == (scene.height, scene.width)
     assert 0 <= report.mean_iou <= 1
     assert 0 < report.majority_iou < 0.25
+    assert 0 <= report.overall.value <= 1
+    assert report.overall.half_width is not None
 
 
 def test_only_a_folder_that_a_demo_made_is_replaced(tmp_path: Path) -> None:
