@@ -72,17 +72,17 @@ class Tally:
         step = max(1, _PIXELS_COUNTED // codes.shape[1])
         if not self.is_even:
             step = max(1, min(step, _MOST_COUNTS // pairs))
+        total, areas = np.zeros(pairs, dtype=np.int64), np.zeros(pairs)
         for start in range(0, len(codes), step):
             some = slice(start, start + step)
             counts = self._count(ours[some], theirs[some], len(others), pairs)
-            total = counts.sum(axis=0)
-            areas = (
-                total if self.is_even else self.row_areas[row_off + start :][: len(counts)] @ counts
-            )
-            for place in np.flatnonzero(total).tolist():
-                pair = names[place // len(others)], others[place % len(others)]
-                self.pixels[pair] += int(total[place])
-                self._areas[pair] += float(areas[place])
+            total += counts.sum(axis=0)
+            if not self.is_even:
+                areas += self.row_areas[row_off + start :][: len(counts)] @ counts
+        for place in np.flatnonzero(total).tolist():
+            pair = names[place // len(others)], others[place % len(others)]
+            self.pixels[pair] += int(total[place])
+            self._areas[pair] += float(areas[place])
 
     def _count(self, ours: Codes, theirs: Codes, width: int, pairs: int) -> NDArray[np.int64]:
         """Count pairs: per row where areas differ, else of all rows at once; shape (n, pairs)."""
