@@ -236,6 +236,7 @@ def _begin(
     options = options_of.of(given, made=maker.made)
     if not jobs.is_single:
         _check_several(given, len(jobs.scenes))
+        _keep_apart(jobs, maker, options)
     work = Work(maker=maker.load(model, options), options=options, is_single=jobs.is_single)
     return jobs, work
 
@@ -256,6 +257,20 @@ def _check_several(given: Mapping[str, Any], count: int) -> None:
             f'after (--after) is the second date of one scene, got {count} scenes from a folder or '
             'a list; predict two dates per call'
         )
+
+
+def _keep_apart(jobs: Jobs, maker: type[Maker], options: PredictionOptions) -> None:
+    """Refuse files that would replace what another scene becomes, or another scene."""
+    made: dict[Path, str] = {}
+    for job in jobs.scenes:
+        for file in maker.list_files(job.final, options):
+            other = made.setdefault(file.path, job.scene)
+            if other != job.scene:
+                raise ValueError(
+                    f'{other} and {job.scene} would both become {file.path}; rename one'
+                )
+    if options.overwrite:
+        refuse_inputs([*made], inputs=[job.scene for job in jobs.scenes])
 
 
 def _keep_inputs(jobs: Jobs, options: Mapping[str, Any]) -> None:

@@ -267,9 +267,11 @@ def test_another_number_is_another_prediction_and_a_failure_leaves_nothing(
 def test_a_plan_says_what_it_costs_and_what_is_no_map_of_classes_has_none(
     scene: Path, tmp_path: Path
 ) -> None:
-    plan = plan_prediction(slanted(), scene, tmp_path / 'map.tif', **OPTIONS)
+    options: Any = OPTIONS | {'uncertainty': True}
+    plan = plan_prediction(slanted(), scene, tmp_path / 'map.tif', **options)
     assert 'compared   with 2 further maps' in str(plan)
     assert 'map_agreement.tif: agreement' in str(plan)
+    assert 'map_uncertainty.tif: uncertainty' in str(plan)
     with pytest.raises(ValueError, match='consistency asks for a second map beside one of classes'):
         predict_geotiff(slanted(), scene, tmp_path / 'm.tif', **OPTIONS | {'output': 'values'})
     with pytest.raises(ValueError, match='consistency must be >= 0, got -1'):

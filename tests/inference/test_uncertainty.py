@@ -14,6 +14,7 @@ from scipy.stats import entropy
 from torch import Tensor
 
 from gersp_geo.inference import predict_geotiff
+from gersp_geo.inference.jobs import predict
 from gersp_geo.inference.outputs.uncertainty import measure_uncertainty
 from tests.inference.engines import noise, record_for, write_scene
 
@@ -84,3 +85,19 @@ def test_what_has_no_classes_has_none(tmp_path: Path) -> None:
     (tmp_path / 'map_uncertainty.tif').touch()
     with pytest.raises(FileExistsError, match=r'map_uncertainty\.tif exists'):
         predict_geotiff(torch.relu, scene, tmp_path / 'map.tif', **options)
+
+
+def test_files_beside_the_maps_of_several_scenes_are_kept_apart(tmp_path: Path) -> None:
+    (tmp_path / 'scenes').mkdir()
+    options: Any = OPTIONS | {'preprocessing': record_for(3), 'uncertainty': True, 'consistency': 1}
+    for name in ('a', 'b'):
+        write_scene(tmp_path / 'scenes' / f'{name}.tif', noise((3, 40, 40)))
+    predict('maps', torch.relu, [tmp_path / 'scenes'], tmp_path / 'maps', **options)
+    ends = ('', '_agreement', '_uncertainty')
+    expected = [f'{name}{end}.tif' for name in ('a', 'b') for end in ends]
+    assert sorted(path.name for path in (tmp_path / 'maps').glob('*.tif')) == expected
+    again = predict('maps', torch.relu, [tmp_path / 'scenes'], tmp_path / 'maps', **options)
+    assert '0 of 2 scenes predicted, 2 before' in str(again)
+    write_scene(tmp_path / 'scenes' / 'a_agreement.tif', noise((3, 40, 40)))
+    with pytest.raises(ValueError, match=r'would both become .*a_agreement\.tif; rename one'):
+        predict('maps', torch.relu, [tmp_path / 'scenes'], tmp_path / 'other', **options)

@@ -103,6 +103,7 @@ def compare_maps(
     """
     parts: list[Part] = []
     kept, same = np.zeros((2, classes), dtype=np.int64)
+    percentages = np.round(100 * np.arange(1, len(others) + 2) / (len(others) + 1))
     for window in _windows(layout):
         mine = _read(path, window)
         # nodata is above all classes
@@ -113,9 +114,9 @@ def compare_maps(
         for other in others:
             count += _read(other, window) == mine
         kept += np.bincount(mine[valid & (count == len(others))], minlength=classes)
-        for number in range(classes):
-            same[number] += count[mine == number].sum(dtype=np.int64)
-        percent = np.round(100 * (count + 1.0) / (len(others) + 1)).astype(layout.dtype)
+        # sums of whole numbers, exact in 64 bits
+        same += np.bincount(mine[valid], count[valid], minlength=classes).astype(np.int64)
+        percent = percentages.astype(layout.dtype)[count]
         percent[~valid] = layout.nodata
         part = folder / f'agreement-{window.row_off:08}-{window.col_off:08}.tif'
         write_part(part, percent[None], nodata=layout.nodata, threads=threads)

@@ -86,11 +86,13 @@ class MapOutput(Output[Pieces]):
     @property
     @override
     def lines(self) -> Mapping[str, str]:
-        return {
-            'and map' if number else 'map': f'{made.destination}: {made.kind}, '
-            f'{len(made.layout.descriptions)} band(s), {made.layout.dtype}'
-            for number, made in enumerate((*self.maps, *self._compared))
-        }
+        first, *others = [
+            f'{made.destination}: {made.kind}, {len(made.layout.descriptions)} band(s), '
+            f'{made.layout.dtype}'
+            for made in (*self.maps, *self._compared)
+        ]
+        # further lines are indented as what stands behind a name
+        return {'map': first, **({'and map': f'\n{"":<11}'.join(others)} if others else {})}
 
     @property
     def _compared(self) -> tuple[PlannedMap, ...]:
