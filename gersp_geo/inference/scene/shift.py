@@ -163,9 +163,9 @@ def _windows(source: CellSource, header: RasterHeader) -> Iterator[Window]:
     )
     places = [(row, col) for row in rows for col in cols]
     if source.stored is not None:
-        filled = np.argwhere(source.stored)
-        chosen = filled[:: max(1, len(filled) // _PLACES**2)][: _PLACES**2]
-        places = [(int(r), int(c)) for r, c in chosen * np.array(source.block_shape)]
+        filled = np.argwhere(source.stored) * np.array(source.block_shape)
+        chosen = filled[:: max(1, len(filled) // _PLACES**2)][: _PLACES**2].tolist()
+        places = sorted({(row // height * height, col // width * width) for row, col in chosen})
     for row, col in places:
         yield Window(
             row_off=row,
@@ -183,11 +183,9 @@ def _starts(length: int, block: int, across: int) -> tuple[int, list[int]]:
         block: Side of a block along it.
         across: Its other side.
     """
+    side = _SIDE if across <= _LONG_STRIP else _FEW_ROWS
     if block <= _LARGEST_BLOCK:
-        side = block * max(1, (_SIDE if across <= _LONG_STRIP else _FEW_ROWS) // block)
-        aligned = block
-    else:
-        side, aligned = _SIDE, 1
+        side = block * max(1, side // block)
+    # multiples of the side: no pixel is looked at twice
     middles = [(2 * place + 1) * length // (2 * _PLACES) for place in range(_PLACES)]
-    starts = {max(0, middle - side // 2) // aligned * aligned for middle in middles}
-    return min(side, length), sorted(starts)
+    return side, sorted({middle // side * side for middle in middles})
