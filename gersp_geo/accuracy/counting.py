@@ -114,7 +114,7 @@ def to_codes(pixels: NDArray[np.generic], valid: Shown, *, name: str) -> Codes:
     """Turn the values of a map into codes.
 
     Args:
-        pixels: Shape (rows, cols).
+        pixels: Shape (rows, cols); may be changed.
         valid: Where there is an observation, of the same shape; None means everywhere.
         name: The file, for messages.
 
@@ -125,10 +125,12 @@ def to_codes(pixels: NDArray[np.generic], valid: Shown, *, name: str) -> Codes:
         pixels = _whole(pixels, valid, name=name)
     if pixels.dtype == np.uint8:
         # bytes are counted several times as fast; 255 has no place among them, and becomes 0
-        codes: Codes = np.add(pixels, 1, dtype=np.uint8)
-        if valid is None and codes.all():
+        codes: Codes
+        if valid is None and int(pixels.max()) < 255:
+            codes = np.add(pixels, 1, out=pixels)
             return codes
         if valid is not None:
+            codes = np.add(pixels, 1, dtype=np.uint8)
             codes *= valid
             if np.count_nonzero(codes) == np.count_nonzero(valid):
                 return codes
