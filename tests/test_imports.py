@@ -83,7 +83,7 @@ def follow(module: str, known: set[str]) -> None:
     [
         (['main', 'inference.options'], set()),
         (['inference.scenes'], set()),
-        (['inference.jobs', 'inference.outputs.maps', 'inference.api'], {'torch'}),
+        (['inference.jobs', 'inference.outputs.map_maker', 'inference.api'], {'torch'}),
         (['inference.model.embedder', 'inference.model.detector'], {'torch'}),
         (['inference.polygons'], {'geopandas', 'pyogrio', 'scipy'}),
         (['models.exporting'], {'timm', 'torch'}),

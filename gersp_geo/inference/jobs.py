@@ -47,7 +47,7 @@ def maker_of(kind: Kind) -> tuple[type[Maker], type[PredictionOptions]]:
     """Find what makes results of a kind, and its options; what others need is not imported."""
     match kind:
         case 'maps':
-            from .outputs.maps import MapMaker
+            from .outputs.map_maker import MapMaker
 
             return MapMaker, MapOptions
         case 'objects':

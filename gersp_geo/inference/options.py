@@ -398,6 +398,7 @@ class MapOptions(PredictionOptions):
         'written beside it: per pixel the percentage of all these maps that have its class. Time '
         'grows with their number.',
         group='maps',
+        metavar='N',
     )
     ensemble: tuple[PathName, ...] = option(
         (),

@@ -20,8 +20,8 @@ from torchgeo.tasks import SemanticSegmentation
 from gersp_geo.geoio.write.geotiff import write_raster
 from gersp_geo.inference import detect_objects
 from gersp_geo.inference.options import MapOptions
+from gersp_geo.inference.outputs.map_maker import MapMaker
 from gersp_geo.inference.outputs.map_summary import PredictionSummary
-from gersp_geo.inference.outputs.maps import MapMaker
 from gersp_geo.inference.prepare import prepare
 from gersp_geo.inference.run import run_plan
 from gersp_geo.main import main

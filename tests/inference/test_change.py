@@ -30,7 +30,7 @@ from gersp_geo.geoio.read.reader import read_header, read_window
 from gersp_geo.geoio.warp.alignment import open_aligned
 from gersp_geo.inference import plan_prediction
 from gersp_geo.inference.options import MapOptions
-from gersp_geo.inference.outputs.maps import MapMaker
+from gersp_geo.inference.outputs.map_maker import MapMaker
 from gersp_geo.inference.prepare import prepare
 from gersp_geo.inference.resume.journal import Entry, Journal
 from gersp_geo.inference.run import run_plan

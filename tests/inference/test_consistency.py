@@ -21,8 +21,8 @@ from gersp_geo.inference import plan_prediction, predict_geotiff
 from gersp_geo.inference.model.predictor import VIEWS, View, turn_views
 from gersp_geo.inference.options import MapOptions
 from gersp_geo.inference.outputs.agreement import shift_of
+from gersp_geo.inference.outputs.map_maker import MapMaker
 from gersp_geo.inference.outputs.map_summary import PredictionSummary
-from gersp_geo.inference.outputs.maps import MapMaker
 from gersp_geo.inference.prepare import prepare
 from gersp_geo.inference.resume.journal import Entry, Journal, work_folder
 from gersp_geo.inference.run import run_plan

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gersp_geo.inference import predict_geotiff
 from gersp_geo.inference.device_memory import fit_batch, free_bytes, halve_batch, largest_batch
 from gersp_geo.inference.options import MapOptions
-from gersp_geo.inference.outputs.maps import MapMaker
+from gersp_geo.inference.outputs.map_maker import MapMaker
 from gersp_geo.inference.plan import PredictionPlan
 from gersp_geo.inference.prepare import prepare
 from gersp_geo.inference.run import run_plan

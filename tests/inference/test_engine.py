@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from gersp_geo.inference import plan_prediction, predict_geotiff
 from gersp_geo.inference.options import MapOptions
-from gersp_geo.inference.outputs.maps import MapMaker
+from gersp_geo.inference.outputs.map_maker import MapMaker
 from gersp_geo.inference.prepare import prepare
 from gersp_geo.inference.run import run_plan
 from gersp_geo.preprocessing import Preprocessing

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from gersp_geo.geoio.write.geotiff import write_window
 from gersp_geo.inference import predict_geotiff
 from gersp_geo.inference.options import MapOptions
+from gersp_geo.inference.outputs.map_maker import MapMaker
 from gersp_geo.inference.outputs.map_summary import PredictionSummary
-from gersp_geo.inference.outputs.maps import MapMaker
 from gersp_geo.inference.prepare import prepare
 from gersp_geo.inference.resume.journal import Entry, Journal, work_folder
 from gersp_geo.inference.run import run_plan
