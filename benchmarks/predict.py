@@ -197,7 +197,10 @@ class Free(nn.Module):
 
 
 def predict(
-    setting: Setting, model: nn.Module, blend: Blend, runtime: RuntimeName = 'auto'
+    setting: Setting,
+    model: nn.Module,
+    blend: Blend,
+    runtime: RuntimeName | Literal['auto'] = 'auto',
 ) -> PredictionSummary:
     return predict_geotiff(
         model, setting.scene, setting.folder / 'map.tif', size=SIZE, overlap=OVERLAP, blend=blend,

@@ -25,7 +25,8 @@ import pytest
 import yaml
 from lightning.pytorch import Trainer
 
-from gersp_geo.main import TRAINING, build_parser, main
+from gersp_geo.command_line import TRAINING, build_parser
+from gersp_geo.main import main
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / 'README.md'

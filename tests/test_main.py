@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from gersp_geo import __version__
-from gersp_geo.main import build_parser, end_on_signals, main
+from gersp_geo.command_line import build_parser
+from gersp_geo.main import end_on_signals, main
 
 type Run = Callable[[list[str]], int]
 
