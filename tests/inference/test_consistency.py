@@ -83,6 +83,7 @@ def on_whole(scene: Path, view: View) -> NDArray[Any]:
     return found
 
 
+@pytest.mark.quick('crop')
 @pytest.mark.parametrize('blend', ['hann', 'crop'])
 def test_agreement_is_that_with_turned_scenes(scene: Path, tmp_path: Path, blend: str) -> None:
     predict_geotiff(slanted(), scene, tmp_path / 'plain.tif', **OPTIONS | {'consistency': 0})
@@ -217,7 +218,7 @@ def test_stops_and_shards_change_no_byte_and_no_part_is_done_twice(
     scene: Path, tmp_path: Path
 ) -> None:
     whole = predict(scene, tmp_path / 'once.tif')
-    for where, count in STOPS:
+    for where, count in STOPS[::3]:
         with pytest.raises(OSError, match='the network is gone'):
             run_until(scene, tmp_path / 'map.tif', where, count)
         assert not (tmp_path / 'map.tif').exists()

@@ -57,6 +57,7 @@ def scene(tmp_path: Path) -> Path:
     return write_scene(tmp_path / 'scene.tif', noise((3, 90, 120)))
 
 
+@pytest.mark.quick('hann')
 @pytest.mark.parametrize('blend', ['hann', 'crop'])
 def test_probabilities_are_the_mean_of_those_of_each(
     scene: Path, tmp_path: Path, blend: str

@@ -38,7 +38,7 @@ def test_it_is_that_of_scipy(classes: int, seed: int, sharpness: float) -> None:
         np.testing.assert_allclose(measure_uncertainty(scores[1:]).numpy(), found, atol=1e-9)
 
 
-@pytest.mark.quick('uint8-hann', 'float32-crop')
+@pytest.mark.quick('uint8-hann')
 @pytest.mark.parametrize('blend', ['hann', 'crop'])
 @pytest.mark.parametrize('kind', ['float32', 'uint8'])
 def test_it_belongs_to_the_probabilities_beside_it(
