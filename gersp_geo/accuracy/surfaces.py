@@ -145,7 +145,9 @@ class PolygonReference:
         """Read codes of the pixels of a window; where polygons contradict each other, there is none."""
         transform = self._grid.transform @ Affine.translation(window.col_off, window.row_off)
         part = Grid(crs=None, transform=transform, height=window.height, width=window.width)
-        hits = np.sort(self._tree.query(shapely.box(*part.bounds())))
+        hits = self._tree.query(shapely.box(*part.bounds()))
+        # by code, so that what lies on top in the one order differs from that in the other
+        hits = hits[np.argsort(self._codes[hits], kind='stable')]
         first, last = (
             burn(
                 self._polygons[some], self._codes[some], transform=transform,
