@@ -162,15 +162,24 @@ def _number(*codes: Codes) -> list[tuple[Codes, Sequence[int]]]:
     numbered: list[tuple[Codes, Sequence[int]]] = []
     for some, most in zip(codes, highest, strict=True):
         found = np.flatnonzero(np.bincount(some.ravel(), minlength=most))
-        if len(found) > MOST_CLASSES + 1:
-            raise ValueError(
-                f'a matrix has at most {MOST_CLASSES:,} classes, and there are {len(found):,} or '
-                "more; kind (--kind) 'values' compares measurements"
-            )
+        check_number(int(np.count_nonzero(found)))
         ranks = np.zeros(most, dtype=np.int32)
         ranks[found] = np.arange(len(found))
         numbered.append((ranks[some], found.tolist()))
     return numbered
+
+
+def check_number(classes: int) -> None:
+    """Refuse more classes than a matrix is made of.
+
+    Raises:
+        ValueError: If there are more than :data:`MOST_CLASSES`.
+    """
+    if classes > MOST_CLASSES:
+        raise ValueError(
+            f'a matrix has at most {MOST_CLASSES:,} classes, and there are {classes:,} or more; '
+            "kind (--kind) 'values' compares measurements"
+        )
 
 
 def lay_windows(

@@ -17,7 +17,7 @@ from ..geoio.polygons import ClassMap
 from ..geoio.read import RasterHeader, Reader
 from ..geoio.vector import Area, read_area
 from ..windows import Window
-from .counting import Codes, Tally, lay_windows, read_ahead, to_codes
+from .counting import Codes, Tally, check_number, lay_windows, read_ahead, to_codes
 from .figures import AreaUnit, Design, MapClass, SampledCounts
 from .rasters import RasterUnderMap
 
@@ -133,8 +133,12 @@ class JudgedMap:
             strata: Names and areas of the strata.
             mapped: Areas of the classes in the map.
             notes: What has to be said.
+
+        Raises:
+            ValueError: If there are more classes than a matrix is made of.
         """
         values = sorted({*mapped, *(value for key in units for value in key[1:])})
+        check_number(len(values))
         places = {value: place for place, value in enumerate(values)}
         shape = len(strata), len(values), len(values)
 
