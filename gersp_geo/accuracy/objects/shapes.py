@@ -48,5 +48,5 @@ def _nearly_boxes(outlines: Outlines) -> bool:
     ):
         return False
     points = shapely.get_coordinates(outlines).reshape(-1, _CORNERS, 2)
-    sides = np.sort(np.abs(points[:, 1] - points[:, 0]), axis=1)
-    return bool((sides[:, 0] <= _SLIGHT * sides[:, 1]).all())
+    sides = np.sort(np.abs(np.diff(points, axis=1)), axis=2)
+    return bool((sides[..., 0] <= _SLIGHT * sides[..., 1]).all())
