@@ -136,7 +136,7 @@ def read_features(
         )
     kind = kind_of(frame, source=fspath(path))
     placed, owner = place_features(frame, header, name=name, source=fspath(path))
-    texts = [None if texts[i] is None else texts[i] for i in owner.tolist()]
+    texts = [texts[i] for i in owner.tolist()]
     if kind == 'polygons':
         return PolygonReference(placed, texts, Grid.of(header), source=fspath(path))
     rows, cols = pixels_of(placed, header)

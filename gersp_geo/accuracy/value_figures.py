@@ -144,7 +144,8 @@ class Differences:
         self, ours: NDArray[np.float64], theirs: NDArray[np.float64], weights: NDArray[np.float64]
     ) -> None:
         """Add pairs, arrays of shape (n,)."""
-        if not len(ours):
+        # beyond a pole there are pixels, and no area
+        if not weights.any():
             return
         apart = ours - theirs
         before, more = self._sums[0], weights.sum()

@@ -52,6 +52,8 @@ def test_parts_add_up_to_the_whole_far_from_zero_too(seed: int, sizes: list[int]
     sums = Differences(1e6 - 5, 1e6 + 5)
     for part in np.split(np.arange(len(theirs)), np.cumsum(sizes)):
         sums.add(ours[part], theirs[part], np.ones(len(part)))
+        # what has no area adds nothing
+        sums.add(theirs[part], ours[part], np.zeros(len(part)))
     check(sums.result(name='height', unit='m'), ours, theirs)
 
 
