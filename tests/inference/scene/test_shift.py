@@ -19,7 +19,6 @@ from gersp_geo.inference import plan_prediction
 from gersp_geo.inference.scene.shift import find_shifts, measure_bands
 from gersp_geo.preprocessing import Preprocessing
 
-DATA = Path('/work/shared/data/geo')
 RECORD = Preprocessing(
     bands=('red', 'green', 'blue'), scale=(1 / 255,) * 3, mean=(0.4, 0.45, 0.5),
     std=(0.2, 0.22, 0.25),
@@ -139,10 +138,9 @@ def test_a_band_is_told_beyond_the_bounds_and_not_within(
     assert bool(found) == (abs(away) > 2 or not 0.1 <= ratio <= 5)
 
 
-@pytest.mark.skipif(not DATA.exists(), reason='the data are not there')
-@pytest.mark.parametrize('pair', ['naip_nd_wetlands/*.tif', 'landsat_peru/*.tif'])
-def test_two_dates_of_one_sensor_are_alike(tmp_path: Path, pair: str) -> None:
-    first, second = sorted(DATA.glob(pair))
+@pytest.mark.parametrize('name', ['naip_nd_wetlands', 'landsat_peru'])
+def test_two_dates_of_one_sensor_are_alike(real_data: Path, tmp_path: Path, name: str) -> None:
+    first, second = sorted((real_data / 'geo' / name).glob('*.tif'))
     with rasterio.open(first) as src:
         pixels = src.read([1, 2, 3]).reshape(3, -1)[:, src.dataset_mask().ravel() > 0]
     values = replace(
