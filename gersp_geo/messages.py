@@ -1,4 +1,4 @@
-"""What other libraries say, as the one line that a message of this package has room for."""
+"""Words and tables of plain text, such as messages of this package have room for."""
 
 from collections.abc import Sequence
 
@@ -27,3 +27,19 @@ def name_some(names: Sequence[object], *, most: int = 6) -> str:
     """
     more = f' and {len(names) - most} more' if len(names) > most else ''
     return ', '.join(map(str, names[:most])) + more
+
+
+def align(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lay out a table of plain text: names to the left, all further cells to the right.
+
+    Args:
+        rows: Cells, of the same number in each row.
+
+    Returns:
+        A line per row.
+    """
+    first, *widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        '  '.join([name.ljust(first), *map(str.rjust, cells, widths)]).rstrip()
+        for name, *cells in rows
+    ]

@@ -1,6 +1,6 @@
 import pytest
 
-from gersp_geo.messages import name_some, one_line
+from gersp_geo.messages import align, name_some, one_line
 
 
 def test_line_ends_and_indents_become_single_spaces() -> None:
@@ -12,3 +12,11 @@ def test_line_ends_and_indents_become_single_spaces() -> None:
 )  # fmt: skip
 def test_of_many_names_the_first_are_told_and_the_rest_counted(count: int, text: str) -> None:
     assert name_some(range(count), most=2) == text
+
+
+def test_names_stand_to_the_left_and_numbers_to_the_right() -> None:
+    assert align([['class', 'n'], ['oak', '1,000'], ['a long one', '']]) == [
+        'class           n',
+        'oak         1,000',
+        'a long one',
+    ]

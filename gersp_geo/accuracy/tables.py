@@ -1,13 +1,14 @@
 """Accuracies as text for the terminal, as JSON and as CSV; areas in hectares where they are known."""
 
-import csv
-import json
 import math
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 
-from ..geoio.write import check_absent, new_file
+from ..geoio.write import check_absent
+from ..geoio.write import write_csv as write_rows
+from ..geoio.write import write_json as write_figures
+from ..messages import align
 from .estimators import FIGURES
 from .figures import Accuracy, AreaUnit, Calibration, Estimate
 
@@ -40,11 +41,12 @@ def describe(accuracy: Accuracy) -> str:
         mapped = f'{found.mapped_area * factor:,.{digits}f}'
         figures.append([name, *shares, mapped, _text(found.area, factor=factor, digits=digits)])
     units = f'design {counts.design}, {counts.counts.sum():,} units'
-    parts = [f'Overall accuracy {_text(accuracy.overall)}, {units}', _aligned(figures)]
+    parts = [f'Overall accuracy {_text(accuracy.overall)}, {units}', '\n'.join(align(figures))]
     if len(names) <= MOST_COLUMNS:
         heads = ['map, reference', *(str(found.value) for found in counts.classes)]
         matrix = zip(names, counts.counts.sum(0).tolist(), strict=True)
-        parts.append(_aligned([heads, *([name, *map('{:,}'.format, row)] for name, row in matrix)]))
+        rows = [heads, *([name, *map('{:,}'.format, row)] for name, row in matrix)]
+        parts.append('\n'.join(align(rows)))
     if accuracy.calibration is not None:
         error = float(accuracy.calibration.errors[0])
         parts.append(f'Expected calibration error of the most probable class {error:.3f}')
@@ -94,9 +96,7 @@ def write_json(
     Raises:
         FileExistsError: If it exists and *overwrite* is False.
     """
-    with new_file(destination, overwrite=overwrite) as temporary:
-        text = json.dumps(as_record(accuracy), indent=1, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + '\n', encoding='utf-8')
+    write_figures(destination, as_record(accuracy), overwrite=overwrite)
 
 
 def write_csv(
@@ -117,12 +117,8 @@ def write_csv(
     """
     matrix = Path(destination).with_suffix('.matrix.csv')
     check_absent(matrix, overwrite=overwrite)
-    for path, rows in ((destination, _figure_rows(accuracy)), (matrix, _matrix_rows(accuracy))):
-        with (
-            new_file(path, overwrite=overwrite) as temporary,
-            temporary.open('w', encoding='utf-8', newline='') as file,
-        ):
-            csv.writer(file).writerows(rows)
+    write_rows(destination, _figure_rows(accuracy), overwrite=overwrite)
+    write_rows(matrix, _matrix_rows(accuracy), overwrite=overwrite)
     return matrix
 
 
@@ -199,13 +195,3 @@ def _text(figure: Estimate | None, *, factor: float = 1.0, digits: int = 3) -> s
         return value
     star = '*' if figure.is_too_short else ''
     return f'{value} ± {figure.half_width * factor:,.{digits}f}{star}'
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Lay out a table: names to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for name, *cells in rows:
-        numbers = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
-        lines.append('  '.join([name.ljust(widths[0]), *numbers]).rstrip())
-    return '\n'.join(lines)

@@ -1,7 +1,5 @@
 """How far measurements of a map lie from those of a reference."""
 
-import csv
-import json
 import math
 from dataclasses import dataclass
 from os import PathLike
@@ -9,7 +7,8 @@ from os import PathLike
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geoio.write import new_file
+from ..geoio.write import write_csv, write_json
+from ..messages import align
 
 BINS = 64
 """Of a scatter, per axis."""
@@ -68,12 +67,9 @@ class ValueAccuracy:
             figures = [f'{value:.4g}' for value in (band.bias, band.rmse, band.mae)]
             r2 = f'{band.r2:.3f}' if math.isfinite(band.r2) else '-'
             rows.append([band.name, f'{band.count:,}', *figures, r2, band.unit])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = []
-        for name, *cells, unit in rows:
-            numbers = [cell.rjust(width) for cell, width in zip(cells, widths[1:-1], strict=True)]
-            lines.append('  '.join([name.ljust(widths[0]), *numbers, unit]).rstrip())
-        return '\n\n'.join(['\n'.join(lines), '\n'.join(self.notes)]).rstrip()
+        lines = align([cells for *cells, _ in rows])
+        told = [f'{line}  {unit}'.rstrip() for line, (*_, unit) in zip(lines, rows, strict=True)]
+        return '\n\n'.join(['\n'.join(told), '\n'.join(self.notes)]).rstrip()
 
     def as_record(self) -> dict[str, object]:
         """Give all figures as JSON has them: null for what is not known."""
@@ -96,9 +92,7 @@ class ValueAccuracy:
         Raises:
             FileExistsError: If the file exists and *overwrite* is False.
         """
-        with new_file(destination, overwrite=overwrite) as temporary:
-            text = json.dumps(self.as_record(), indent=1, ensure_ascii=False, allow_nan=False)
-            temporary.write_text(text + '\n', encoding='utf-8')
+        write_json(destination, self.as_record(), overwrite=overwrite)
 
     def write_csv(self, destination: str | PathLike[str], *, overwrite: bool = False) -> None:
         """Write a row per band, empty where a figure is not known.
@@ -106,16 +100,11 @@ class ValueAccuracy:
         Raises:
             FileExistsError: If the file exists and *overwrite* is False.
         """
-        with (
-            new_file(destination, overwrite=overwrite) as temporary,
-            temporary.open('w', encoding='utf-8', newline='') as file,
-        ):
-            writer = csv.writer(file)
-            writer.writerow(('name', 'unit', 'count', *_FIGURES))
-            for band in self.bands:
-                figures = [_finite(getattr(band, name)) for name in _FIGURES]
-                cells = ['' if figure is None else figure for figure in figures]
-                writer.writerow((band.name, band.unit, band.count, *cells))
+        rows = [
+            (band.name, band.unit, band.count, *(_finite(getattr(band, name)) for name in _FIGURES))
+            for band in self.bands
+        ]
+        write_csv(destination, [('name', 'unit', 'count', *_FIGURES), *rows], overwrite=overwrite)
 
 
 def _finite(number: float) -> float | None:

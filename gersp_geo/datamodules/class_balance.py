@@ -13,7 +13,7 @@ from ..labels.mask_classes import ClassMasks
 from ..labels.mask_files import ChosenValues, MaskFiles
 from ..labels.objects.patch_labels import ObjectLabels
 from ..labels.sources import IGNORE, LabelSource
-from ..messages import name_some
+from ..messages import align, name_some
 from ..windows import Window
 from .ground import Split
 from .patches import ScannedBlocks
@@ -57,14 +57,7 @@ class ClassBalance:
             rest = np.sum(counts[MOST_ROWS:], axis=0).tolist()
             more = f'  and {len(counts) - MOST_ROWS} more'
             rows.append([more, *(f'{count:,}' for count in rest)])
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        return '\n'.join(
-            '  '.join(
-                text.rjust(width) if column else text.ljust(width)
-                for column, (text, width) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in rows
-        )
+        return '\n'.join(align(rows))
 
     def warnings(self, *, block_size: int) -> list[str]:
         """Name the classes that training does not see: one sentence per cause, with advice."""

@@ -1,18 +1,16 @@
 """Maps and objects judged by a reference, and the files in which that is told."""
 
-from csv import DictWriter
-from json import dumps
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from ..accuracy import tables
 from ..accuracy.assessing import assess_map
 from ..accuracy.figures import Accuracy
 from ..accuracy.objects import ObjectAccuracy, assess_objects
 from ..accuracy.references import is_raster
-from ..accuracy.tables import write_csv, write_json
 from ..accuracy.values import ValueAccuracy
-from ..geoio.write import check_absent, check_writable, new_file
+from ..geoio.write import check_absent, check_writable, write_csv, write_json
 from .map_report import write_map_report
 from .object_report import check_shown, write_object_report
 from .page import check_page
@@ -107,30 +105,22 @@ def _check_files(
 def _write_json(found: Judgement, path: str | PathLike[str], *, overwrite: bool) -> None:
     """Write all figures as JSON."""
     if isinstance(found, Accuracy):
-        write_json(found, path, overwrite=overwrite)
+        tables.write_json(found, path, overwrite=overwrite)
     elif isinstance(found, ValueAccuracy):
         found.write_json(path, overwrite=overwrite)
     else:
-        with new_file(path, overwrite=overwrite) as temporary:
-            text = dumps(found.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-            temporary.write_text(text + '\n', encoding='utf-8')
+        write_json(path, found.to_dict(), overwrite=overwrite)
 
 
 def _write_csv(found: Judgement, path: str | PathLike[str], *, overwrite: bool) -> None:
     """Write all figures as a table."""
     if isinstance(found, Accuracy):
-        write_csv(found, path, overwrite=overwrite)
+        tables.write_csv(found, path, overwrite=overwrite)
     elif isinstance(found, ValueAccuracy):
         found.write_csv(path, overwrite=overwrite)
     else:
         rows = found.to_rows()
-        with (
-            new_file(path, overwrite=overwrite) as temporary,
-            temporary.open('w', encoding='utf-8', newline='') as file,
-        ):
-            writer = DictWriter(file, fieldnames=list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(path, [list(rows[0]), *(list(row.values()) for row in rows)], overwrite=overwrite)
 
 
 def _write_page(

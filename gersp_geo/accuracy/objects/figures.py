@@ -1,13 +1,14 @@
 """How right a file of objects is."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...messages import align
 from .shapes import Compared
 
 type Compare = Literal['auto', 'boxes', 'outlines']
@@ -159,7 +160,7 @@ class ObjectAccuracy:
             'AP50:95',
         )
         shown = self.classes if len(self.classes) == 1 else (*self.classes, self.total)
-        lines = _align([head, *map(_cells, shown)])
+        lines = align([head, *map(_cells, shown)])
         counted = 'all' if self.score_threshold is None else f'>= {self.score_threshold:g}'
         facts: Mapping[str, str] = {
             'objects': self.predicted,
@@ -182,15 +183,6 @@ def _cells(found: ClassObjects) -> tuple[str, ...]:
         *(f'{count:,}' for count in counts),
         *('-' if math.isnan(share) else f'{share:.3f}' for share in shares),
     )
-
-
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Put cells below each other: names to the left, numbers to the right."""
-    name, *widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        '  '.join([row[0].ljust(name), *(c.rjust(w) for c, w in zip(row[1:], widths, strict=True))])
-        for row in rows
-    ]
 
 
 def _share(part: int, whole: int) -> float:

@@ -1,16 +1,14 @@
 """Files of a report, each whole or absent."""
 
-import csv
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ...geoio.vector import Attribute, Features, new_features
-from ...geoio.write import new_file
+from ...geoio.write import new_file, write_csv, write_json
 from .summary import Matrix, Summary
 
 if TYPE_CHECKING:
@@ -40,7 +38,7 @@ def write_summary(folder: Path, summary: Summary, facts: Mapping[str, Any]) -> N
             for name, metrics in summary.classes.items()
         },
     }
-    write_json(folder / 'metrics.json', content)
+    write_json(folder / 'metrics.json', content, overwrite=True)
     titles = list(summary.overall)
     rows = [
         [name, count, *(cell(metrics.get(title)) for title in titles)]
@@ -49,7 +47,7 @@ def write_summary(folder: Path, summary: Summary, facts: Mapping[str, Any]) -> N
             ('', sum(summary.counts.values()), summary.overall),
         ]
     ]
-    write_csv(folder / 'metrics.csv', [['class', 'count', *titles], *rows])
+    write_csv(folder / 'metrics.csv', [['class', 'count', *titles], *rows], overwrite=True)
     if summary.matrix is not None:
         write_matrix(folder, summary.matrix)
 
@@ -60,10 +58,10 @@ def write_matrix(folder: Path, matrix: Matrix) -> None:
     content = {
         'true': list(matrix.rows), 'predicted': list(matrix.columns), 'counts': counts,
     }  # fmt: skip
-    write_json(folder / 'confusion_matrix.json', content)
+    write_json(folder / 'confusion_matrix.json', content, overwrite=True)
     rows = [[name, *row] for name, row in zip(matrix.rows, counts, strict=True)]
     corner = 'true \\ predicted' if matrix.rows == matrix.columns else 'label'
-    write_csv(folder / 'confusion_matrix.csv', [[corner, *matrix.columns], *rows])
+    write_csv(folder / 'confusion_matrix.csv', [[corner, *matrix.columns], *rows], overwrite=True)
 
 
 def write_figure(path: Path, figure: 'Figure') -> None:
@@ -85,22 +83,6 @@ def write_splits(path: Path, table: Any) -> None:
     features = Features(polygons=np.asarray(table.geometry.array, dtype=object), columns=arrays)
     with new_features(path, crs=table.crs.to_wkt(), attributes=attributes, overwrite=True) as write:
         write(features)
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write JSON, in lines that can be compared."""
-    with new_file(path, overwrite=True) as temporary:
-        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + '\n', encoding='utf-8')
-
-
-def write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
-    """Write a table."""
-    with (
-        new_file(path, overwrite=True) as temporary,
-        temporary.open('w', encoding='utf-8', newline='') as file,
-    ):
-        csv.writer(file).writerows(rows)
 
 
 def plain(metrics: Mapping[str, float]) -> dict[str, float | None]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ...messages import align
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Matrix:
@@ -63,11 +65,7 @@ class Summary:
             rows.append([name, f'{self.counts[name]:,}', *cells])
         cells = [format_value(self.overall[t]) if t in self.overall else '' for t in titles]
         rows.append(['all', f'{sum(self.counts.values()):,}', *cells])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return '\n'.join(
-            '  '.join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
-            for row in rows
-        )
+        return '\n'.join(align(rows))
 
 
 def format_value(value: float) -> str:

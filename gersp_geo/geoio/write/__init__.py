@@ -15,6 +15,7 @@ from .atomic import (
     sync_folder,
 )
 from .cog import MapLayout, OverviewResampling
+from .figure_files import write_csv, write_json
 from .geotiff import write_raster
 from .mosaic import finish_map
 from .parts import BLOCK_SIZE, Part, checksum, is_sound, write_part
@@ -26,6 +27,6 @@ __all__ = (
     'BLOCK_SIZE', 'NO_ROOM', 'STALE_SIDECARS', 'Color', 'DiskFullError', 'MapLayout',
     'OverviewResampling', 'Part', 'check_absent', 'check_legend', 'check_local', 'check_writable',
     'checksum', 'class_color', 'describe_room', 'finish_map', 'free_bytes', 'is_sound', 'new_file',
-    'new_folder', 'new_patch_map', 'publish', 'sync_folder', 'write_part', 'write_point_form', 'write_qml',
-    'write_raster', 'write_symbols',
+    'new_folder', 'new_patch_map', 'publish', 'sync_folder', 'write_csv', 'write_json', 'write_part',
+    'write_point_form', 'write_qml', 'write_raster', 'write_symbols',
 )  # fmt: skip
