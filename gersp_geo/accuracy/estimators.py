@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..messages import name_some
 from .figures import Accuracy, ClassAccuracy, Estimate, SampledCounts
@@ -56,7 +57,8 @@ def estimate_accuracy(counts: SampledCounts) -> Accuracy:
 
     Raises:
         ValueError: If there is no unit, a shape is wrong, an area is negative or not finite, or
-            weights are given for a sample.
+            weights of a sample are other
+            units than those of its strata.
     """
     _check(counts)
     units = _units(counts)
@@ -101,17 +103,22 @@ def _units(counts: SampledCounts) -> _Units:
     """Find what units stand for."""
     given = counts.counts if counts.weights is None else counts.weights
     amounts = np.asarray(given, np.float64)
-    known = counts.weights is None and counts.design != 'unknown'
+    is_sample = counts.design in ('stratified', 'simple')
+    known = is_sample or (counts.weights is None and counts.design != 'unknown')
     areas = np.asarray(counts.stratum_areas, np.float64) if known else amounts.sum((1, 2))
     rows = amounts.sum(2) > 0
     # a class that fills other strata cannot be where nothing was sampled
     pure = rows & (rows.sum(1, keepdims=True) == 1)
     whole = np.isclose((areas[:, None] * pure).sum(0), counts.mapped_areas, rtol=1e-6)
+    may_be = ~rows.any(1, keepdims=True) & ~whole
+    if len(rows) == 1:
+        # all that is mapped is in the only stratum
+        may_be = np.asarray(counts.mapped_areas)[None] > 0
     wrong = np.where(np.eye(len(whole), dtype=bool), 0.0, amounts)
     return _Units(
         amounts=amounts,
         areas=areas,
-        rows=rows | (~rows.any(1, keepdims=True) & ~whole),
+        rows=rows | may_be,
         right=np.diagonal(amounts, axis1=1, axis2=2),
         commission=wrong.sum(2),
         omission=wrong.sum(1),
@@ -179,15 +186,23 @@ def _check(counts: SampledCounts) -> None:
     if not counts.counts.sum():
         raise ValueError('no unit of the reference has a class and lies on the map, got 0 units')
     if counts.weights is not None and counts.design in ('stratified', 'simple'):
-        raise ValueError(
-            f'weights must be None for a {counts.design} sample, whose units stand for the same '
-            "area within a stratum; design='census' takes them"
-        )
+        _check_weights(counts.weights, counts.counts)
     if counts.design == 'simple' and strata != 1:
         raise ValueError(f"a simple sample has one stratum, got {strata}; use design='stratified'")
     units = _units(counts)
     if not (units.areas * units.amounts.sum((1, 2))).any():
         raise ValueError('strata with units must have an area, got 0; give their stratum_areas')
+
+
+def _check_weights(weights: Floats, counts: NDArray[np.int64]) -> None:
+    """Refuse weights of a sample that are other units than those that were drawn."""
+    sums, units = np.sum(weights, axis=(1, 2)), counts.sum((1, 2))
+    if not np.allclose(sums, units):
+        place = int(np.abs(sums - units).argmax())
+        raise ValueError(
+            'weights of a sample must sum up to the units of each stratum, got '
+            f'{sums[place]:g} for {units[place]}'
+        )
 
 
 def _notes(

@@ -49,8 +49,9 @@ class SampledCounts:
     """Shape (H, K, K): stratum, class of the map, class of the reference."""
 
     weights: NDArray[np.float64] | None = None
-    """Areas that the units stand for, shape (H, K, K); of a census in degrees, where pixels differ.
-    None: every unit of a stratum stands for as much as any other."""
+    """What the units stand for where pixels differ, as in degrees, shape (H, K, K): areas of a census,
+    and of a sample shares that sum up to the units of each stratum. None: every unit of a stratum
+    stands for as much as any other."""
 
     stratum_areas: NDArray[np.float64]
     """Areas of the strata, shape (H,)."""

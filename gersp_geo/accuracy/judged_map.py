@@ -1,6 +1,6 @@
 """A map that is judged: its classes, its pixels, and what they measure on the ground."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -105,14 +105,7 @@ class JudgedMap:
 
     def holds(self, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Say which pixels lie in the map and its area, shape (n,); those beyond have row -1."""
-        inside = rows >= 0
-        if self.zone is not None:
-            for place in np.flatnonzero(inside).tolist():
-                pixel = Window(
-                    row_off=int(rows[place]), col_off=int(cols[place]), height=1, width=1
-                )
-                inside[place] = bool(self.zone.mask(self.header.transform, pixel)[0, 0])
-        return inside
+        return lie_inside(self.zone, self.header, rows, cols)
 
     def describe_counts(
         self,
@@ -190,11 +183,40 @@ def read_zone(area: str | PathLike[str] | None, header: RasterHeader) -> Area | 
     return zone
 
 
+def lie_inside(
+    zone: Area | None, header: RasterHeader, rows: NDArray[np.int64], cols: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Say which pixels have their centre in an area, shape (n,); those beyond the map have row -1."""
+    inside = rows >= 0
+    if zone is not None:
+        for place in np.flatnonzero(inside).tolist():
+            pixel = Window(row_off=int(rows[place]), col_off=int(cols[place]), height=1, width=1)
+            inside[place] = bool(zone.mask(header.transform, pixel)[0, 0])
+    return inside
+
+
 def count_units(
-    strata: NDArray[np.int64], ours: NDArray[np.int64], theirs: NDArray[np.int64]
-) -> Counter[tuple[int, int, int]]:
-    """Count units by stratum, class of the map and class of the reference, arrays of shape (n,)."""
-    return Counter(zip(strata.tolist(), ours.tolist(), theirs.tolist(), strict=True))
+    strata: NDArray[np.int64],
+    ours: NDArray[np.int64],
+    theirs: NDArray[np.int64],
+    *,
+    amounts: NDArray[np.float64] | None = None,
+) -> Units:
+    """Count units by stratum, class of the map and class of the reference, arrays of shape (n,).
+
+    Args:
+        strata: Of each unit.
+        ours: Its class in the map.
+        theirs: Its class in the reference.
+        amounts: How much each counts; None means 1.
+    """
+    keys = zip(strata.tolist(), ours.tolist(), theirs.tolist(), strict=True)
+    if amounts is None:
+        return Counter(keys)
+    found: defaultdict[tuple[int, int, int], float] = defaultdict(float)
+    for key, amount in zip(keys, amounts.tolist(), strict=True):
+        found[key] += amount
+    return found
 
 
 @contextmanager

@@ -132,8 +132,9 @@ def count_placed(
     strata: NDArray[np.int64],
     areas: Mapping[str, float],
     mapped: Mapping[int, float],
+    unequal: NDArray[np.float64] | None = None,
 ) -> PointUnits:
-    """Put points into matrices."""
+    """Put points into matrices; *unequal* is how much each counts, 1 on average in a stratum."""
     counted = Counter(found.theirs.tolist())
     notes = legend.check_numbers(counted, list(mapped), where=found.source)
     each = np.array(list(areas.values())) / np.maximum(np.bincount(strata, minlength=len(areas)), 1)
@@ -142,9 +143,12 @@ def count_placed(
         cols=found.cols,
         ours=found.ours,
         theirs=found.theirs,
-        weights=each[strata],
+        weights=each[strata] if unequal is None else each[strata] * unequal,
         counts=judged.describe_counts(
             count_units(strata, found.ours, found.theirs),
+            weights=None
+            if unequal is None
+            else count_units(strata, found.ours, found.theirs, amounts=unequal),
             design=kind,
             strata=areas,
             mapped=mapped,

@@ -20,6 +20,9 @@ from .surfaces import PointReference
 # Share by which the area of a map may miss that of the sample before it is told.
 _SAME_AREA = 1e-3
 
+# part by which weights of one stratum may differ by rounding
+_SAME_WEIGHT = 1e-6
+
 
 def count_sample(
     judged: JudgedMap, sample: Sample, legend: Legend, *, source: str, design: Asked, progress: bool
@@ -75,7 +78,23 @@ def count_sample(
     strata = sample.strata[found.origin]
     if kind == 'unknown':
         strata, areas = np.zeros_like(strata), {'map': total}
-    return count_placed(judged, found, legend, kind=kind, strata=strata, areas=areas, mapped=mapped)
+    unequal = None if kind == 'unknown' else _find_unequal(sample.weights[found.origin], strata)
+    return count_placed(
+        judged, found, legend, kind=kind, strata=strata, areas=areas, mapped=mapped, unequal=unequal
+    )
+
+
+def _find_unequal(
+    weights: NDArray[np.float64], strata: NDArray[np.int64]
+) -> NDArray[np.float64] | None:
+    """Say how much points count, 1 on average in a stratum; None where all count alike in theirs.
+
+    Points of a stratum that was taken as a whole stand for the areas of their own pixels, which
+    differ in degrees.
+    """
+    means = np.bincount(strata, weights=weights) / np.maximum(np.bincount(strata), 1)
+    found: NDArray[np.float64] = weights / means[strata]
+    return None if np.allclose(found, 1, rtol=0, atol=_SAME_WEIGHT) else found
 
 
 def _check_design(judged: JudgedMap, sample: Sample, *, source: str, design: Asked) -> None:

@@ -203,6 +203,25 @@ def test_a_sample_keeps_its_strata_whatever_map_it_judges(
     assert half.counts.stratum_areas.sum() == pytest.approx(100 * truth.size / 2, rel=0.2)
 
 
+def test_pixels_of_a_class_that_is_drawn_as_a_whole_count_by_their_area(tmp_path: Path) -> None:
+    degrees = {'crs': 'EPSG:4326', 'transform': Affine(0.1, 0, 0, 0, -0.1, 88)}
+    ours = np.zeros((600, 20), np.uint8)
+    rare = np.linspace(2, 597, 40).astype(int)
+    ours[rare, 5] = 2
+    truth = ours.copy()
+    truth[rare[20:], 5] = 0
+    source, sample = named(tmp_path / 'map.tif', ours, **degrees), tmp_path / 'sample.gpkg'
+    draw_sample(source, sample, count=120)
+    fill(sample, truth)
+    found = assess(source, sample).classes[-1]
+    census = assess(source, named(tmp_path / 'truth.tif', truth, **degrees)).classes[-1]
+    assert found.users.value == pytest.approx(census.users.value, rel=1e-9)
+    assert found.users.value < 0.3
+    assert found.area is not None
+    assert census.area is not None
+    assert found.area.value == pytest.approx(census.area.value, rel=1e-9)
+
+
 def test_polygons_say_what_their_pixels_are(tmp_path: Path, truth: NDArray[np.uint8]) -> None:
     source, left, top = named(tmp_path / 'map.tif', noisy(truth)), 500_000, 5_000_000
     boxes = [

@@ -259,6 +259,14 @@ def test_an_interval_of_a_sample_without_errors_is_too_short(units: int) -> None
     assert accuracy.overall == Estimate(value=1.0, half_width=0.0, is_too_short=True)
 
 
+def test_a_class_that_the_map_has_may_be_among_the_units_of_a_simple_sample() -> None:
+    counts = sampled([[[0, 0], [7, 3]]], design='simple', mapped_areas=np.array([4e3, 6e3]))
+    producers = estimate_accuracy(counts).classes[0].producers
+    assert (producers.value, producers.is_too_short) == (0, True)
+    one = sampled([[[0, 0], [1, 0]]], design='simple', mapped_areas=np.array([4e3, 6e3]))
+    assert estimate_accuracy(one).classes[0].producers.half_width is None
+
+
 def test_what_cannot_be_otherwise_is_known_exactly() -> None:
     accuracy = estimate_accuracy(sampled([[[1]], [[1]]]))
     assert accuracy.overall == Estimate(value=1.0, half_width=0.0)
@@ -280,7 +288,10 @@ def test_a_class_that_nobody_saw_has_no_accuracy() -> None:
         ({'stratum_areas': np.array([1, np.nan])}, 'stratum_areas must be finite'),
         ({'mapped_areas': np.array([-1.0, 1])}, 'mapped_areas must be finite and not negative'),
         ({'stratum_areas': np.zeros(2)}, 'strata with units must have an area'),
-        ({'weights': np.ones((2, 2, 2))}, 'weights must be None for a stratified sample'),
+        (
+            {'weights': np.full((2, 2, 2), 3.0)},
+            'must sum up to the units of each stratum, got 12 for 4',
+        ),
         ({'design': 'simple'}, 'a simple sample has one stratum, got 2'),
         ({'counts': np.zeros((2, 2, 2), dtype=int)}, 'no unit of the reference'),
     ],
