@@ -16,6 +16,10 @@ TOP = {
     'write_preview', 'write_sample_data',
 }  # fmt: skip
 BELOW = {
+    'accuracy': {
+        'MapClass', 'SampledCounts', 'assess_map', 'assess_objects', 'draw_sample',
+        'estimate_accuracy', 'read_sample', 'write_csv', 'write_json',
+    },
     'bands': {'RGB', 'SENTINEL2'},
     'callbacks': {
         'CollapseMonitor', 'ExactResume', 'OnlineKNN', 'PreprocessingRecord', 'ValidationReport',
@@ -33,6 +37,7 @@ BELOW = {
         'predict_geotiff', 'write_objects_preview', 'write_preview',
     },
     'labels': {'BlockLabels', 'LabelSource', 'PatchLabels', 'PixelLabels'},
+    'reports': {'write_map_report', 'write_object_report', 'write_run_report'},
     'sample_data': {'CLASS_COLORS', 'CLASS_NAMES', 'write_sample_data'},
     'samplers': {'PatchSampler'},
     'windows': {'Window'},
