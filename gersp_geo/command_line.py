@@ -54,11 +54,9 @@ def add_predict(commands: Commands) -> None:
     ):
         parser = commands.add_parser(name, help=purpose, description=purpose)
         parser.add_argument(
-            'model',
-            metavar='MODEL',
-            type=Path,
+            'model', metavar='MODEL', type=Path,
             help='Checkpoint, ONNX graph, or weights to embed with.',
-        )
+        )  # fmt: skip
         parser.add_argument(
             'source',
             metavar='SOURCE',
@@ -78,18 +76,15 @@ def add_predict(commands: Commands) -> None:
         )  # fmt: skip
         if name == 'plan':
             parser.add_argument(
-                '--calibrate',
-                action='store_true',
+                '--calibrate', action='store_true',
                 help='Decode up to 32 pieces of the scene to time reading; time models of objects and '
                 'patches too.',
-            )
+            )  # fmt: skip
         else:
             parser.add_argument(
-                '--preview',
-                metavar='PNG',
-                type=Path,
+                '--preview', metavar='PNG', type=Path,
                 help='Picture to write of the scene and what is made of it; a folder for several scenes.',
-            )
+            )  # fmt: skip
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
