@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from ..geoio.read import RasterHeader, Reader, describe_reader, open_reader, read_reduced
 from ..geoio.vector import Area, attribute_texts, read_vectors
 from ..messages import name_some
-from ..windows import Window
 from .counting import lay_windows, read_ahead
-from .judged_map import measure_rows, read_zone, shown_progress
+from .judged_map import lie_inside, measure_rows, read_zone, shown_progress
 from .point_units import Asked
 from .rasters import RasterUnderMap
 from .references import check_place, choose_attribute, is_raster, kind_of, pixels_of, place_features
@@ -118,7 +117,7 @@ def _compare_raster(
     header = mapped.header
     areas, _ = measure_rows(header)
     sums = _begin(np.stack([mapped.limits(), measured.limits()]))
-    missing = 0
+    missing = compared = 0.0
     windows = list(lay_windows(header, is_small=True, area=zone))
     reads = [mapped.below.read, measured.below.read]
     with shown_progress(windows, shown=progress) as shown:
@@ -128,19 +127,18 @@ def _compare_raster(
                 chosen &= zone.mask(header.transform, window)
             if valid is not None:
                 chosen &= valid
-            inside = int(chosen.sum())
+            sizes = np.broadcast_to(areas[window.row_off : window.row_stop, None], chosen.shape)
             if known is not None:
+                missing += float(sizes[chosen & ~known].sum())
                 chosen &= known
-            missing += inside - int(chosen.sum())
-            weights = np.broadcast_to(areas[window.row_off : window.row_stop, None], chosen.shape)[
-                chosen
-            ]
+            compared += float(sizes[chosen].sum())
             _add(
-                sums, mapped.measure(ours[:, chosen]), measured.measure(theirs[:, chosen]), weights
-            )
+                sums, mapped.measure(ours[:, chosen]), measured.measure(theirs[:, chosen]),
+                sizes[chosen],
+            )  # fmt: skip
     notes = [*measured.below.notes]
-    if missing and sums[0].count:
-        share = missing / (missing + sums[0].count)
+    if missing and compared:
+        share = missing / (missing + compared)
         notes.append(
             f'The reference says nothing of {share:.2%} of the map; all figures are of the rest.'
         )
@@ -175,10 +173,7 @@ def _compare_points(
         )
     placed, owner = place_features(frame, header, name=name, source=source)
     rows, cols = pixels_of(placed, header)
-    inside = rows >= 0
-    for place in np.flatnonzero(inside).tolist() if zone is not None else ():
-        pixel = Window(row_off=int(rows[place]), col_off=int(cols[place]), height=1, width=1)
-        inside[place] = zone is not None and bool(zone.mask(header.transform, pixel)[0, 0])
+    inside = lie_inside(zone, header, rows, cols)
     theirs = np.stack([_numbers(attribute_texts(frame[c]), c, source) for c in columns])[:, owner]
     pixels, valid = mapped.below.read_at(rows[inside], cols[inside])
     ours, theirs = mapped.measure(pixels), theirs[:, inside]

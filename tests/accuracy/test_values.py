@@ -83,6 +83,7 @@ def test_rasters_are_compared_band_by_band_where_both_have_observations(tmp_path
     for band, one, other in zip(found.bands, ours, theirs, strict=True):
         check(band, one[4:, 3:].ravel(), 0.1 * other[4:, 3:].ravel())
     assert [band.name for band in found.bands] == ['height', 'mass']
+    assert any('nothing of 6.00% of the map' in note for note in found.notes)
     assert any('scaled as the files are tagged' in note for note in found.notes)
 
 
