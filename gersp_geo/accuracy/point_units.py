@@ -1,7 +1,7 @@
 """Points of a reference: units of a sample, or of nobody knows what."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -119,7 +119,8 @@ def count_points(
     if kind == 'stratified':
         values = sorted(mapped)
         strata = np.searchsorted(values, found.ours)
-        areas = _name_strata(judged, mapped, values)
+        names = judged.described.tell_apart(values)
+        areas = {name: mapped[value] for name, value in zip(names, values, strict=True)}
     return count_placed(judged, found, legend, kind=kind, strata=strata, areas=areas, mapped=mapped)
 
 
@@ -208,14 +209,3 @@ def _drop_repeated(found: PlacedPoints, judged: JudgedMap) -> None:
     chosen = np.zeros(len(keys), dtype=np.bool_)
     chosen[first] = True
     found.keep(chosen, 'lie in the pixel of another one and say the same')
-
-
-def _name_strata(
-    judged: JudgedMap, mapped: Mapping[int, float], values: Sequence[int]
-) -> dict[str, float]:
-    """Name the strata of a map, which are its classes; several may be called alike."""
-    names = [judged.described.name(value) for value in values]
-    return {
-        name if names.count(name) == 1 else f'{name} ({value})': mapped[value]
-        for name, value in zip(names, values, strict=True)
-    }

@@ -71,12 +71,7 @@ class SamplePlan:
         """Names of the strata, each unlike the others."""
         if self.is_simple:
             return (WHOLE_NAME,)
-        names = [self.described.name(value) for value in self.values]
-        # several classes may be called alike in maps of other programs
-        return tuple(
-            f'{name} ({value})' if names.count(name) > 1 else name
-            for name, value in zip(names, self.values, strict=True)
-        )
+        return tuple(self.described.tell_apart(self.values))
 
     def share_out(
         self, count: int, *, by: Allocation, minimum: int, expected: Mapping[str, float]

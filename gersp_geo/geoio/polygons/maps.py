@@ -44,6 +44,14 @@ class ClassMap:
         known = self.names[value] if value < len(self.names) else ''
         return known or f'class {value}'
 
+    def tell_apart(self, values: Sequence[int]) -> list[str]:
+        """Name classes, and add the values to names that several have, as other programs allow."""
+        names = [self.name(value) for value in values]
+        return [
+            name if names.count(name) == 1 else f'{name} ({value})'
+            for name, value in zip(names, values, strict=True)
+        ]
+
     @property
     def named(self) -> list[int]:
         """List the classes that have a name."""

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,3 +141,10 @@ def test_a_damaged_map_is_said_so(tmp_path: Path) -> None:
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(OSError, match=r'map\.tif cannot be read at rows'):
         read(path)
+
+
+def test_classes_that_are_called_alike_are_told_apart_by_their_values(tmp_path: Path) -> None:
+    path = write(tmp_path / 'map.tif', np.zeros((4, 4), np.uint8))
+    described = replace(describe(path), names=('oak', 'oak', 'elm', ''))
+    assert described.tell_apart([0, 1, 2, 3]) == ['oak (0)', 'oak (1)', 'elm', 'class 3']
+    assert described.tell_apart([1, 2]) == ['oak', 'elm']
