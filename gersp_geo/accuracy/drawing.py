@@ -1,6 +1,6 @@
 """Draw a probability sample of the pixels of a class map."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
@@ -15,7 +15,7 @@ from ..geoio.polygons import ClassMap, describe_map
 from ..geoio.read import RasterHeader, Reader, open_reader
 from ..geoio.vector import check_format, check_suffix, read_area
 from ..geoio.warp import advise_place, describe_lack
-from ..geoio.write import check_absent, check_writable, write_point_form
+from ..geoio.write import check_absent, check_not_read, check_writable, write_point_form
 from .allocation import FEWEST, Allocation
 from .frames import Frame
 from .sample_chips import check_chips, write_chips
@@ -137,7 +137,7 @@ def draw_sample(
         OSError: If the map is damaged, or a file cannot be written.
     """
     _check(count=count, by=by, minimum=minimum, expected=expected, seed=seed)
-    _check_files(source, destination, overwrite=overwrite)
+    _check_files(destination, read=(source, area, scene), overwrite=overwrite)
     check_chips(chips, scene)
     with gdal_cache(_CACHE_BYTES), open_reader(source) as src:
         described = _describe(src)
@@ -204,15 +204,14 @@ def _check(
 
 
 def _check_files(
-    source: str | PathLike[str], destination: str | PathLike[str], *, overwrite: bool
+    destination: str | PathLike[str], *, read: Sequence[str | PathLike[str] | None], overwrite: bool
 ) -> None:
     """Refuse files that cannot be made, or must not be replaced."""
     check_writable(destination)
     check_suffix(destination)
-    final = Path(destination)
-    if final.exists() and Path(source).exists() and final.samefile(source):
-        raise ValueError(f'{final} is the map itself; pass another destination')
-    for path in (final, design_path(final)):
+    made = (Path(destination), design_path(destination))
+    check_not_read(made, read=read)
+    for path in made:
         check_absent(path, overwrite=overwrite)
 
 
@@ -281,10 +280,7 @@ def _write(
         name if names.count(name) == 1 and value in described.named else str(value)
         for name, value in zip(names, values, strict=True)
     ]
-    labels = [
-        name if names.count(name) == 1 else f'{name} ({value})'
-        for name, value in zip(names, values, strict=True)
-    ]
+    labels = described.tell_apart(values)
     colors = [described.color(value) for value in values]
     others = [name for name in COLUMNS if name not in ('id', 'reference')]
     write_point_form(destination, written, labels, colors, others=others)

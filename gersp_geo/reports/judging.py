@@ -10,7 +10,7 @@ from ..accuracy.figures import Accuracy
 from ..accuracy.objects import ObjectAccuracy, assess_objects
 from ..accuracy.references import is_raster
 from ..accuracy.values import ValueAccuracy
-from ..geoio.write import check_absent, check_writable, write_csv, write_json
+from ..geoio.write import check_absent, check_not_read, check_writable, write_csv, write_json
 from .map_report import write_map_report
 from .object_report import check_shown, write_object_report
 from .page import check_page
@@ -54,10 +54,16 @@ def assess(
     Raises:
         FileExistsError: If a file exists and *overwrite* is False.
         FileNotFoundError: If a file is missing.
-        ValueError: If an option does not go with *source*, or both files do not fit together.
+        ValueError: If an option does not go with *source*, both files do not fit together, or a file
+            that is read would be replaced.
     """
     given = {name: value for name, value in options.items() if value is not None}
     _check_files(json, csv, report, overwrite=overwrite)
+    matrix = None if csv is None else Path(csv).with_suffix('.matrix.csv')
+    check_not_read(
+        [json, csv, matrix, report, given.get('layers')],
+        read=[source, reference, scene, given.get('area'), given.get('probabilities')],
+    )
     if scene is not None and report is None:
         raise ValueError('scene (--scene) is shown in a report; add report (--report)')
     is_map = is_raster(source)

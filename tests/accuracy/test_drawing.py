@@ -209,6 +209,9 @@ def test_an_area_beside_the_map_and_a_file_that_exists_are_refused(
     (tmp_path / 'a.gpkg').touch()
     with pytest.raises(FileExistsError, match='overwrite'):
         draw_sample(source, tmp_path / 'a.gpkg', count=300)
+    area = tmp_path / 'far.gpkg'
+    with pytest.raises(ValueError, match='which is read; pass another path'):
+        draw_sample(source, area, count=300, area=area, overwrite=True)
 
 
 def test_the_command_draws_and_says_what(

@@ -34,3 +34,24 @@ def test_objects_are_judged_by_the_same_command(
     assert 'a.html exists' in capsys.readouterr().err
     assert main([*words, '--design', 'simple']) == 1
     assert 'design (--design) is of maps' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('option', ['--json', '--csv', '--layers'])
+def test_no_file_that_is_read_is_replaced(
+    objects: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, reference = objects / 'found.gpkg', objects / 'true.gpkg'
+    before = [path.read_bytes() for path in (source, reference)]
+    words = ['assess', str(source), '--reference', str(reference), '--overwrite', option]
+    for path in (source, reference):
+        assert main([*words, str(objects / '.' / path.name)]) == 1
+        assert 'which is read; pass another path' in capsys.readouterr().err
+    assert [path.read_bytes() for path in (source, reference)] == before
+
+
+def test_two_files_are_not_written_to_one_place(
+    objects: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ['assess', str(objects / 'found.gpkg'), '--reference', str(objects / 'true.gpkg')]
+    assert main([*words, '--json', str(objects / 'a'), '--csv', str(objects / 'a')]) == 1
+    assert 'two files would be written to' in capsys.readouterr().err

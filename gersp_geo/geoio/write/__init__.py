@@ -6,6 +6,7 @@ from .atomic import (
     DiskFullError,
     check_absent,
     check_local,
+    check_not_read,
     check_writable,
     describe_room,
     free_bytes,
@@ -25,7 +26,7 @@ from .styles import Color, check_legend, class_color, write_qml, write_symbols
 
 __all__ = (
     'BLOCK_SIZE', 'NO_ROOM', 'STALE_SIDECARS', 'Color', 'DiskFullError', 'MapLayout',
-    'OverviewResampling', 'Part', 'check_absent', 'check_legend', 'check_local', 'check_writable',
+    'OverviewResampling', 'Part', 'check_absent', 'check_legend', 'check_local', 'check_not_read', 'check_writable',
     'checksum', 'class_color', 'describe_room', 'finish_map', 'free_bytes', 'is_sound', 'new_file',
     'new_folder', 'new_patch_map', 'publish', 'sync_folder', 'write_csv', 'write_json', 'write_part',
     'write_point_form', 'write_qml', 'write_raster', 'write_symbols',

@@ -4,7 +4,7 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
@@ -100,6 +100,33 @@ def check_absent(path: str | PathLike[str], *, overwrite: bool) -> None:
     """
     if Path(path).exists() and not overwrite:
         raise FileExistsError(f'{path} exists; pass another path, or overwrite (--overwrite)')
+
+
+def check_not_read(
+    outputs: Iterable[str | PathLike[str] | None], *, read: Iterable[str | PathLike[str] | None]
+) -> None:
+    """Refuse outputs that would replace a file that is read, or each other.
+
+    Args:
+        outputs: Files to make; None stands for none.
+        read: Files that are read; None stands for none.
+
+    Raises:
+        ValueError: If one is such a file, under whatever name.
+    """
+    made: dict[Path, str | PathLike[str]] = {}
+    known = {Path(path).resolve(): path for path in read if path is not None}
+    for path in outputs:
+        if path is None:
+            continue
+        place = Path(path).resolve()
+        if place in known:
+            raise ValueError(
+                f'{path} would replace {known[place]}, which is read; pass another path'
+            )
+        if place in made:
+            raise ValueError(f'two files would be written to {path}; pass another path for one')
+        made[place] = path
 
 
 def free_bytes(path: str | PathLike[str]) -> int:
