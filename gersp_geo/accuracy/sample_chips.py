@@ -145,8 +145,8 @@ def _draw(
     """Draw the surroundings of a pixel."""
     col, row = (int(each) for each in np.floor(corners.mean(axis=0)) - side // 2)
     window = Window(row_off=row, col_off=col, height=side, width=side)
-    names = [header.names[band - 1] for band in _data_bands(header)]
-    chosen = [_data_bands(header)[place] for place in shown_bands(names)]
+    bands = header.data_bands or [1]
+    chosen = [bands[place] for place in shown_bands([header.names[band - 1] for band in bands])]
     pixels = read_window(src, window, bands=chosen)
     valid = read_valid(src, window, bands=chosen)
     rows, cols = np.arange(row, row + side), np.arange(col, col + side)
@@ -164,8 +164,3 @@ def _draw(
         moved = outline + gap * np.sign(away)
         draw.polygon([tuple(corner) for corner in moved.tolist()], outline=color)
     return picture
-
-
-def _data_bands(header: RasterHeader) -> list[int]:
-    """List the bands that are no transparency."""
-    return [band for band in range(1, header.count + 1) if band not in header.alpha] or [1]

@@ -35,9 +35,10 @@ class _Measured:
     def of(cls, src: Reader, header: RasterHeader, *, name: str) -> '_Measured':
         """Prepare all bands but alpha."""
         own = describe_reader(src)
-        bands = [band for band in range(1, own.count + 1) if band not in own.alpha]
         return cls(
-            below=RasterUnderMap(src, header, name=name, bands=bands), header=own, bands=bands
+            below=RasterUnderMap(src, header, name=name, bands=own.data_bands),
+            header=own,
+            bands=own.data_bands,
         )
 
     @property

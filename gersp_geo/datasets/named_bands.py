@@ -39,9 +39,7 @@ def choose_bands(
     """
     names = band_names(header)
     if bands is None:
-        chosen: list[Any] = [
-            band for band in range(1, header.count + 1) if band not in header.alpha
-        ]
+        chosen: list[Any] = header.data_bands
         _check_palette(header, chosen, file=file)
     else:
         known: dict[int | str, int] = {f'band_{b}': b for b in range(1, header.count + 1)}

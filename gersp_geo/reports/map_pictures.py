@@ -18,6 +18,7 @@ from ..geoio.read import (
     describe_reader,
     find_rule,
     open_reader,
+    read_header,
     read_valid,
     read_window,
 )
@@ -105,7 +106,7 @@ def take_pictures(
     shown, text = None, ''
     looks: Sequence[Image | None] = [None] * len(worst)
     if scene is not None:
-        bands = list_bands(scene)
+        bands = read_header(scene).data_bands
         (panel,) = show_scenes([ShownScene(path=scene, bands=bands)], sheet, valid)
         shown, text = panel.pixels, panel.title
         looks = read_scene(scene, header, windows, bands=bands)
@@ -161,13 +162,6 @@ def read_classes(src: Reader, window: Window, classes: Sequence[MapClass]) -> Im
     """Read a part of a map."""
     (values,) = read_window(src, window, bands=[1])
     return paint_values(values, read_valid(src, window, bands=[1]), classes)
-
-
-def list_bands(scene: str | PathLike[str]) -> list[int]:
-    """List the bands of a scene that hold data."""
-    with open_reader(scene) as src:
-        header = describe_reader(src)
-    return [band for band in range(1, header.count + 1) if band not in header.alpha]
 
 
 def read_scene(

@@ -13,7 +13,7 @@ from ..accuracy.objects.layers import FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_POSIT
 from ..geoio.read import RasterHeader, describe_reader, open_reader
 from ..inference.preview.quicklook import Sheet, ShownScene, show_scenes
 from ..windows import Window
-from .map_pictures import list_bands, read_scene
+from .map_pictures import read_scene
 from .page import Child, captioned, element, paragraph, picture, section
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def show_objects(layers: str | PathLike[str], scene: str | PathLike[str]) -> lis
         header = describe_reader(src)
     found = read_layers(layers, header)
     sheet = Sheet.of(header, side=_SIDE)
-    bands = list_bands(scene)
+    bands = header.data_bands
     (panel,) = show_scenes([ShownScene(path=scene, bands=bands)], sheet)
     rows, cols = sheet.shape
     counted, drawn = sum(map(len, found.values())), []

@@ -94,6 +94,11 @@ class RasterHeader(Grid):
         """Per band: its name by description or colour interpretation; None where neither tells."""
         return name_by_file(self.descriptions, self.interpretations)
 
+    @property
+    def data_bands(self) -> list[int]:
+        """List the 1-based indices of the bands that do not hold transparency."""
+        return [band for band in range(1, self.count + 1) if band not in self.alpha]
+
     def describe_scaling(self, bands: Sequence[int]) -> str | None:
         """Say in a few words what scale and offset bands (1-based) are tagged with, if any is."""
         if not self.scales:

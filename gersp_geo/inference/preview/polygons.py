@@ -216,8 +216,7 @@ class Sketch:
         """
         pixels = np.full((*self.sheet.shape, 3), _PAPER, dtype=np.uint8)
         if scene is not None:
-            header = read_header(scene)
-            bands = [band for band in range(1, header.count + 1) if band not in header.alpha]
+            bands = read_header(scene).data_bands
             pixels = show_scenes([ShownScene(path=scene, bands=bands)], self.sheet)[0].pixels
         # Small ones lie above large ones.
         colors = [classes[value].color for value in self._values.tolist()]

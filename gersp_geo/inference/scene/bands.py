@@ -49,7 +49,7 @@ def select_bands(
     # near infrared is often tagged as alpha; its name says what it is
     if all(header.descriptions.count(name) == 1 for name in wanted):
         return tuple(header.descriptions.index(name) + 1 for name in wanted)
-    if len(wanted) > 1 and set(_usable(header)) & set(palettes(header)):
+    if len(wanted) > 1 and set(header.data_bands) & set(palettes(header)):
         given = ','.join('1' * len(wanted))
         raise ValueError(
             f'{source} holds indices into a table of colours (a palette), and the model wants '
@@ -70,11 +70,6 @@ def select_bands(
     )
 
 
-def _usable(header: RasterHeader) -> tuple[int, ...]:
-    """List the 1-based bands that are not tagged as alpha."""
-    return tuple(band for band in range(1, header.count + 1) if band not in header.alpha)
-
-
 def _numbers(count: int) -> tuple[str, ...]:
     """Name bands by their numbers, as training does where a file does not name them."""
     return tuple(f'band_{band}' for band in range(1, count + 1))
@@ -89,7 +84,7 @@ def _by_number(header: RasterHeader, wanted: tuple[str, ...]) -> tuple[int, ...]
     """Take the bands of a scene as they are numbered, for a model that numbers its own."""
     if wanted != _numbers(len(wanted)):
         return None
-    usable, every = _usable(header), tuple(range(1, header.count + 1))
+    usable, every = tuple(header.data_bands), tuple(range(1, header.count + 1))
     if len(usable) == len(wanted) and not _is_described(header, usable):
         return usable
     # trained on all bands of such files by number, so that one tagged as alpha was data there too
@@ -117,7 +112,7 @@ def _by_name(header: RasterHeader, wanted: tuple[str, ...]) -> tuple[int, ...] |
 
 def _in_order(header: RasterHeader, wanted: tuple[str, ...]) -> tuple[int, ...] | None:
     """Take the bands in order, if their number is right and nothing speaks against it."""
-    usable = _usable(header)
+    usable = tuple(header.data_bands)
     if len(usable) != len(wanted) or _is_described(header, usable):
         return None
     told = tell_meanings([header.names[band - 1] for band in usable])
@@ -198,7 +193,7 @@ def _how(bands: tuple[int, ...], names: tuple[str, ...], header: RasterHeader) -
         return f'by description; colour interpretation says {told}' if differ else None
     if any(colors) and _by_name(header, names) == bands:
         return 'by colour interpretation'
-    if list(bands) != list(_usable(header)):
+    if list(bands) != header.data_bands:
         return None
     if not any(colors):
         return 'in order: the scene names none'
