@@ -12,7 +12,8 @@ from ..messages import name_some
 IGNORED = -1
 """Stands for the class of a value that says nothing."""
 
-_NUMBER = re.compile(r'[+-]?[0-9]+')
+# other programs write whole numbers as floats
+_NUMBER = re.compile(r'([+-]?[0-9]+)(?:\.0*)?')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,4 +173,5 @@ class Legend:
 def _plain(value: str | int) -> str:
     """Write a value without what a reader overlooks."""
     text = ' '.join(unicodedata.normalize('NFKC', str(value)).casefold().split())
-    return str(int(text)) if _NUMBER.fullmatch(text) else text
+    number = _NUMBER.fullmatch(text)
+    return str(int(number[1])) if number else text

@@ -31,7 +31,7 @@ def match(described: ClassMap, value: str, **options: object) -> int:
 @pytest.mark.parametrize(
     ('value', 'expected'),
     [
-        ('open water', 0), (' Open  WATER ', 0), ('STRASSE', 3), ('0', 0), ('007', 7),
+        ('open water', 0), (' Open  WATER ', 0), ('STRASSE', 3), ('0', 0), ('007', 7), ('3.0', 3),
         # the name of a class goes before the number of another one
         ('2', 1), ('02', 1),
         # what is spelt exactly is meant

@@ -221,9 +221,10 @@ def encode_classes(
     if values.dtype.itemsize > 2 or values.dtype.kind == 'i':
         low, high = int(values.min()), int(values.max())
         if low < 0 or high > LARGEST_CLASS:
+            wrong = low if low < 0 else high
             raise ValueError(
-                f'classes are whole numbers in [0, {LARGEST_CLASS}], {name} holds '
-                f'{low if low < 0 else high}; pass a map of classes'
+                f'classes are whole numbers in [0, {LARGEST_CLASS}], {name} holds {wrong}; pass a map '
+                f'of classes, or tag the value of no observation (gdal_edit -a_nodata {wrong})'
             )
     codes: NDArray[np.integer] = (
         values.astype(np.uint16) if values.dtype.itemsize == 1 else values.astype(np.int32)
