@@ -277,3 +277,11 @@ def test_a_plan_says_what_it_costs_and_what_is_no_map_of_classes_has_none(
         predict_geotiff(slanted(), scene, tmp_path / 'm.tif', **OPTIONS | {'output': 'values'})
     with pytest.raises(ValueError, match='consistency must be >= 0, got -1'):
         predict_geotiff(slanted(), scene, tmp_path / 'map.tif', **OPTIONS | {'consistency': -1})
+
+
+def test_of_a_scene_without_observations_no_share_is_told(tmp_path: Path) -> None:
+    scene = write_scene(tmp_path / 'scene.tif', np.full((2, 40, 50), np.nan, np.float32))
+    summary = predict(scene, tmp_path / 'map.tif')
+    assert (read(tmp_path / 'map_agreement.tif') == 255).all()
+    assert 'kept' not in str(summary)
+    assert 'nan' not in str(summary)

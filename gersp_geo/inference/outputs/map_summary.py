@@ -67,7 +67,7 @@ class PredictionSummary(Summary):
             share = 100 * count / max(self.valid_pixels, 1)
             extent = '' if area is None else f'  {area:,.0f} m2 = {area / 1e4:,.2f} ha'
             lines.append(f'  {name:<{width}}  {count:>13,} px  {share:5.1f} %{extent}{same}')
-        if self.consistency is not None:
+        if self.consistency is not None and any(self.class_pixels):
             lines.append(self._describe_consistency(self.consistency))
         if self.class_areas_m2 and abs((self.area_factor or 1) - 1) > _TOLD_DISTORTION:
             lines.append(
