@@ -1,11 +1,10 @@
 """Accuracies as text for the terminal, as JSON and as CSV; areas in hectares where they are known."""
 
-import math
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 
-from ..geoio.write import check_absent
+from ..geoio.write import check_absent, finite_or_none
 from ..geoio.write import write_csv as write_rows
 from ..geoio.write import write_json as write_figures
 from ..messages import align
@@ -77,7 +76,9 @@ def as_record(accuracy: Accuracy) -> dict[str, object]:
             for found in accuracy.classes
         ],
         'matrix_units': counts.counts.sum(0).tolist(),
-        'matrix_shares': [[_finite(share) for share in row] for row in accuracy.shares.tolist()],
+        'matrix_shares': [
+            [finite_or_none(share) for share in row] for row in accuracy.shares.tolist()
+        ],
         'calibration': accuracy.calibration and _calibration(accuracy.calibration),
         'notes': list(accuracy.notes),
     }
@@ -142,7 +143,7 @@ def _matrix_rows(accuracy: Accuracy) -> Iterator[Sequence[object]]:
     yield ('map_value', 'map_name', 'reference_value', 'reference_name', 'units', 'area_share')
     for i, j in zip(*(places.tolist() for places in counts.nonzero()), strict=True):
         ours, theirs = classes[i], classes[j]
-        share = _finite(float(accuracy.shares[i, j]))
+        share = finite_or_none(float(accuracy.shares[i, j]))
         yield (ours.value, ours.name, theirs.value, theirs.name, int(counts[i, j]), share)
 
 
@@ -156,10 +157,10 @@ def _calibration(found: Calibration) -> dict[str, object]:
         'curves': [
             {
                 'name': name,
-                'expected_calibration_error': _finite(float(error)),
-                'shares': [_finite(share) for share in shares.tolist()],
-                'probabilities': [_finite(mean) for mean in means.tolist()],
-                'frequencies': [_finite(frequency) for frequency in frequencies.tolist()],
+                'expected_calibration_error': finite_or_none(float(error)),
+                'shares': [finite_or_none(share) for share in shares.tolist()],
+                'probabilities': [finite_or_none(mean) for mean in means.tolist()],
+                'frequencies': [finite_or_none(frequency) for frequency in frequencies.tolist()],
             }
             for name, (error, shares, means, frequencies) in zip(names, rows, strict=True)
         ],
@@ -179,11 +180,6 @@ def _plain(figure: Estimate | None, factor: float = 1.0) -> dict[str, object] | 
     half = None if figure.half_width is None else figure.half_width * factor
     short = None if half is None else figure.is_too_short
     return {'value': figure.value * factor, 'half_width': half, 'is_too_short': short}
-
-
-def _finite(number: float) -> float | None:
-    """Give nothing for what is not a number."""
-    return number if math.isfinite(number) else None
 
 
 def _text(figure: Estimate | None, *, factor: float = 1.0, digits: int = 3) -> str:

@@ -7,7 +7,7 @@ from os import PathLike
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geoio.write import write_csv, write_json
+from ..geoio.write import finite_or_none, write_csv, write_json
 from ..messages import align
 
 BINS = 64
@@ -79,7 +79,7 @@ class ValueAccuracy:
                     'name': band.name,
                     'unit': band.unit,
                     'count': band.count,
-                    **{name: _finite(getattr(band, name)) for name in _FIGURES},
+                    **{name: finite_or_none(getattr(band, name)) for name in _FIGURES},
                 }
                 for band in self.bands
             ],
@@ -101,15 +101,15 @@ class ValueAccuracy:
             FileExistsError: If the file exists and *overwrite* is False.
         """
         rows = [
-            (band.name, band.unit, band.count, *(_finite(getattr(band, name)) for name in _FIGURES))
+            (
+                band.name,
+                band.unit,
+                band.count,
+                *(finite_or_none(getattr(band, name)) for name in _FIGURES),
+            )
             for band in self.bands
         ]
         write_csv(destination, [('name', 'unit', 'count', *_FIGURES), *rows], overwrite=overwrite)
-
-
-def _finite(number: float) -> float | None:
-    """Give nothing for what is not a number."""
-    return number if math.isfinite(number) else None
 
 
 class Differences:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ...geoio.write import finite_or_none
 from ...messages import align
 from .shapes import Compared
 
@@ -78,7 +79,7 @@ class ClassObjects:
             'true_positives': self.true_positives,
             'false_positives': self.false_positives,
             'false_negatives': self.false_negatives,
-        } | {name: _known(value) for name, value in figures.items()}
+        } | {name: finite_or_none(value) for name, value in figures.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -188,8 +189,3 @@ def _cells(found: ClassObjects) -> tuple[str, ...]:
 def _share(part: int, whole: int) -> float:
     """Divide; NaN of nothing."""
     return part / whole if whole else math.nan
-
-
-def _known(value: float) -> float | None:
-    """Write a figure that is not known as JSON has it."""
-    return None if math.isnan(value) else value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ...geoio.vector import Attribute, Features, new_features
-from ...geoio.write import new_file, write_csv, write_json
+from ...geoio.write import finite_or_none, new_file, write_csv, write_json
 from .summary import Matrix, Summary
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def write_splits(path: Path, table: Any) -> None:
 
 def plain(metrics: Mapping[str, float]) -> dict[str, float | None]:
     """Write numbers as JSON has them."""
-    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+    return {name: finite_or_none(value) for name, value in metrics.items()}
 
 
 def cell(value: float | None) -> str:

@@ -16,7 +16,7 @@ from .atomic import (
     sync_folder,
 )
 from .cog import MapLayout, OverviewResampling
-from .figure_files import write_csv, write_json
+from .figure_files import finite_or_none, write_csv, write_json
 from .geotiff import write_raster
 from .mosaic import finish_map
 from .parts import BLOCK_SIZE, Part, checksum, is_sound, write_part
@@ -26,8 +26,9 @@ from .styles import Color, check_legend, class_color, write_qml, write_symbols
 
 __all__ = (
     'BLOCK_SIZE', 'NO_ROOM', 'STALE_SIDECARS', 'Color', 'DiskFullError', 'MapLayout',
-    'OverviewResampling', 'Part', 'check_absent', 'check_legend', 'check_local', 'check_not_read', 'check_writable',
-    'checksum', 'class_color', 'describe_room', 'finish_map', 'free_bytes', 'is_sound', 'new_file',
-    'new_folder', 'new_patch_map', 'publish', 'sync_folder', 'write_csv', 'write_json', 'write_part',
+    'OverviewResampling', 'Part', 'check_absent', 'check_legend', 'check_local',
+    'check_not_read', 'check_writable', 'checksum', 'class_color', 'describe_room',
+    'finish_map', 'finite_or_none', 'free_bytes', 'is_sound', 'new_file', 'new_folder',
+    'new_patch_map', 'publish', 'sync_folder', 'write_csv', 'write_json', 'write_part',
     'write_point_form', 'write_qml', 'write_raster', 'write_symbols',
 )  # fmt: skip

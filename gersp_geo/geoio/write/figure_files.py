@@ -2,10 +2,16 @@
 
 import csv
 import json
+import math
 from collections.abc import Iterable, Sequence
 from os import PathLike
 
 from .atomic import new_file
+
+
+def finite_or_none(number: float) -> float | None:
+    """Give None for a number that is not finite, which JSON has no word for."""
+    return number if math.isfinite(number) else None
 
 
 def write_json(path: str | PathLike[str], content: object, *, overwrite: bool = False) -> None:
