@@ -19,7 +19,7 @@ from .estimators import estimate_accuracy
 from .figures import Accuracy
 from .judged_map import JudgedMap
 from .legends import Legend
-from .point_units import Asked, PointUnits, count_points
+from .point_units import AskedDesign, PointUnits, count_points
 from .references import open_reference
 from .sample_files import has_design, read_sample
 from .sample_units import count_sample
@@ -41,7 +41,7 @@ def assess_map(
     *,
     attribute: str | None = None,
     layer: str | None = None,
-    design: Asked = 'auto',
+    design: AskedDesign = 'auto',
     kind: Kind = 'auto',
     classes: Mapping[str, Sequence[str | int]] | None = None,
     ignore: Sequence[str | int] = (),
@@ -121,7 +121,7 @@ def _assess_sample(
     reference: str | PathLike[str],
     legend: Legend,
     attribute: str | None,
-    design: Asked,
+    design: AskedDesign,
     check: ProbabilityCheck | None,
     *,
     progress: bool,

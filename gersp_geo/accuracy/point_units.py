@@ -15,7 +15,7 @@ from .legends import IGNORED, Legend
 from .sample_files import design_path
 from .surfaces import PointReference
 
-type Asked = Literal['auto', 'stratified', 'simple', 'census', 'none']
+type AskedDesign = Literal['auto', 'stratified', 'simple', 'census', 'none']
 """How a user says that a reference was chosen."""
 
 
@@ -84,7 +84,12 @@ class PlacedPoints:
 
 
 def count_points(
-    judged: JudgedMap, points: PointReference, legend: Legend, *, design: Asked, progress: bool
+    judged: JudgedMap,
+    points: PointReference,
+    legend: Legend,
+    *,
+    design: AskedDesign,
+    progress: bool,
 ) -> PointUnits:
     """Compare a map with points of anybody.
 

@@ -12,7 +12,7 @@ from ..geoio.vector import place_around
 from .figures import Design
 from .judged_map import JudgedMap
 from .legends import Legend
-from .point_units import Asked, PlacedPoints, PointUnits, count_placed, keep_known, read_map
+from .point_units import AskedDesign, PlacedPoints, PointUnits, count_placed, keep_known, read_map
 from .references import check_place, pixels_of
 from .samples import Sample
 from .surfaces import PointReference
@@ -25,7 +25,13 @@ _SAME_WEIGHT = 1e-6
 
 
 def count_sample(
-    judged: JudgedMap, sample: Sample, legend: Legend, *, source: str, design: Asked, progress: bool
+    judged: JudgedMap,
+    sample: Sample,
+    legend: Legend,
+    *,
+    source: str,
+    design: AskedDesign,
+    progress: bool,
 ) -> PointUnits:
     """Compare a map with a sample that was drawn from it or from another one.
 
@@ -97,7 +103,7 @@ def _find_unequal(
     return None if np.allclose(found, 1, rtol=0, atol=_SAME_WEIGHT) else found
 
 
-def _check_design(judged: JudgedMap, sample: Sample, *, source: str, design: Asked) -> None:
+def _check_design(judged: JudgedMap, sample: Sample, *, source: str, design: AskedDesign) -> None:
     """Refuse what would take a sample for another one.
 
     Raises:

@@ -14,7 +14,7 @@ from .counting import Codes, Tally, read_ahead
 from .figures import Design, SampledCounts
 from .judged_map import JudgedMap, shown_progress
 from .legends import IGNORED, Legend
-from .point_units import Asked
+from .point_units import AskedDesign
 from .surfaces import Surface
 
 # Share of the area that a census may leave out: pixels along a border that polygons cut.
@@ -79,7 +79,7 @@ def count_surface(
     surface: Surface,
     legend: Legend,
     *,
-    design: Asked,
+    design: AskedDesign,
     check: ProbabilityCheck | None = None,
     progress: bool,
 ) -> SampledCounts:
@@ -138,7 +138,7 @@ def count_surface(
     )
 
 
-def _choose_design(surface: Surface, design: Asked) -> Design:
+def _choose_design(surface: Surface, design: AskedDesign) -> Design:
     """Say what the pixels of a reference are.
 
     Raises:
@@ -183,7 +183,7 @@ def _compare(tally: Tally, translation: Translation) -> _Compared:
 
 
 def _describe_rest(
-    judged: JudgedMap, surface: Surface, compared: _Compared, *, design: Asked
+    judged: JudgedMap, surface: Surface, compared: _Compared, *, design: AskedDesign
 ) -> list[str]:
     """Say what was left out.
 

@@ -12,7 +12,7 @@ from ..geoio.vector import Area, attribute_texts, read_vectors
 from ..messages import name_some
 from .counting import lay_windows, read_ahead
 from .judged_map import lie_inside, measure_rows, read_zone, shown_progress
-from .point_units import Asked
+from .point_units import AskedDesign
 from .rasters import RasterUnderMap
 from .references import check_place, choose_attribute, is_raster, kind_of, pixels_of, place_features
 from .value_figures import BandAccuracy, Differences, ValueAccuracy
@@ -70,7 +70,7 @@ def assess_values(
     *,
     attribute: str | None = None,
     layer: str | None = None,
-    design: Asked = 'auto',
+    design: AskedDesign = 'auto',
     area: str | PathLike[str] | None = None,
     progress: bool = True,
 ) -> ValueAccuracy:
