@@ -27,6 +27,9 @@ class Channels:
     is_single: bool
     """Whether one band holds that of the second class, and what is left is that of the first."""
 
+    is_named: bool
+    """Whether bands name the classes, which are 0, 1, ... by place else."""
+
     @classmethod
     def of(cls, header: RasterHeader, described: ClassMap, *, source: str) -> 'Channels':
         """Find the classes of the bands: by name where all have one of the map, else by place.
@@ -45,10 +48,35 @@ class Channels:
                 f'{len(values)} bear a name of the map; name all of them, or none'
             )
         if bands == 1:
-            positive = next(iter(values.values()), 1)
+            second = described.named[1] if len(described.named) == 2 else 1
+            positive = next(iter(values.values()), second)
             others = [value for value in described.named if value != positive]
-            return cls(classes=(others[0] if len(others) == 1 else 0, positive), is_single=True)
-        return cls(classes=tuple(values.values()) or tuple(range(bands)), is_single=False)
+            first = others[0] if len(others) == 1 else 0
+            if len(others) > 1 or first == positive:
+                raise ValueError(
+                    f'one band of probabilities is that of the second of two classes, {source} has '
+                    f'one and the map {len(described.named)} classes; pass a band for each class'
+                )
+            return cls(classes=(first, positive), is_single=True, is_named=bool(values))
+        return cls(
+            classes=tuple(values.values()) or tuple(range(bands)),
+            is_single=False,
+            is_named=bool(values),
+        )
+
+    def check(self, theirs: NDArray[np.int64], *, source: str) -> None:
+        """Refuse a class without a band, where bands are those of 0, 1, ... by place.
+
+        Raises:
+            ValueError: If the reference says another class.
+        """
+        strange = theirs[~np.isin(theirs, self.classes)]
+        if len(strange) and not self.is_named:
+            raise ValueError(
+                f'bands of probabilities without names are those of the classes '
+                f'{", ".join(map(str, self.classes))}, and the reference of {source} holds '
+                f'{strange[0]}; name bands as the map names its classes'
+            )
 
 
 class ProbabilityCheck:
@@ -116,6 +144,7 @@ class ProbabilityCheck:
         self, pixels: NDArray[np.generic], theirs: NDArray[np.int64], weights: NDArray[np.float64]
     ) -> None:
         """Sort probabilities, shape (bands, n), into bins."""
+        self.channels.check(theirs, source=self.source)
         found = pixels * self._scales[:, None] + self._offsets[:, None]
         if found.size and not (found.min() >= -_ROUNDING and found.max() <= 1 + _ROUNDING):
             wrong = found.max() if found.max() > 1 else found.min()

@@ -94,3 +94,24 @@ def test_points_count_by_the_area_that_they_stand_for(
     by_points = calibrate(source, tmp_path / 'points.gpkg', stored)
     by_pixels = calibrate(source, write(tmp_path / 'true.tif', truth), stored)
     np.testing.assert_allclose(by_points.errors, by_pixels.errors)
+
+
+def test_bands_by_place_are_not_taken_for_classes_of_other_numbers(tmp_path: Path) -> None:
+    numbers = np.array([[3, 300], [300, 3]], np.uint16)
+    source = write(tmp_path / 'map.tif', numbers)
+    reference = write(tmp_path / 'truth.tif', numbers.T.copy())
+    for bands in (1, 2):
+        scores = np.full((bands, 2, 2), 0.5, np.float32)
+        with pytest.raises(ValueError, match=r'those of the classes 0, 1, .* 3;'):
+            calibrate(source, reference, write(tmp_path / f'{bands}.tif', scores))
+
+
+def test_one_band_is_of_the_second_class_whatever_its_number(tmp_path: Path) -> None:
+    numbers = np.array([[1, 2], [2, 2]], np.uint8)
+    legend = {'class_names': ('', 'no', 'yes'), 'class_colors': COLORS}
+    source = write(tmp_path / 'map.tif', numbers, **legend)
+    reference = write(tmp_path / 'truth.tif', numbers)
+    found = calibrate(
+        source, reference, write(tmp_path / 'p.tif', (numbers == 2).astype(np.float32))
+    )
+    assert found.errors[0] == 0
