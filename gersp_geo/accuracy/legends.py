@@ -84,10 +84,13 @@ class Legend:
         if unknown:
             held = name_some([f'{value!r} ({values[value]:,})' for value in unknown])
             known = self._name_known()
-            raise ValueError(
-                f'{where} holds {held}, and the map has no such class, only {known}; say what they '
-                'are with classes (--classes NAME=VALUE), or ignore them (--ignore VALUE)'
+            lacks = (
+                f'classes (--classes) names only {known}; name all values there'
+                if self.given
+                else f'the map has no such class, only {known}; say what they are with classes '
+                '(--classes NAME=VALUE)'
             )
+            raise ValueError(f'{where} holds {held}, and {lacks}, or ignore them (--ignore VALUE)')
         return {value: number for value, number in found.items() if number is not None}
 
     def tell(self, values: Iterable[str]) -> list[str]:

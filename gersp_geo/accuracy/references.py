@@ -166,7 +166,10 @@ def choose_attribute(frame: 'GeoDataFrame', attribute: str | None, *, source: st
         ValueError: If there is no such column, or several could be meant.
     """
     known = [str(column) for column in frame.columns if column != frame.geometry.name]
-    chosen = attribute or ('reference' if 'reference' in known else None)
+    # of samples, and of polygons that this package makes
+    chosen = attribute or next(
+        (name for name in ('reference', 'class_name') if name in known), None
+    )
     if chosen is None and len(known) == 1:
         chosen = known[0]
     if chosen is None or chosen not in known:

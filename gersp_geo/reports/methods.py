@@ -72,9 +72,17 @@ def explain(accuracy: Accuracy, header: RasterHeader, files: Mapping[str, str]) 
     facts |= {
         'Size of the map': f'{header.height:,} rows, {header.width:,} columns',
         'CRS of the map': crs if len(crs) < 100 else f'{crs[:100]} …',
-        'Areas': 'on the ellipsoid' if counts.unit == 'm2' else 'in pixels: no CRS tells an area',
+        'Areas': _name_surface(counts, header),
     }
     return section('How this was computed', *parts, facts_table(facts))
+
+
+def _name_surface(counts: SampledCounts, header: RasterHeader) -> str:
+    """Say where areas were measured."""
+    if counts.unit == 'pixels':
+        return 'in pixels: no CRS tells an area'
+    is_in_degrees = header.crs is not None and header.crs.is_geographic
+    return 'on the ellipsoid' if is_in_degrees else 'in the plane of the projection'
 
 
 def list_strata(counts: SampledCounts) -> Element:

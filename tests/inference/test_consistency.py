@@ -106,7 +106,7 @@ def test_agreement_is_that_with_turned_scenes(scene: Path, tmp_path: Path, blend
     assert summary.consistency.kept(valid.sum()) == pytest.approx((found[valid] == 100).mean())
     mean = (found[valid].astype(float).mean() / 100 * 3 - 1) / 2
     assert summary.consistency.same(valid.sum()) == pytest.approx(mean, abs=0.01)
-    assert 'of the pixels have their class in all 2 further maps' in str(summary)
+    assert 'of the pixels have their class in every further map (2)' in str(summary)
     assert str(summary).count('% kept') == 3
     assert (tmp_path / 'map_uncertainty.tif').exists()
     assert not work_folder(tmp_path / 'map.tif').exists()

@@ -87,6 +87,6 @@ class PredictionSummary(Summary):
         """Say in one line which share of all pixels keeps its class."""
         pixels = sum(self.class_pixels)
         return (
-            f'kept     {100 * found.kept(pixels):.1f} % of the pixels have their class in all '
-            f'{found.maps} further maps, and {100 * found.same(pixels):.1f} % on average in one'
+            f'kept     {100 * found.kept(pixels):.1f} % of the pixels have their class in every further '
+            f'map ({found.maps}), and {100 * found.same(pixels):.1f} % on average in one'
         )
