@@ -1,7 +1,7 @@
 """Points of a reference: units of a sample, or of nobody knows what."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -116,16 +116,19 @@ def count_points(
         )
     found = PlacedPoints.of(points, legend)
     read_map(found, judged)
-    keep_known(found)
-    _drop_repeated(found, judged)
     mapped = judged.count(progress=progress)
     kind: Design = 'unknown' if design == 'auto' or design == 'none' else design
+    values = sorted(mapped)
     strata, areas = np.zeros_like(found.ours), {'map': sum(mapped.values())}
     if kind == 'stratified':
-        values = sorted(mapped)
         strata = np.searchsorted(values, found.ours)
         names = judged.described.tell_apart(values)
         areas = {name: mapped[value] for name, value in zip(names, values, strict=True)}
+    shares = share_judged(found, points.texts, strata, count=len(areas))
+    areas = {name: area * share for (name, area), share in zip(areas.items(), shares, strict=True)}
+    keep_known(found)
+    _drop_repeated(found, judged)
+    strata = np.searchsorted(values, found.ours) if kind == 'stratified' else found.ours * 0
     return count_placed(judged, found, legend, kind=kind, strata=strata, areas=areas, mapped=mapped)
 
 
@@ -179,6 +182,26 @@ def read_map(found: PlacedPoints, judged: JudgedMap) -> None:
             f'no point of {found.source} lies on an observation of {judged.name}; check its '
             'coordinates and its CRS, and the area'
         )
+
+
+def share_judged(
+    found: PlacedPoints, texts: Sequence[str | None], strata: NDArray[np.int64], *, count: int
+) -> list[float]:
+    """Say which share of each stratum is judged: what is ignored, as points show it, is none of it.
+
+    Points that nobody has looked at say nothing about that.
+
+    Args:
+        found: Points on the map, before those that say nothing are left out.
+        texts: What all points of the file say; None for nothing.
+        strata: Of the points on the map.
+        count: Number of strata.
+    """
+    said = np.array([texts[place] is not None for place in found.origin.tolist()], dtype=np.bool_)
+    known = np.bincount(strata[said], minlength=count)
+    kept = np.bincount(strata[found.theirs != IGNORED], minlength=count)
+    shares: list[float] = np.where(known > 0, kept / np.maximum(known, 1), 1.0).tolist()
+    return shares
 
 
 def keep_known(found: PlacedPoints) -> None:

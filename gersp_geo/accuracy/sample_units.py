@@ -12,7 +12,15 @@ from ..geoio.vector import place_around
 from .figures import Design
 from .judged_map import JudgedMap
 from .legends import Legend
-from .point_units import AskedDesign, PlacedPoints, PointUnits, count_placed, keep_known, read_map
+from .point_units import (
+    AskedDesign,
+    PlacedPoints,
+    PointUnits,
+    count_placed,
+    keep_known,
+    read_map,
+    share_judged,
+)
 from .references import check_place, pixels_of
 from .samples import Sample
 from .surfaces import PointReference
@@ -62,11 +70,17 @@ def count_sample(
     read_map(found, judged)
     whole = np.bincount(sample.strata, minlength=len(drawn.strata))
     there = np.bincount(sample.strata[found.origin], minlength=len(drawn.strata))
+    judging = share_judged(
+        found, sample.references, sample.strata[found.origin], count=len(drawn.strata)
+    )
     keep_known(found)
     mapped = judged.count(progress=progress)
-    # a stratum stands for that part of it which the map shows
-    shown = np.where(whole > 0, there / np.maximum(whole, 1), 1.0).tolist()
-    areas = {each.name: each.area * share for each, share in zip(drawn.strata, shown, strict=True)}
+    # a stratum stands for that part of it which the map shows and which is not ignored
+    shown = np.where(whole > 0, there / np.maximum(whole, 1), 1.0) * judging
+    areas = {
+        each.name: each.area * share
+        for each, share in zip(drawn.strata, shown.tolist(), strict=True)
+    }
     differs = int((sample.map_classes[found.origin] != found.ours).sum())
     if differs:
         found.notes.append(

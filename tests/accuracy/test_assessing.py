@@ -203,6 +203,24 @@ def test_a_sample_keeps_its_strata_whatever_map_it_judges(
     assert half.counts.stratum_areas.sum() == pytest.approx(100 * truth.size / 2, rel=0.2)
 
 
+def test_what_is_ignored_is_no_part_of_what_is_judged(
+    tmp_path: Path, truth: NDArray[np.uint8]
+) -> None:
+    ours = noisy(truth)
+    source, sample = named(tmp_path / 'map.tif', ours), tmp_path / 'sample.gpkg'
+    draw_sample(source, sample, count=1500)
+    fill(sample, truth)
+    expected = (ours == truth)[truth != 1].mean()
+    census = 100 * (truth == 0).sum()
+    frame = geopandas.read_file(sample)[['reference', 'geometry']]
+    frame.to_file(tmp_path / 'points.gpkg')
+    for reference, design in ((sample, 'auto'), (tmp_path / 'points.gpkg', 'stratified')):
+        found = assess(source, reference, design=design, ignore=[NAMES[1]])
+        assert abs(found.overall.value - expected) < 0.04
+        assert found.classes[0].area is not None
+        assert found.classes[0].area.value == pytest.approx(census, rel=0.1)
+
+
 def test_pixels_of_a_class_that_is_drawn_as_a_whole_count_by_their_area(tmp_path: Path) -> None:
     degrees = {'crs': 'EPSG:4326', 'transform': Affine(0.1, 0, 0, 0, -0.1, 88)}
     ours = np.zeros((600, 20), np.uint8)
