@@ -43,7 +43,7 @@ def check_common_ground(
         bounds = [_rounded(b) for b in (overlap.first_bounds, overlap.second_bounds)]
         raise ValueError(
             f'{before} and {after} have no ground in common: in {overlap.crs}, the bounds of the '
-            f'first are {bounds[0]}, and those of the second {bounds[1]}; pass two scenes of one '
+            f'first are {bounds[0]}, and those of the second {bounds[1]}; pass two rasters of one '
             'place'
         )
     if header.crs is not None and grid.crs is not None:
