@@ -35,11 +35,12 @@ def read_metadata(path: str | PathLike[str]) -> dict[str, str]:
     # both take time to import, which other formats can do without
     if suffix == '.gpkg':
         import pyogrio
-        from pyogrio.errors import DataSourceError
+        from pyogrio.errors import DataLayerError, DataSourceError
 
         try:
-            return pyogrio.read_info(path)['layer_metadata'] or {}
-        except DataSourceError as error:
+            # that of the first layer, which is the only one of our files
+            return pyogrio.read_info(path, layer=0)['layer_metadata'] or {}
+        except (DataLayerError, DataSourceError) as error:
             raise ValueError(f'{path} cannot be read: {error}') from error
     if suffix == '.parquet':
         import pyarrow.parquet as pq

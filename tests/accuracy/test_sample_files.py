@@ -198,3 +198,11 @@ def test_classes_that_no_name_tells_apart_are_written_as_numbers(tmp_path: Path)
         ('0', 'crop (0)'), ('1', 'crop (1)'), ('sea', 'sea'), ('3', 'class 3')
     ]  # fmt: skip
     assert len(read_sample(tmp_path / 'a.gpkg')) == 40
+
+
+@pytest.mark.filterwarnings('error:More than one layer')
+def test_a_further_layer_hides_no_design(drawn: Path, tmp_path: Path) -> None:
+    path = tmp_path / 'a.gpkg'
+    path.write_bytes(drawn.read_bytes())
+    geopandas.read_file(drawn)[:0].to_file(path, layer='further', mode='a')
+    assert has_design(path)
