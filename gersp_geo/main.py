@@ -139,7 +139,7 @@ def polygons(options: argparse.Namespace) -> int:
 def draw_sample(options: argparse.Namespace) -> int:
     """Draw a sample and print its strata."""
     with without_collector():
-        from .accuracy.drawing import draw_sample as run
+        from .accuracy.sampling.drawing import draw_sample as run
         from .geoio import read_header
         from .geoio.gdal import gdal_messages
         from .inference.progress import progress_bar

@@ -6,12 +6,12 @@ from ..lazy import public_names
 
 if TYPE_CHECKING:
     from .assessing import assess_map
-    from .drawing import SampleSummary, draw_sample
     from .estimators import estimate_accuracy
     from .figures import Accuracy, Calibration, ClassAccuracy, Estimate, MapClass, SampledCounts
     from .objects import ClassObjects, ObjectAccuracy, assess_objects
-    from .sample_files import read_sample
-    from .samples import Sample, SampleDesign
+    from .sampling.drawing import SampleSummary, draw_sample
+    from .sampling.files import read_sample
+    from .sampling.samples import Sample, SampleDesign
     from .tables import as_record, describe, write_csv, write_json
     from .value_figures import BandAccuracy, ValueAccuracy
 
@@ -27,11 +27,11 @@ __getattr__, __dir__ = public_names(
     {
         'Accuracy': 'figures', 'BandAccuracy': 'value_figures', 'Calibration': 'figures',
         'ClassAccuracy': 'figures', 'ClassObjects': 'objects', 'Estimate': 'figures',
-        'MapClass': 'figures', 'ObjectAccuracy': 'objects', 'Sample': 'samples',
-        'SampleDesign': 'samples', 'SampleSummary': 'drawing', 'SampledCounts': 'figures',
+        'MapClass': 'figures', 'ObjectAccuracy': 'objects', 'Sample': 'sampling.samples',
+        'SampleDesign': 'sampling.samples', 'SampleSummary': 'sampling.drawing', 'SampledCounts': 'figures',
         'ValueAccuracy': 'value_figures', 'as_record': 'tables', 'assess_map': 'assessing',
-        'assess_objects': 'objects', 'describe': 'tables', 'draw_sample': 'drawing',
-        'estimate_accuracy': 'estimators', 'read_sample': 'sample_files', 'write_csv': 'tables',
+        'assess_objects': 'objects', 'describe': 'tables', 'draw_sample': 'sampling.drawing',
+        'estimate_accuracy': 'estimators', 'read_sample': 'sampling.files', 'write_csv': 'tables',
         'write_json': 'tables',
     },
 )  # fmt: skip

@@ -17,15 +17,15 @@ from .calibration import ProbabilityCheck
 from .disagreements import choose_disagreements
 from .estimators import estimate_accuracy
 from .figures import Accuracy
-from .judged_map import JudgedMap
-from .legends import Legend
-from .point_units import AskedDesign, PointUnits, count_points
-from .references import open_reference
-from .sample_files import has_design, read_sample
-from .sample_units import count_sample
-from .surface_examples import find_examples
-from .surface_units import count_surface
-from .surfaces import PointReference
+from .references.judged_map import JudgedMap
+from .references.legends import Legend
+from .references.opening import open_reference
+from .references.point_units import AskedDesign, PointUnits, count_points
+from .references.sample_units import count_sample
+from .references.surface_examples import find_examples
+from .references.surface_units import count_surface
+from .references.surfaces import PointReference
+from .sampling.files import has_design, read_sample
 from .values import ValueAccuracy, assess_values
 
 type Kind = Literal['auto', 'classes', 'values']

@@ -9,7 +9,7 @@ from ..geoio.polygons import ClassMap
 from ..geoio.read import RasterHeader, Reader, Shown, describe_reader
 from ..windows import Window
 from .figures import Calibration, MapClass
-from .rasters import RasterUnderMap
+from .references.rasters import RasterUnderMap
 
 BINS = 10
 

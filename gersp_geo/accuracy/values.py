@@ -10,11 +10,18 @@ from numpy.typing import NDArray
 from ..geoio.read import RasterHeader, Reader, describe_reader, open_reader, read_reduced
 from ..geoio.vector import Area, attribute_texts, read_vectors
 from ..messages import name_some
-from .counting import lay_windows, read_ahead
-from .judged_map import lie_inside, measure_rows, read_zone, shown_progress
-from .point_units import AskedDesign
-from .rasters import RasterUnderMap
-from .references import check_place, choose_attribute, is_raster, kind_of, pixels_of, place_features
+from .references.counting import lay_windows, read_ahead
+from .references.judged_map import lie_inside, measure_rows, read_zone, shown_progress
+from .references.opening import (
+    check_place,
+    choose_attribute,
+    is_raster,
+    kind_of,
+    pixels_of,
+    place_features,
+)
+from .references.point_units import AskedDesign
+from .references.rasters import RasterUnderMap
 from .value_figures import BandAccuracy, Differences, ValueAccuracy
 
 __all__ = ('BandAccuracy', 'ValueAccuracy', 'assess_values')

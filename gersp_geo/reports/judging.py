@@ -8,7 +8,7 @@ from ..accuracy import tables
 from ..accuracy.assessing import assess_map
 from ..accuracy.figures import Accuracy
 from ..accuracy.objects import ObjectAccuracy, assess_objects
-from ..accuracy.references import is_raster
+from ..accuracy.references.opening import is_raster
 from ..accuracy.values import ValueAccuracy
 from ..geoio.write import check_absent, check_not_read, check_writable, write_csv, write_json
 from .map_report import write_map_report

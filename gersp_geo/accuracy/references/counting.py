@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geoio.gdal import enter_gdal
-from ..geoio.polygons import encode_classes
-from ..geoio.read import RasterHeader, Shown
-from ..geoio.vector import Area
-from ..windows import Window
+from ...geoio.gdal import enter_gdal
+from ...geoio.polygons import encode_classes
+from ...geoio.read import RasterHeader, Shown
+from ...geoio.vector import Area
+from ...windows import Window
 
 type Codes = NDArray[np.integer]
 """Classes plus 1, and 0 where there is none, shape (rows, cols)."""

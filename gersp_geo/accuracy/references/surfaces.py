@@ -8,10 +8,10 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 
-from ..geoio.grids import Grid
-from ..geoio.polygons import ClassMap
-from ..geoio.vector import burn, repair
-from ..windows import Window
+from ...geoio.grids import Grid
+from ...geoio.polygons import ClassMap
+from ...geoio.vector import burn, repair
+from ...windows import Window
 from .counting import Codes, to_codes
 from .rasters import RasterUnderMap
 

@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..figures import Design, SampledCounts
+from ..sampling.files import design_path
 from .counting import to_codes
-from .figures import Design, SampledCounts
 from .judged_map import JudgedMap, count_units
 from .legends import IGNORED, Legend
-from .sample_files import design_path
 from .surfaces import PointReference
 
 type AskedDesign = Literal['auto', 'stratified', 'simple', 'census', 'none']

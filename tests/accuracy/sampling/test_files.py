@@ -12,9 +12,9 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from gersp_geo.accuracy.drawing import draw_sample
-from gersp_geo.accuracy.sample_files import design_path, has_design, read_sample
-from gersp_geo.accuracy.samples import SampleDesign
+from gersp_geo.accuracy.sampling.drawing import draw_sample
+from gersp_geo.accuracy.sampling.files import design_path, has_design, read_sample
+from gersp_geo.accuracy.sampling.samples import SampleDesign
 
 type Frame = geopandas.GeoDataFrame
 

@@ -7,8 +7,8 @@ import numpy as np
 import shapely
 from pyproj import CRS
 
-from ..geoio.crs import find_turn
-from ..messages import name_some
+from ...geoio.crs import find_turn
+from ...messages import name_some
 from .samples import Sample
 
 # Pixels by which a point may lie off after a way through other systems, and metres that are allowed

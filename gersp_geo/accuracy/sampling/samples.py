@@ -8,9 +8,9 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from ..geoio.grids import place_points
-from ..messages import one_line
-from .figures import AreaUnit
+from ...geoio.grids import place_points
+from ...messages import one_line
+from ..figures import AreaUnit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from ..geoio.polygons import ClassMap
-from ..messages import name_some
+from ...geoio.polygons import ClassMap
+from ...messages import name_some
 
 IGNORED = -1
 """Stands for the class of a value that says nothing."""

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geoio.polygons import ClassMap
+from ...geoio.polygons import ClassMap
 from .allocation import FEWEST, Allocation, allocate, neyman_shares
 from .samples import Stratum
 from .selection import find_probabilities, find_room, select_pixels

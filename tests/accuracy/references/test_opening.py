@@ -4,7 +4,7 @@ import geopandas
 import pytest
 import shapely
 
-from gersp_geo.accuracy.references import choose_attribute
+from gersp_geo.accuracy.references.opening import choose_attribute
 
 
 def frame(*columns: str) -> geopandas.GeoDataFrame:

@@ -5,10 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geoio.grids import Grid
-from ..geoio.read import RasterHeader, Reader, Shown, describe_reader, read_observed
-from ..geoio.warp import advise_place, check_common_ground, describe_lack, find_nearest, on_one_grid
-from ..windows import Window
+from ...geoio.grids import Grid
+from ...geoio.read import RasterHeader, Reader, Shown, describe_reader, read_observed
+from ...geoio.warp import (
+    advise_place,
+    check_common_ground,
+    describe_lack,
+    find_nearest,
+    on_one_grid,
+)
+from ...windows import Window
 
 # Pixels of a finer raster that are read at once.
 _PIXELS_READ = 2**26

@@ -4,9 +4,9 @@ from collections import defaultdict
 
 import numpy as np
 
-from ..windows import Window
-from .disagreements import Disagreement, choose_disagreements
-from .figures import SampledCounts
+from ...windows import Window
+from ..disagreements import Disagreement, choose_disagreements
+from ..figures import SampledCounts
 from .judged_map import JudgedMap
 from .legends import Legend
 from .surface_units import Translation

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio.transform import Affine, from_origin
 
-from gersp_geo.accuracy.drawing import draw_sample
-from gersp_geo.accuracy.frames import Frame, count_codes
-from gersp_geo.accuracy.sample_files import read_sample
+from gersp_geo.accuracy.sampling.drawing import draw_sample
+from gersp_geo.accuracy.sampling.files import read_sample
+from gersp_geo.accuracy.sampling.frames import Frame, count_codes
 from gersp_geo.geoio.read import UnreadableFileError, describe_reader, open_reader
 from gersp_geo.main import main
 

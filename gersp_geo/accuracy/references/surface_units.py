@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..windows import Window
-from .calibration import ProbabilityCheck
+from ...windows import Window
+from ..calibration import ProbabilityCheck
+from ..figures import Design, SampledCounts
 from .counting import Codes, Tally, read_ahead
-from .figures import Design, SampledCounts
 from .judged_map import JudgedMap, shown_progress
 from .legends import IGNORED, Legend
 from .point_units import AskedDesign

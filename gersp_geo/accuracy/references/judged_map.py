@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
-from ..geoio.pixel_area import pixel_areas_m2
-from ..geoio.polygons import ClassMap
-from ..geoio.read import RasterHeader, Reader
-from ..geoio.vector import Area, read_area
-from ..windows import Window
+from ...geoio.pixel_area import pixel_areas_m2
+from ...geoio.polygons import ClassMap
+from ...geoio.read import RasterHeader, Reader
+from ...geoio.vector import Area, read_area
+from ...windows import Window
+from ..figures import AreaUnit, Design, MapClass, SampledCounts
 from .counting import Codes, Tally, check_number, lay_windows, read_ahead, to_codes
-from .figures import AreaUnit, Design, MapClass, SampledCounts
 from .rasters import RasterUnderMap
 
 type Units = Mapping[tuple[int, int, int], float]

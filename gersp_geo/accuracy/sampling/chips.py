@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from pyproj import CRS, Transformer
 
-from ..bands import shown_bands
-from ..geoio.crs import crs_text, turn_of
-from ..geoio.grids import place_points
-from ..geoio.pixel_area import pixel_size_m
-from ..geoio.read import RasterHeader, Reader, open_reader, read_header, read_valid, read_window
-from ..geoio.warp import advise_place, describe_lack
-from ..geoio.write import new_folder
-from ..messages import name_some
-from ..pictures import find_limits, stretch_values
-from ..windows import Window
+from ...bands import shown_bands
+from ...geoio.crs import crs_text, turn_of
+from ...geoio.grids import place_points
+from ...geoio.pixel_area import pixel_size_m
+from ...geoio.read import RasterHeader, Reader, open_reader, read_header, read_valid, read_window
+from ...geoio.warp import advise_place, describe_lack
+from ...geoio.write import new_folder
+from ...messages import name_some
+from ...pictures import find_limits, stretch_values
+from ...windows import Window
 from .samples import SampleDesign, SamplePoints
 
 # Sides of what is shown: pixels of the scene, metres and pixels of the map at least.

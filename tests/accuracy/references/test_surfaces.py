@@ -6,7 +6,7 @@ import numpy as np
 import shapely
 from affine import Affine
 
-from gersp_geo.accuracy.surfaces import PolygonReference
+from gersp_geo.accuracy.references.surfaces import PolygonReference
 from gersp_geo.geoio.grids import Grid
 from gersp_geo.windows import Window
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gersp_geo.accuracy.allocation import allocate, neyman_shares
+from gersp_geo.accuracy.sampling.allocation import allocate, neyman_shares
 
 
 @given(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gersp_geo.accuracy.estimators import estimate_accuracy
 from gersp_geo.accuracy.figures import Estimate, MapClass, SampledCounts
-from gersp_geo.accuracy.selection import find_probabilities, find_room, select_pixels
+from gersp_geo.accuracy.sampling.selection import find_probabilities, find_room, select_pixels
 
 HEIGHT, WIDTH, CLASSES, POINTS = 300, 400, 3, 200
 

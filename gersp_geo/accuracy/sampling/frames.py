@@ -12,11 +12,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geoio.pixel_area import pixel_areas_m2
-from ..geoio.polygons import encode_classes, read_strips
-from ..geoio.read import RasterHeader, Reader, UnreadableFileError, read_observed
-from ..geoio.vector import Area
-from ..windows import Window
+from ...geoio.pixel_area import pixel_areas_m2
+from ...geoio.polygons import encode_classes, read_strips
+from ...geoio.read import RasterHeader, Reader, UnreadableFileError, read_observed
+from ...geoio.vector import Area
+from ...windows import Window
 
 type Integers = NDArray[np.int64]
 type Codes = NDArray[np.integer]

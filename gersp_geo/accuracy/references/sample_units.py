@@ -6,12 +6,14 @@ from geopandas import GeoSeries
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from ..geoio.crs import crs_text
-from ..geoio.grids import Grid
-from ..geoio.vector import place_around
-from .figures import Design
+from ...geoio.crs import crs_text
+from ...geoio.grids import Grid
+from ...geoio.vector import place_around
+from ..figures import Design
+from ..sampling.samples import Sample
 from .judged_map import JudgedMap
 from .legends import Legend
+from .opening import check_place, pixels_of
 from .point_units import (
     AskedDesign,
     PlacedPoints,
@@ -21,8 +23,6 @@ from .point_units import (
     read_map,
     share_judged,
 )
-from .references import check_place, pixels_of
-from .samples import Sample
 from .surfaces import PointReference
 
 # Share by which the area of a map may miss that of the sample before it is told.

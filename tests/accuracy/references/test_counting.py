@@ -7,7 +7,7 @@ from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gersp_geo.accuracy.counting import Tally, lay_windows, read_ahead, to_codes
+from gersp_geo.accuracy.references.counting import Tally, lay_windows, read_ahead, to_codes
 from gersp_geo.geoio import read_header
 from gersp_geo.geoio.write import write_raster
 from gersp_geo.windows import Window

@@ -8,19 +8,19 @@ from typing import get_args
 
 import numpy as np
 
-from ..geoio.crs import crs_text, name_crs
-from ..geoio.gdal import gdal_cache
-from ..geoio.pixel_area import area_factor, pixel_areas_m2
-from ..geoio.polygons import ClassMap, describe_map
-from ..geoio.read import RasterHeader, Reader, open_reader
-from ..geoio.vector import check_format, check_suffix, read_area
-from ..geoio.warp import advise_place, describe_lack
-from ..geoio.write import check_absent, check_not_read, check_writable, write_point_form
+from ...geoio.crs import crs_text, name_crs
+from ...geoio.gdal import gdal_cache
+from ...geoio.pixel_area import area_factor, pixel_areas_m2
+from ...geoio.polygons import ClassMap, describe_map
+from ...geoio.read import RasterHeader, Reader, open_reader
+from ...geoio.vector import check_format, check_suffix, read_area
+from ...geoio.warp import advise_place, describe_lack
+from ...geoio.write import check_absent, check_not_read, check_writable, write_point_form
 from .allocation import FEWEST, Allocation
+from .chips import check_chips, write_chips
+from .files import COLUMNS, design_path, write_sample
 from .frames import Frame
-from .sample_chips import check_chips, write_chips
-from .sample_files import COLUMNS, design_path, write_sample
-from .sample_plan import SamplePlan
+from .plan import SamplePlan
 from .samples import SampleDesign, SamplePoints
 
 # strips come one after the other, so that no block is needed again
@@ -118,7 +118,7 @@ def draw_sample(
             same, 'neyman' heeds *expected*, and 'simple' has no strata.
         minimum: Points of a class at least, unless it has fewer pixels; for 'class' and 'neyman'.
         expected: For 'neyman': user's accuracies in (0, 1) that are expected, by name or number of
-            the class, and by :data:`.sample_plan.OTHERS` for all others.
+            the class, and by :data:`.plan.OTHERS` for all others.
         area: Vector file of polygons; points lie in them.
         seed: Of the random numbers, >= 0.
         chips: Folder to make, with a picture of the surroundings of each point, by its id.

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from gersp_geo.accuracy import rasters
-from gersp_geo.accuracy.rasters import RasterUnderMap
+from gersp_geo.accuracy.references import rasters
+from gersp_geo.accuracy.references.rasters import RasterUnderMap
 from gersp_geo.geoio import read_header
 from gersp_geo.geoio.read import open_reader
 from gersp_geo.geoio.write import write_raster

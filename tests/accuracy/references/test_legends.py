@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from gersp_geo.accuracy.legends import IGNORED, Legend
+from gersp_geo.accuracy.references.legends import IGNORED, Legend
 from gersp_geo.geoio.polygons import ClassMap, describe_map
 from gersp_geo.geoio.read import open_reader
 from gersp_geo.geoio.write import write_raster

@@ -12,11 +12,11 @@ import shapely
 from numpy.typing import NDArray
 from shapely import GeometryType
 
-from ..geoio.crs import crs_text
-from ..geoio.formats import IMAGE_SUFFIXES, SCENE_SUFFIXES
-from ..geoio.grids import Grid, place_points
-from ..geoio.polygons import ClassMap, describe_map, read_legend
-from ..geoio.read import (
+from ...geoio.crs import crs_text
+from ...geoio.formats import IMAGE_SUFFIXES, SCENE_SUFFIXES
+from ...geoio.grids import Grid, place_points
+from ...geoio.polygons import ClassMap, describe_map, read_legend
+from ...geoio.read import (
     RasterHeader,
     Reader,
     UnreadableFileError,
@@ -24,9 +24,9 @@ from ..geoio.read import (
     open_reader,
     read_header,
 )
-from ..geoio.vector import attribute_texts, place_around, read_vectors
-from ..geoio.warp import advise_place, describe_lack
-from ..messages import name_some
+from ...geoio.vector import attribute_texts, place_around, read_vectors
+from ...geoio.warp import advise_place, describe_lack
+from ...messages import name_some
 from .rasters import RasterUnderMap
 from .surfaces import PointReference, PolygonReference, RasterReference, Surface
 

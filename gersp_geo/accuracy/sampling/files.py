@@ -15,11 +15,11 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from ..geoio.fingerprints import read_metadata
-from ..geoio.vector import attribute_texts, read_vectors, write_points
-from ..geoio.write import new_file
-from ..messages import name_some
-from .sample_checks import check_sample
+from ...geoio.fingerprints import read_metadata
+from ...geoio.vector import attribute_texts, read_vectors, write_points
+from ...geoio.write import new_file
+from ...messages import name_some
+from .checks import check_sample
 from .samples import Sample, SampleDesign, SamplePoints
 
 DESIGN_KEY = 'SAMPLE_DESIGN'

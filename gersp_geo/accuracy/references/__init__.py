@@ -1,0 +1,1 @@
+"""References of any kind, brought onto the grid of a map and counted."""

@@ -1,0 +1,1 @@
+"""Samples of pixels: shared out, drawn, written for an interpreter and read back."""
