@@ -13,7 +13,7 @@ from ..models.task_networks import known_tasks
 from .calibration import measure_costs
 from .model.load import Forward, find_class
 from .model.task_bases import tasks_of
-from .options import MapOptions, ObjectOptions, PatchOptions, PredictionOptions
+from .options import MapOptions, ObjectOptions, PatchOptions, PredictionOptions, take_options
 from .output_paths import FileToMake, refuse_inputs
 from .outputs.output import Maker
 from .plan import PredictionPlan
@@ -233,7 +233,7 @@ def _begin(
     maker, options_of = maker_of(kind)
     jobs = list_jobs(source, destination, suffix=maker.suffix, preview=preview)
     _keep_inputs(jobs, given)
-    options = options_of.of(given, made=maker.made)
+    options = take_options(options_of, given, made=maker.made)
     if not jobs.is_single:
         _check_several(given, len(jobs.scenes))
         _keep_apart(jobs, maker, options)

@@ -1,66 +1,18 @@
-"""The options of a prediction: what they are called, what they mean, and which values they take.
+"""What maps, objects and patches have in common."""
 
-Every option is described once, where it stands. The command makes its words of these fields, and
-the functions of :mod:`.api` their signatures and their documentation. Nothing heavy is imported
-here, so that ``--help`` answers at once.
-"""
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
-from os import PathLike
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
-
-from .option_values import parse_bytes, parse_number, parse_shard, usable_cores
+from ..option_values import parse_bytes, parse_number, parse_shard, usable_cores
+from .words import Averaging, PathName, Precision, RuntimeName, option
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
 
-    from ..preprocessing import Preprocessing
-    from ..suppression import Match
-
-type Blend = Literal['hann', 'crop']
-"""Fade between neighbours over what they share, or cut in the middle of it."""
-
-type MapKind = Literal['classes', 'probabilities', 'values']
-"""Index of the best class, probability of every class, or what a regression returns."""
-
-type LayerKind = MapKind | Literal['uncertainty', 'agreement']
-"""What any of the maps holds that are made together."""
-
-type Precision = Literal['float32', 'bfloat16', 'int8']
-"""Type in which the model computes."""
-
-type RuntimeName = Literal['eager', 'channels-last', 'compiled', 'onnx', 'openvino']
-"""Form in which a model runs."""
-
-type Averaging = Literal['none', 'flips', 'rotations']
-"""Views of a patch whose scores are averaged: itself; 4 flips; these and their transposes, 8."""
-
-type PathName = str | PathLike[str]
-"""Path or name of a file."""
+    from ...preprocessing import Preprocessing
 
 # more readers than this wait for each other more than for the disk
 _MOST_THREADS = 8
-
-
-def option(
-    default: Any, text: str, *, group: str = '', choices: Any = None, metavar: str | None = None
-) -> Any:
-    """Describe an option, as the field of a dataclass.
-
-    Args:
-        default: Its value unless given.
-        text: What it means, in a few sentences.
-        group: Heading under which the command lists it; without one, the command has no such word.
-        choices: Type whose literals are the only values.
-        metavar: What stands for the value in the help of the command.
-
-    Returns:
-        The field.
-    """
-    values = get_args(getattr(choices, '__value__', choices))
-    metadata = {'text': text, 'group': group, 'choices': values, 'metavar': metavar}
-    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,36 +191,13 @@ class PredictionOptions:
         'hold.',
     )
 
-    @classmethod
-    def of(cls, given: Mapping[str, Any], *, made: str) -> Self:
-        """Take what was given to the command, whose words are those of all kinds of results.
-
-        Args:
-            given: Name to value.
-            made: What is made with the options, for messages.
-
-        Returns:
-            The options.
-
-        Raises:
-            ValueError: If one is not for what is made, or out of range.
-        """
-        names = {each.name for each in fields(cls)}
-        usual = {each.name: each.default for each in list_options()}
-        for name in sorted(given.keys() - names):
-            if name not in usual or given[name] != usual[name]:
-                raise ValueError(
-                    f'{name} is no option of {made}, got {given[name]!r}; leave it out'
-                )
-        return cls(**{name: value for name, value in given.items() if name in names})
-
     def __post_init__(self) -> None:
         """Check what depends on neither model nor raster.
 
         Raises:
             ValueError: If a value is out of range.
         """
-        from ..tiling import plan_tile
+        from ...tiling import plan_tile
 
         for each in fields(self):
             choices, value = each.metadata['choices'], getattr(self, each.name)
@@ -347,190 +276,3 @@ class PredictionOptions:
         if self.threads != 'auto':
             return self.threads
         return min(usable_cores(), _MOST_THREADS)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MapOptions(PredictionOptions):
-    """Options of maps."""
-
-    blend: Blend = option(
-        'hann',
-        "How neighbours meet: 'hann' fades over what they share, 'crop' cuts in the middle of it.",
-        group='maps',
-        choices=Blend,
-    )
-    margin: int = option(
-        0,
-        "With 'hann', pixels at the sides of a patch that get no weight, in [0, overlap / 2].",
-        group='maps',
-    )
-    output: MapKind | Literal['auto'] = option(
-        'auto',
-        "What the map holds: 'classes' (unsigned integers), 'probabilities' (one band per class) "
-        "or 'values' (what the model returns, such as a regression, in its unit). 'auto' means "
-        'values for a pixelwise regression, probabilities for a multi-label task, else classes.',
-        group='maps',
-        choices=Literal['auto', 'classes', 'probabilities', 'values'],
-    )
-    probabilities: PathName | None = option(
-        None,
-        'A second GeoTIFF to write, of probabilities, beside a map of classes.',
-        group='maps',
-        metavar='FILE',
-    )
-    probability_type: Literal['float32', 'uint8'] = option(
-        'float32',
-        "Store probabilities as 'float32', or as 'uint8' in steps of 1 / 254.",
-        group='maps',
-        choices=Literal['float32', 'uint8'],
-    )
-    uncertainty: bool = option(
-        False,
-        'Write how sure the model is beside a map of classes, as NAME_uncertainty.tif of two bands '
-        'of probability_type: the entropy of the probabilities over that of equal ones, and by how '
-        'much the largest exceeds the second largest, both in [0, 1].',
-        group='maps',
-    )
-    consistency: int = option(
-        0,
-        'Predict a map of classes so many times more, with patches that begin elsewhere and are '
-        'flipped or turned, and say which share of pixels keeps their class. NAME_agreement.tif is '
-        'written beside it: per pixel the percentage of all these maps that have its class. Time '
-        'grows with their number.',
-        group='maps',
-        metavar='N',
-    )
-    ensemble: tuple[PathName, ...] = option(
-        (),
-        'A further checkpoint of the same bands and classes, whose probabilities or values are '
-        'averaged with those of the model; given once for each. Time grows with their number.',
-        group='maps',
-        metavar='FILE',
-    )
-    overviews: Literal['auto', 'nearest', 'mode', 'average'] = option(
-        'auto',
-        "How overviews are made: 'nearest', 'mode' (of classes) or 'average' (of quantities). "
-        "'auto' means mode for classes and average for quantities.",
-        group='maps',
-        choices=Literal['auto', 'nearest', 'mode', 'average'],
-    )
-    variation: int = option(
-        0, 'Number of the way in which patches are moved and turned; 0 leaves them as they are.'
-    )
-
-    def __post_init__(self) -> None:
-        """Check what depends on neither model nor raster.
-
-        Raises:
-            TypeError: If *ensemble* is one file.
-            ValueError: If a value is out of range.
-        """
-        super().__post_init__()
-        if not 0 <= 2 * self.margin <= self.shared:
-            raise ValueError(
-                f'margin must be in [0, overlap / 2={self.shared / 2:g}], got {self.margin}; raise '
-                'overlap (--overlap) or lower margin'
-            )
-        if self.margin and self.blend == 'crop':
-            raise ValueError(
-                f"margin goes with blend='hann', got {self.margin} with 'crop', which cuts in the "
-                'middle'
-            )
-        if isinstance(self.ensemble, str | PathLike):
-            raise TypeError(
-                f'ensemble must be a list of files, got {self.ensemble!r}; pass [{self.ensemble!r}]'
-            )
-        if self.consistency < 0:
-            raise ValueError(f'consistency must be >= 0, got {self.consistency}')
-        beside = {
-            'probabilities': self.probabilities,
-            'uncertainty': self.uncertainty or None,
-            'consistency': self.consistency or None,
-        }
-        for name, given in beside.items():
-            if given is not None and self.output not in ('auto', 'classes'):
-                raise ValueError(
-                    f'{name} asks for a second map beside one of classes, got output={self.output!r}'
-                )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ObjectOptions(PredictionOptions):
-    """Options of objects."""
-
-    score_threshold: float = option(0.5, 'Lowest score of an object, in [0, 1].', group='objects')
-    iou_threshold: float = option(
-        0.5,
-        'Overlap of two boxes of a class above which they show one object, in [0, 1].',
-        group='objects',
-    )
-    match: 'Match' = option(
-        'iou',
-        "Overlap is the shared area over that of both boxes together ('iou'), or over that of the"
-        " smaller one ('ios'). Oriented boxes are measured as such, masks by their boxes.",
-        group='objects',
-        choices=Literal['iou', 'ios'],
-    )
-    preview: PathName | None = option(
-        None, 'PNG file to write: the scene with the objects over it.', metavar='PNG'
-    )
-
-    def __post_init__(self) -> None:
-        """Check what depends on neither model nor raster.
-
-        Raises:
-            ValueError: If a value is out of range.
-        """
-        super().__post_init__()
-        for name in ('score_threshold', 'iou_threshold'):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f'{name} must be in [0, 1], got {getattr(self, name)}')
-
-
-@dataclass(frozen=True, kw_only=True)
-class PatchOptions(PredictionOptions):
-    """Options of whole patches: vectors or classes."""
-
-    usual = 224, 0
-
-    size: int | Literal['auto'] = option(
-        224, 'Side of a patch in pixels; most backbones were trained with 224.', group='patches'
-    )
-    overlap: int | Literal['auto'] = option(
-        0,
-        'Pixels that neighbouring patches share, in [0, size). A pixel of a map of patches covers'
-        ' what is not shared, in the middle of its patch.',
-        group='patches',
-    )
-    raster: PathName | None = option(
-        None,
-        'Map of one pixel per patch to write beside a table.',
-        group='whole patches',
-        metavar='FILE',
-    )
-
-
-_KINDS = (MapOptions, ObjectOptions, PatchOptions)
-# in the order of a help text; results of one kind stand together
-_GROUPS = (
-    'scene', 'patches', 'maps', 'objects', 'whole patches', 'results', 'running', 'job arrays',
-)  # fmt: skip
-
-
-def list_options() -> list[Field[Any]]:
-    """List the options that the command has words for, group by group, whatever is made."""
-    known: dict[str, Field[Any]] = {}
-    for kind in _KINDS:
-        for each in fields(kind):
-            if each.metadata['group']:
-                known.setdefault(each.name, each)
-    return sorted(known.values(), key=lambda each: _GROUPS.index(each.metadata['group']))
-
-
-def describe_default(name: str) -> str:
-    """Say what holds where the command has no such word; nothing where the option's text does."""
-    defaults = {kind: each.default for kind in _KINDS for each in fields(kind) if each.name == name}
-    usual = next(iter(defaults.values()))
-    of_patches = defaults.get(PatchOptions, usual)
-    texts = [] if usual in (None, ()) or isinstance(usual, bool) else [f'{usual}']
-    return '; '.join(texts + ([f'of whole patches {of_patches}'] if of_patches != usual else []))
