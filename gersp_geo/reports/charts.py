@@ -1,14 +1,14 @@
 """Small drawings that follow the colours of the page: intervals in tables, and curves."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .page import element
+from .page import Color, element
 
 type Curves = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 """Places and values of each curve, by its name."""
@@ -81,7 +81,9 @@ def curve_chart(
     *,
     title: str,
     across: str,
+    up: str = '',
     limits: tuple[float, float] | None = None,
+    colors: Mapping[str, Color] | None = None,
     diagonal: bool = False,
     smooth: bool = True,
 ) -> Element | None:
@@ -91,7 +93,9 @@ def curve_chart(
         curves: By name; values that are not finite are left out.
         title: Above.
         across: What the places are.
+        up: What the values are; nothing where the title says it.
         limits: Of the values; by default those that occur, and 0 where they are near it.
+        colors: Of the curves of these names; others have those of the style, in their order.
         diagonal: Whether to draw where both axes are equal.
         smooth: Whether long curves get a running mean.
 
@@ -106,14 +110,26 @@ def curve_chart(
     x_ticks = _ticks(places.min(), places.max())
     y_ticks = _ticks(*(limits or (_floor(values), values.max())))
     frame = _Frame(*_ends(x_ticks, places), *_ends(y_ticks, values))
-    drawn = _axes(x_ticks, y_ticks, frame=frame, across=across)
+    drawn = _axes(x_ticks, y_ticks, frame=frame, across=across, up=up)
+    strokes = _choose_colors(known, colors or {})
     if diagonal:
         ends = np.array([max(frame.left, frame.bottom), min(frame.right, frame.top)])
         drawn.append(element('polyline', class_='axis', fill='none', points=frame.put(ends, ends)))
-    for number, (x, y) in enumerate(known.values()):
-        drawn += _curve(x, y, frame=frame, color=f'var(--c{number % _COLORS})', smooth=smooth)
-    svg = element('svg', *drawn, viewBox=f'0 0 {_WIDTH} {_HEIGHT}', role='img', aria_label=title)
-    return element('div', element('h3', title), svg, _key(known), class_='chart')
+    for name, (x, y) in known.items():
+        drawn += _curve(x, y, frame=frame, color=strokes[name], smooth=smooth)
+    # colours of a map may be as light as the page
+    kind = {'class_': 'cased'} if colors else {}
+    box = f'0 0 {_WIDTH} {_HEIGHT}'
+    svg = element('svg', *drawn, viewBox=box, role='img', aria_label=title, **kind)
+    return element('div', element('h3', title), svg, _key(strokes), class_='chart')
+
+
+def _choose_colors(names: Iterable[str], colors: Mapping[str, Color]) -> dict[str, str]:
+    """Give each curve its colour, as CSS has it."""
+    return {
+        name: 'rgb({},{},{})'.format(*colors[name]) if name in colors else f'var(--c{i % _COLORS})'
+        for i, name in enumerate(names)
+    }
 
 
 def _finite(places: Sequence[float], values: Sequence[float]) -> tuple[Floats, Floats]:
@@ -147,8 +163,10 @@ def _ends(ticks: Floats, values: Floats) -> tuple[float, float]:
     return min(float(ticks[0]), float(values.min())), max(float(ticks[-1]), float(values.max()))
 
 
-def _axes(x_ticks: Floats, y_ticks: Floats, *, frame: _Frame, across: str) -> list[Element]:
-    """Draw both axes, with their numbers."""
+def _axes(
+    x_ticks: Floats, y_ticks: Floats, *, frame: _Frame, across: str, up: str
+) -> list[Element]:
+    """Draw both axes, with their numbers and what they are."""
     drawn = []
     ends = np.array([x_ticks[0], x_ticks[-1]])
     for tick in y_ticks:
@@ -163,6 +181,9 @@ def _axes(x_ticks: Floats, y_ticks: Floats, *, frame: _Frame, across: str) -> li
         drawn.append(text)
     middle = str((_LEFT + _WIDTH - _RIGHT) // 2)
     drawn.append(element('text', across, x=middle, y=str(_HEIGHT - 3), text_anchor='middle'))
+    if up:
+        turned = f'translate(11 {(_TOP + _HEIGHT - _BOTTOM) // 2}) rotate(-90)'
+        drawn.append(element('text', up, transform=turned, text_anchor='middle'))
     return drawn
 
 
@@ -188,14 +209,10 @@ def _curve(x: Floats, y: Floats, *, frame: _Frame, color: str, smooth: bool) -> 
     ]
 
 
-def _key(curves: Mapping[str, object]) -> Element:
+def _key(colors: Mapping[str, str]) -> Element:
     """Name the colours of curves."""
     entries = (
-        element(
-            'li',
-            element('span', class_='swatch', style=f'background:var(--c{number % _COLORS})'),
-            name,
-        )
-        for number, name in enumerate(curves)
+        element('li', element('span', class_='swatch', style=f'background:{color}'), name)
+        for name, color in colors.items()
     )
     return element('ul', *entries, class_='legend')

@@ -70,20 +70,20 @@ def write_map_report(
     check_page(destination, overwrite=overwrite)
     pictures = take_pictures(map_path, accuracy, scene=scene)
     files = {'Map': str(map_path), 'Reference': str(reference or ''), 'Scene': str(scene or '')}
-    sections = [
-        show_map(accuracy, pictures),
-        show_classes(accuracy),
-        show_areas(accuracy),
-        show_matrices(accuracy),
-        show_worst(accuracy, pictures),
-        None if accuracy.calibration is None else show_calibration(accuracy.calibration),
-        explain(accuracy, pictures.header, files),
-    ]
     return write_page(
         destination,
         title=f'Accuracy of {Path(map_path).name}',
         lead=summarize(accuracy),
-        sections=[part for part in sections if part is not None],
+        notes=list(dict.fromkeys((*accuracy.counts.notes, *accuracy.notes))),
+        sections=[
+            show_map(accuracy, pictures),
+            show_classes(accuracy),
+            show_areas(accuracy),
+            show_matrices(accuracy),
+            show_worst(accuracy, pictures),
+            None if accuracy.calibration is None else show_calibration(accuracy.calibration),
+            explain(accuracy, pictures.header, files),
+        ],
         overwrite=overwrite,
     )
 
@@ -96,12 +96,10 @@ def summarize(accuracy: Accuracy) -> list[Element]:
         low, high = (overall.value + sign * overall.half_width for sign in (-1, 1))
         interval = f' (95 % interval {write_share(max(low, 0))} to {write_share(min(high, 1))} %)'
     figure = write_share(overall.value)
-    lead = [
+    return [
         paragraph('Overall accuracy ', element('strong', f'{figure} %'), interval, kind='lead'),
         paragraph(f'{int(counts.counts.sum()):,} {name_design(counts)}.', kind='soft'),
     ]
-    notes = list(dict.fromkeys((*counts.notes, *accuracy.notes)))
-    return [*lead, bullet_list(notes, kind='notes')] if notes else lead
 
 
 def show_map(accuracy: Accuracy, pictures: MapPictures) -> Element:
@@ -205,12 +203,15 @@ def show_calibration(found: Calibration) -> Element:
         for name, x, y in zip(names, found.probabilities, found.frequencies, strict=True)
     }
     titles = {'Most probable class': names[:1], 'Each class': names[1:]}
+    colors = {one.name: one.color for one in found.classes}
     charts = [
         curve_chart(
             {name: curves[name] for name in chosen},
             title=title,
-            across='probability (mean of a bin); upward: share that is right',
+            across='mean probability of a bin',
+            up='share that is right',
             limits=(0, 1),
+            colors=colors,
             diagonal=True,
         )
         for title, chosen in titles.items()
@@ -220,7 +221,8 @@ def show_calibration(found: Calibration) -> Element:
         'Probabilities',
         paragraph(
             'A class should be right as often as its probability says: on the diagonal. The expected '
-            f'calibration error is the mean distance from it, over {found.count:,} units.'
+            'calibration error is the mean distance of the bins from it, each weighted by the area '
+            f'that its units stand for, over {found.count:,} units.'
         ),
         element('div', *(one for one in charts if one is not None), class_='charts'),
         table(

@@ -117,8 +117,13 @@ def show_wrong(
             picture(look, text='The scene.', photo=True), drawn, window.height, window.width
         )
         shown.append(captioned(image, *describe(row, layer), kind='whole'))
-    text = 'Objects that were made up with the highest scores, and the largest that were missed.'
-    return [section('Wrong objects', paragraph(text), element('div', *shown, class_='chips'))]
+    words = {
+        'those that were made up with the highest scores': made_up,
+        'the largest of those that were missed': missed,
+    }
+    text = ', and '.join(said for said, frame in words.items() if len(frame))
+    said = paragraph(f'{text[0].upper()}{text[1:]}.')
+    return [section('Wrong objects', said, element('div', *shown, class_='chips'))]
 
 
 def describe(fields: Mapping[str, Any], layer: str) -> list[Child]:

@@ -11,17 +11,7 @@ from ..accuracy.objects.figures import ClassObjects, ObjectAccuracy
 from .charts import curve_chart
 from .numbers import UNKNOWN, write_share
 from .object_pictures import show_objects
-from .page import (
-    Child,
-    bullet_list,
-    check_page,
-    element,
-    facts_table,
-    paragraph,
-    section,
-    table,
-    write_page,
-)
+from .page import Child, check_page, element, facts_table, paragraph, section, table, write_page
 
 # Places of an IoU of 0.50 and 0.75 among the thresholds
 _SHOWN = {'0.50': 0, '0.75': 5}
@@ -72,12 +62,11 @@ def write_object_report(
             kind='soft',
         ),
     ]  # fmt: skip
-    if accuracy.notes:
-        lead.append(bullet_list(accuracy.notes, kind='notes'))
     return write_page(
         destination,
         title=f'Objects of {Path(accuracy.predicted).name}',
         lead=lead,
+        notes=accuracy.notes,
         sections=[show_classes(accuracy), show_curves(accuracy), *pictures, explain(accuracy)],
         overwrite=overwrite,
     )
@@ -126,7 +115,8 @@ def show_curves(accuracy: ObjectAccuracy) -> Element:
         curve_chart(
             {one.name: (recalls, one.precision_at_recall[place].tolist()) for one in chosen},
             title=f'IoU of {threshold}',
-            across='recall; upward: precision',
+            across='recall',
+            up='precision',
             limits=_SHARES,
             smooth=False,
         )

@@ -162,7 +162,8 @@ def write_page(
     *,
     title: str,
     lead: Sequence[Element],
-    sections: Sequence[Element],
+    notes: Sequence[Child] = (),
+    sections: Iterable[Element | None],
     overwrite: bool = False,
 ) -> Path:
     """Write a page, whole or not at all.
@@ -171,7 +172,8 @@ def write_page(
         destination: File that ends in .html.
         title: Above it, and of its window.
         lead: What is to be known first.
-        sections: What follows.
+        notes: What has to be said of it.
+        sections: What follows; None is left out.
         overwrite: Replace an existing file.
 
     Returns:
@@ -186,10 +188,11 @@ def write_page(
         element('title', title),
         element('style', STYLE),
     )
+    said = [bullet_list(notes, kind='notes')] if notes else []
     body = element(
         'body',
-        element('header', element('h1', title), *lead),
-        element('main', *sections),
+        element('header', element('h1', title), *lead, *said),
+        element('main', *(part for part in sections if part is not None)),
         element('footer', f'Written {now} by {made}.'),
     )
     text = tostring(element('html', head, body, lang='en'), encoding='unicode', method='html')

@@ -65,12 +65,12 @@ def write_run_report(
     lead = [
         paragraph(f'{count(main.epochs, "epoch")}, {count(main.steps, "step")}', kind='lead'),
         paragraph(f'{main.folder}, {span_of(main)}', kind='soft'),
-        *([bullet_list(notes, kind='notes')] if notes else []),
     ]
     return write_page(
         destination,
         title=f'Run {Path(folder).absolute().name}',
         lead=lead,
+        notes=notes,
         sections=sections,
         overwrite=overwrite,
     )
@@ -138,9 +138,10 @@ def show_stage(run: Run, stage: str, *, title: str) -> Element | None:
         rows, columns = matrix['true'], matrix['predicted']
         parts.append(
             shaded_table(
-                np.array(matrix['counts']), rows=rows, columns=columns, totals=rows == columns,
-                caption=f'{str(metrics.get("counted", "Counts")).capitalize()}. Rows: true; '
-                'columns: predicted.',
+                # as in the error matrix of a map
+                np.array(matrix['counts']).T, rows=columns, columns=rows, totals=rows == columns,
+                caption=f'{str(metrics.get("counted", "Counts")).capitalize()}. Rows: predicted; '
+                'columns: true.',
             )
         )  # fmt: skip
     elif matrix and (drawn := run.read_picture(f'{place}/confusion_matrix.png')):

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ..accuracy.value_figures import BandAccuracy, ValueAccuracy
 from .numbers import UNKNOWN
 from .page import (
-    bullet_list,
     captioned,
     check_page,
     element,
@@ -61,12 +60,11 @@ def write_value_report(
         ),
         paragraph(f'{first.count:,} pixels or points were compared.', kind='soft'),
     ]  # fmt: skip
-    if accuracy.notes:
-        lead.append(bullet_list(accuracy.notes, kind='notes'))
     return write_page(
         destination,
         title=f'Accuracy of {Path(map_path).name}',
         lead=lead,
+        notes=accuracy.notes,
         sections=[
             show_figures(accuracy),
             show_scatters(accuracy),
