@@ -61,7 +61,7 @@ def show_areas(accuracy: Accuracy) -> Element | None:
     return section(
         'Areas',
         paragraph(words.text),
-        table(shown, head=['Class', *heads], kind='areas'),
+        table(shown, head=['Class', *heads], kind='areas cards'),
         paragraph(key, kind='key'),
     )
 

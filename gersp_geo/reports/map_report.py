@@ -1,12 +1,14 @@
 """A page about a map: how right it is, where it is not, and how that was found out."""
 
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from ..accuracy.figures import Accuracy, Calibration
+from ..accuracy.figures import Accuracy, Calibration, Design
 from .areas import show_areas
 from .charts import curve_chart
 from .map_pictures import MapPictures, marked, take_pictures
@@ -38,6 +40,30 @@ from .page import (
 
 # a matrix of more classes has cells that nobody looks at
 _MOST_CLASSES = 60
+# of a map as it is shown, in rem
+_TALLEST = 44
+
+
+class _Words(NamedTuple):
+    """What a page says of disagreements."""
+
+    order: str
+    """Which come first."""
+
+    weight: str
+    """What the weight of one is."""
+
+
+_SAMPLED = _Words(', by the area that they stand for', ', stands for {}')
+_WORST: Mapping[Design, _Words] = {
+    'stratified': _SAMPLED,
+    'simple': _SAMPLED,
+    'census': _Words(
+        ', at random from the confusions that cover most', ', of {} with this confusion'
+    ),
+    # nobody knows what such units stand for
+    'unknown': _Words('', ''),
+}
 
 
 def write_map_report(
@@ -107,10 +133,13 @@ def show_map(accuracy: Accuracy, pictures: MapPictures) -> Element:
     image = picture(pictures.whole, text='The map in the colours of its classes.')
     mapped = marked(image, pictures.places, numbered=True)
     title = 'Map; numbers are the disagreements below.' if pictures.places else 'Map.'
-    shown = [captioned(mapped, title, kind='whole')]
+    # a map that is taller than wide would fill more than a screen
+    height, width, _ = pictures.whole.shape
+    room = f'max-width: {_TALLEST * width / height:.1f}rem'
+    shown = [captioned(mapped, title, kind='whole', style=room)]
     if pictures.scene is not None:
         look = picture(pictures.scene, text='The scene that the map was made of.', photo=True)
-        shown.append(captioned(look, f'{pictures.scene_bands}.', kind='whole'))
+        shown.append(captioned(look, f'{pictures.scene_bands}.', kind='whole', style=room))
     legend = [swatch(one.color, one.name) for one in accuracy.counts.classes]
     return section(
         'Map', element('div', *shown, class_='pictures'), bullet_list(legend, kind='legend')
@@ -143,7 +172,7 @@ def show_classes(accuracy: Accuracy) -> Element:
             "User's accuracy: of what is mapped as the class, the share that is of it. "
             "Producer's accuracy: of what is of the class, the share that is mapped as it."
         ),
-        table(rows, head=heads),
+        table(rows, head=heads, kind='cards'),
         paragraph(f'Overall accuracy: {write_percent(accuracy.overall)} %. {key}', kind='key'),
     )
 
@@ -157,11 +186,11 @@ def show_matrices(accuracy: Accuracy) -> Element:
         )
         return section('Error matrix', paragraph(text))
     units = accuracy.counts.counts.sum(axis=0)
-    shown = [matrix_table(units, classes, caption='Units. Rows: map; columns: reference.')]
+    shown = [matrix_table(units, classes, caption='Units')]
     if np.isfinite(accuracy.shares).all() and accuracy.counts.design != 'unknown':
-        caption = 'Shares of the area, in percent. Rows: map; columns: reference.'
-        shown.append(matrix_table(100 * accuracy.shares, classes, caption=caption))
-    return section('Error matrix', element('div', *shown, class_='beside'))
+        shown.append(matrix_table(100 * accuracy.shares, classes, caption='Shares of the area, %'))
+    said = paragraph('Rows: map; columns: reference.')
+    return section('Error matrix', said, element('div', *shown, class_='beside'))
 
 
 def show_worst(accuracy: Accuracy, pictures: MapPictures) -> Element | None:
@@ -169,6 +198,7 @@ def show_worst(accuracy: Accuracy, pictures: MapPictures) -> Element | None:
     worst = accuracy.disagreements
     if not worst:
         return None
+    words = _WORST[accuracy.counts.design]
     unit = accuracy.counts.unit
     shown = []
     for number, (one, chip) in enumerate(zip(worst, pictures.chips, strict=True), start=1):
@@ -177,7 +207,7 @@ def show_worst(accuracy: Accuracy, pictures: MapPictures) -> Element | None:
             look = picture(chip.scene, text='Scene.', photo=True)
             images.insert(0, marked(look, [chip.center], numbered=False))
         weight = write_number(in_page_unit(one.weight, unit))
-        stands = f', stands for {weight} {area_name(unit)}' if weight != UNKNOWN else ''
+        stands = words.weight.format(f'{weight} {area_name(unit)}') if weight != UNKNOWN else ''
         caption: list[Child] = [
             element('strong', f'{number}. '), swatch(one.map_class.color, one.map_class.name),
             ' in the map, ', swatch(one.reference_class.color, one.reference_class.name),
@@ -186,10 +216,10 @@ def show_worst(accuracy: Accuracy, pictures: MapPictures) -> Element | None:
         ]  # fmt: skip
         shown.append(captioned(element('div', *images, class_='pair'), *caption))
     return section(
-        'Disagreements that count for most',
+        'Disagreements that count for most' if words.order else 'Disagreements',
         paragraph(
-            'Units of the reference that are of another class than the map says, by the area that '
-            'they stand for; no more than three of one kind, and none that the picture of another shows.'
+            f'Units of the reference that are of another class than the map says{words.order}; '
+            'no more than three of one kind, and none that the picture of another shows.'
         ),
         element('div', *shown, class_='chips'),
     )

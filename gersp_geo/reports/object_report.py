@@ -93,7 +93,7 @@ def show_classes(accuracy: ObjectAccuracy) -> Element:
         'Class', 'Reference', 'Found', 'Missed', 'Made up', 'Precision, %', 'Recall, %', 'F1, %',
         'AP50, %', 'AP50:95, %',
     )  # fmt: skip
-    return section('Objects of each class', table(rows, head=heads))
+    return section('Objects of each class', table(rows, head=heads, kind='cards'))
 
 
 def list_figures(found: ClassObjects) -> list[Child]:

@@ -92,7 +92,8 @@ def table(
         rows: Cells; a ``td`` element is taken as it is. The first of a row names it.
         head: Names of the columns; none where there is no head.
         caption: Above it.
-        kind: One that the style knows, such as 'words' where cells are text that may be broken.
+        kind: One that the style knows, such as 'words' where cells are text that may be broken, or
+            'cards' where each row stands by itself on a phone, with a name beside each cell.
     """
     made = element('table', **({'class_': kind} if kind else {}))
     if caption:
@@ -102,10 +103,13 @@ def table(
         made.append(element('thead', element('tr', *cells)))
     body = element('tbody')
     for first, *others in rows:
-        cells = (
+        cells = [
             cell if isinstance(cell, Element) and cell.tag == 'td' else element('td', cell)
             for cell in others
-        )
+        ]
+        if 'cards' in kind:
+            for cell, name in zip(cells, head[1:], strict=True):
+                cell.set('data-name', str(name))
         body.append(element('tr', element('th', first, scope='row'), *cells))
     made.append(body)
     return element('div', made, class_='scroll', tabindex='0')
@@ -151,9 +155,9 @@ def stored_picture(content: bytes, kind: str, *, text: str) -> Element:
     return element('img', src=source, alt=text.translate(_UNSAFE))
 
 
-def captioned(shown: Child, *caption: Child, kind: str = '') -> Element:
-    """Put a caption below a picture."""
-    attributes = {'class_': kind} if kind else {}
+def captioned(shown: Child, *caption: Child, kind: str = '', style: str = '') -> Element:
+    """Put a caption below a picture, of a kind that the style knows or with a style of its own."""
+    attributes = {name: text for name, text in (('class_', kind), ('style', style)) if text}
     return element('figure', shown, element('figcaption', *caption), **attributes)
 
 

@@ -172,7 +172,7 @@ def metrics_table(metrics: Mapping[str, Any]) -> Element:
     ]
     total = sum(found.get('count', 0) for found in classes.values())
     rows.append(['all', f'{total:,}', *map(write, overall.values())])
-    return table(rows, head=['Class', 'Count', *overall])
+    return table(rows, head=['Class', 'Count', *overall], kind='cards')
 
 
 def show_checkpoint(path: Path) -> Element:

@@ -18,12 +18,14 @@ p { margin: .4rem 0; max-width: 46rem; } .lead { font-size: 1.15rem; } .soft { c
 p, li, td, dd, figcaption { overflow-wrap: break-word; }
 .notes { background: var(--note); border-left: 4px solid var(--warn); border-radius: 4px;
   padding: .6rem 1rem .6rem 1.9rem; margin: 1rem 0; max-width: 58rem; }
-.scroll { overflow-x: auto; margin: .6rem 0; max-width: 100%; }
+.scroll { overflow-x: auto; margin: .6rem 0; max-width: 100%;
+  background: linear-gradient(to left, var(--paper) 40%, transparent) right / 3rem 100% no-repeat local,
+    linear-gradient(to left, rgb(128 128 128 / .35), transparent) right / 1rem 100% no-repeat scroll; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
 caption { text-align: left; color: var(--soft); padding-bottom: .35rem; }
 th, td { padding: .32rem .7rem; border-bottom: 1px solid var(--line); text-align: right;
   vertical-align: middle; white-space: nowrap; }
-th { font-weight: 600; } thead th { vertical-align: bottom; color: var(--soft); }
+th { font-weight: 600; } thead th { vertical-align: bottom; color: var(--soft); white-space: normal; }
 th:first-child, td:first-child, .words td, .words th { text-align: left; }
 tbody th { position: sticky; left: 0; background: var(--paper); max-width: 14rem;
   overflow: hidden; text-overflow: ellipsis; }
@@ -62,6 +64,7 @@ path.tp { stroke: #3ddc5a; } path.fp { stroke: #ff3b30; } path.fn { stroke: #ffd
 .bar .span { stroke: var(--good); stroke-width: 3.5; stroke-linecap: round; }
 .bar .dot { stroke: var(--good); stroke-width: 9; stroke-linecap: round; }
 .bar .other { stroke: var(--c1); stroke-width: 2.5; }
+.cased .curve { filter: drop-shadow(0 0 .7px var(--ink)); }
 .key { font-size: .85rem; color: var(--soft); }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr));
   gap: 1.2rem; } .charts > :only-child { max-width: 32rem; }
@@ -75,8 +78,13 @@ details { margin: .6rem 0; } summary { cursor: pointer; font-weight: 600; }
 pre { background: var(--card); border-radius: 6px; padding: .8rem; overflow: auto; max-height: 34rem;
   font-size: .82rem; line-height: 1.4; }
 footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
+@media (max-width: 72rem) { .bar { width: 6.2rem; } .areas .bar { width: 14rem; } }
 @media (max-width: 40rem) { body { padding: 1rem .9rem 2rem; } h1 { font-size: 1.35rem; }
-  th, td { padding: .3rem .45rem; } tbody th { max-width: 8.5rem; white-space: normal; } .bar { width: 6rem; }
-  .areas .bar { width: 9rem; } }
+  th, td { padding: .3rem .45rem; } tbody th { max-width: 8.5rem; white-space: normal; }
+  .cards, .cards tbody { display: block; } .cards thead { display: none; }
+  .cards tr { display: block; padding: .45rem 0; border-bottom: 1px solid var(--line); }
+  .cards th, .cards td { display: flex; align-items: center; gap: .7rem; border: 0; padding: .1rem 0; }
+  .cards tbody th { max-width: none; } .cards td::before { content: attr(data-name); flex: 1;
+    text-align: left; color: var(--soft); } .cards .bar { flex: none; width: 6rem; margin: 0 .35rem 0 0; } }
 @media print { body { max-width: none; } .scroll { overflow: visible; } pre { max-height: none; } }
 """

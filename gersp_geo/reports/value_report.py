@@ -94,7 +94,7 @@ def show_figures(accuracy: ValueAccuracy) -> Element:
         for band in accuracy.bands
     ]  # fmt: skip
     head = ('Band', 'Compared', 'Bias', 'RMSE', 'MAE', 'R2', 'Unit')
-    return section('Differences', table(rows, head=head))
+    return section('Differences', table(rows, head=head, kind='cards'))
 
 
 def show_scatters(accuracy: ValueAccuracy) -> Element:
