@@ -1,7 +1,7 @@
 """Maps judged by a reference: what `gersp-geo assess` does."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from os import PathLike, fspath
 from os.path import samefile
@@ -12,7 +12,7 @@ import numpy as np
 
 from ..geoio.gdal import gdal_cache
 from ..geoio.polygons import describe_map
-from ..geoio.read import describe_reader, open_reader
+from ..geoio.read import describe_reader, open_decoder, open_reader
 from .calibration import ProbabilityCheck
 from .disagreements import choose_disagreements
 from .estimators import estimate_accuracy
@@ -94,9 +94,11 @@ def assess_map(
                 progress=progress,
             )  # fmt: skip
         described = describe_map(src, needs_place=False)
-        judged = JudgedMap.of(src, described, area=area)
         legend = Legend.of(described, classes=classes, ignore=ignore)
-        with _open_check(probabilities, judged) as check:
+        with ExitStack() as opened:
+            decoder = opened.enter_context(open_decoder(src.name, described.header))
+            judged = JudgedMap.of(src, described, area=area, decoder=decoder)
+            check = opened.enter_context(_open_check(probabilities, judged))
             if has_design(reference):
                 return _assess_sample(
                     judged, reference, legend, attribute, design, check, progress=progress

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..geoio.read import RasterHeader, Reader, describe_reader, open_reader, read_reduced
 from ..geoio.vector import Area, attribute_texts, read_vectors
 from ..messages import name_some
-from .references.counting import lay_windows, read_ahead
+from .reading import lay_windows, read_ahead
 from .references.judged_map import lie_inside, measure_rows, read_zone, shown_progress
 from .references.opening import (
     check_place,

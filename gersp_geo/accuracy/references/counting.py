@@ -1,31 +1,15 @@
 """Pixels of a map and of a reference, counted by pairs of their classes in bounded memory."""
 
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...geoio.gdal import enter_gdal
-from ...geoio.polygons import encode_classes
-from ...geoio.read import RasterHeader, Shown
-from ...geoio.vector import Area
-from ...windows import Window
-
-type Codes = NDArray[np.integer]
-"""Classes plus 1, and 0 where there is none, shape (rows, cols)."""
+from ..codes import Codes, count_codes
 
 MOST_CLASSES = 1024
 """A map with more holds measurements rather than classes, and no matrix of them can be read."""
-
-# Pixels that are read at once: enough to make the cost per window small.
-_PIXELS_READ = 2**22
-
-# Side of the windows of a reference that is read pixel by pixel, whose memory per pixel is large.
-_SIDE = 1024
 
 # Pixels that are counted at once: few enough for the cache of a core.
 _PIXELS_COUNTED = 2**19
@@ -94,64 +78,7 @@ class Tally:
         fused += theirs.astype(kind, copy=False)
         if rows > 1:
             fused += (np.arange(rows) * pairs).astype(kind)[:, None]
-        if fused.dtype == np.uint8:
-            counts = _count_bytes(fused.ravel())[: rows * pairs]
-        else:
-            counts = np.bincount(fused.ravel(), minlength=rows * pairs)
-        return np.asarray(counts.reshape(rows, pairs))
-
-
-def _count_bytes(values: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Count each value of some bytes, shape (256,): two at a time, which takes half as long."""
-    even = len(values) // 2 * 2
-    counts = np.bincount(values[:even].view(np.uint16), minlength=2**16).reshape(2**8, 2**8)
-    found = counts.sum(axis=0) + counts.sum(axis=1)
-    found[values[even:]] += 1
-    return np.asarray(found)
-
-
-def to_codes(pixels: NDArray[np.generic], valid: Shown, *, name: str) -> Codes:
-    """Turn the values of a map into codes.
-
-    Args:
-        pixels: Shape (rows, cols); may be changed.
-        valid: Where there is an observation, of the same shape; None means everywhere.
-        name: The file, for messages.
-
-    Raises:
-        ValueError: If a value is no class.
-    """
-    if pixels.dtype.kind == 'f':
-        pixels = _whole(pixels, valid, name=name)
-    if pixels.dtype == np.uint8:
-        # bytes are counted several times as fast; 255 has no place among them, and becomes 0
-        codes: Codes
-        if valid is None and int(pixels.max()) < 255:
-            codes = np.add(pixels, 1, out=pixels)
-            return codes
-        if valid is not None:
-            codes = np.add(pixels, 1, dtype=np.uint8)
-            codes *= valid
-            if np.count_nonzero(codes) == np.count_nonzero(valid):
-                return codes
-    return encode_classes(pixels, valid, name=name)
-
-
-def _whole(pixels: NDArray[np.generic], valid: Shown, *, name: str) -> NDArray[np.int64]:
-    """Turn floats into whole numbers.
-
-    Raises:
-        ValueError: If they hold a fraction.
-    """
-    known = np.isfinite(pixels) if valid is None else valid
-    values = np.where(known, pixels, 0)
-    whole = np.round(values)
-    if (values != whole).any():
-        raise ValueError(
-            f'classes are whole numbers, {name} holds {values[values != whole][0]:g}; kind (--kind) '
-            "'values' compares measurements"
-        )
-    return np.asarray(whole, dtype=np.int64)
+        return count_codes(fused, size=rows * pairs).reshape(rows, pairs)
 
 
 def _number(*codes: Codes) -> list[tuple[Codes, Sequence[int]]]:
@@ -180,56 +107,3 @@ def check_number(classes: int) -> None:
             f'a matrix has at most {MOST_CLASSES:,} classes, and there are {classes:,} or more; '
             "kind (--kind) 'values' compares measurements"
         )
-
-
-def lay_windows(
-    header: RasterHeader, *, block_rows: int = 1, is_small: bool = False, area: Area | None = None
-) -> Iterator[Window]:
-    """Lay windows over a raster, from top to bottom.
-
-    Args:
-        header: The raster.
-        block_rows: Rows of the blocks of another raster on its grid.
-        is_small: Whether windows are squares rather than all columns of some rows.
-        area: Where pixels count; windows that do not touch it are left out.
-    """
-    rows = max(header.block_shape[0], block_rows)
-    width = min(_SIDE, header.width) if is_small else header.width
-    rows *= max(1, _PIXELS_READ // (rows * header.width))
-    # a block may be the whole image
-    rows = min(rows, _SIDE if is_small else max(1, 8 * _PIXELS_READ // header.width))
-    for row in range(0, header.height, rows):
-        for col in range(0, header.width, width):
-            window = Window(
-                row_off=row,
-                col_off=col,
-                height=min(rows, header.height - row),
-                width=min(width, header.width - col),
-            )
-            if area is None or area.touches(header.transform, window):
-                yield window
-
-
-def read_ahead(
-    reads: Sequence[Callable[[Window], Any]], windows: Iterator[Window]
-) -> Iterator[tuple[Window, list[Any]]]:
-    """Read windows of several rasters at once, each in a thread of its own, one window ahead.
-
-    Args:
-        reads: What reads a window of each; none is called twice at a time.
-        windows: What is read.
-
-    Yields:
-        Each window, and what was read of it.
-    """
-    with ExitStack() as stack:
-        pools = [stack.enter_context(ThreadPoolExecutor(1, initializer=enter_gdal)) for _ in reads]
-        pending: deque[tuple[Window, list[Any]]] = deque()
-        for window in windows:
-            jobs = [pool.submit(read, window) for pool, read in zip(pools, reads, strict=True)]
-            pending.append((window, jobs))
-            if len(pending) > 1:
-                first, done = pending.popleft()
-                yield first, [job.result() for job in done]
-        for last, done in pending:
-            yield last, [job.result() for job in done]

@@ -14,11 +14,13 @@ from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
 from ...geoio.pixel_area import pixel_areas_m2
 from ...geoio.polygons import ClassMap
-from ...geoio.read import RasterHeader, Reader
+from ...geoio.read import BlockDecoder, RasterHeader, Reader
 from ...geoio.vector import Area, read_area
 from ...windows import Window
+from ..codes import Codes, to_codes
 from ..figures import AreaUnit, Design, MapClass, SampledCounts
-from .counting import Codes, Tally, check_number, lay_windows, read_ahead, to_codes
+from ..reading import lay_windows, read_ahead
+from .counting import Tally, check_number
 from .rasters import RasterUnderMap
 
 type Units = Mapping[tuple[int, int, int], float]
@@ -48,13 +50,21 @@ class JudgedMap:
     """Where it is judged; None means everywhere."""
 
     @classmethod
-    def of(cls, src: Reader, described: ClassMap, *, area: str | PathLike[str] | None) -> Self:
+    def of(
+        cls,
+        src: Reader,
+        described: ClassMap,
+        *,
+        area: str | PathLike[str] | None,
+        decoder: BlockDecoder | None = None,
+    ) -> Self:
         """Prepare an open map.
 
         Args:
             src: The map.
             described: What it says about itself.
             area: Vector file of polygons to which all is restricted.
+            decoder: What decodes blocks of the map in less time.
 
         Raises:
             FileNotFoundError: If there is no such area.
@@ -65,7 +75,7 @@ class JudgedMap:
         return cls(
             name=src.name,
             described=described,
-            pixels=RasterUnderMap(src, header, name=src.name),
+            pixels=RasterUnderMap(src, header, name=src.name, decoder=decoder),
             row_areas=areas,
             unit=unit,
             zone=read_zone(area, header),

@@ -21,6 +21,7 @@ from ...geoio.read import (
     Reader,
     UnreadableFileError,
     describe_reader,
+    open_decoder,
     open_reader,
     read_header,
 )
@@ -69,7 +70,9 @@ def open_reference(
         )
     with open_reader(path) as src:
         own = _describe(src)
-        yield RasterReference(RasterUnderMap(src, described.header, name=name), own, described)
+        with open_decoder(src.name, own.header) as decoder:
+            below = RasterUnderMap(src, described.header, name=name, decoder=decoder)
+            yield RasterReference(below, own, described)
 
 
 def _describe(src: Reader) -> ClassMap:

@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..codes import to_codes
 from ..figures import Design, SampledCounts
 from ..sampling.files import design_path
-from .counting import to_codes
 from .judged_map import JudgedMap, count_units
 from .legends import IGNORED, Legend
 from .surfaces import PointReference

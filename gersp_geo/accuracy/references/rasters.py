@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...geoio.grids import Grid
-from ...geoio.read import RasterHeader, Reader, Shown, describe_reader, read_observed
+from ...geoio.read import BlockDecoder, RasterHeader, Reader, Shown, describe_reader
 from ...geoio.warp import (
     advise_place,
     check_common_ground,
@@ -15,6 +15,7 @@ from ...geoio.warp import (
     on_one_grid,
 )
 from ...windows import Window
+from ..reading import read_pixels
 
 # Pixels of a finer raster that are read at once.
 _PIXELS_READ = 2**26
@@ -24,7 +25,13 @@ class RasterUnderMap:
     """A raster seen on the grid of a map: each pixel is the one that holds its centre."""
 
     def __init__(
-        self, src: Reader, grid: RasterHeader, *, name: str, bands: Sequence[int] = (1,)
+        self,
+        src: Reader,
+        grid: RasterHeader,
+        *,
+        name: str,
+        bands: Sequence[int] = (1,),
+        decoder: BlockDecoder | None = None,
     ) -> None:
         """Initialize a new RasterUnderMap instance.
 
@@ -33,11 +40,12 @@ class RasterUnderMap:
             grid: Header of the map.
             name: The file of the map, for messages.
             bands: 1-based indices of the bands that are read.
+            decoder: What decodes blocks of the raster in less time.
 
         Raises:
             ValueError: If it cannot be put on the map, or they have no ground in common.
         """
-        self.src, self.bands = src, list(bands)
+        self.src, self.bands, self._decoder = src, list(bands), decoder
         self.header = describe_reader(src)
         self._grid, self._source = Grid.of(grid), Grid.of(self.header)
         self.notes: list[str] = []
@@ -99,7 +107,9 @@ class RasterUnderMap:
 
     def _observed(self, window: Window) -> tuple[NDArray[np.generic], Shown]:
         """Read pixels of the raster itself."""
-        return read_observed(self.src, window, bands=self.bands)
+        return read_pixels(
+            self.src, window, bands=self.bands, header=self.header, decoder=self._decoder
+        )
 
     def _read_halves(self, window: Window) -> tuple[NDArray[np.generic], Shown]:
         """Read a window in two pieces, where a finer raster has too many pixels below it."""

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from ...windows import Window
 from ..calibration import ProbabilityCheck
+from ..codes import Codes
 from ..figures import Design, SampledCounts
-from .counting import Codes, Tally, read_ahead
+from ..reading import read_ahead
+from .counting import Tally
 from .judged_map import JudgedMap, shown_progress
 from .legends import IGNORED, Legend
 from .point_units import AskedDesign

@@ -12,7 +12,7 @@ from ...geoio.grids import Grid
 from ...geoio.polygons import ClassMap
 from ...geoio.vector import burn, repair
 from ...windows import Window
-from .counting import Codes, to_codes
+from ..codes import Codes, to_codes
 from .rasters import RasterUnderMap
 
 # a byte holds so many beside "nothing"

@@ -12,7 +12,7 @@ from ...geoio.crs import crs_text, name_crs
 from ...geoio.gdal import gdal_cache
 from ...geoio.pixel_area import area_factor, pixel_areas_m2
 from ...geoio.polygons import ClassMap, describe_map
-from ...geoio.read import RasterHeader, Reader, open_reader
+from ...geoio.read import RasterHeader, Reader, open_decoder, open_reader
 from ...geoio.vector import check_format, check_suffix, read_area
 from ...geoio.warp import advise_place, describe_lack
 from ...geoio.write import check_absent, check_not_read, check_writable, write_point_form
@@ -144,13 +144,16 @@ def draw_sample(
         header = described.header
         check_format(destination, crs=header.crs)
         within = None if area is None else read_area(area, crs=header.crs, x_range=header.x_range())
-        frame = Frame(src=src, header=header, area=within, is_whole=by == 'simple')
-        plan = _count(frame, described, most=max(1, count // FEWEST), advance=advance)
-        numbers = plan.share_out(count, by=by, minimum=minimum, expected=expected or {})
-        drawn = plan.draw(numbers, seed=seed)
-        values = np.array(plan.values)[drawn.strata]
-        with gdal_cache(_find_cache(header)):
-            rows, cols, classes = frame.find(values, drawn.cells, drawn.ranks)
+        with open_decoder(src.name, header) as decoder:
+            frame = Frame(
+                src=src, header=header, area=within, is_whole=by == 'simple', decoder=decoder
+            )
+            plan = _count(frame, described, most=max(1, count // FEWEST), advance=advance)
+            numbers = plan.share_out(count, by=by, minimum=minimum, expected=expected or {})
+            drawn = plan.draw(numbers, seed=seed)
+            values = np.array(plan.values)[drawn.strata]
+            with gdal_cache(_find_cache(header)):
+                rows, cols, classes = frame.find(values, drawn.cells, drawn.ranks)
     strata = plan.describe(numbers)
     design = SampleDesign(
         kind='simple' if by == 'simple' else 'stratified',

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...geoio.pixel_area import pixel_areas_m2
-from ...geoio.polygons import encode_classes, read_strips
-from ...geoio.read import RasterHeader, Reader, UnreadableFileError, read_observed
+from ...geoio.read import BlockDecoder, RasterHeader, Reader, UnreadableFileError
 from ...geoio.vector import Area
 from ...windows import Window
+from ..codes import Codes, count_codes, to_codes
+from ..reading import lay_windows, read_ahead, read_pixels
 
 type Integers = NDArray[np.int64]
-type Codes = NDArray[np.integer]
 
 WHOLE = 0
 """The stratum of all classes together."""
@@ -43,6 +43,9 @@ class Frame:
 
     is_whole: bool
     """Whether all classes are one stratum, :data:`WHOLE`."""
+
+    decoder: BlockDecoder | None = None
+    """What decodes blocks of the map in less time."""
 
     @cached_property
     def row_areas(self) -> NDArray[np.float64] | None:
@@ -85,7 +88,7 @@ class Frame:
         """
         counts: dict[int, NDArray[np.uint32]] = {}
         for cell, codes in self._pieces(advance):
-            found = count_codes(codes)
+            found = count_codes(codes, size=int(codes.max()) + 1)
             for code in (np.flatnonzero(found[1:]) + 1).tolist():
                 if code not in counts:
                     if len(counts) == most:
@@ -123,10 +126,8 @@ class Frame:
         found = np.full((3, len(cells)), -1)
         order = np.argsort(cells, kind='stable')
         known, firsts = np.unique(cells[order], return_index=True)
-        for cell, places in zip(known.tolist(), np.split(order, firsts[1:]), strict=True):
-            window = self._window(cell)
-            (pixels,), valid = read_observed(self.src, window, bands=[1])
-            codes = encode_classes(pixels, valid, name=self.src.name)
+        reading = read_ahead([self._read], map(self._window, known.tolist()))
+        for places, (window, (codes,)) in zip(np.split(order, firsts[1:]), reading, strict=True):
             self._leave_out(window, codes)
             for value in np.unique(strata[places]).tolist():
                 own = places[strata[places] == value]
@@ -145,20 +146,28 @@ class Frame:
     def _pieces(self, advance: Callable[[int], None]) -> Iterator[tuple[int, Codes]]:
         """Read the map from top to bottom, in parts of cells."""
         height, width = self.cell_shape
-        first = 0
-        for strip in read_strips(self.src, self.header):
-            rows = Window(row_off=first, col_off=0, height=len(strip), width=self.header.width)
-            self._leave_out(rows, strip)
-            codes = (strip > 0).view(np.uint8) if self.is_whole else strip
-            row = first
-            while row < rows.row_stop:
-                stop = min((row // height + 1) * height, rows.row_stop)
-                cell = row // height * self._cells[1]
-                for place, col in enumerate(range(0, self.header.width, width)):
-                    yield cell + place, codes[row - first : stop - first, col : col + width]
-                row = stop
-            advance(strip.size)
-            first = rows.row_stop
+        windows = lay_windows(self.header, is_wide=width == self.header.width)
+        for window, (codes,) in read_ahead([self._read], windows):
+            self._leave_out(window, codes)
+            shown = (codes > 0).view(np.uint8) if self.is_whole else codes
+            for rows in _cut(window.row_off, window.row_stop, height):
+                for cols in _cut(window.col_off, window.col_stop, width):
+                    cell = rows.start // height * self._cells[1] + cols.start // width
+                    yield (
+                        cell,
+                        shown[
+                            rows.start - window.row_off : rows.stop - window.row_off,
+                            cols.start - window.col_off : cols.stop - window.col_off,
+                        ],
+                    )
+            advance(codes.size)
+
+    def _read(self, window: Window) -> Codes:
+        """Read codes of a window; those beyond the area too."""
+        (pixels,), valid = read_pixels(
+            self.src, window, bands=[1], header=self.header, decoder=self.decoder
+        )
+        return to_codes(pixels, valid, name=self.src.name)
 
     def _window(self, cell: int) -> Window:
         """Say which pixels a cell has."""
@@ -177,29 +186,9 @@ class Frame:
             codes[~self.area.mask(self.header.transform, window)] = 0
 
 
-# Counts of four codes at once stay in the fastest memory up to this many classes.
-_FEW = 8
-
-
-def count_codes(codes: Codes) -> NDArray[np.intp]:
-    """Count how often each code occurs, as :func:`numpy.bincount` of all does.
-
-    Args:
-        codes: >= 0, any shape.
-
-    Returns:
-        Shape (codes.max() + 1,).
-    """
-    flat = codes.ravel()
-    size = int(flat.max(initial=0)) + 1
-    quarter = len(flat) // 4
-    if size > _FEW or quarter < size**4:
-        return np.bincount(flat, minlength=1)
-    # one number tells four codes, which takes a third of the time
-    one, two, three, four = flat[: 4 * quarter].astype(np.uint16).reshape(4, quarter)
-    joint = ((one * size + two) * size + three) * size + four
-    table = np.bincount(joint, minlength=size**4).reshape((size,) * 4)
-    found = np.bincount(flat[4 * quarter :], minlength=size)
-    for axis in range(4):
-        found += table.sum(axis=tuple({0, 1, 2, 3} - {axis}))
-    return found
+def _cut(start: int, stop: int, size: int) -> Iterator[slice]:
+    """Cut a range where multiples of a size lie in it."""
+    while start < stop:
+        end = min((start // size + 1) * size, stop)
+        yield slice(start, end)
+        start = end

@@ -1,6 +1,7 @@
 """Rasters opened and read: headers, windows, blocks, and which pixels are observations."""
 
 from .alpha import look_like_data, open_on_grid, sample_band
+from .block_decoder import BlockDecoder, open_decoder
 from .block_reader import CellReader
 from .cache import hash_stamps, recall, remember
 from .cells import CellGrid, CellSource, plan_cells
@@ -27,10 +28,10 @@ from .thumbnail import read_reduced
 from .truncation import check_whole
 
 __all__ = (
-    'WORTH_KEEPING', 'CellGrid', 'CellReader', 'CellSource', 'Georeference', 'Observed',
+    'WORTH_KEEPING', 'BlockDecoder', 'CellGrid', 'CellReader', 'CellSource', 'Georeference', 'Observed',
     'RasterHeader', 'Reader', 'Rule', 'Shown', 'UnreadableFileError', 'check_whole',
     'describe_reader', 'find_rule', 'hash_stamps', 'is_local', 'list_files', 'look_like_data',
-    'open_on_grid', 'open_reader', 'padded_window', 'plan_cells', 'read_chip', 'read_header',
+    'open_decoder', 'open_on_grid', 'open_reader', 'padded_window', 'plan_cells', 'read_chip', 'read_header',
     'read_headers', 'read_observed', 'read_reduced', 'read_tags', 'read_unmasked', 'read_valid', 'read_window',
     'recall', 'remember', 'sample_band', 'stored_blocks',
 )  # fmt: skip

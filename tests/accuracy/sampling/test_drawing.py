@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 from rasterio.transform import Affine, from_origin
 
 from gersp_geo.accuracy.sampling.drawing import draw_sample
 from gersp_geo.accuracy.sampling.files import read_sample
-from gersp_geo.accuracy.sampling.frames import Frame, count_codes
+from gersp_geo.accuracy.sampling.frames import Frame
 from gersp_geo.geoio.read import UnreadableFileError, describe_reader, open_reader
 from gersp_geo.main import main
 
@@ -229,12 +227,6 @@ def test_the_command_draws_and_says_what(
     assert str(tmp_path) not in (tmp_path / 'a.design.json').read_text()
     assert main(words) == 1
     assert 'a.gpkg exists' in capsys.readouterr().err
-
-
-@given(st.integers(1, 20), st.integers(0, 20_000), st.integers(0, 2**32))
-def test_codes_are_counted_as_numpy_counts_them(most: int, length: int, seed: int) -> None:
-    codes = np.random.default_rng(seed).integers(0, most, length).astype(np.uint16)
-    np.testing.assert_array_equal(count_codes(codes), np.bincount(codes, minlength=1))
 
 
 def test_a_map_that_changes_while_it_is_read_is_noticed(
