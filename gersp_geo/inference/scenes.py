@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ..geoio.formats import FEATURE_SUFFIXES, GEOTIFF_SUFFIXES, PICTURE_SUFFIXES, SCENE_SUFFIXES
 from ..geoio.read import is_local
-from ..geoio.write import check_local
+from ..geoio.storage import is_remote, list_objects
 from ..messages import one_line
+from .stored_results import made_as, shown, target_of
 
 # names that end so are those of files, not of folders
 _FILE_SUFFIXES = (*GEOTIFF_SUFFIXES, *FEATURE_SUFFIXES, *PICTURE_SUFFIXES)
@@ -23,7 +24,10 @@ class Job:
     """The scene."""
 
     final: Path
-    """The file made of it."""
+    """The file made of it; for a store, what is uploaded."""
+
+    target: str | None = None
+    """The object that it becomes in a store; None for a file that stays on a disk."""
 
     picture: Path | None = None
     """The picture of both; None without one."""
@@ -84,6 +88,7 @@ def list_jobs(
     *,
     suffix: str,
     preview: str | PathLike[str] | None = None,
+    work: str | PathLike[str] | None = None,
 ) -> Jobs:
     """Say which scene becomes which file.
 
@@ -93,6 +98,7 @@ def list_jobs(
             like its scene.
         suffix: How files in a folder end.
         preview: Picture of a single scene; a folder for several.
+        work: Folder in which what becomes an object in a store is made.
 
     Returns:
         What is made.
@@ -100,31 +106,30 @@ def list_jobs(
     Raises:
         FileNotFoundError: If a folder or pattern holds no scene.
         ValueError: If two scenes would become one file, a folder is called like a file, or an
-            output is not on a local disk.
+            output is neither on a local disk nor in a store that is written to.
     """
-    for path in (destination, preview):
-        if path is not None:
-            check_local(path)
+    final = made_as(destination, work)
+    picture = None if preview is None else made_as(preview, work)
     scenes = find_scenes(source)
     if len(scenes) == 1 and _names_one(source):
-        picture = None if preview is None else Path(preview)
-        job = Job(scene=scenes[0], final=Path(destination), picture=picture)
+        job = Job(scene=scenes[0], final=final, target=target_of(final, work), picture=picture)
         return Jobs(scenes=(job,), is_single=True)
-    for folder in (destination, preview):
+    for folder in (final, picture):
         if folder is not None:
-            _check_folder(Path(folder))
+            _check_folder(folder, name=shown(folder, work))
     known: dict[str, str] = {}
     for scene in scenes:
         other = known.setdefault(Path(scene).stem, scene)
         if other != scene:
-            final = Path(destination, Path(scene).stem + suffix)
-            raise ValueError(f'{other} and {scene} would both become {final}; rename one')
+            both = shown(final / (Path(scene).stem + suffix), work)
+            raise ValueError(f'{other} and {scene} would both become {both}; rename one')
     return Jobs(
         scenes=tuple(
             Job(
                 scene=scene,
-                final=Path(destination, stem + suffix),
-                picture=None if preview is None else Path(preview, f'{stem}.png'),
+                final=final / (stem + suffix),
+                target=target_of(final / (stem + suffix), work),
+                picture=None if picture is None else picture / f'{stem}.png',
             )
             for stem, scene in known.items()
         ),
@@ -182,7 +187,7 @@ def find_scenes(sources: Sequence[str | PathLike[str]]) -> list[str]:
 
     Args:
         sources: Files, names that only GDAL understands, folders (their rasters, without those in
-            folders of theirs), or patterns with ``*``, ``?`` or ``[``.
+            folders of theirs; in a store, names that end in a slash), or patterns with ``*``, ``?`` or ``[``.
 
     Returns:
         Names, each once, in the order given; those of a folder or pattern sorted.
@@ -193,7 +198,9 @@ def find_scenes(sources: Sequence[str | PathLike[str]]) -> list[str]:
     found: dict[str, None] = {}
     for given in sources:
         source = fspath(given)
-        if Path(source).is_dir():
+        if is_remote(source) and source.endswith('/'):
+            names = list_objects(source, SCENE_SUFFIXES)
+        elif Path(source).is_dir():
             names = sorted(str(path) for path in Path(source).iterdir() if _is_raster(path))
         elif has_magic(source) and not Path(source).exists() and '://' not in source:
             names = sorted(n for n in glob(source, recursive=True) if _is_raster(Path(n)))
@@ -216,14 +223,15 @@ def _names_one(sources: Sequence[str | PathLike[str]]) -> bool:
     return (
         len(sources) == 1
         and not Path(only).is_dir()
+        and not (is_remote(only) and only.endswith('/'))
         and (not has_magic(only) or '://' in only or Path(only).exists())
     )
 
 
-def _check_folder(path: Path) -> None:
+def _check_folder(path: Path, *, name: str) -> None:
     """Refuse a folder for several scenes whose name is that of a file."""
     if path.is_file() or (path.suffix.lower() in _FILE_SUFFIXES and not path.is_dir()):
         raise ValueError(
-            f'several scenes become a folder, and {path} looks like a file; pass the name of '
+            f'several scenes become a folder, and {name} looks like a file; pass the name of '
             'a folder'
         )

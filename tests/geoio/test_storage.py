@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from gersp_geo.geoio.storage import (
     ObjectName,
     check_stores,
+    download,
     is_remote,
     list_objects,
     local_copy,
     look_up,
     object_of,
+    object_read,
     objects,
     settings,
     upload,
@@ -82,6 +84,18 @@ def test_files_elsewhere_are_no_objects() -> None:
     assert object_of(Path('s3/b/map.tif'), 'work') is None
 
 
+def test_names_of_gdal_mean_the_same_objects() -> None:
+    for name in (
+        's3://b/a/c.tif',
+        's3:/b/a/c.tif',
+        '/vsis3/b/a/c.tif',
+        '/vsis3_streaming/b/a/c.tif',
+    ):
+        assert object_read(name) == 's3://b/a/c.tif'
+    assert object_read('/vsiaz/b/c.tif') == 'az://b/c.tif'
+    assert object_read('a.tif') is object_read('/vsizip/a.zip/b.tif') is None
+
+
 def test_nothing_is_imported_for_names(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ('obstore', 'obstore.store', 'obstore.exceptions'):
         monkeypatch.setitem(sys.modules, name, None)
@@ -109,6 +123,8 @@ def test_an_object_is_its_file(
     assert found is not None
     assert (found.size, found.fingerprint) == (size, 'f1')
     assert not store.uploads
+    download('s3://bucket/maps/ä 1#%20.tif', tmp_path / 'copy')
+    assert (tmp_path / 'copy').read_bytes() == content
     assert list_objects('s3://bucket/maps', ('.tif',)) == ['s3://bucket/maps/ä 1#%20.tif']
     assert (
         list_objects('s3://bucket/', ('.tif',)) == list_objects('s3://bucket/map', ('.tif',)) == []

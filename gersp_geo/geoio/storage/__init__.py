@@ -4,10 +4,10 @@ They are reached by the settings of GDAL, so that one set of environment variabl
 scenes and for writing what is made of them. No package is imported before such a name is used.
 """
 
-from .names import SCHEMES, ObjectName, is_remote, local_copy, object_of
-from .objects import StoredObject, check_stores, list_objects, look_up, upload
+from .names import SCHEMES, ObjectName, is_remote, local_copy, object_of, object_read
+from .objects import StoredObject, check_stores, download, list_objects, look_up, upload
 
 __all__ = (
-    'SCHEMES', 'ObjectName', 'StoredObject', 'check_stores', 'is_remote', 'list_objects',
-    'local_copy', 'look_up', 'object_of', 'upload',
+    'SCHEMES', 'ObjectName', 'StoredObject', 'check_stores', 'download', 'is_remote',
+    'list_objects', 'local_copy', 'look_up', 'object_of', 'object_read', 'upload',
 )  # fmt: skip

@@ -89,3 +89,14 @@ def object_of(path: Path, folder: str | PathLike[str]) -> str | None:
         if scheme in SCHEMES and key:
             return str(ObjectName(scheme=scheme, bucket=bucket, key='/'.join(key)))
     return None
+
+
+def object_read(name: str | PathLike[str]) -> str | None:
+    """Name the object that GDAL reads under a name; None for anything else."""
+    text = os.fspath(name)
+    for scheme in SCHEMES:
+        for beginning in (f'/vsi{scheme}/', f'/vsi{scheme}_streaming/'):
+            text = text.replace(beginning, f'{scheme}://') if text.startswith(beginning) else text
+    with suppress(ValueError):
+        return str(ObjectName.of(text))
+    return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path, PurePosixPath
 
-from ..write.atomic import STALE_SIDECARS
+from ..write.atomic import STALE_SIDECARS, new_file
 from .names import ObjectName
 from .settings import open_store
 
@@ -123,6 +123,20 @@ def upload(path: Path, name: str | PathLike[str], *, fingerprint: str | None = N
             chunk_size=piece,
             max_concurrency=_AT_ONCE,
         )
+
+
+def download(name: str | PathLike[str], path: Path) -> None:
+    """Copy an object into a file, which appears when it is complete.
+
+    Raises:
+        FileExistsError: If the file exists.
+        OSError: If it fails, or there is no such object.
+        ValueError: If it names no object.
+    """
+    place = ObjectName.of(name)
+    with _reaching(place), new_file(path) as unfinished, unfinished.open('wb') as stream:
+        for piece in open_store(place).get(place.key).stream(min_chunk_size=_PIECE):
+            stream.write(piece)
 
 
 @contextmanager
