@@ -25,13 +25,14 @@ FIGURES = {
 """Fields of a ClassAccuracy, and what they are called."""
 
 # What a unit adds to numerator and denominator of a figure of a class, for units that are mapped
-# right as the class, mapped as it wrongly, missed by the map, and of another class in both
+# right as the class, mapped as it wrongly, missed by the map, of another class in both, and beyond
+# what is judged
 _UNITS_ADD: Mapping[str, tuple[Sequence[int], Sequence[int]]] = {
-    'users': ((1, 0, 0, 0), (1, 1, 0, 0)),
-    'producers': ((1, 0, 0, 0), (1, 0, 1, 0)),
-    'f1': ((2, 0, 0, 0), (2, 1, 1, 0)),
-    'iou': ((1, 0, 0, 0), (1, 1, 1, 0)),
-    'area': ((1, 0, 1, 0), (1, 1, 1, 1)),
+    'users': ((1, 0, 0, 0, 0), (1, 1, 0, 0, 0)),
+    'producers': ((1, 0, 0, 0, 0), (1, 0, 1, 0, 0)),
+    'f1': ((2, 0, 0, 0, 0), (2, 1, 1, 0, 0)),
+    'iou': ((1, 0, 0, 0, 0), (1, 1, 1, 0, 0)),
+    'area': ((1, 0, 1, 0, 0), (1, 1, 1, 1, 1)),
 }
 
 _FEW_UNITS = {
@@ -47,6 +48,10 @@ def estimate_accuracy(counts: SampledCounts) -> Accuracy:
     number of pixels: intervals are a little too wide where a sample is a large part of a stratum.
     Figures of a census are exact and have no interval. Of a reference that nobody knows the design
     of, they describe the reference alone, and there are no areas.
+
+    Units that were drawn beyond what is judged add nothing to any total, but to the variance: which
+    part of a stratum is judged is an estimate as well (Cochran, 1977, Sampling techniques, section
+    5A.14, domains of study).
 
     Args:
         counts: Units by stratum, class of the map and class of the reference.
@@ -64,11 +69,13 @@ def estimate_accuracy(counts: SampledCounts) -> Accuracy:
     units = _units(counts)
     total = units.right.sum(1) + units.commission.sum(1)
     overall = estimate_ratio(
-        np.stack([units.right.sum(1), units.commission.sum(1)], axis=1),
-        areas=units.areas,
-        possible=np.tile([True, len(counts.classes) > 1], (len(total), 1)),
-        numerator=(1, 0),
-        denominator=(1, 1),
+        np.stack([units.right.sum(1), units.commission.sum(1), units.unjudged], axis=1),
+        areas=units.whole_areas,
+        possible=np.stack(
+            [units.always, units.always & (len(counts.classes) > 1), units.unjudged > 0], axis=1
+        ),
+        numerator=(1, 0, 0),
+        denominator=(1, 1, 0),
         is_sample=counts.design in ('stratified', 'simple'),
     )
     classes = tuple(_class_accuracy(counts, units, total, k) for k in range(len(counts.classes)))
@@ -89,6 +96,8 @@ class _Units:
     """Number of units or, where these are given, their weights, shape (H, K, K)."""
     areas: Floats
     """What the units of a stratum stand for together, shape (H,)."""
+    unjudged: Floats
+    """Units that were drawn beyond what is judged, shape (H,)."""
     rows: Bools
     """Whether a class of the map may be in a stratum, shape (H, K)."""
     right: Floats
@@ -97,6 +106,18 @@ class _Units:
     """What is mapped as a class wrongly, shape (H, K)."""
     omission: Floats
     """What is of a class, and mapped as another one, shape (H, K)."""
+
+    @property
+    def always(self) -> Bools:
+        """True for each stratum, shape (H,)."""
+        return np.ones(len(self.areas), dtype=np.bool_)
+
+    @property
+    def whole_areas(self) -> Floats:
+        """What the units of a stratum stand for, with those beyond what is judged, shape (H,)."""
+        sizes = self.amounts.sum((1, 2))
+        beyond = np.divide(self.unjudged, sizes, out=np.zeros_like(sizes), where=sizes > 0)
+        return np.asarray(self.areas * (1 + beyond))
 
 
 def _units(counts: SampledCounts) -> _Units:
@@ -118,6 +139,7 @@ def _units(counts: SampledCounts) -> _Units:
     return _Units(
         amounts=amounts,
         areas=areas,
+        unjudged=np.zeros(len(rows)) if counts.unjudged is None else counts.unjudged,
         rows=rows | may_be,
         right=np.diagonal(amounts, axis1=1, axis2=2),
         commission=wrong.sum(2),
@@ -129,21 +151,22 @@ def _class_accuracy(counts: SampledCounts, units: _Units, total: Floats, k: int)
     """Estimate all figures of one class; *total* is the sum of a stratum, shape (H,)."""
     of_class = [units.right[:, k], units.commission[:, k], units.omission[:, k]]
     # of weights the difference may be a hair below nothing
-    groups = np.stack([*of_class, np.maximum(total - sum(of_class), 0)], axis=1)
+    rest = np.maximum(total - sum(of_class), 0)
+    groups = np.stack([*of_class, rest, units.unjudged], axis=1)
     here, elsewhere = units.rows[:, k], units.rows.sum(1) > units.rows[:, k]
     confused = here & (len(counts.classes) > 1)
     found = {
         name: estimate_ratio(
             groups,
-            areas=units.areas,
-            possible=np.stack([here, confused, elsewhere, elsewhere], axis=1),
+            areas=units.whole_areas,
+            possible=np.stack([here, confused, elsewhere, elsewhere, units.unjudged > 0], axis=1),
             numerator=above,
             denominator=below,
             is_sample=counts.design in ('stratified', 'simple'),
         )
         for name, (above, below) in _UNITS_ADD.items()
     }
-    share, size = found.pop('area'), float(units.areas.sum())
+    share, size = found.pop('area'), float(units.whole_areas.sum())
     area = Estimate(
         value=share.value * size,
         half_width=None if share.half_width is None else share.half_width * size,
@@ -175,6 +198,7 @@ def _check(counts: SampledCounts) -> None:
         'weights': (counts.weights, (strata, classes, classes)),
         'stratum_areas': (counts.stratum_areas, (strata,)),
         'mapped_areas': (counts.mapped_areas, (classes,)),
+        'unjudged': (counts.unjudged, (strata,)),
     }
     for name, (values, wanted) in shapes.items():
         if values is None:
@@ -216,7 +240,7 @@ def _notes(
         )
     if counts.design == 'census':
         yield 'The reference is a census, so that the figures are exact and have no intervals.'
-    sizes = counts.counts.sum((1, 2))
+    sizes = counts.counts.sum((1, 2)) + (0 if counts.unjudged is None else counts.unjudged)
     for size, words in _FEW_UNITS.items():
         chosen = (sizes == size) & (counts.stratum_areas > 0)
         found = [name for name, few in zip(counts.strata, chosen, strict=True) if few]

@@ -59,6 +59,10 @@ class SampledCounts:
     mapped_areas: NDArray[np.float64]
     """Areas of the classes in the map, shape (K,)."""
 
+    unjudged: NDArray[np.float64] | None = None
+    """Units of each stratum that were drawn and lie beyond what is judged, in whose stratum_areas they
+    have no part, shape (H,); None where there are none."""
+
     unit: AreaUnit = 'm2'
     """Of all areas."""
 

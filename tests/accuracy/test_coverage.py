@@ -84,6 +84,35 @@ REGIONS = Scene(
 WELL_SAMPLED = {'by class': BY_CLASS, 'rare': RARE, 'simple': SIMPLE, 'regions': REGIONS}
 
 
+@dataclass(frozen=True, kw_only=True)
+class PartlyIgnored(Scene):
+    """Units whose class in truth is the last one are drawn, and not judged."""
+
+    def count(self, counts: np.ndarray, design: Design) -> SampledCounts:
+        found, shares = super().count(counts, design), counts[..., -1].sum(1) / counts.sum((1, 2))
+        return replace(
+            found,
+            counts=counts * (np.arange(counts.shape[2]) < counts.shape[2] - 1),
+            stratum_areas=found.stratum_areas * (1 - shares),
+            unjudged=None if design == 'census' else counts[..., -1].sum(1).astype(float),
+        )
+
+
+# a third to a half of each stratum is ignored, which nobody knew before
+SIMPLE_DOMAIN = PartlyIgnored(
+    design='simple', units=[600],
+    pixels=[[[300_000, 30_000, 250_000], [40_000, 500_000, 400_000], [0, 0, 0]]],
+)  # fmt: skip
+CLASS_DOMAIN = PartlyIgnored(
+    design='stratified', units=[250, 300],
+    pixels=[
+        [[300_000, 40_000, 260_000], [0, 0, 0], [0, 0, 0]],
+        [[0, 0, 0], [100_000, 800_000, 300_000], [0, 0, 0]],
+    ],
+)  # fmt: skip
+DOMAINS = {'simple': SIMPLE_DOMAIN, 'by class': CLASS_DOMAIN}
+
+
 def figures(accuracy: Accuracy) -> dict[str, tuple[float, float, bool]]:
     found = {'overall': accuracy.overall}
     for one in accuracy.classes:
@@ -111,6 +140,30 @@ def test_intervals_hold_the_truth_where_every_cell_is_expected_ten_times(scene: 
     assert scene.fewest_expected >= 10 - 1e-3
     for name, (held, _) in measure(scene, 1000).items():
         assert 0.92 <= held <= 0.98, name
+
+
+@pytest.mark.parametrize('scene', DOMAINS.values(), ids=DOMAINS)
+@pytest.mark.slow
+def test_intervals_hold_the_truth_where_a_part_of_what_was_drawn_is_not_judged(
+    scene: Scene,
+) -> None:
+    for name, (held, _) in measure(scene, 1000).items():
+        if not name.endswith(' 2'):
+            assert 0.92 <= held <= 0.98, name
+
+
+def test_the_part_that_is_judged_makes_areas_less_sure_and_accuracies_no_other() -> None:
+    drawn = CLASS_DOMAIN.draw(np.random.default_rng(0))
+    told, without = (
+        figures(estimate_accuracy(drawn)),
+        figures(estimate_accuracy(replace(drawn, unjudged=None))),
+    )
+    for name, (value, half, _) in told.items():
+        assert value == pytest.approx(without[name][0], nan_ok=True)
+        if name.startswith('area') and value:
+            assert half > 1.2 * without[name][1]
+        elif name.startswith('users'):
+            assert half == pytest.approx(without[name][1], rel=0.02)
 
 
 @pytest.mark.slow

@@ -126,6 +126,7 @@ class JudgedMap:
         strata: Mapping[str, float],
         mapped: Mapping[int, float],
         notes: Iterable[str],
+        unjudged: NDArray[np.float64] | None = None,
     ) -> SampledCounts:
         """Put counts into matrices.
 
@@ -136,6 +137,7 @@ class JudgedMap:
             strata: Names and areas of the strata.
             mapped: Areas of the classes in the map.
             notes: What has to be said.
+            unjudged: Units of the strata that were drawn beyond what is judged.
 
         Raises:
             ValueError: If there are more classes than a matrix is made of.
@@ -159,6 +161,7 @@ class JudgedMap:
             weights=None if weights is None else matrix(weights, np.float64),
             stratum_areas=np.array(list(strata.values()), dtype=np.float64),
             mapped_areas=np.array([mapped.get(value, 0.0) for value in values]),
+            unjudged=unjudged,
             unit=self.unit,
             notes=tuple(notes),
         )

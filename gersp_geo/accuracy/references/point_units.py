@@ -125,11 +125,12 @@ def count_points(
         names = judged.described.tell_apart(values)
         areas = {name: mapped[value] for name, value in zip(names, values, strict=True)}
     shares = share_judged(found, points.texts, strata, count=len(areas))
-    areas = {name: area * share for (name, area), share in zip(areas.items(), shares, strict=True)}
     keep_known(found)
     _drop_repeated(found, judged)
     strata = np.searchsorted(values, found.ours) if kind == 'stratified' else found.ours * 0
-    return count_placed(judged, found, legend, kind=kind, strata=strata, areas=areas, mapped=mapped)
+    return count_placed(
+        judged, found, legend, kind=kind, strata=strata, areas=areas, shares=shares, mapped=mapped
+    )
 
 
 def count_placed(
@@ -140,13 +141,30 @@ def count_placed(
     kind: Design,
     strata: NDArray[np.int64],
     areas: Mapping[str, float],
+    shares: NDArray[np.float64],
     mapped: Mapping[int, float],
     unequal: NDArray[np.float64] | None = None,
 ) -> PointUnits:
-    """Put points into matrices; *unequal* is how much each counts, 1 on average in a stratum."""
+    """Put points into matrices.
+
+    Args:
+        judged: The map.
+        found: The points that are units.
+        legend: Says which classes they are.
+        kind: How they were drawn.
+        strata: Of each point.
+        areas: Of the strata.
+        shares: Of the strata that are judged, as points show it.
+        mapped: Area of each class in the map.
+        unequal: How much each point counts, 1 on average in a stratum.
+    """
     counted = Counter(found.theirs.tolist())
     notes = legend.check_numbers(counted, list(mapped), where=found.source)
-    each = np.array(list(areas.values())) / np.maximum(np.bincount(strata, minlength=len(areas)), 1)
+    sizes = np.bincount(strata, minlength=len(areas))
+    judged_areas = np.array(list(areas.values())) * shares
+    each = judged_areas / np.maximum(sizes, 1)
+    # of a stratum without units nothing is known of either
+    unjudged = np.where(sizes > 0, sizes / np.where(shares > 0, shares, 1) - sizes, 0.0)
     return PointUnits(
         rows=found.rows,
         cols=found.cols,
@@ -159,9 +177,10 @@ def count_placed(
             if unequal is None
             else count_units(strata, found.ours, found.theirs, amounts=unequal),
             design=kind,
-            strata=areas,
+            strata=dict(zip(areas, judged_areas.tolist(), strict=True)),
             mapped=mapped,
             notes=[*found.notes, *notes],
+            unjudged=None if kind == 'unknown' or (shares == 1).all() else unjudged,
         ),
     )
 
@@ -186,7 +205,7 @@ def read_map(found: PlacedPoints, judged: JudgedMap) -> None:
 
 def share_judged(
     found: PlacedPoints, texts: Sequence[str | None], strata: NDArray[np.int64], *, count: int
-) -> list[float]:
+) -> NDArray[np.float64]:
     """Say which share of each stratum is judged: what is ignored, as points show it, is none of it.
 
     Points that nobody has looked at say nothing about that.
@@ -200,8 +219,7 @@ def share_judged(
     said = np.array([texts[place] is not None for place in found.origin.tolist()], dtype=np.bool_)
     known = np.bincount(strata[said], minlength=count)
     kept = np.bincount(strata[found.theirs != IGNORED], minlength=count)
-    shares: list[float] = np.where(known > 0, kept / np.maximum(known, 1), 1.0).tolist()
-    return shares
+    return np.asarray(np.where(known > 0, kept / np.maximum(known, 1), 1.0))
 
 
 def keep_known(found: PlacedPoints) -> None:

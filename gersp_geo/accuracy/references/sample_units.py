@@ -77,10 +77,7 @@ def count_sample(
     mapped = judged.count(progress=progress)
     # a stratum stands for that part of it which the map shows and which is not ignored
     shown = np.where(whole > 0, there / np.maximum(whole, 1), 1.0) * judging
-    areas = {
-        each.name: each.area * share
-        for each, share in zip(drawn.strata, shown.tolist(), strict=True)
-    }
+    areas = {each.name: each.area for each in drawn.strata}
     differs = int((sample.map_classes[found.origin] != found.ours).sum())
     if differs:
         found.notes.append(
@@ -88,20 +85,22 @@ def count_sample(
             f'{differs:,} of {len(found.ours):,} points: the strata are those of the latter.'
         )
     total = sum(mapped.values())
-    if abs(sum(areas.values()) / total - 1) > _SAME_AREA:
+    covered = float(shown @ np.array(list(areas.values())))
+    if abs(covered / total - 1) > _SAME_AREA:
         found.notes.append(
-            f'The sample stands for {sum(areas.values()):,.0f} {judged.unit}, and the map has '
+            f'The sample stands for {covered:,.0f} {judged.unit}, and the map has '
             f'{total:,.0f}: mapped areas are those of the map.'
         )
     found.notes[:0] = drawn.notes
     kind: Design = 'unknown' if design == 'none' else drawn.kind
     strata = sample.strata[found.origin]
     if kind == 'unknown':
-        strata, areas = np.zeros_like(strata), {'map': total}
+        strata, areas, shown = np.zeros_like(strata), {'map': total}, np.ones(1)
     unequal = None if kind == 'unknown' else _find_unequal(sample.weights[found.origin], strata)
     return count_placed(
-        judged, found, legend, kind=kind, strata=strata, areas=areas, mapped=mapped, unequal=unequal
-    )
+        judged, found, legend, kind=kind, strata=strata, areas=areas, shares=shown,
+        mapped=mapped, unequal=unequal,
+    )  # fmt: skip
 
 
 def _find_unequal(
