@@ -11,6 +11,7 @@ from ..geoio.read import list_files
 from ..geoio.storage import (
     ObjectName,
     check_stores,
+    download,
     is_remote,
     local_copy,
     look_up,
@@ -18,10 +19,13 @@ from ..geoio.storage import (
     object_read,
     upload,
 )
-from ..geoio.write import check_local
+from ..geoio.write import STALE_SIDECARS, check_local
 
 # in the work folder, with a folder per kind of store and bucket
 _FOLDER = '.objects'
+
+# how QGIS draws a map, beside it
+_STYLE = '.qml'
 
 type Name = str | PathLike[str]
 """Of a file or an object."""
@@ -105,6 +109,28 @@ def has_result(path: Path, work: Name | None) -> bool:
     return path.exists() if target is None else look_up(target) is not None
 
 
+def stored_fingerprint(path: Path, work: Name | None) -> str | None:
+    """Say what the object was made of that a file becomes; None where there is none, or no object.
+
+    Raises:
+        OSError: If a store does not answer, or forbids it.
+    """
+    target = target_of(path, work)
+    stored = None if target is None else look_up(target)
+    return None if stored is None else stored.fingerprint
+
+
+def fetch(paths: Iterable[Path], work: Name | None) -> None:
+    """Bring back the files of objects that are there, to look at them.
+
+    Raises:
+        OSError: If that fails.
+    """
+    for path in paths:
+        if (target := target_of(path, work)) is not None and not path.exists():
+            download(target, path)
+
+
 def deliver(paths: Sequence[Path], work: Name | None, *, fingerprint: str | None = None) -> None:
     """Upload finished files for stores, the first one last: where it is, all are.
 
@@ -117,8 +143,10 @@ def deliver(paths: Sequence[Path], work: Name | None, *, fingerprint: str | None
         OSError: If an upload fails; the files are still there then.
     """
     for path in reversed(paths):
-        if (target := target_of(path, work)) is not None:
-            upload(path, target, fingerprint=fingerprint)
+        for file in (path.with_suffix(_STYLE), path):
+            target = target_of(file, work)
+            if target is not None and file.exists():
+                upload(file, target, fingerprint=fingerprint)
 
 
 def clear(paths: Iterable[Path], work: Name | None) -> None:
@@ -126,7 +154,9 @@ def clear(paths: Iterable[Path], work: Name | None) -> None:
     for path in paths:
         if work is None or target_of(path, work) is None:
             continue
-        path.unlink(missing_ok=True)
+        for ending in ('', *STALE_SIDECARS):
+            path.with_name(path.name + ending).unlink(missing_ok=True)
+        path.with_suffix(_STYLE).unlink(missing_ok=True)
         for folder in path.parents:
             # not empty, or not there
             with suppress(OSError):

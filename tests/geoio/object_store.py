@@ -86,8 +86,11 @@ class _Handler(BaseHTTPRequestHandler):
             for key, body in sorted(self.store.objects.items())
             if key.startswith(prefix) and (flat or '/' not in key.removeprefix(prefix))
         )
-        self.answer(200, f'<ListBucketResult><IsTruncated>false</IsTruncated>{found}'
-                         '</ListBucketResult>'.encode(), Content_Type='application/xml')  # fmt: skip
+        text = (
+            f'<ListBucketResult><Name>bucket</Name><Prefix>{escape(prefix)}</Prefix>'
+            f'<IsTruncated>false</IsTruncated>{found}</ListBucketResult>'
+        )
+        self.answer(200, text.encode(), Content_Type='application/xml')
 
     def get_object(self, key: str, query: object, body: bytes) -> None:
         content = self.store.objects.get(key)
@@ -141,12 +144,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer(204)
 
 
+class _Server(ThreadingHTTPServer):
+    """Says nothing about connections that a client has closed."""
+
+    def handle_error(self, request: object, client_address: object) -> None: ...
+
+
 @contextmanager
 def serve_objects(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """Serve an empty bucket called 'bucket'; GDAL and obstore find it by the environment."""
     store = Store()
     handler = type('Handler', (_Handler,), {'store': store})
-    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+    with _Server(('127.0.0.1', 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         store.port = server.server_address[1]

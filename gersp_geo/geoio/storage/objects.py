@@ -6,10 +6,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from ..write.atomic import STALE_SIDECARS, new_file
 from .names import ObjectName
 from .settings import open_store
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
 
 # bytes that are sent at once; S3 takes 10,000 pieces of an object, and at least 5 MiB of each
 _PIECE, _MOST_PIECES = 8 * 2**20, 10_000
@@ -93,7 +97,7 @@ def list_objects(name: str | PathLike[str], suffixes: Sequence[str]) -> list[str
 def upload(path: Path, name: str | PathLike[str], *, fingerprint: str | None = None) -> None:
     """Write a finished file to a store, as a whole: until then, an older object stays as it is.
 
-    What GDAL would read beside an older object of that name is removed, as it is on a disk.
+    What GDAL reads beside it goes before it; what lies there of an older object is removed.
 
     Args:
         path: The file.
@@ -102,23 +106,31 @@ def upload(path: Path, name: str | PathLike[str], *, fingerprint: str | None = N
 
     Raises:
         OSError: If it fails; the store is then told to forget what it has of the file.
-        ValueError: If it names no object.
+        ValueError: If it names no object, or obstore is not installed.
     """
     place = ObjectName.of(name)
+    with _reaching(place):
+        store = open_store(place)
+        for ending in STALE_SIDECARS:
+            beside = path.with_name(path.name + ending)
+            if beside.exists():
+                _put(store, place.key + ending, beside, None)
+            else:
+                with suppress(FileNotFoundError):
+                    store.head(place.key + ending)
+                    store.delete(place.key + ending)
+        _put(store, place.key, path, fingerprint)
+
+
+def _put(store: 'ObjectStore', key: str, path: Path, fingerprint: str | None) -> None:
+    """Write one object."""
     size = path.stat().st_size
     piece = max(_PIECE, -(-size // _MOST_PIECES))
-    with _reaching(place), path.open('rb') as stream:
-        store = open_store(place)
-        # read here, piece by piece, an upload ends when somebody presses Ctrl-C
-        content = stream.read() if size <= piece else iter(lambda: stream.read(piece), b'')
-        stale = [place.key + ending for ending in STALE_SIDECARS]
-        for other in stale:
-            with suppress(FileNotFoundError):
-                store.head(other)
-                store.delete(other)
+    with path.open('rb') as stream:
         store.put(
-            place.key,
-            content,
+            key,
+            # read here, piece by piece, an upload ends when somebody presses Ctrl-C
+            stream.read() if size <= piece else iter(lambda: stream.read(piece), b''),
             attributes={} if fingerprint is None else {_FINGERPRINT: fingerprint},
             chunk_size=piece,
             max_concurrency=_AT_ONCE,
