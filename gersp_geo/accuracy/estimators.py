@@ -246,13 +246,13 @@ def _notes(
         found = [name for name, few in zip(counts.strata, chosen, strict=True) if few]
         if found and counts.design in ('stratified', 'simple'):
             yield f'{words}: {name_some(found)}; draw more points in them.'
-    short = ['overall accuracy'] if overall.is_too_short else []
-    for found_class in classes:
-        figures = [(name, getattr(found_class, field)) for field, name in FIGURES.items()]
-        names = [name for name, figure in figures if figure and figure.is_too_short]
-        short += [f'{found_class.map_class.name} ({", ".join(names)})'] if names else []
+    short = ['all classes together'] if overall.is_too_short else []
+    for each in classes:
+        figures = (getattr(each, field) for field in FIGURES)
+        if any(figure is not None and figure.is_too_short for figure in figures):
+            short.append(each.map_class.name)
     if short:
         yield (
-            f'These intervals are too short, since fewer than {FEWEST_UNITS} units decide them: '
-            f'{name_some(short, most=30)}; draw more points.'
+            f'Intervals with a star (*) are too short: fewer than {FEWEST_UNITS} units decide each. '
+            f'They are of {name_some(short, most=30)}; draw more points.'
         )

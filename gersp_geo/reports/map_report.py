@@ -40,8 +40,8 @@ from .page import (
 
 # a matrix of more classes has cells that nobody looks at
 _MOST_CLASSES = 60
-# of a map as it is shown, in rem
-_TALLEST = 44
+# longer side of a map as it is shown, in rem
+_LARGEST = 44
 
 
 class _Words(NamedTuple):
@@ -135,7 +135,7 @@ def show_map(accuracy: Accuracy, pictures: MapPictures) -> Element:
     title = 'Map; numbers are the disagreements below.' if pictures.places else 'Map.'
     # a map that is taller than wide would fill more than a screen
     height, width, _ = pictures.whole.shape
-    room = f'max-width: {_TALLEST * width / height:.1f}rem'
+    room = f'max-width: {_LARGEST * min(width / height, 1):.1f}rem'
     shown = [captioned(mapped, title, kind='whole', style=room)]
     if pictures.scene is not None:
         look = picture(pictures.scene, text='The scene that the map was made of.', photo=True)

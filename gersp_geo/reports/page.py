@@ -99,8 +99,8 @@ def table(
     if caption:
         made.append(element('caption', caption))
     if head:
-        cells = (element('th', cell, scope='col') for cell in head)
-        made.append(element('thead', element('tr', *cells)))
+        names = (element('th', cell, scope='col') for cell in head)
+        made.append(element('thead', element('tr', *names)))
     body = element('tbody')
     for first, *others in rows:
         cells = [

@@ -1,5 +1,6 @@
 """A page about a training: losses, measurements, what validation found, and how it was set up."""
 
+import json
 import platform
 from collections.abc import Mapping
 from datetime import datetime
@@ -29,6 +30,7 @@ from .page import (
 from .run_charts import draw_charts, last_and_best
 from .runs import Run, find_runs, newest_checkpoint
 
+_WORDS = {'gersp_geo': 'gersp-geo'}
 _STAGES = {'val': 'validation', 'test': 'test'}
 # a report of more classes than this has its matrix as a picture alone
 _MOST_CLASSES = 40
@@ -188,7 +190,11 @@ def show_checkpoint(path: Path) -> Element:
     except ValueError as error:
         return section('Record and software', facts_table(facts), paragraph(f'Not read: {error}.'))
     named = configuration(content)
-    facts |= {key.replace('_', ' '): text for key, text in named.items() if key != 'config'}
+    facts |= {
+        _WORDS.get(key, key.replace('_', ' ')): list_facts(text)
+        for key, text in named.items()
+        if key != 'config'
+    }
     record = content.get('gersp_geo')
     if isinstance(record, dict):
         known = Preprocessing.from_dict(record)
@@ -202,6 +208,17 @@ def show_checkpoint(path: Path) -> Element:
     else:
         parts.append(paragraph('The checkpoint holds no record of how values become input.'))
     return section('Record and software', facts_table(facts), *parts)
+
+
+def list_facts(text: str) -> str:
+    """Write names and values of JSON as words; other text stays as it is."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(found, dict):
+        return text
+    return ', '.join(f'{name} {value}' for name, value in found.items())
 
 
 def show_environment() -> Element:

@@ -38,8 +38,8 @@ td.shaded { background: rgb(var(--shade) / var(--part)); } td.right { font-weigh
 .swatch { flex: none; display: inline-block; width: .85em; height: .85em; border-radius: 2px; margin-right: .45em;
   border: 1px solid rgb(128 128 128 / .6); vertical-align: -.06em; }
 .beside { display: flex; flex-wrap: wrap; gap: .4rem 2.5rem; } .beside > * { min-width: 0; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr));
-  gap: 1rem; align-items: start; } .pictures > :only-child { max-width: 44rem; }
+.pictures { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; }
+.pictures > * { flex: 1 1 20rem; }
 .chips { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); gap: 1rem; }
 .chips > * { background: var(--card); border-radius: 6px; padding: .6rem; }
 figure { margin: 0; } figcaption { font-size: .9rem; padding: .35rem 0 0; }
@@ -81,6 +81,7 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
 @media (max-width: 72rem) { .bar { width: 6.2rem; } .areas .bar { width: 14rem; } }
 @media (max-width: 40rem) { body { padding: 1rem .9rem 2rem; } h1 { font-size: 1.35rem; }
   th, td { padding: .3rem .45rem; } tbody th { max-width: 8.5rem; white-space: normal; }
+  .wide { overflow-x: auto; } .wide img { max-width: none; min-width: 36rem; }
   .cards, .cards tbody { display: block; } .cards thead { display: none; }
   .cards tr { display: block; padding: .45rem 0; border-bottom: 1px solid var(--line); }
   .cards th, .cards td { display: flex; align-items: center; gap: .7rem; border: 0; padding: .1rem 0; }

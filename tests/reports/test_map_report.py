@@ -109,7 +109,18 @@ def test_disagreements_are_shown_on_map_and_scene(land: Path, read_page: Read) -
     # map and scene, and both around each of three pixels
     assert page.tags.count('img') == 2 + 2 * 3
     assert 'row 69, column 89, stands for 5.000 ha' in page.text
-    assert 'over 77 units' in page.text
+    assert 'weighted by the area that its units stand for, over 77 units' in page.text
+    # places at random of a census stand for their confusion, and others for nothing
+    stand: dict[Design, str] = {
+        'census': 'column 89, of 5.000 ha with this confusion.',
+        'unknown': 'column 89.',
+    }
+    for design, said in stand.items():
+        judged = replace(judge(design), disagreements=worst)
+        write_map_report(judged, path, map_path=land / 'map.tif', overwrite=True)
+        text = read_page(path).text
+        assert f'row 69, {said}' in text
+        assert 'stands for' not in text
     with pytest.raises(FileExistsError):
         write_map_report(accuracy, path, map_path=land / 'map.tif')
 

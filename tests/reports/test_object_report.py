@@ -75,6 +75,14 @@ def test_right_wrong_and_missed_objects_are_shown_on_their_scene(
     page = read_page(tmp_path / 'r.html')
     # the scene, one that was made up and two that were missed
     assert page.tags.count('img') == 1 + 1 + 2
+    assert 'Those that were made up with the highest scores, and the largest of those' in page.text
+    # nothing is made up where all that is found is right
+    everything = [
+        str(tmp_path / 'found.gpkg') if word == str(tmp_path / 'true.gpkg') else word
+        for word in words
+    ]
+    assert main([*everything, '--layers', str(tmp_path / 'layers.gpkg'), '--overwrite']) == 0
+    assert 'Wrong objects' not in read_page(tmp_path / 'r.html').text
     assert '<b>tank made up, score 0.50, best IoU 0.00; row 14, column 54.' in page.text
     first, *_ = re.findall(r'<path class="tp" d="M([\d.]+) ([\d.]+)', page.html)
     # the upper right corner of the first box, on a picture that is larger than the scene

@@ -17,6 +17,7 @@ from gersp_geo.reports.page import (
     facts_table,
     paragraph,
     picture,
+    table,
     write_page,
 )
 
@@ -86,6 +87,26 @@ def test_curves_of_any_values_are_drawn_within_their_chart(curves: dict[str, lis
     assert across.max() <= 368
     assert down.min() >= 10
     assert down.max() <= 196
+
+
+def test_a_curve_has_the_colour_of_its_class_and_of_its_name_in_the_legend() -> None:
+    curves = {name: ([0.0, 1.0], [0.0, 1.0]) for name in ('any', 'sand', 'water')}
+    colors = {'sand': (250, 240, 200), 'water': (0, 0, 255)}
+    chart = curve_chart(curves, title='t', across='recall', up='precision', colors=colors)
+    assert chart is not None
+    strokes = [one.get('style') for one in chart.iter('polyline') if one.get('class') == 'curve']
+    wanted = ['var(--c0)', 'rgb(250,240,200)', 'rgb(0,0,255)']
+    assert strokes == [f'stroke:{color}' for color in wanted]
+    squares = [one.get('style') for one in chart.iter('span')]
+    assert squares == [f'background:{color}' for color in wanted]
+    assert {'recall', 'precision'} <= {text.text for text in chart.iter('text')}
+
+
+def test_on_a_phone_each_cell_of_a_card_has_the_name_of_its_column() -> None:
+    made = table([('a', '1', element('td', '2'))], head=('Class', 'F1, %', 'IoU, %'), kind='cards')
+    assert [cell.get('data-name') for cell in made.iter('td')] == ['F1, %', 'IoU, %']
+    with pytest.raises(ValueError, match='zip'):
+        table([('a', '1')], head=('Class', 'F1, %', 'IoU, %'), kind='cards')
 
 
 def test_an_interval_lies_around_its_value_and_within_its_line() -> None:

@@ -53,13 +53,17 @@ class SampleSummary:
     chips: int | None
     """Pictures that were written; None where none were asked for."""
 
+    minimum: int | None = None
+    """Points that each class had at least; None where nothing but the allocation told."""
+
     def __str__(self) -> str:
         """Write a table of the strata."""
         design = self.design
         scale, unit = (1e4, 'ha') if design.unit == 'm2' else (1.0, 'px')
         whole = sum(stratum.area for stratum in design.strata)
         wide = max(len('stratum'), *(len(stratum.name) for stratum in design.strata))
-        how = f'{_ALLOCATIONS[design.allocation]}, seed {design.seed}'
+        least = f' and at least {self.minimum} of each' if self.minimum else ''
+        how = f'{_ALLOCATIONS[design.allocation]}{least}, seed {design.seed}'
         lines = [
             f'{self.destination}: {design.count} points, {how}',
             '  '.join(
@@ -176,7 +180,10 @@ def draw_sample(
     )  # fmt: skip
     shown = None if chips is None or scene is None else write_chips(chips, scene, points, design)
     _write(destination, points, design, described, overwrite=overwrite)
-    return SampleSummary(destination=fspath(destination), design=design, chips=shown)
+    return SampleSummary(
+        destination=fspath(destination), design=design, chips=shown,
+        minimum=minimum if by in ('class', 'neyman') else None,
+    )  # fmt: skip
 
 
 def _check(

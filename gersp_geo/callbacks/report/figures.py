@@ -32,6 +32,8 @@ _MOST_CELLS = 40
 _MOST_LARGE = 12
 # Inches of a patch, and patches side by side
 _SIDE, _COLUMNS = 2.2, 4
+# Inches of an entry of the legend beside its name, and of a letter of that
+_MARK, _LETTER = 0.7, 0.07
 
 
 def draw_matrix(matrix: Matrix, *, unit: str) -> 'Figure':
@@ -184,12 +186,24 @@ def add_legend(figure: 'Figure', patches: Sequence[Patch], colors: Colors) -> No
     names = list(colors)
     for side in [side for patch in patches for side in (patch.truth, patch.prediction)]:
         shown |= names_in(side, names)
-    chosen = [name for name in names if name in shown]
-    if chosen:
+    entries = {name: colors[name] for name in names if name in shown}
+    if entries:
+        if any(is_incomplete(patch.truth, names) for patch in patches):
+            entries['no label'] = (255, 255, 255)
+        # one beside the other as far as the figure is wide
+        wide = _MARK + _LETTER * max(map(len, entries))
+        columns = max(int(figure.get_figwidth() / wide), 1)
         figure.legend(
-            handles=swatches([colors[name] for name in chosen], chosen),
-            loc='outside lower left', ncols=min(len(chosen), 6), fontsize=8, frameon=False,
+            handles=swatches(list(entries.values()), list(entries)),
+            loc='outside lower left', ncols=min(len(entries), columns), fontsize=8, frameon=False,
         )  # fmt: skip
+
+
+def is_incomplete(shown: Shown, names: Sequence[str]) -> bool:
+    """Say whether some pixels of a mask are of no class, which are white."""
+    if not isinstance(shown, np.ndarray) or shown.dtype.kind == 'f':
+        return False
+    return bool(((shown < 0) | (shown >= len(names))).any())
 
 
 def names_in(shown: Shown, names: Sequence[str]) -> set[str]:

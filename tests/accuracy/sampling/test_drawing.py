@@ -102,6 +102,7 @@ def test_a_small_class_is_drawn_as_a_whole_and_that_is_said(
     assert summary.design.strata[3].count == rare
     assert f"All {rare} pixels of 'mine' are in the sample." in summary.design.notes
     assert 'No pixel is of snow.' in str(summary)
+    assert 'of classes and at least 50 of each, seed 0' in str(summary)
 
 
 def test_masks_areas_and_values_without_a_name_are_heeded(
