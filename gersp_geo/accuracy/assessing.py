@@ -104,8 +104,9 @@ def assess_map(
                     judged, reference, legend, attribute, design, check, progress=progress
                 )
             with open_reference(
-                reference, described, name=judged.name, attribute=attribute, layer=layer
-            ) as found:
+                reference, described, name=judged.name, attribute=attribute, layer=layer,
+                key=legend.key,
+            ) as found:  # fmt: skip
                 if isinstance(found, PointReference):
                     units = count_points(judged, found, legend, design=design, progress=progress)
                     return _assess_points(judged, units, check)

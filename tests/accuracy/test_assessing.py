@@ -257,6 +257,10 @@ def test_polygons_say_what_their_pixels_are(tmp_path: Path, truth: NDArray[np.ui
     assert found.counts.design == 'unknown'
     assert found.counts.mapped_areas.sum() == 100 * truth.size
     assert any('different things of 300 pixels' in note for note in found.notes)
+    # two ways to write one class
+    frame.assign(reference=['water', '2']).to_file(tmp_path / 'areas.gpkg')
+    alike = assess(source, tmp_path / 'areas.gpkg')
+    assert alike.counts.counts.sum(axis=(0, 1)).tolist() == [0, 0, 30 * 80]
     frame[:1].to_file(tmp_path / 'one.gpkg')
     whole = assess(source, tmp_path / 'one.gpkg', design='census', area=tmp_path / 'one.gpkg')
     assert whole.counts.design == 'census'

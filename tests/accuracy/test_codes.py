@@ -21,7 +21,7 @@ def test_codes_are_classes_plus_one_and_0_for_nothing(top: int, has_mask: bool, 
     st.integers(0, 2**32 - 1),
 )  # fmt: skip
 def test_codes_are_counted_alone_and_in_runs(count: int, size: int, run: int, seed: int) -> None:
-    kind = np.uint8 if size <= 255 else np.int32
+    kind = np.dtype('uint8' if size <= 255 else 'int32')
     drawn = np.random.default_rng(seed).integers(0, size, count)
     codes = drawn[np.arange(count * run) // run].astype(kind)
     np.testing.assert_array_equal(count_codes(codes, size=size), np.bincount(codes, minlength=size))

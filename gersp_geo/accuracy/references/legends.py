@@ -93,6 +93,12 @@ class Legend:
             raise ValueError(f'{where} holds {held}, and {lacks}, or ignore them (--ignore VALUE)')
         return {value: number for value, number in found.items() if number is not None}
 
+    def key(self, value: str) -> int | str:
+        """Say what tells a value from others: its class, or the value where it has none."""
+        # a name of several classes is refused where a pixel has it
+        found = None if len(self._named(value)) > 1 else self._find(value)
+        return value if found is None else found
+
     def tell(self, values: Iterable[str]) -> list[str]:
         """Say in a sentence how values were matched, none if they say nothing."""
         known = [value for value in values if _plain(value) not in self.ignored]

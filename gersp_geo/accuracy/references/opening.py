@@ -1,7 +1,7 @@
 """References of a map: points, polygons and rasters, brought onto its grid."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import PathLike, fspath
 from pathlib import Path
@@ -43,6 +43,7 @@ def open_reference(
     name: str,
     attribute: str | None = None,
     layer: str | None = None,
+    key: Callable[[str], int | str] = str,
 ) -> Iterator[PointReference | Surface]:
     """Open a reference of a class map.
 
@@ -53,6 +54,7 @@ def open_reference(
         attribute: Column of a vector file that holds the classes; None takes 'reference', or the
             only one.
         layer: Layer of a vector file; None takes the only one with features.
+        key: Gives the same for values that mean the same.
 
     Yields:
         The reference on the grid of the map.
@@ -62,7 +64,9 @@ def open_reference(
         ValueError: If it cannot be read or put on the map, or has no such column.
     """
     if not is_raster(path):
-        yield read_features(path, described.header, name=name, attribute=attribute, layer=layer)
+        yield read_features(
+            path, described.header, name=name, attribute=attribute, layer=layer, key=key
+        )
         return
     if attribute is not None or layer is not None:
         raise ValueError(
@@ -114,6 +118,7 @@ def read_features(
     name: str,
     attribute: str | None,
     layer: str | None,
+    key: Callable[[str], int | str] = str,
 ) -> PointReference | PolygonReference:
     """Read points or polygons.
 
@@ -123,6 +128,7 @@ def read_features(
         name: Its file, for messages.
         attribute: As in :func:`open_reference`.
         layer: As in :func:`open_reference`.
+        key: As in :func:`open_reference`.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -141,7 +147,7 @@ def read_features(
     placed, owner = place_features(frame, header, name=name, source=fspath(path))
     texts = [texts[i] for i in owner.tolist()]
     if kind == 'polygons':
-        return PolygonReference(placed, texts, Grid.of(header), source=fspath(path))
+        return PolygonReference(placed, texts, Grid.of(header), source=fspath(path), key=key)
     rows, cols = pixels_of(placed, header)
     return PointReference(
         source=fspath(path), ids=owner + 1, rows=rows, cols=cols, texts=texts,

@@ -210,9 +210,9 @@ def _describe_rest(
             f'The map has no observation in {share:.2%} of what the reference covers, which is left '
             'out.'
         )
-    if contradicted := getattr(surface, 'contradicted', 0):
+    if surface.contradicted:
         notes.append(
-            f'Polygons that overlap say different things of {contradicted:,} pixels, which are left '
+            f'Polygons that overlap say different things of {surface.contradicted:,} pixels, which are left '
             'out.'
         )
     return notes

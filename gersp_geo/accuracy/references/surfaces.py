@@ -1,5 +1,6 @@
 """What references say of the pixels of a map: points of single ones, surfaces of all in a window."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,6 +38,9 @@ class Surface(Protocol):
     notes: list[str]
     """What was found on the way, in sentences."""
 
+    contradicted: int
+    """Pixels of which different things are said, so that none of them counts."""
+
     def read(self, window: Window) -> Codes:
         """Read codes of the pixels under a window of the map."""
         ...
@@ -73,6 +77,7 @@ class RasterReference:
     """A raster of classes."""
 
     is_whole = True
+    contradicted = 0
 
     def __init__(self, below: RasterUnderMap, own: ClassMap, described: ClassMap) -> None:
         """Initialize a new RasterReference instance.
@@ -110,7 +115,13 @@ class PolygonReference:
     block_rows = 1
 
     def __init__(
-        self, polygons: NDArray[np.object_], texts: list[str | None], grid: Grid, *, source: str
+        self,
+        polygons: NDArray[np.object_],
+        texts: list[str | None],
+        grid: Grid,
+        *,
+        source: str,
+        key: Callable[[str], int | str] = str,
     ) -> None:
         """Initialize a new PolygonReference instance.
 
@@ -119,6 +130,7 @@ class PolygonReference:
             texts: What each says.
             grid: That of the map.
             source: The file.
+            key: Gives the same for things that mean the same.
 
         Raises:
             ValueError: If they say more different things than a byte holds.
@@ -126,6 +138,9 @@ class PolygonReference:
         self.source, self._grid = source, grid
         self.notes: list[str] = []
         self._values = sorted({text for text in texts if text is not None})
+        keys = [key(value) for value in self._values]
+        # of the first thing that means the same
+        self._meanings = np.array([0, *(keys.index(each) + 1 for each in keys)], dtype=np.uint8)
         if len(self._values) > _MOST_VALUES:
             raise ValueError(
                 f'polygons may say {_MOST_VALUES} different things, {source} says '
@@ -146,8 +161,8 @@ class PolygonReference:
         transform = self._grid.transform @ Affine.translation(window.col_off, window.row_off)
         part = Grid(crs=None, transform=transform, height=window.height, width=window.width)
         hits = self._tree.query(shapely.box(*part.bounds()))
-        # by code, so that what lies on top in the one order differs from that in the other
-        hits = hits[np.argsort(self._codes[hits], kind='stable')]
+        # by meaning, so that what lies on top in the one order differs from that in the other
+        hits = hits[np.argsort(self._meanings[self._codes[hits]], kind='stable')]
         first, last = (
             burn(
                 self._polygons[some], self._codes[some], transform=transform,
@@ -155,7 +170,7 @@ class PolygonReference:
             )
             for some in (hits, hits[::-1])
         )  # fmt: skip
-        differs = first != last
+        differs = self._meanings[first] != self._meanings[last]
         self.contradicted += int(differs.sum())
         first[differs] = 0
         return first

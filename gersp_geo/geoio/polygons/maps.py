@@ -1,6 +1,7 @@
 """Read class maps: what their values mean, and strips of them."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -47,10 +48,14 @@ class ClassMap:
     def tell_apart(self, values: Sequence[int]) -> list[str]:
         """Name classes, and add the values to names that several have, as other programs allow."""
         names = [self.name(value) for value in values]
-        return [
-            name if names.count(name) == 1 else f'{name} ({value})'
-            for name, value in zip(names, values, strict=True)
-        ]
+        # a name that was made so may be that of a further class
+        while len(set(names)) < len(set(values)):
+            counts = Counter(names)
+            names = [
+                name if counts[name] == 1 else f'{name} ({value})'
+                for name, value in zip(names, values, strict=True)
+            ]
+        return names
 
     @property
     def named(self) -> list[int]:

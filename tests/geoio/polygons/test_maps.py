@@ -148,3 +148,7 @@ def test_classes_that_are_called_alike_are_told_apart_by_their_values(tmp_path: 
     described = replace(describe(path), names=('oak', 'oak', 'elm', ''))
     assert described.tell_apart([0, 1, 2, 3]) == ['oak (0)', 'oak (1)', 'elm', 'class 3']
     assert described.tell_apart([1, 2]) == ['oak', 'elm']
+    described = replace(described, names=('oak', 'oak', 'oak (1)', 'class 5'))
+    assert described.tell_apart([0, 1, 2, 3, 5]) == [
+        'oak (0)', 'oak (1) (1)', 'oak (1) (2)', 'class 5 (3)', 'class 5 (5)'
+    ]  # fmt: skip
