@@ -40,6 +40,11 @@ def crs_text(crs: CRS) -> str:
     return str(crs.to_wkt())
 
 
+def read_crs(text: str) -> CRS:
+    """Read what :func:`crs_text` has written."""
+    return CRS.from_wkt(text)
+
+
 @lru_cache(maxsize=256)
 def same_crs(one: CRS | None, other: CRS | None) -> bool:
     """Say whether two coordinate reference systems give a place the same x and y.

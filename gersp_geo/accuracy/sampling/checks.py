@@ -65,14 +65,19 @@ def _check_places(sample: Sample, frame: geopandas.GeoDataFrame, path: str | Pat
     """Refuse points that were moved: their row and column would be another place."""
     design = sample.design
     crs = CRS.from_wkt(design.crs)
-    geometries = frame.geometry.to_numpy()
+    # some programs make collections of all points
+    is_single = shapely.get_type_id(frame.geometry) == shapely.GeometryType.MULTIPOINT
+    is_single &= shapely.get_num_geometries(frame.geometry) == 1
+    firsts = shapely.get_geometry(frame.geometry.to_numpy(), 0)
+    geometries = np.where(is_single, firsts, frame.geometry.to_numpy())
     is_point = shapely.get_type_id(geometries) == shapely.GeometryType.POINT
     is_point &= ~shapely.is_empty(geometries)
     if not is_point.all():
         raise ValueError(
             f'{path} has features that are no points: id {name_some(sample.ids[~is_point].tolist())}'
         )
-    moved = frame.geometry if frame.crs == crs else frame.geometry.to_crs(crs)
+    placed = geopandas.GeoSeries(geometries, crs=frame.crs)
+    moved = placed if frame.crs == crs else placed.to_crs(crs)
     offsets = shapely.get_coordinates(moved.to_numpy()) - design.place(sample.rows, sample.cols)
     if (turn := find_turn(crs)) is not None:
         offsets[:, 0] = turn.shortest(offsets[:, 0])

@@ -113,7 +113,7 @@ def read_sample(path: str | PathLike[str]) -> Sample:
     names = {stratum.name: index for index, stratum in enumerate(design.strata)}
     found = [names.get(name or '', -1) for name in attribute_texts(frame['stratum'])]
     strata = np.array(found, dtype=np.int64)
-    probabilities, weights = _read_weights(frame, design, strata)
+    probabilities, weights = _read_weights(frame, design, rows, strata)
     sample = Sample(
         ids=ids, rows=rows, cols=cols, map_classes=values, strata=strata,
         probabilities=probabilities, weights=weights, design=design,
@@ -165,15 +165,23 @@ def _whole_numbers(
 
 
 def _read_weights(
-    frame: geopandas.GeoDataFrame, design: SampleDesign, strata: NDArray[np.int64]
+    frame: geopandas.GeoDataFrame,
+    design: SampleDesign,
+    rows: NDArray[np.int64],
+    strata: NDArray[np.int64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Read probabilities and weights, or compute those that a format had no room for."""
-    shares = np.array(
-        [[each.count / each.pixels, each.area / each.count] for each in design.strata]
-    )
+    # rows beyond the map are refused later
+    pixels = design.measure(np.clip(rows, 0, design.height - 1))
+    counts, areas = np.array([[each.count, each.area] for each in design.strata]).T
+    is_whole = np.array([each.count == each.pixels for each in design.strata])[strata]
+    # in degrees a pixel is drawn in proportion to its area, unless all are
+    expected_of = {
+        'inclusion_probability': np.where(is_whole, 1, (counts / areas)[strata] * pixels),
+        'weight_m2': np.where(is_whole, pixels, (areas / counts)[strata]),
+    }
     told = []
-    columns = ('inclusion_probability', 'weight_m2')
-    for name, expected in zip(columns, shares[strata].T, strict=True):
+    for name, expected in expected_of.items():
         if name in frame:
             given = pandas.to_numeric(frame[name], errors='coerce')
             told.append(given.to_numpy(np.float64, na_value=np.nan))

@@ -8,7 +8,9 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from ...geoio.grids import place_points
+from ...geoio.crs import read_crs
+from ...geoio.grids import Grid, place_points
+from ...geoio.pixel_area import pixel_areas_m2
 from ...messages import one_line
 from ..figures import AreaUnit
 
@@ -81,6 +83,17 @@ class SampleDesign:
     def place(self, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.float64]:
         """Compute the coordinates of the centres of pixels, shape (n, 2)."""
         return place_points(Affine(*self.transform), np.stack([cols, rows], axis=1) + 0.5)
+
+    def measure(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Compute the areas of pixels of some rows, in the unit of the design, shape (n,)."""
+        grid = Grid(
+            height=self.height,
+            width=self.width,
+            crs=read_crs(self.crs),
+            transform=Affine(*self.transform),
+        )
+        areas = None if self.unit == 'pixels' else pixel_areas_m2(grid, 0, self.height)
+        return np.ones(len(rows)) if areas is None else areas[rows]
 
     def to_json(self) -> str:
         """Write it as JSON."""

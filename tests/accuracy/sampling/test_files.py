@@ -10,6 +10,7 @@ import numpy as np
 import pandas
 import pytest
 import rasterio
+import shapely
 from rasterio.transform import from_origin
 
 from gersp_geo.accuracy.sampling.drawing import draw_sample
@@ -75,6 +76,35 @@ def test_an_interpreted_sample_is_read_whatever_saved_it(
     for name in ('ids', 'rows', 'cols', 'map_classes', 'strata', 'probabilities', 'weights'):
         np.testing.assert_allclose(getattr(after, name)[::-1], getattr(before, name), err_msg=name)
     assert after.references[::-1][:6] == ('land', 'land', 'land', None, '2', None)
+
+
+@pytest.mark.parametrize('suffix', ['.gpkg', '.geojson'])
+def test_points_that_became_collections_of_one_are_those(
+    drawn: Path, saved: Callable[..., Path], suffix: str
+) -> None:
+    def collect(frame: Frame) -> Frame:
+        return frame.set_geometry([shapely.MultiPoint([point]) for point in frame.geometry])
+
+    assert read_sample(saved(collect, suffix)).ids.tolist() == read_sample(drawn).ids.tolist()
+
+
+def test_probabilities_and_weights_that_were_dropped_are_computed_again(tmp_path: Path) -> None:
+    pixels = np.zeros((300, 20), np.uint8)
+    # of a class that is taken as a whole, pixels stand for their own areas
+    pixels[::10, 3] = 1
+    with rasterio.open(
+        tmp_path / 'map.tif', 'w', driver='GTiff', height=300, width=20, count=1, dtype='uint8',
+        crs=4326, transform=from_origin(10, 85, 0.1, 0.2),
+    ) as dst:  # fmt: skip
+        dst.write(pixels, 1)
+    draw_sample(tmp_path / 'map.tif', tmp_path / 'a.gpkg', count=100, minimum=40)
+    told = read_sample(tmp_path / 'a.gpkg')
+    assert np.ptp(told.weights) > 0
+    columns = ['inclusion_probability', 'weight_m2']
+    geopandas.read_file(tmp_path / 'a.gpkg').drop(columns=columns).to_file(tmp_path / 'a.gpkg')
+    found = read_sample(tmp_path / 'a.gpkg')
+    np.testing.assert_allclose(found.weights, told.weights, rtol=1e-9)
+    np.testing.assert_allclose(found.probabilities, told.probabilities, rtol=1e-9)
 
 
 def test_numbers_are_references_too(saved: Callable[..., Path]) -> None:
