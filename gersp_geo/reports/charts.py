@@ -114,7 +114,8 @@ def curve_chart(
     strokes = _choose_colors(known, colors or {})
     if diagonal:
         ends = np.array([max(frame.left, frame.bottom), min(frame.right, frame.top)])
-        drawn.append(element('polyline', class_='axis', fill='none', points=frame.put(ends, ends)))
+        line = frame.put(ends, ends)
+        drawn.append(element('polyline', class_='axis dashed', fill='none', points=line))
     for name, (x, y) in known.items():
         drawn += _curve(x, y, frame=frame, color=strokes[name], smooth=smooth)
     # colours of a map may be as light as the page

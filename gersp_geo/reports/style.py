@@ -72,6 +72,7 @@ path.tp { stroke: #3ddc5a; } path.fp { stroke: #ff3b30; } path.fn { stroke: #ffd
 .chart h3 { margin: 0 0 .2rem; } .chart svg { display: block; width: 100%; height: auto; }
 .chart text { fill: var(--soft); font-size: 11px; }
 .chart .axis { stroke: var(--line); stroke-width: 1; }
+.chart .dashed { stroke: var(--soft); stroke-dasharray: 4 4; }
 .chart .curve { fill: none; stroke-width: 2; stroke-linejoin: round; }
 .chart .thin { fill: none; stroke-width: 1; opacity: .3; }
 details { margin: .6rem 0; } summary { cursor: pointer; font-weight: 600; }
