@@ -214,7 +214,14 @@ def test_what_is_ignored_is_no_part_of_what_is_judged(
     census = 100 * (truth == 0).sum()
     frame = geopandas.read_file(sample)[['reference', 'geometry']]
     frame.to_file(tmp_path / 'points.gpkg')
-    for reference, design in ((sample, 'auto'), (tmp_path / 'points.gpkg', 'stratified')):
+    places = frame.to_crs('EPSG:4326').geometry
+    table = pandas.DataFrame({'lon': places.x, 'lat': places.y, 'reference': frame['reference']})
+    table.to_csv(tmp_path / 'points.csv', index=False)
+    for reference, design in (
+        (sample, 'auto'),
+        (tmp_path / 'points.gpkg', 'stratified'),
+        (tmp_path / 'points.csv', 'stratified'),
+    ):
         found = assess(source, reference, design=design, ignore=[NAMES[1]])
         assert abs(found.overall.value - expected) < 0.04
         assert found.classes[0].area is not None

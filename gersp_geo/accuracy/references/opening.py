@@ -97,7 +97,8 @@ def is_raster(path: str | PathLike[str]) -> bool:
     suffix = Path(path).suffix.lower()
     if suffix in (*SCENE_SUFFIXES, *IMAGE_SUFFIXES):
         return True
-    if '!' in fspath(path):
+    # GDAL takes some tables of points for grids
+    if suffix == '.csv' or '!' in fspath(path):
         return False
     try:
         read_header(path)

@@ -15,6 +15,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from shapely.errors import GEOSException
 
 from ...messages import one_line
+from .tables import place_table
 
 # A warning of pyogrio: the layer is chosen here, and no user can pass the option that it names.
 _OTHER_LAYERS = 'More than one layer found'
@@ -40,7 +41,7 @@ def read_layer(source: str, layer: str | None) -> geopandas.GeoDataFrame:
 
     Raises:
         ValueError: If it cannot be read, there is no such layer, several could be meant, or it is a
-            table without geometries.
+            table that :func:`.place_table` does not place.
     """
     if source.lower().endswith(('.parquet', '.geoparquet')):
         return _read_geoparquet(source, layer)
@@ -58,10 +59,7 @@ def read_layer(source: str, layer: str | None) -> geopandas.GeoDataFrame:
             f'{source} holds geometries that are no plain points, lines or polygons ({reason}); '
             'convert them, for example with ogr2ogr -nlt MULTIPOLYGON'
         ) from error
-    has_geometries = isinstance(frame, geopandas.GeoDataFrame)
-    if not has_geometries:
-        raise ValueError(f'{source} is a table without geometries')
-    return frame
+    return frame if isinstance(frame, geopandas.GeoDataFrame) else place_table(frame, source)
 
 
 def find_in_archive(source: str) -> str:
