@@ -17,7 +17,7 @@ from .surfaces import Surface
 _PAIRS, _WINDOWS, _SIDE = 8, 24, 512
 
 # So many windows may hold nothing of a reference besides, as most do where polygons are few.
-_MOST_EMPTY = 1000
+_MOST_EMPTY = 400
 
 # Pixels of each pair of which some are chosen, and of those in one window.
 _MOST_ALIKE, _MOST_NEAR = 24, 4
