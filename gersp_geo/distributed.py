@@ -1,15 +1,39 @@
 """Exchange between training processes; with one process, nothing is exchanged."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, MutableMapping
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed.elastic.rendezvous import RendezvousStoreInfo
 
 
 def process_count() -> int:
     """Number of training processes; 1 without ``torch.distributed``."""
     is_running = distributed.is_available() and distributed.is_initialized()
     return distributed.get_world_size() if is_running else 1
+
+
+def meet_anew(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Let processes that torchrun has restarted find each other, and not those of before.
+
+    torch 2.15 keeps the addresses of processes in the store of torchrun, which lives on, under
+    names that are the same in every attempt: some processes would wait for dead ones. Each attempt
+    gets a store of its own, in its first process, as torchrun makes it where it does not share its
+    own (``TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1``).
+
+    Args:
+        environment: Variables of torchrun; the place of the new store is put there.
+    """
+    attempt = environment.get('TORCHELASTIC_RESTART_COUNT', '0')
+    if attempt == '0' or environment.get('TORCHELASTIC_USE_AGENT_STORE') != 'True':
+        return
+    host, port = environment['MASTER_ADDR'], int(environment['MASTER_PORT'])
+    shared = distributed.TCPStore(host, port, is_master=False)  # type: ignore[attr-defined]
+    mine = distributed.PrefixStore(f'gersp-geo/{attempt}', shared)  # type: ignore[attr-defined]
+    place = RendezvousStoreInfo.build(int(environment['RANK']), mine, local_addr=host)
+    environment['MASTER_PORT'] = str(place.master_port)
+    environment['TORCHELASTIC_USE_AGENT_STORE'] = 'False'
 
 
 def gather_rows(rows: Tensor) -> Tensor:

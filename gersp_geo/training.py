@@ -21,6 +21,7 @@ from . import __version__, datamodules, models, tasks
 from .callbacks import DataWait, EpochMetrics, FusedOptimizer, PreprocessingRecord, ValidationReport
 from .callbacks.atomic_checkpoint import AtomicCheckpointIO
 from .callbacks.stop_between_steps import StopBetweenSteps
+from .distributed import meet_anew
 from .geoio.write import NO_ROOM
 from .stopping import StopRequest, stoppable
 from .tasks.targets import TargetCheck
@@ -139,6 +140,7 @@ def train_from_arguments(arguments: Sequence[str], request: StopRequest | None =
     """
     talk = logging.getLogger('lightning.pytorch.utilities.rank_zero')
     talk.addFilter(tells_something)
+    meet_anew()
     with stoppable() if request is None else nullcontext(request) as listening:
         try:
             run_command(arguments, listening)

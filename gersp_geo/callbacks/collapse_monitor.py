@@ -83,8 +83,8 @@ class CollapseMonitor(Callback):
         if len(keys) == 0:
             return
         rank = float(effective_rank(keys))
-        # the same in every process, as the queue is
-        pl_module.log('train_effective_rank', rank)
+        # the same in every process, as the queue is; Lightning asks for a mean all the same
+        pl_module.log('train_effective_rank', rank, sync_dist=trainer.world_size > 1)
         reasons = [
             # a queue shorter than an embedding is judged once it is full
             low_rank(rank, keys, minimum=self.minimum)

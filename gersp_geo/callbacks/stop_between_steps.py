@@ -69,6 +69,11 @@ class StopBetweenSteps(Checkpoint):
         """Wait for good places from now on."""
         self.listen()
         self.request.waits = True
+        if trainer.world_size > 1:
+            # what one process of several fails at leaves the others in the middle of a step, where
+            # none answers: a save would wait for them, or hold half a step
+            for saver in savers(trainer):
+                saver.save_on_exception = False
 
     def listen(self) -> None:
         """Take signals that Lightning has turned to itself in the meantime.
