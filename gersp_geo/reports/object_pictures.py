@@ -96,9 +96,14 @@ def show_wrong(
     found: Layers, scene: str | PathLike[str], header: RasterHeader, *, bands: Sequence[int]
 ) -> list[Element]:
     """Show wrong objects from near: those with the highest scores, and missed ones by size."""
-    made_up = found[FALSE_POSITIVE].sort_values('score', ascending=False, kind='stable')
-    missed = found[FALSE_NEGATIVE]
-    missed = missed.iloc[np.argsort(-missed.geometry.area.to_numpy(), kind='stable')]
+    made_up, missed = by_size(found[FALSE_POSITIVE]), by_size(found[FALSE_NEGATIVE])
+    # a file without scores gives all the same
+    scores = [found[layer]['score'] for layer in (TRUE_POSITIVE, FALSE_POSITIVE)]
+    is_scored = len(set().union(*scores)) > 1
+    if is_scored:
+        made_up = made_up.sort_values('score', ascending=False, kind='stable')
+    else:
+        made_up = made_up.drop(columns='score')
     chosen = [
         (layer, row)
         for layer, frame in ((FALSE_POSITIVE, made_up), (FALSE_NEGATIVE, missed))
@@ -118,12 +123,17 @@ def show_wrong(
         )
         shown.append(captioned(image, *describe(row, layer), kind='whole'))
     words = {
-        'those that were made up with the highest scores': made_up,
-        'the largest of those that were missed': missed,
+        f'{"those with the highest scores" if is_scored else "the largest"} that were made up': made_up,
+        'the largest that were missed': missed,
     }
     text = ', and '.join(said for said, frame in words.items() if len(frame))
     said = paragraph(f'{text[0].upper()}{text[1:]}.')
     return [section('Wrong objects', said, element('div', *shown, class_='chips'))]
+
+
+def by_size(frame: 'GeoDataFrame') -> 'GeoDataFrame':
+    """Order objects from the largest to the smallest."""
+    return frame.iloc[np.argsort(-frame.geometry.area.to_numpy(), kind='stable')]
 
 
 def describe(fields: Mapping[str, Any], layer: str) -> list[Child]:

@@ -63,7 +63,7 @@ def test_right_wrong_and_missed_objects_are_shown_on_their_scene(
             shapely.box(500_000 + x * 10, 5_000_000 - y * 10 - 80, 500_000 + x * 10 + 80, 5_000_000 - y * 10)
             for x, y in corners
         ]  # fmt: skip
-        columns = {'class': ['<b>tank'] * len(boxes), 'score': [0.5] * len(boxes)}
+        columns = {'class': ['<b>tank'] * len(boxes), 'score': [0.75, 0.5, 0.5][: len(boxes)]}
         frame = geopandas.GeoDataFrame(columns, geometry=boxes, crs='EPSG:32632').to_crs(4326)
         frame.to_file(tmp_path / f'{name}.gpkg')
     words = ['assess', str(tmp_path / 'found.gpkg'), '--reference', str(tmp_path / 'true.gpkg')]
@@ -75,7 +75,7 @@ def test_right_wrong_and_missed_objects_are_shown_on_their_scene(
     page = read_page(tmp_path / 'r.html')
     # the scene, one that was made up and two that were missed
     assert page.tags.count('img') == 1 + 1 + 2
-    assert 'Those that were made up with the highest scores, and the largest of those' in page.text
+    assert 'Those with the highest scores that were made up, and the largest that were' in page.text
     # nothing is made up where all that is found is right
     everything = [
         str(tmp_path / 'found.gpkg') if word == str(tmp_path / 'true.gpkg') else word
