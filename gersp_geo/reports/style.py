@@ -82,7 +82,7 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
 @media (max-width: 72rem) { .bar { width: 6.2rem; } .areas .bar { width: 14rem; } }
 @media (max-width: 40rem) { body { padding: 1rem .9rem 2rem; } h1 { font-size: 1.35rem; }
   th, td { padding: .3rem .45rem; } tbody th { max-width: 8.5rem; white-space: normal; }
-  .wide { overflow-x: auto; } .wide img { max-width: none; min-width: 36rem; }
+  .wide { overflow-x: auto; } .wide img { max-width: 36rem; }
   .cards, .cards tbody { display: block; } .cards thead { display: none; }
   .cards tr { display: block; padding: .45rem 0; border-bottom: 1px solid var(--line); }
   .cards th, .cards td { display: flex; align-items: center; gap: .7rem; border: 0; padding: .1rem 0; }
