@@ -14,7 +14,7 @@ TRAINING = {
     'test': 'test a task (LightningCLI)',
 }
 FORMATS = ('torchvision', 'timm', 'torchgeo', 'openmmlab', 'onnx')
-_NUMBERS_OR_AUTO = ('size', 'overlap', 'batch_size', 'threads')
+_NUMBERS_OR_AUTO = ('size', 'overlap', 'batch_size', 'threads', 'workers')
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -22,6 +22,7 @@ from .plan import PredictionPlan
 from .prepare import prepare
 from .preview import check_picture
 from .run import run_plan
+from .scenes import list_jobs
 
 type Source = str | PathLike[str]
 """Path or name of a file."""
@@ -166,6 +167,15 @@ def detect_objects(
     picture = None if options.preview is None else Path(options.preview)
     if picture is not None:
         check_picture(picture, overwrite=options.overwrite)
+    if options.is_shared:
+        found: DetectionSummary = _run('objects', model, source, destination, options)
+        if picture is None:
+            return found
+        options = replace(
+            options, workers='auto', cluster=None, join=False, device=options.devices[0]
+        )
+        plan = prepare(maker_of('objects')[0], model, source, destination, options, may_exist=True)
+        return replace(found, picture=str(plan.output.draw(plan, found, picture)))
     plan = prepare(maker_of('objects')[0], model, source, destination, options)
     summary: DetectionSummary = run_plan(plan, progress=options.progress)
     if picture is None or not summary.complete:
@@ -272,5 +282,10 @@ def plan_prediction(
 
 def _run(kind: Kind, model: Any, source: Source, destination: Source, options: Any) -> Any:
     """Decide everything, then do it."""
+    if options.is_shared:
+        from .workers.together import predict_together
+
+        jobs = list_jobs([source], destination, suffix=maker_of(kind)[0].suffix)
+        return predict_together(kind, model, jobs, options)[0][0].summary
     plan = prepare(maker_of(kind)[0], model, source, destination, options)
     return run_plan(plan, progress=options.progress)

@@ -1,7 +1,7 @@
 """What ``gersp-geo predict`` and ``plan`` do: one scene or many, made into what the model makes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -11,6 +11,7 @@ from ..geoio.write import check_writable
 from ..models.checkpoint_files import PREPROCESSING_KEY, load_pickle
 from ..models.task_networks import known_tasks
 from .calibration import measure_costs
+from .finishing import is_made, refuse_existing
 from .model.load import Forward, find_class
 from .model.task_bases import tasks_of
 from .options import MapOptions, ObjectOptions, PatchOptions, PredictionOptions, take_options
@@ -20,8 +21,19 @@ from .plan import PredictionPlan
 from .prepare import prepare
 from .preview import check_picture
 from .resume.identity import identify
-from .run import is_made, run_plan
+from .run import run_plan
 from .scenes import Done, Job, Jobs, ScenesSummary, list_jobs, run_jobs
+from .stored_results import (
+    check_targets,
+    clear,
+    deliver,
+    fetch,
+    has_result,
+    made_as,
+    name_targets,
+    refuse_scenes,
+    shown,
+)
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
@@ -122,8 +134,14 @@ def predict(
         ValueError: If an option does not fit, or two scenes have one name.
         OSError: If a single scene fails.
     """
-    jobs, work = _begin(kind, model, source, destination, options, preview=preview)
-    results, failures = run_jobs(jobs, work.run)
+    jobs, maker, chosen = _list(kind, source, destination, options, preview=preview)
+    if chosen.is_shared:
+        from .workers.together import predict_together
+
+        results, failures = predict_together(kind, model, jobs, chosen)
+    else:
+        work = Work(maker=maker.load(model, chosen), options=chosen, is_single=jobs.is_single)
+        results, failures = run_jobs(jobs, work.run)
     verb = 'predicted' if kind == 'maps' else 'done'
     return ScenesSummary(results=results, failures=failures, verb=verb)
 
@@ -155,7 +173,8 @@ def plan(
         ValueError: If an option does not fit, or two scenes have one name.
         OSError: If a single scene fails.
     """
-    jobs, work = _begin(kind, model, source, destination, options)
+    jobs, maker, chosen = _list(kind, source, destination, options)
+    work = Work(maker=maker.load(model, chosen), options=chosen, is_single=jobs.is_single)
     plans, failures = run_jobs(jobs, partial(work.plan, calibrate=calibrate))
     failed = [f'{"failed":<10} {scene}: {reason}' for scene, reason in failures]
     return '\n\n'.join([*plans, *failed]), not failures
@@ -178,26 +197,71 @@ class Work:
         """Make a file, unless it was made before, and its picture, unless it is there."""
         plan, was_made = self._prepare(job)
         if was_made:
-            is_missing = job.picture is not None and not job.picture.exists()
-            return Done(summary=None, picture=_draw(plan, None, job) if is_missing else None)
-        if job.picture is not None:
-            check_picture(job.picture, overwrite=self.options.overwrite)
-            plan.output.check_drawing()
-        summary = run_plan(plan, progress=self.options.progress)
+            return self.keep(plan, job)
+        self.check_picture(plan, job)
+        return self.conclude(plan, run_plan(plan, progress=self.options.progress), job)
+
+    def conclude(self, plan: PredictionPlan, summary: Any, job: Job) -> Done:
+        """Do what is to be done once the files are made."""
         drawn = _draw(plan, summary, job) if summary.complete else None
-        return Done(summary=summary, picture=drawn)
+        clear(plan.output.files, self.options.work)
+        return Done(summary=name_targets(summary, self.options.work), picture=drawn)
+
+    def keep(self, plan: PredictionPlan, job: Job) -> Done:
+        """Draw the picture of a file that was made before, unless it is there."""
+        work = self.options.work
+        is_missing = job.picture is not None and not has_result(job.picture, work)
+        if is_missing:
+            fetch(plan.output.files, work)
+        drawn = _draw(plan, None, job) if is_missing else None
+        clear(plan.output.files, work)
+        return Done(summary=None, picture=drawn)
+
+    def check_picture(self, plan: PredictionPlan, job: Job) -> None:
+        """Refuse a picture that is there, or of what cannot be drawn."""
+        if job.picture is None:
+            return
+        check_picture(job.picture, overwrite=self.options.overwrite)
+        if not self.options.overwrite and has_result(job.picture, self.options.work):
+            name = shown(job.picture, self.options.work)
+            raise FileExistsError(f'{name} exists; pass another path, or overwrite (--overwrite)')
+        plan.output.check_drawing()
+
+    def share(self, job: Job, *, may_be_made: bool) -> tuple[PredictionPlan, bool]:
+        """Check that all fits where several workers make a file.
+
+        Args:
+            job: The scene.
+            may_be_made: Whether a file that was made before is no error.
+
+        Returns:
+            The plan, and whether the file was made before.
+        """
+        # parts are never begun anew here: other workers may be at work
+        options = replace(self.options, overwrite=False)
+        plan = prepare(type(self.maker), self.maker, job.scene, job.final, options, may_exist=True)
+        if self.options.overwrite:
+            return plan, False
+        identity = identify(plan)
+        if (may_be_made or not self.is_single) and is_made(plan, identity):
+            return plan, True
+        refuse_existing(plan, identity)
+        return plan, False
 
     def plan(self, job: Job, *, calibrate: bool) -> str:
         """Say what :meth:`run` would do."""
         plan, was_made = self._prepare(job)
         if was_made:
             return (
-                f'{"scene":<10} {job.scene}\n{self.maker.result:<10} {job.final}: made before, of '
+                f'{"scene":<10} {job.scene}\n{self.maker.result:<10} {job.target or job.final}: made before, of '
                 'the same scene, model and options'
             )
         # a detector takes seconds per patch, and longer on a real one than on zeros
         is_quick = isinstance(self.options, MapOptions)
-        return str(measure_costs(plan, calibrate=calibrate) if is_quick or calibrate else plan)
+        text = str(measure_costs(plan, calibrate=calibrate) if is_quick or calibrate else plan)
+        for path in plan.output.files:
+            text = text.replace(str(path), shown(path, self.options.work))
+        return text
 
     def _prepare(self, job: Job) -> tuple[PredictionPlan, bool]:
         """Check that all fits; say whether the file was made before, no error among several."""
@@ -205,40 +269,56 @@ class Work:
             type(self.maker), self.maker, job.scene, job.final, self.options,
             may_exist=not self.is_single,
         )  # fmt: skip
+        if self.is_single and not self.options.overwrite and job.target is not None:
+            refuse_existing(plan, identify(plan))
         if self.is_single or self.options.overwrite:
             return plan, False
         was_made = is_made(plan, identify(plan))
         # of shards, the engine says so, with another advice
-        if not was_made and plan.shard is None:
+        if not was_made and plan.shard is None and job.target is not None:
+            refuse_existing(plan, identify(plan))
+        elif not was_made and plan.shard is None:
             file = FileToMake(path=job.final, suffixes=(job.final.suffix,), holds='a result')
             file.check(sources=(), overwrite=False)
         return plan, was_made
 
 
-def _draw(plan: PredictionPlan, summary: Any, job: Job) -> Path | None:
-    """Draw the scene and what was made of it, if a picture is wanted."""
-    return None if job.picture is None else plan.output.draw(plan, summary, job.picture)
+def _draw(plan: PredictionPlan, summary: Any, job: Job) -> str | None:
+    """Draw the scene and what was made of it, if a picture is wanted; name the picture."""
+    if job.picture is None:
+        return None
+    work, drawn = plan.options.work, plan.output.draw(plan, summary, job.picture)
+    deliver([drawn], work)
+    clear([drawn], work)
+    return shown(drawn, work)
 
 
-def _begin(
+def _list(
     kind: Kind,
-    model: str | PathLike[str] | Forward,
     source: Sequence[str | PathLike[str]],
     destination: str | PathLike[str],
     given: Mapping[str, Any],
     *,
     preview: str | PathLike[str] | None = None,
-) -> tuple[Jobs, Work]:
-    """List the jobs, check the options, and load the model."""
+) -> tuple[Jobs, type[Maker], PredictionOptions]:
+    """List the jobs, and check the options, before the model is loaded."""
     maker, options_of = maker_of(kind)
-    jobs = list_jobs(source, destination, suffix=maker.suffix, preview=preview)
+    work_folder = given.get('work')
+    second = {
+        name: made_as(given[name], work_folder)
+        for name in ('probabilities', 'raster')
+        if given.get(name) is not None
+    }
+    given = {**given, **second}
+    jobs = list_jobs(source, destination, suffix=maker.suffix, preview=preview, work=work_folder)
     _keep_inputs(jobs, given)
+    results = [*second.values(), *(p for job in jobs.scenes for p in (job.final, job.picture))]
+    check_targets(results, work_folder)
     options = take_options(options_of, given, made=maker.made)
     if not jobs.is_single:
         _check_several(given, len(jobs.scenes))
         _keep_apart(jobs, maker, options)
-    work = Work(maker=maker.load(model, options), options=options, is_single=jobs.is_single)
-    return jobs, work
+    return jobs, maker, options
 
 
 def _check_several(given: Mapping[str, Any], count: int) -> None:
@@ -270,7 +350,9 @@ def _keep_apart(jobs: Jobs, maker: type[Maker], options: PredictionOptions) -> N
                     f'{other} and {job.scene} would both become {file.path}; rename one'
                 )
     if options.overwrite:
-        refuse_inputs([*made], inputs=[job.scene for job in jobs.scenes])
+        scenes = [job.scene for job in jobs.scenes]
+        refuse_inputs([*made], inputs=scenes)
+        refuse_scenes([*made], options.work, inputs=scenes)
 
 
 def _keep_inputs(jobs: Jobs, options: Mapping[str, Any]) -> None:
@@ -287,5 +369,7 @@ def _keep_inputs(jobs: Jobs, options: Mapping[str, Any]) -> None:
         return
     outputs = [path for job in jobs.scenes for path in (job.final, job.picture)]
     outputs += [options.get('probabilities'), options.get('raster')]
-    refuse_inputs(outputs, inputs=[*(job.scene for job in jobs.scenes), options.get('after')])
+    inputs = [*(job.scene for job in jobs.scenes), options.get('after')]
+    refuse_inputs(outputs, inputs=inputs)
+    refuse_scenes(outputs, options.get('work'), inputs=[*inputs, options.get('area')])
     refuse_inputs(outputs, inputs=[options.get('area')], role='the area')

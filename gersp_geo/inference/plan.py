@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from .model.predictor import Views
 from .model.runtimes.choice import Choice
 from .options import PredictionOptions
 from .outputs.output import Output
+from .resume.journal import work_folder
 from .scene.bands import describe_bands
 from .scene.second_date import AfterScene
 from .scene.watch import SourceWatch
@@ -129,6 +131,11 @@ class PredictionPlan:
     def destination(self) -> str:
         """The file asked for."""
         return str(self.output.files[0])
+
+    @property
+    def folder(self) -> Path:
+        """The hidden folder of its parts."""
+        return work_folder(self.destination, self.options.work)
 
     @property
     def pixels(self) -> int:

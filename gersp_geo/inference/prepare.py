@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,6 +31,7 @@ from .scene.second_date import AfterScene, check_dates, find_after
 from .scene.shift import warn_of_shift
 from .scene.tiling import count_patches, panel_cuts
 from .scene.watch import SourceWatch
+from .stored_results import target_of
 
 # patches or threads of an interrupted call, at most: more than that is no number of either
 _MOST_RECALLED = 2**16
@@ -72,12 +74,15 @@ def prepare(
     """
     files = kind.list_files(destination, options)
     # what an interrupted call has made is judged when it goes on
-    may_exist |= options.overwrite or work_folder(destination).exists()
+    may_exist |= options.overwrite or work_folder(destination, options.work).exists()
     for file in files:
-        file.check(sources=(source, options.after), overwrite=may_exist)
+        # of what is uploaded, the object counts
+        is_stored = target_of(file.path, options.work) is not None
+        file.check(sources=(source, options.after), overwrite=may_exist or is_stored)
     watch = SourceWatch.of([source, options.after])
     check_whole(source)
-    device = find_device(options.device)
+    # of several, each worker has one
+    device = find_device(options.devices[0])
     maker = model if isinstance(model, kind) else kind.load(model, options)
     device = leave_to_cpu(maker.loaded, device=device)
     check_dates(maker.loaded, options)
@@ -98,7 +103,7 @@ def prepare(
     plan = settle_patches(options, partial(make, files))
     if not options.merge:
         warn_of_shift(plan)
-    variations = maker.vary(plan.options, work_folder(files[0].path))
+    variations = maker.vary(plan.options, plan.folder)
     return replace(
         plan, variations=tuple(make(kind.list_files(path, each), each) for path, each in variations)
     )
@@ -219,7 +224,7 @@ def _resume(options: PredictionOptions, destination: str | PathLike[str]) -> Pre
     is_open = isinstance(options, MapOptions) and 'auto' in (options.size, options.overlap)
     if not is_open or options.overwrite:
         return options
-    found = {'step': 1} | _patches_of(destination)
+    found = {'step': 1} | _patches_of(destination, options)
     fits = all(
         asked in ('auto', found.get(name))
         for name, asked in (('size', options.size), ('overlap', options.overlap))
@@ -231,22 +236,22 @@ def _resume(options: PredictionOptions, destination: str | PathLike[str]) -> Pre
     return options
 
 
-def _patches_of(destination: str | PathLike[str]) -> dict[str, Any]:
+def _patches_of(destination: str | PathLike[str], options: PredictionOptions) -> dict[str, Any]:
     """Read what an interrupted call or another shard has settled, or the one that made the file."""
-    folder = work_folder(destination)
+    folder = work_folder(destination, options.work)
     if is_begun(folder):
         begun = read_header(folder)
         return {name: begun[name] for name in _PATCHES if isinstance(begun.get(name), int)}
     # measured again, they could be others on another machine, and a finished map not known again
     with suppress(OSError, ValueError):
-        tags = read_tags(destination)
+        tags = read_tags(target_of(Path(destination), options.work) or destination)
         return {name: int(tags[tag]) for name, tag in _TAGS.items() if tag in tags}
     return {}
 
 
 def _recall(destination: str | PathLike[str], options: PredictionOptions) -> _Begun:
     """Find what was settled before; a batch size that is asked for goes before that."""
-    folder = work_folder(destination)
+    folder = work_folder(destination, options.work)
     begun = {} if options.overwrite or not is_begun(folder) else read_header(folder)
     size = _sensible(begun.get('batch_size'))
     return _Begun(

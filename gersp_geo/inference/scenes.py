@@ -52,7 +52,7 @@ class Done:
     """What was produced, to be printed; None if an earlier call had made it of the same scene, by
     the same model and options."""
 
-    picture: Path | None = None
+    picture: str | None = None
     """The picture that was drawn, unless the summary names it."""
 
 

@@ -61,6 +61,11 @@ def target_of(path: Path, work: Name | None) -> str | None:
     return None if work is None else object_of(path, Path(work, _FOLDER))
 
 
+def goes_to_store(paths: Iterable[Path], work: Name | None) -> bool:
+    """Say whether any file becomes an object."""
+    return any(target_of(path, work) is not None for path in paths)
+
+
 def shown(path: Path, work: Name | None) -> str:
     """Name a result as it was asked for."""
     return target_of(path, work) or str(path)

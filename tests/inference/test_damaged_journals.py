@@ -43,13 +43,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory, small_checkpoint: Path) -> 
     write_raster(folder / 'scene.tif', pixels, crs='EPSG:32633', transform=transform)
     assert predict(folder, folder / 'whole' / 'map.tif')[0] == 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, '_finish', stop)
+        patch.setattr(run, 'finish_parts', stop)
         with contextlib.suppress(KeyboardInterrupt):
             assert predict(folder, folder / 'begun' / 'map.tif')[0] == 130
     return folder
 
 
-def stop(*arguments: object) -> None:
+def stop(*arguments: object, **options: object) -> None:
     raise KeyboardInterrupt
 
 

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from gersp_geo import plan_prediction, predict_geotiff
 from gersp_geo.inference import patch_size
+from gersp_geo.inference.finishing import is_made
 from gersp_geo.inference.options import MapOptions
 from gersp_geo.inference.outputs.map_maker import MapMaker
 from gersp_geo.inference.prepare import prepare
 from gersp_geo.inference.resume.identity import identify
-from gersp_geo.inference.run import is_made
 from gersp_geo.preprocessing import Preprocessing
 
 RECORD = Preprocessing(bands=('x',), scale=(1 / 255,), mean=(0.5,), std=(0.3,))

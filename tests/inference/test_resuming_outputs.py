@@ -93,7 +93,7 @@ def run_until_killed(scene: Path, destination: Path, log: Path, kind: str, count
     patch.setattr(Journal, 'append', note)
     if count == -1:
         # all is written, and nothing has its name
-        patch.setattr('gersp_geo.inference.run.publish', stop)
+        patch.setattr('gersp_geo.inference.finishing.publish', stop)
     if count == -2:
         # all has its name, and the parts are still there
         patch.setattr(Journal, 'remove', stop)

@@ -3,20 +3,18 @@
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ..option_values import parse_bytes, parse_number, parse_shard, usable_cores
-from .words import Averaging, PathName, Precision, RuntimeName, option
+from ..option_values import parse_number
+from .running import RunningOptions
+from .words import Averaging, PathName, option
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
 
     from ...preprocessing import Preprocessing
 
-# more readers than this wait for each other more than for the disk
-_MOST_THREADS = 8
-
 
 @dataclass(frozen=True, kw_only=True)
-class PredictionOptions:
+class PredictionOptions(RunningOptions):
     """What maps, objects and patches have in common."""
 
     usual: ClassVar[tuple[int, int]] = (512, 64)
@@ -116,72 +114,6 @@ class PredictionOptions:
         group='scene',
         metavar='NAME',
     )
-    overwrite: bool = option(
-        False, 'Replace existing files, and begin an interrupted prediction anew.', group='results'
-    )
-    device: str = option(
-        'auto',
-        "Where the model runs: 'auto' takes an accelerator if there is one; else a name that "
-        'torch knows, such as cpu or cuda:1.',
-        group='running',
-    )
-    batch_size: int | Literal['auto'] = option(
-        'auto',
-        "Patches per forward pass. 'auto' takes as many as make 4 megapixels (2**22) on an "
-        'accelerator, or 1 (2**20) on a CPU.',
-        group='running',
-    )
-    threads: int | Literal['auto'] = option(
-        'auto',
-        "Threads that read, and that compress. 'auto' means one per core, 8 at most.",
-        group='running',
-    )
-    memory_limit: int | str = option(
-        '1GiB',
-        "Memory for what grows with the width of the scene, as bytes or as text such as '512MiB',"
-        ' on the host and on an accelerator each; wider scenes are cut into panels, with the same'
-        ' result. Batches, the model, boxes that are not settled, and some 200 MiB for GDAL and '
-        'buffers come on top.',
-        group='running',
-    )
-    precision: Precision = option(
-        'float32',
-        "Type in which the model computes; 'bfloat16' is mixed precision, faster on GPUs; 'int8' "
-        'rounds weights and values to 8 bits, for ranges found on patches of the scene, on a CPU '
-        'with the runtimes onnx and openvino: how far that is the same is measured and said.',
-        group='running',
-        choices=Precision,
-    )
-    runtime: RuntimeName | Literal['auto'] = option(
-        'auto',
-        "Form in which the model runs. 'eager' is the module as it is; 'channels-last' a copy with "
-        "batch normalisation folded and bands last in memory; 'compiled' that by torch.compile; "
-        "'onnx' and 'openvino' are graphs, made of the module unless the model is one (extras of "
-        "the same names). Each is compared with the model as it is on patches of the scene. 'auto' "
-        'takes the fastest of those that are worth trying for a job of this size, else '
-        'channels-last.',
-        group='running',
-        choices=Literal['auto', 'eager', 'channels-last', 'compiled', 'onnx', 'openvino'],
-    )
-    channels_last: bool = option(
-        False, 'Another word for the runtime channels-last.', group='running'
-    )
-    compile: bool = option(False, 'Another word for the runtime compiled.', group='running')
-    progress: bool = option(
-        True, 'Show a progress bar on the standard error stream.', group='running'
-    )
-    shard: str | None = option(
-        None,
-        "Predict a share of the parts only, such as '0/3', the first of three. Processes on one "
-        'file system may work on different shards at the same time.',
-        group='job arrays',
-        metavar='I/N',
-    )
-    merge: bool = option(
-        False,
-        'Make the final file of the parts that shards have finished, and predict nothing.',
-        group='job arrays',
-    )
     step: int = option(
         1, 'Patches begin at multiples of it, where what neighbours do not share is one.'
     )
@@ -206,49 +138,11 @@ class PredictionOptions:
                 raise ValueError(
                     f'{each.name} must be {", ".join(others)} or {last}, got {value!r}'
                 )
-        for name in ('batch_size', 'threads'):
-            value = getattr(self, name)
-            if value != 'auto' and value < 1:
-                raise ValueError(f"{name} must be >= 1 or 'auto', got {value}")
         # raises on its own for what is a number
         plan_tile(
             1, 1, size=parse_number('size', self.side), overlap=parse_number('overlap', self.shared)
         )
-        parse_bytes(self.memory_limit)
-        self._check_runtime()
-        if self.shard is not None:
-            parse_shard(self.shard)
-            if self.overwrite or self.merge:
-                raise ValueError(
-                    'shard goes with neither overwrite nor merge: shards share their parts; remove '
-                    'the folder of an old prediction first, and merge when all shards are done'
-                )
-
-    def _check_runtime(self) -> None:
-        """Check that the words for a runtime go together.
-
-        Raises:
-            ValueError: If they do not.
-        """
-        words = {'compile': self.compile, 'channels_last': self.channels_last}
-        given = [name for name, is_given in words.items() if is_given]
-        if given and self.runtime not in ('auto', self.form):
-            raise ValueError(
-                f'{given[0]} is another word for runtime={self.form!r}, got runtime='
-                f'{self.runtime!r} too; leave one out'
-            )
-        if self.precision == 'int8' and self.form not in ('auto', 'onnx', 'openvino'):
-            raise ValueError(
-                f"precision 'int8' needs the runtime onnx or openvino, got {self.form!r}; leave it to "
-                'auto'
-            )
-
-    @property
-    def form(self) -> RuntimeName | Literal['auto']:
-        """Form in which the model is to run, by any of its words."""
-        if self.compile:
-            return 'compiled'
-        return 'channels-last' if self.channels_last else self.runtime
+        self.check_running()
 
     @property
     def side(self) -> int:
@@ -264,15 +158,3 @@ class PredictionOptions:
     def dates(self) -> int:
         """Scenes of one place that are predicted together."""
         return 1 if self.after is None else 2
-
-    @property
-    def memory_bytes(self) -> int:
-        """The limit of memory in bytes."""
-        return parse_bytes(self.memory_limit)
-
-    @property
-    def thread_count(self) -> int:
-        """Threads that read, and that compress."""
-        if self.threads != 'auto':
-            return self.threads
-        return min(usable_cores(), _MOST_THREADS)

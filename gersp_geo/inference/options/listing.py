@@ -12,7 +12,7 @@ from .patches import PatchOptions
 _KINDS = (MapOptions, ObjectOptions, PatchOptions)
 # in the order of a help text; results of one kind stand together
 _GROUPS = (
-    'scene', 'patches', 'maps', 'objects', 'whole patches', 'results', 'running', 'job arrays',
+    'scene', 'patches', 'maps', 'objects', 'whole patches', 'results', 'running', 'several workers',
 )  # fmt: skip
 
 

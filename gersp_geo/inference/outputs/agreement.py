@@ -68,7 +68,7 @@ def turn_of(variation: int) -> View:
 
 def vary(options: MapOptions, folder: Path) -> list[tuple[Path, MapOptions]]:
     """List the further maps: their files, and the options by which they are made."""
-    alone = replace(options, consistency=0, probabilities=None, uncertainty=False)
+    alone = replace(options, consistency=0, probabilities=None, uncertainty=False, work=None)
     return [
         (folder / f'variation-{number}.tif', replace(alone, variation=number))
         for number in range(1, options.consistency + 1)

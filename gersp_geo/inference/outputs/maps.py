@@ -143,7 +143,7 @@ class MapOutput(Output[Pieces]):
         for left, right in merge_columns(settled):
             for number, made in enumerate(self.maps):
                 pixels = join_pieces(settled, number, made, left=left, right=right)
-                path = folder / f'{part.number:06}-{left:08}-{made.kind}.tif'
+                path = folder / f'{part.stem}-{left:08}-{made.kind}.tif'
                 write_part(path, pixels, nodata=made.layout.nodata, threads=plan.threads)
                 files.append(
                     PartFile(
@@ -172,11 +172,13 @@ class MapOutput(Output[Pieces]):
         parts: Sequence[tuple[PlannedPart, Entry]],
         folder: Path,
         tags: Mapping[str, str],
+        *,
+        place: Path,
     ) -> tuple[list[Finished], Consistency | None]:
         """Turn parts into maps."""
         finished: list[Finished] = []
         for number, made in enumerate(self.maps):
-            path = folder / f'map-{number}.tif'
+            path = place / f'map-{number}.tif'
             pieces = [
                 place_file(part, file, folder)
                 for part, entry in parts
@@ -192,10 +194,10 @@ class MapOutput(Output[Pieces]):
                 [Path(each.destination) for each in plan.variations],
                 layout=self.agreement.layout,
                 classes=self.classes,
-                folder=folder,
+                folder=place,
                 threads=plan.threads,
             )
-            path = folder / 'agreement.tif'
+            path = place / 'agreement.tif'
             _finish(pieces, path, self.agreement, tags, plan.threads)
             finished.append((path, self.agreement.destination))
         for made in self.maps:
@@ -243,7 +245,7 @@ class MapOutput(Output[Pieces]):
 def _finish(
     pieces: Sequence[Part], path: Path, made: PlannedMap, tags: Mapping[str, str], threads: int
 ) -> None:
-    """Join the parts of a map in the folder where they lie."""
+    """Join the parts of a map beside its file."""
     finish_map(
         pieces,
         path,

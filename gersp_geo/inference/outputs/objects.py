@@ -129,14 +129,16 @@ class ObjectOutput(Output[RowOfObjects]):
         parts: Sequence[tuple[PlannedPart, Entry]],
         folder: Path,
         tags: Mapping[str, str],
+        *,
+        place: Path,
     ) -> tuple[list[Finished], Tally]:
         """Suppress what several patches found, and write the objects."""
         final = self.files[0]
-        path, tally = folder / final.name, Tally()
+        path, tally = place / final.name, Tally()
         crs = plan.header.crs
         assert crs is not None  # planning refuses scenes without
         with (
-            _keeping_parts(final),
+            _keeping_parts(plan),
             new_features(
                 path, crs=crs, attributes=OBJECT_ATTRIBUTES, overwrite=True, metadata=tags
             ) as write,
@@ -228,15 +230,16 @@ class ObjectOutput(Output[RowOfObjects]):
 
 
 @contextmanager
-def _keeping_parts(final: Path) -> Iterator[None]:
+def _keeping_parts(plan: PredictionPlan) -> Iterator[None]:
     """Say how another format goes on with what was found, if GeoJSON cannot hold it."""
     try:
         yield
     except TooManyPolygonsError as error:
-        other = final.with_suffix('.gpkg')
+        other = Path(plan.destination).with_suffix('.gpkg')
+        folder = work_folder(other, plan.options.work)
         raise ValueError(
-            f'{error}; for {other}, nothing is predicted again once {work_folder(final)} is renamed '
-            f'to {work_folder(other)}'
+            f'{error}; for {other}, nothing is predicted again once {plan.folder} is renamed '
+            f'to {folder}'
         ) from error
 
 

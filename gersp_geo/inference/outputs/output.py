@@ -294,14 +294,17 @@ class Output[Content](ABC):
         parts: Sequence[tuple['PlannedPart', Entry]],
         folder: Path,
         tags: Mapping[str, str],
+        *,
+        place: Path,
     ) -> tuple[list[Finished], Any]:
         """Make files of all parts, from the first to the last, in bounded memory.
 
         Args:
             plan: The plan.
             parts: All parts in their order.
-            folder: Where the files of parts lie, and where complete files may lie.
+            folder: Where the files of parts lie.
             tags: How the result was made, name to value, for metadata.
+            place: Where files are made.
 
         Returns:
             The complete files, and what is only known now, for the summary.

@@ -28,7 +28,7 @@ def write_arrays(part: PlannedPart, arrays: Mapping[str, NDArray[Any]], folder: 
     Raises:
         OSError: If it cannot be written completely.
     """
-    path, panel = folder / f'{part.number:06}.npz', part.panel
+    path, panel = folder / f'{part.stem}.npz', part.panel
     with new_file(path, overwrite=True) as unfinished, unfinished.open('wb') as stream:
         np.savez(stream, **arrays)  # type: ignore[arg-type]
     sync_folder(path.parent)

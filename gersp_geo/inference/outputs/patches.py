@@ -105,10 +105,12 @@ class PatchOutput(Output[Described]):
         parts: Sequence[tuple[PlannedPart, Entry]],
         folder: Path,
         tags: Mapping[str, str],
+        *,
+        place: Path,
     ) -> tuple[list[Finished], Counter[int]]:
         """Write the patches of all parts, row by row; count those of each class."""
         counts: Counter[int] = Counter()
-        finished = [(folder / f'finished{path.suffix}', path) for path in self.files]
+        finished = [(place / f'finished{path.suffix}', path) for path in self.files]
         with ExitStack() as stack:
             writers = []
             for path, final in finished:

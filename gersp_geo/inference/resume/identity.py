@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -13,8 +14,10 @@ from torch import nn
 
 from ... import __version__
 from ...geoio.read import list_files
+from ...geoio.storage import look_up, object_read
 from ..model.device import name_device
 from ..plan import PredictionPlan
+from ..stored_results import goes_to_store
 
 
 def identify(plan: PredictionPlan) -> dict[str, Any]:
@@ -77,6 +80,7 @@ def running(plan: PredictionPlan) -> dict[str, Any]:
         if plan.runtime is None
         else [t.ranges for t in plan.runtime.trials if t.ranges],
         'software': {'gersp_geo': __version__, **_software(plan)},
+        **_objects_read(plan),
         **layout_of_parts(plan),
     }
 
@@ -108,6 +112,29 @@ def fingerprint(identity: Mapping[str, Any]) -> str:
     """Shorten an identity to 16 hexadecimal digits."""
     text = json.dumps(dict(identity), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def object_fingerprint(plan: PredictionPlan, identity: Mapping[str, Any]) -> str:
+    """Shorten an identity, and what is known of scenes in stores, for the metadata of an object."""
+    return fingerprint({**identity, **_objects_read(plan)})
+
+
+def _objects_read(plan: PredictionPlan) -> dict[str, Any]:
+    """Say what changes with the content of scenes in stores, where results go to stores too.
+
+    From other stores, GDAL may be all that can read. It is no part of the identity: a map is the
+    same wherever it is written.
+    """
+    if not goes_to_store(plan.output.files, plan.options.work):
+        return {}
+    scenes = [plan.source] if plan.after is None else [plan.source, plan.after.path]
+    names = {object_read(file) for scene in scenes for file in list_files(scene)} - {None}
+    found: dict[str, Any] = {}
+    for name in sorted(map(str, names)):
+        with suppress(OSError):
+            stored = look_up(name)
+            found |= {} if stored is None else {name: [stored.size, stored.e_tag]}
+    return {'objects_read': found} if found else {}
 
 
 def _stamp(path: str) -> list[object]:

@@ -26,10 +26,19 @@ VERSION = 3
 _HEADER = 'prediction.json'
 
 
-def work_folder(destination: str | PathLike[str]) -> Path:
-    """Name the hidden folder in which the parts of a result lie until it is complete."""
+def work_folder(destination: str | PathLike[str], root: str | PathLike[str] | None = None) -> Path:
+    """Name the hidden folder in which the parts of a result lie until it is complete.
+
+    Args:
+        destination: The result.
+        root: Folder in which it lies; None means beside the result.
+    """
     final = Path(destination)
-    return final.with_name(f'.{final.name}.parts')
+    if root is None:
+        return final.with_name(f'.{final.name}.parts')
+    # results of one name may lie in several folders
+    place = crc32(os.fsencode(final.absolute()))
+    return Path(root, f'.{final.name}.{place:08x}.parts')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,13 +161,7 @@ class Journal:
         if overwrite and folder.exists():
             _refuse_busy(folder)
             shutil.rmtree(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / _HEADER
-        wanted = {'version': VERSION, **header}
-        if not path.exists():
-            _write_once(path, json.dumps(wanted | dict(notes or {}), indent=2))
-        # of shards that begin at the same time, the first one says what is predicted
-        refuse_other(folder, wanted)
+        begin(folder, header, notes=notes)
         return cls(folder, name=name)
 
     def __enter__(self) -> Self:
@@ -195,10 +198,16 @@ class Journal:
         self._stream.flush()
         os.fsync(self._stream.fileno())
 
-    def entries(self) -> dict[int, Entry]:
-        """Read what all processes have finished, by number of the part; other lines say nothing."""
+    def entries(self, *, without: str | None = None) -> dict[int, Entry]:
+        """Read what all processes have finished, by number of the part; other lines say nothing.
+
+        Args:
+            without: How the names of those files begin that are left out.
+        """
         found: dict[int, Entry] = {}
         for path in sorted(self.folder.glob('*.jsonl')):
+            if without is not None and path.name.startswith(without):
+                continue
             for entry in _lines(path):
                 if all((self.folder / file.name).is_file() for file in entry.files):
                     found[entry.part] = entry
@@ -222,6 +231,29 @@ class Journal:
         shutil.rmtree(self.folder)
 
 
+def begin(
+    folder: Path, header: Mapping[str, Any], *, notes: Mapping[str, Any] | None = None
+) -> None:
+    """Say what is predicted in a folder, unless it says so.
+
+    Args:
+        folder: Made if it does not exist.
+        header: As in :meth:`Journal.open`.
+        notes: As there.
+
+    Raises:
+        ValueError: If the folder belongs to another prediction; names what differs.
+        OSError: If it cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / _HEADER
+    wanted = {'version': VERSION, **header}
+    if not path.exists():
+        _write_once(path, json.dumps(wanted | dict(notes or {}), indent=2))
+    # of shards that begin at the same time, the first one says what is predicted
+    refuse_other(folder, wanted)
+
+
 def _lock(stream: BinaryIO, folder: Path) -> None:
     """Lock a journal until it is closed."""
     if fcntl is not None:
@@ -231,6 +263,22 @@ def _lock(stream: BinaryIO, folder: Path) -> None:
             raise OSError(
                 f'another process is predicting into {folder}; wait for it, or stop it first'
             ) from error
+
+
+def is_locked(path: Path) -> bool:
+    """Say whether a process of this machine writes a journal; True where that cannot be known."""
+    found = True
+    if fcntl is not None:
+        try:
+            with path.open('rb+') as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                found = False
+        except FileNotFoundError:
+            found = False
+        # locked, or a file system that does not lock
+        except OSError:
+            found = True
+    return found
 
 
 def _refuse_busy(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """The parts of a prediction: which there are, and how they reach the disk."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -33,6 +33,14 @@ class PlannedPart:
 
     row_stop: int
     """One past the last."""
+
+    attempt: int = 0
+    """How often it was given out before, by claims: each writes files of its own."""
+
+    @property
+    def stem(self) -> str:
+        """How the names of its files begin."""
+        return f'{self.number:06}{f"-{self.attempt}" if self.attempt else ""}'
 
     @property
     def pixels(self) -> int:
@@ -79,15 +87,23 @@ def runs_of(parts: Sequence[PlannedPart]) -> Iterator[list[PlannedPart]]:
 class PartWriter:
     """Collects what was settled into parts, and writes these in a thread of its own."""
 
-    def __init__(self, plan: 'PredictionPlan', journal: Journal) -> None:
+    def __init__(
+        self,
+        plan: 'PredictionPlan',
+        journal: Journal,
+        *,
+        finished: Callable[[PlannedPart], None] | None = None,
+    ) -> None:
         """Set up; nothing is written yet.
 
         Args:
             plan: The plan.
             journal: Is told of every part that is complete.
+            finished: Is told of it then.
         """
         self.plan = plan
         self.journal = journal
+        self._finished = finished
         self._settled: list[Settled[Any]] = []
         self._pool = ThreadPoolExecutor(1, thread_name_prefix='writer', initializer=enter_gdal)
         self._pending: Future[None] | None = None
@@ -124,6 +140,8 @@ class PartWriter:
         # its pixels were read before: what is said to be done is of one content
         plan.watch.check()
         journal.append(Entry(part=part.number, files=files, counts=counts))
+        if self._finished is not None:
+            self._finished(part)
 
 
 def known_entries(

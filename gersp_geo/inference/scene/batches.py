@@ -1,6 +1,6 @@
 """Read a panel, one row of patches after the other, and make batches of what holds observations."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import batched
@@ -78,13 +78,15 @@ class RowEnd:
     """Patches of the row that were given out."""
 
 
-def read_rows(plan: 'PredictionPlan', panel: Panel, rows: range) -> Generator[PatchBatch | RowEnd]:
+def read_rows(
+    plan: 'PredictionPlan', panel: Panel, rows: Iterable[int]
+) -> Generator[PatchBatch | RowEnd]:
     """Read some rows of patches of a panel in threads, ahead of whoever takes them.
 
     Args:
         plan: How the scene is read and cut.
         panel: One of its panels.
-        rows: Rows of patches.
+        rows: Rows of patches, one after the other; each is asked for while its predecessor is read.
 
     Yields:
         As :meth:`PatchReader.rows`.
@@ -111,7 +113,7 @@ class PatchReader:
     reader: CellReader
     """Of the scene, for these columns."""
 
-    def rows(self, rows: range) -> Iterator[PatchBatch | RowEnd]:
+    def rows(self, rows: Iterable[int]) -> Iterator[PatchBatch | RowEnd]:
         """Read some rows of patches.
 
         Args:
@@ -120,10 +122,13 @@ class PatchReader:
         Yields:
             Per row of patches: batches that never hold patches of another row, then its end.
         """
-        wanted = self._request(rows[0])
-        for row in rows:
+        coming = iter(rows)
+        row = next(coming, None)
+        wanted = [] if row is None else self._request(row)
+        while row is not None:
+            after = next(coming, None)
             # read while this row is forwarded
-            following = self._request(row + 1) if row + 1 in rows else []
+            following = [] if after is None else self._request(after)
             forwarded = 0
             for cols in batched(wanted, self.plan.batch_size):
                 batch = self._batch(row, cols)
@@ -132,9 +137,9 @@ class PatchReader:
                     yield batch
             pieces = tuple(self._pieces(row, wanted))
             yield RowEnd(row=row, pieces=pieces, forwarded=forwarded)
-            wanted = following
-            if row + 1 in rows:
-                self.reader.release(max(self.plan.tiles.row_offs[row + 1], 0))
+            if after is not None:
+                self.reader.release(max(self.plan.tiles.row_offs[after], 0))
+            row, wanted = after, following
 
     def _request(self, row: int) -> list[int]:
         """Choose the columns of patches where there may be something, and begin to read them."""

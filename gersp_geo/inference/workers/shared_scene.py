@@ -1,0 +1,295 @@
+"""One scene that several workers make together."""
+
+import shutil
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from time import monotonic
+from typing import Literal
+
+from ...messages import one_line
+from ..device_memory import fit_batch, naming_shortage
+from ..disk_space import check_room
+from ..finishing import is_made
+from ..jobs import Work
+from ..plan import PredictionPlan
+from ..resume.identity import identify, running, trials_of
+from ..resume.journal import Journal, begin, is_begun, refuse_other, work_folder
+from ..resume.parts import PlannedPart
+from ..runtime import choose_runtime
+from ..scenes import Job
+from .claims import BEGINNING, FINISHING, Claim, Claims, Worker
+from .events import Begun, Event, PartDone, PartFailed, SceneDone, SceneFailed
+from .shared_plan import SharedPlan
+
+type Progress = Literal['settled', 'moved', 'waiting']
+"""Whether a visit leaves nothing to do here, has done something, or could do nothing now."""
+
+# seconds for which a worker that failed somewhere leaves that to others
+_OTHERS_FIRST = 5.0
+
+
+class UnfitWorkerError(ValueError):
+    """This process cannot go on with what others have begun."""
+
+
+class SharedScene:
+    """What one worker knows of a scene that several make.
+
+    A scene is begun by one worker, which prepares everything that is decided once, and writes it
+    down as a header; the others wait for that. Its parts are taken by all. Whoever finds all parts
+    done makes the file.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        job: Job,
+        work: Work,
+        worker: Worker,
+        *,
+        report: Callable[[Event], None],
+        is_driven: bool,
+        started: float,
+    ) -> None:
+        """Set up; nothing is read yet.
+
+        Args:
+            number: Place among the scenes.
+            job: What is made of it.
+            work: Makes it.
+            worker: Who this is.
+            report: Is told of what happens.
+            is_driven: Whether a driver removes what nobody needs any more.
+            started: When the whole began, in seconds since the epoch.
+        """
+        self.number, self.job, self.work, self.worker = number, job, work, worker
+        self.report, self.is_driven, self.started = report, is_driven, started
+        self.folder = work_folder(job.final, work.options.work)
+        self.claims = Claims(self.folder, worker, lease=work.options.lease)
+        self._shared: SharedPlan | None = None
+        self._variations: list[SharedPlan] = []
+        self._rests_until = 0.0
+        self._is_made = False
+
+    def visit(self) -> Progress:
+        """Do what can be done now.
+
+        Returns:
+            What came of it.
+
+        Raises:
+            UnfitWorkerError: If this process cannot go on with what others have begun.
+        """
+        last = self.claims.survey()
+        if self._is_over(last):
+            return 'settled'
+        if monotonic() < self._rests_until or not self._is_needed(last):
+            return 'waiting'
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with Journal(self.folder, name=self.worker.name) as journal, self.claims.beating():
+            shared = self._shared or self._prepare(last)
+            if shared is None:
+                return 'moved'
+            if not self.work.options.overwrite and is_made(shared.plan, shared.identity):
+                # by others meanwhile
+                self._report_made(shared.plan)
+                return 'moved'
+            varied = [self._vary(each) for each in self._variations]
+            self._predict(shared, journal)
+            if all(varied):
+                self._finish(shared, journal)
+        return 'moved'
+
+    def _is_over(self, last: Mapping[str, Claim]) -> bool:
+        """Say whether the scene is made, or given up; say so if it is."""
+        finish = last.get(FINISHING)
+        if self._is_made:
+            return True
+        if finish is not None and finish.state == 'done' and self.claims.is_of_this_run(finish):
+            return True
+        for claim in last.values():
+            if claim.state in ('failed', 'refused') and not self.claims.is_free(claim):
+                attempts = f' ({claim.attempt + 1} attempts)' if claim.attempt else ''
+                place = f'part {claim.key}{attempts}: ' if claim.key.isdecimal() else ''
+                reason = f'{place}{self.claims.reason_of(claim)}'
+                self.report(SceneFailed(scene=self.number, reason=reason))
+                return True
+        return False
+
+    def _is_needed(self, last: Mapping[str, Claim]) -> bool:
+        """Say whether there is something to do that nobody does."""
+        if not is_begun(self.folder):
+            begun = last.get(BEGINNING)
+            return begun is None or begun.state == 'done' or self.claims.is_free(begun)
+        if self._shared is None:
+            return True
+        return self._shared.is_needed() or any(each.is_needed() for each in self._variations)
+
+    def _prepare(self, last: Mapping[str, Claim]) -> SharedPlan | None:
+        """Read the scene, as whoever begins or with what that one has decided.
+
+        Returns:
+            What is to be predicted; None if there is nothing, or not yet.
+        """
+        if is_begun(self.folder):
+            plan = self._join()
+        elif self.claims.take(BEGINNING, last.get(BEGINNING)) is None:
+            return None
+        else:
+            try:
+                plan = self._begin()
+            except (OSError, ValueError) as error:
+                self._fail(self.claims, BEGINNING, error)
+                return None
+        if plan is None:
+            return None
+        alike = {
+            'batch_size': plan.batch_size, 'runtime': plan.runtime, 'loaded': plan.loaded,
+            'torch_threads': plan.torch_threads,
+        }  # fmt: skip
+        self._variations = [
+            SharedPlan(
+                replace(each, output=each.output.run_by(plan.loaded), **alike),  # type: ignore[arg-type]  # fields of the plan
+                self.worker,
+                identity=identify(each),
+            )
+            for each in plan.variations
+        ]
+        shared = self._shared = SharedPlan(plan, self.worker, identity=self._identity)
+        every = [shared, *self._variations]
+        self.report(
+            Begun(
+                scene=self.number,
+                pixels=sum(each.pixels for each in every),
+                pixels_before=sum(each.pixels_done for each in every),
+            )
+        )
+        return shared
+
+    def _begin(self) -> PredictionPlan | None:
+        """Decide what is decided once, and write it down; None if the file was made before."""
+        plan, was_made = self.work.share(self.job, may_be_made=not self.is_driven)
+        if was_made:
+            self.claims.release(BEGINNING)
+            self._report_made(plan)
+            return None
+        self.work.check_picture(plan, self.job)
+        check_room(plan)
+        self._identity = identify(plan)
+        plan = fit_batch(plan)
+        with naming_shortage(plan):
+            plan = choose_runtime(plan, key=self._identity['model_sha256'], progress=False)
+        begin(plan.folder, self._identity | running(plan), notes=trials_of(plan))
+        self.claims.settle(BEGINNING, 'done')
+        return plan
+
+    def _join(self) -> PredictionPlan | None:
+        """Take what was decided; None if there is nothing to do any more."""
+        try:
+            with warnings.catch_warnings():
+                # said by whoever has begun
+                warnings.simplefilter('ignore')
+                plan, was_made = self.work.share(self.job, may_be_made=not self.is_driven)
+                if was_made:
+                    self._report_made(plan)
+                    return None
+                self._identity = identify(plan)
+                refuse_other(self.folder, self._identity)
+                return self._form(plan)
+        except (OSError, ValueError):
+            if is_begun(self.folder):
+                raise
+            # made by others meanwhile
+            return None
+
+    def _form(self, plan: PredictionPlan) -> PredictionPlan:
+        """Bring the model into the form that was chosen."""
+        try:
+            plan = choose_runtime(plan, key=None, progress=False)
+            refuse_other(self.folder, running(plan))
+        except ValueError as error:
+            raise UnfitWorkerError(one_line(error)) from error
+        return plan
+
+    def _vary(self, shared: SharedPlan) -> bool:
+        """Work on a further map that the scene's is compared with; say whether it is made."""
+        plan = shared.plan
+        if is_made(plan, shared.identity):
+            return True
+        begin(plan.folder, {**shared.identity, **running(plan)}, notes=trials_of(plan))
+        with Journal(plan.folder, name=self.worker.name) as journal, shared.claims.beating():
+            if is_made(plan, shared.identity):
+                # by others, meanwhile
+                journal.remove()
+                return True
+            self._predict(shared, journal)
+            try:
+                result = shared.make(journal, started=self.started)
+            except (OSError, ValueError) as error:
+                self._fail(shared.claims, FINISHING, error)
+                return False
+            if result is not None:
+                journal.remove()
+        return result is not None
+
+    def _predict(self, shared: SharedPlan, journal: Journal) -> None:
+        """Predict parts as long as any are free."""
+
+        def finished(part: PlannedPart) -> None:
+            self.report(PartDone(scene=self.number, pixels=part.pixels))
+
+        failed = shared.predict(journal, finished=finished)
+        if failed is not None:
+            part, reason = failed
+            self._rests_until = monotonic() + _OTHERS_FIRST
+            self.report(PartFailed(scene=self.number, part=str(part.number), reason=reason))
+
+    def _finish(self, shared: SharedPlan, journal: Journal) -> None:
+        """Make the files of the scene, if all parts are there and nobody else does."""
+        try:
+            result = shared.make(journal, started=self.started)
+            if result is None:
+                return
+            summary = shared.plan.output.summarize(shared.plan, result)
+            done = self.work.conclude(shared.plan, summary, self.job)
+        except (OSError, ValueError) as error:
+            self._fail(shared.claims, FINISHING, error)
+            return
+        self.report(SceneDone(scene=self.number, done=done))
+        shared.claims.settle(FINISHING, 'done')
+        self._clear()
+
+    def _fail(self, claims: Claims, step: str, error: Exception) -> None:
+        """Say that a step has failed; what is wrong with the data is so for everybody."""
+        reason = one_line(error)
+        if step == BEGINNING or not isinstance(error, OSError):
+            claims.settle(step, 'refused', reason)
+            return
+        claims.settle(step, 'failed', reason)
+        self._rests_until = monotonic() + _OTHERS_FIRST
+        self.report(PartFailed(scene=self.number, part=step, reason=reason))
+
+    def _report_made(self, plan: PredictionPlan) -> None:
+        """Say that there was nothing to do, to the driver and to all workers."""
+        last = self.claims.survey().get(FINISHING)
+        if not self.claims.is_free(last) or self.claims.take(FINISHING, last) is None:
+            return
+        self.report(SceneDone(scene=self.number, done=self.work.keep(plan, self.job)))
+        self.claims.settle(FINISHING, 'done')
+        self._clear()
+
+    def _clear(self) -> None:
+        """Remove what nobody needs; where a driver will, leave word for the other workers."""
+        self._is_made = True
+        if not self.is_driven:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            return
+        for path in self.folder.iterdir():
+            if path.is_dir() and path != self.claims.folder:
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.is_file():
+                path.unlink(missing_ok=True)
+        for path in self.claims.folder.iterdir():
+            if not path.name.startswith(f'{FINISHING}.'):
+                path.unlink(missing_ok=True)
