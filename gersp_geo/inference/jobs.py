@@ -7,15 +7,15 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..geoio.write import check_writable
 from ..models.checkpoint_files import PREPROCESSING_KEY, load_pickle
 from ..models.task_networks import known_tasks
 from .calibration import measure_costs
 from .finishing import is_made, refuse_existing
+from .job_checks import check_several, keep_apart, keep_inputs
 from .model.load import Forward, find_class
 from .model.task_bases import tasks_of
 from .options import MapOptions, ObjectOptions, PatchOptions, PredictionOptions, take_options
-from .output_paths import FileToMake, refuse_inputs
+from .output_paths import FileToMake
 from .outputs.output import Maker
 from .plan import PredictionPlan
 from .prepare import prepare
@@ -31,7 +31,6 @@ from .stored_results import (
     has_result,
     made_as,
     name_targets,
-    refuse_scenes,
     shown,
 )
 
@@ -252,10 +251,8 @@ class Work:
         """Say what :meth:`run` would do."""
         plan, was_made = self._prepare(job)
         if was_made:
-            return (
-                f'{"scene":<10} {job.scene}\n{self.maker.result:<10} {job.target or job.final}: made before, of '
-                'the same scene, model and options'
-            )
+            made = f'{job.target or job.final}: made before, of the same scene, model and options'
+            return f'{"scene":<10} {job.scene}\n{self.maker.result:<10} {made}'
         # a detector takes seconds per patch, and longer on a real one than on zeros
         is_quick = isinstance(self.options, MapOptions)
         text = str(measure_costs(plan, calibrate=calibrate) if is_quick or calibrate else plan)
@@ -311,65 +308,11 @@ def _list(
     }
     given = {**given, **second}
     jobs = list_jobs(source, destination, suffix=maker.suffix, preview=preview, work=work_folder)
-    _keep_inputs(jobs, given)
+    keep_inputs(jobs, given)
     results = [*second.values(), *(p for job in jobs.scenes for p in (job.final, job.picture))]
     check_targets(results, work_folder)
     options = take_options(options_of, given, made=maker.made)
     if not jobs.is_single:
-        _check_several(given, len(jobs.scenes))
-        _keep_apart(jobs, maker, options)
+        check_several(given, len(jobs.scenes))
+        keep_apart(jobs, maker, options)
     return jobs, maker, options
-
-
-def _check_several(given: Mapping[str, Any], count: int) -> None:
-    """Refuse options that belong to one scene."""
-    if given.get('probabilities') is not None:
-        raise ValueError(
-            "probabilities name one file; for several scenes, pass output='probabilities'"
-        )
-    if given.get('raster') is not None:
-        raise ValueError(
-            f'raster names one file, {given["raster"]}, and there are several scenes; leave it '
-            'out, or describe them one by one'
-        )
-    if given.get('after') is not None:
-        raise ValueError(
-            f'after (--after) is the second date of one scene, got {count} scenes from a folder or '
-            'a list; predict two dates per call'
-        )
-
-
-def _keep_apart(jobs: Jobs, maker: type[Maker], options: PredictionOptions) -> None:
-    """Refuse files that would replace what another scene becomes, or another scene."""
-    made: dict[Path, str] = {}
-    for job in jobs.scenes:
-        for file in maker.list_files(job.final, options):
-            other = made.setdefault(file.path, job.scene)
-            if other != job.scene:
-                raise ValueError(
-                    f'{other} and {job.scene} would both become {file.path}; rename one'
-                )
-    if options.overwrite:
-        scenes = [job.scene for job in jobs.scenes]
-        refuse_inputs([*made], inputs=scenes)
-        refuse_scenes([*made], options.work, inputs=scenes)
-
-
-def _keep_inputs(jobs: Jobs, options: Mapping[str, Any]) -> None:
-    """Refuse outputs that cannot be made, or that would replace a file that is read."""
-    for job in jobs.scenes:
-        for path in (job.final, job.picture):
-            if path is not None:
-                check_writable(path)
-    for path in (options.get('probabilities'), options.get('raster')):
-        if path is not None:
-            check_writable(path)
-    if not options.get('overwrite'):
-        # whatever exists is refused
-        return
-    outputs = [path for job in jobs.scenes for path in (job.final, job.picture)]
-    outputs += [options.get('probabilities'), options.get('raster')]
-    inputs = [*(job.scene for job in jobs.scenes), options.get('after')]
-    refuse_inputs(outputs, inputs=inputs)
-    refuse_scenes(outputs, options.get('work'), inputs=[*inputs, options.get('area')])
-    refuse_inputs(outputs, inputs=[options.get('area')], role='the area')

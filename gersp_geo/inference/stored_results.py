@@ -50,8 +50,8 @@ def made_as(name: Name, work: Name | None) -> Path:
     place = ObjectName.of(name)
     if work is None:
         raise ValueError(
-            f'{place} is not on a local disk; pass a folder in which it is made until it is complete '
-            '(--work DIR)'
+            f'{place} is not on a local disk; pass a folder in which it is made until it is '
+            'complete (--work DIR)'
         )
     return local_copy(name, Path(work, _FOLDER))
 

@@ -83,7 +83,7 @@ def local_copy(name: str | PathLike[str], folder: str | PathLike[str]) -> Path:
 
 
 def object_of(path: Path, folder: str | PathLike[str]) -> str | None:
-    """Name the object that a file is made for; None for a file that is none of :func:`local_copy`."""
+    """Name the object that a file of :func:`local_copy` becomes; None for any other file."""
     with suppress(ValueError):
         scheme, bucket, *key = path.relative_to(folder).parts
         if scheme in SCHEMES and key:
