@@ -1,5 +1,5 @@
 #!/bin/sh
-# GeRSP under SLURM, 2 nodes of 8 GPUs: days (not measured). PROFILE=tiny: 2 CPU cores of one node, 3 GB, 2.5 min once installed (as runs/torchrun.sh, measured there).
+# GeRSP under SLURM, 2 nodes of 8 GPUs: days (not measured). PROFILE=tiny: 2 CPU cores of one node, 2.5 min once installed (as runs/torchrun.sh, measured there).
 #
 #   sbatch --export=ALL,REMOTE=FOLDER,NATURAL=FOLDER_WITH_A_FOLDER_PER_CLASS runs/slurm_pretrain.sh
 #   sbatch --nodes=1 --ntasks-per-node=2 --cpus-per-task=1 --gres=none \

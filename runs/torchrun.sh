@@ -1,5 +1,5 @@
 #!/bin/sh
-# GeRSP in several processes under torchrun. PROFILE=tiny: 2 CPU cores, 3 GB, 2.5 min once installed (measured beside other work). PROFILE=paper: 8 GPUs, days (not measured).
+# GeRSP in several processes under torchrun. PROFILE=tiny: 2 CPU cores, 2.5 min once installed (measured beside other work). PROFILE=paper: 8 GPUs, days (not measured).
 #
 #   sh runs/torchrun.sh                        # tiny: ResNet-18 at 64 px on the sample landscape
 #   PROFILE=paper REMOTE=FOLDER NATURAL=FOLDER_WITH_A_FOLDER_PER_CLASS PROCESSES=8 sh runs/torchrun.sh
