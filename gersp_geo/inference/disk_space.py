@@ -32,6 +32,8 @@ def check_room(plan: PredictionPlan) -> None:
             f'{plan.destination} takes at least {readable(least, up=True)}, and {readable(free)} '
             f'are free in {folder}; make room, or pass another path'
         )
+    # parts may lie on another disk than the result
+    free, folder = free_bytes(plan.folder), plan.folder.absolute().parent
     if free < needed:
         warnings.warn(
             f'the parts of {plan.destination} take up to {readable(needed)} before compression, '
