@@ -1,6 +1,5 @@
 """Objects in stores, over a store on loopback."""
 
-import importlib.util
 import os
 import signal
 import sys
@@ -28,10 +27,6 @@ from gersp_geo.geoio.storage import (
     upload,
 )
 from tests.geoio.object_store import Store, serve_objects
-
-needs_obstore = pytest.mark.skipif(
-    importlib.util.find_spec('obstore') is None, reason='obstore is not installed'
-)
 
 
 @pytest.fixture
@@ -247,11 +242,11 @@ def test_settings_of_gdal_are_translated(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert settings.settings_of_azure() == {'account_name': 'n', 'account_key': 'k=='}
 
 
-@needs_obstore
 @pytest.mark.parametrize('scheme', ['gs', 'az'])
 def test_other_stores_are_opened_by_their_names(
     scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip('obstore')
     monkeypatch.setenv('AZURE_STORAGE_ACCOUNT', 'account')
     monkeypatch.setenv('AZURE_NO_SIGN_REQUEST', 'YES')
     monkeypatch.setenv('GS_NO_SIGN_REQUEST', 'YES')

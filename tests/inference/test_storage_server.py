@@ -6,8 +6,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 
+from gersp_geo.geoio.storage import settings, upload
 from gersp_geo.inference.jobs import Kind, predict
 from gersp_geo.inference.resume.journal import Entry, Journal
 from gersp_geo.main import main
@@ -79,6 +82,33 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (220, 300), 150, largest=14, integer=lambda low, high: int(random.integers(low, high + 1))
     )
     return write_scene(tmp_path_factory.mktemp('scene') / 'scene.tif', draw((220, 300), boxes))
+
+
+class Cut:
+    """Stands between a client and a server, and breaks every connection after some bytes."""
+
+    def __init__(self, server: int, left: int) -> None:
+        self.server, self.left = server, left
+        self.door = socket.create_server(('127.0.0.1', 0))
+        self.port = self.door.getsockname()[1]
+        threading.Thread(target=self.let_in, daemon=True).start()
+
+    def let_in(self) -> None:
+        while True:
+            client = self.door.accept()[0]
+            server = socket.create_connection(('127.0.0.1', self.server))
+            for pair in ((client, server), (server, client)):
+                threading.Thread(target=self.pass_on, args=pair, daemon=True).start()
+
+    def pass_on(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while self.left > 0 and (piece := source.recv(4096)):
+                self.left -= len(piece)
+                target.sendall(piece)
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
 
 
 def make(name: str, scene: str | Path, destination: str | Path, **options: Any) -> str:
@@ -159,7 +189,6 @@ def test_every_kind_of_result_is_that_on_disk(
     with pytest.raises(FileExistsError):
         make(name, scene, f's3://bucket/kinds/{name}', work=tmp_path / 'w')
     make(name, scene, f's3://bucket/kinds/{name}', work=tmp_path / 'w', overwrite=True)
-    assert not server.list_multipart_uploads(Bucket='bucket').get('Uploads')
 
 
 def test_two_workers_bring_the_same_objects(
@@ -182,3 +211,21 @@ def test_two_workers_bring_the_same_objects(
     assert [path for path in (tmp_path / 'w').rglob('*') if path.is_file()] == []
     assert main([*begin, '-o', 's3://bucket/two/', *options, *work]) == 1
     assert '0 of 4 scenes predicted, 3 before' in capfd.readouterr().out
+
+
+@pytest.mark.parametrize('left', [3_000, 3_000_000, 12_000_000, 24_000_000])
+def test_a_connection_that_breaks_leaves_no_object(
+    left: int, server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, 'RETRIES', 1)
+    (tmp_path / 'map.tif').write_bytes(os.urandom(25_000_000))
+    port = int(server.meta.endpoint_url.rpartition(':')[2])
+    monkeypatch.setenv('AWS_S3_ENDPOINT', f'127.0.0.1:{Cut(port, left).port}')
+    with pytest.raises(OSError, match='cannot be reached') as caught:
+        upload(tmp_path / 'map.tif', 's3://bucket/cut/map.tif')
+    assert '\n' not in str(caught.value)
+    assert 'Contents' not in server.list_objects_v2(Bucket='bucket', Prefix='cut/')
+    monkeypatch.setenv('AWS_S3_ENDPOINT', f'127.0.0.1:{port}')
+    upload(tmp_path / 'map.tif', 's3://bucket/cut/map.tif')
+    assert content(server, 'cut/map.tif') == (tmp_path / 'map.tif').read_bytes()
+    server.delete_object(Bucket='bucket', Key='cut/map.tif')
