@@ -2,8 +2,9 @@
 
 A claim is a file that only one worker can make: it is created exclusively. Its name is what is
 claimed and the number of the attempt, such as ``12.0``; what becomes of it is an ending that it gets
-by renaming: ``12.0.done``. Nothing else is asked of a file system. What a worker that was thought
-dead does after all harms nobody, since each attempt writes files of its own.
+by renaming: ``12.0.done``. That sets the first name free, so that whoever takes it looks for an
+ending next. Nothing else is asked of a file system. What a worker that was thought dead does after
+all harms nobody, since each attempt writes files of its own.
 """
 
 import json
@@ -11,7 +12,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
@@ -23,9 +24,12 @@ FINISHING = 'finish'
 BEGINNING = 'begin'
 
 ATTEMPTS = 4
-"""Workers that try a part, one after the other, before its failure is that of the scene."""
+"""Attempts of one run at a part, before its failure is that of the scene."""
 
 type State = Literal['held', 'done', 'failed', 'refused']
+
+# what a claim is renamed to
+_ENDINGS = ('done', 'failed', 'refused')
 
 # signs of life within a lease
 _BEATS = 4
@@ -104,12 +108,17 @@ class Claims:
         if claim.state == 'refused':
             return not self.is_of_this_run(claim)
         if claim.state == 'failed':
-            return claim.attempt + 1 < ATTEMPTS or not self.is_of_this_run(claim)
+            return self.attempts(claim) < ATTEMPTS
         return self._is_lost(claim)
 
     def is_settled(self, claim: Claim | None) -> bool:
         """Say whether nobody will take it any more in this run."""
         return claim is not None and claim.state != 'held' and not self.is_free(claim)
+
+    def attempts(self, claim: Claim) -> int:
+        """Count the attempts of this run, up to one; what failed in another may be tried again."""
+        every = (replace(claim, attempt=number) for number in range(claim.attempt + 1))
+        return sum(self.is_of_this_run(each) for each in every)
 
     def take(self, key: str, last: Claim | None) -> Claim | None:
         """Claim something.
@@ -120,16 +129,32 @@ class Claims:
 
         Returns:
             The claim, unless another worker was faster.
+
+        Raises:
+            FileNotFoundError: If all is made and forgotten meanwhile.
         """
+        if last is not None and last.state == 'held' and self.attempts(last) >= ATTEMPTS:
+            # a part that kills whoever tries it would do so for ever
+            self._end(last, 'failed', 'each worker that tried has died')
+            return None
         claim = Claim(key=key, attempt=0 if last is None else last.attempt + 1, state='held')
-        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / claim.name
         try:
-            with (self.folder / claim.name).open('x', encoding='utf-8') as stream:
+            with path.open('x', encoding='utf-8') as stream:
                 json.dump(asdict(self.worker), stream)
         except FileExistsError:
             return None
+        if any(path.with_name(f'{path.name}.{ending}').exists() for ending in _ENDINGS):
+            # somebody was faster, and has settled it since: the name was free again
+            path.unlink(missing_ok=True)
+            return None
         self.held[key] = claim
         return claim
+
+    def note(self, key: str) -> None:
+        """Write down that something is done which nobody has claimed."""
+        with suppress(FileExistsError), (self.folder / f'{key}.0.done').open('x') as stream:
+            json.dump(asdict(self.worker), stream)
 
     def settle(self, key: str, state: State, reason: str = '') -> None:
         """Say what became of something that this worker holds; no matter if nobody cares any more.
@@ -139,14 +164,7 @@ class Claims:
             state: What became of it.
             reason: Why it failed.
         """
-        claim = self.held.pop(key)
-        path = self.folder / claim.name
-        # a worker that was thought dead may find nothing here
-        with suppress(FileNotFoundError):
-            if reason:
-                content = asdict(self.worker) | {'reason': reason}
-                path.write_text(json.dumps(content), encoding='utf-8')
-            path.rename(self.folder / f'{claim.name}.{state}')
+        self._end(self.held.pop(key), state, reason)
 
     def release(self, key: str) -> None:
         """Give something back."""
@@ -182,6 +200,16 @@ class Claims:
             over.set()
             thread.join()
 
+    def _end(self, claim: Claim, state: State, reason: str) -> None:
+        """Give a claim an ending."""
+        path = self.folder / claim.name
+        # a worker that was thought dead may find nothing here
+        with suppress(FileNotFoundError):
+            if reason:
+                content = self._content(claim) | {'reason': reason}
+                path.write_text(json.dumps(content), encoding='utf-8')
+            path.rename(self.folder / f'{claim.name}.{state}')
+
     def is_of_this_run(self, claim: Claim) -> bool:
         """Say whether a worker of the same command has claimed so."""
         holder = self._holder(claim)
@@ -190,6 +218,14 @@ class Claims:
     def _is_lost(self, claim: Claim) -> bool:
         """Say whether who holds a claim is dead, or seems to be."""
         holder = self._holder(claim)
+        if not self._seems_lost(claim, holder):
+            return False
+        # given back, and taken by another one meanwhile?
+        self._holders.pop(f'{claim.key}.{claim.attempt}', None)
+        return self._holder(claim) == holder
+
+    def _seems_lost(self, claim: Claim, holder: Worker | None) -> bool:
+        """Say whether who holds a claim gives no sign of life."""
         if holder is None:
             # killed while it wrote, or about to go on
             return self._is_silent(self.folder / claim.name)
@@ -248,6 +284,6 @@ def _parse(name: str) -> Claim | None:
     """Read the name of a claim; None for any other file."""
     key, _, rest = name.partition('.')
     attempt, _, state = rest.partition('.')
-    if not attempt.isdecimal() or state not in ('', 'done', 'failed', 'refused'):
+    if not attempt.isdecimal() or state not in ('', *_ENDINGS):
         return None
     return Claim(key=key, attempt=int(attempt), state=state or 'held')  # type: ignore[arg-type]  # checked above
