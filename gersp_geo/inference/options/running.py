@@ -100,7 +100,7 @@ class RunningOptions:
     work: PathName | None = option(
         None,
         'Folder for finished parts and the journal, which all workers see; beside the result '
-        'unless given.',
+        'unless given. Results in object stores (s3://, gs://, az://) need it.',
         group='several workers',
         metavar='DIR',
     )
