@@ -14,6 +14,7 @@ def test_what_is_settled_is_claimed_by_nobody_with_an_old_look(
     first, second = (
         Claims(tmp_path, Worker(name=name, run='run', host=name), lease=60.0) for name in 'ab'
     )
+    first.folder.mkdir()
     old = second.survey().get('7')
     assert first.take('7', old) is not None
     first.settle('7', state)
