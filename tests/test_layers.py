@@ -27,6 +27,7 @@ HOMES = {
     'rasterio': {'geoio'},
     'pyogrio': {'geoio'},
     'fiona': {'geoio'},
+    'obstore': {'geoio'},
     'kornia': {'transforms'},
     'timm': {'models', 'tasks'},
     'torchvision.models': {'models', 'tasks'},

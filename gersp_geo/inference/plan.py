@@ -221,6 +221,8 @@ class PredictionPlan:
         lines |= self.costs.lines()
         if self.variations:
             lines['compared'] = self._compared()
+        if self.options.is_shared:
+            lines['workers'] = 'several; all costs but memory are those of the whole for one'
         if self.shard is not None:
             lines['shard'] = (
                 f'number {self.shard[0]} of {self.shard[1]}; all costs are those of the whole'
