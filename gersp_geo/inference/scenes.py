@@ -79,6 +79,8 @@ class ScenesSummary:
             known = f', {before} before' if before else ''
             lines.append(f'{len(summaries)} of {count} scenes {self.verb}{known}')
         lines += [f'failed   {scene}: {reason}' for scene, reason in self.failures]
+        if not lines:
+            lines.append('all was made by another worker, or before')
         return '\n'.join(lines)
 
 

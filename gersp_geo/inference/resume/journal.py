@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
+from time import sleep
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 from uuid import uuid4
@@ -24,6 +25,9 @@ except ImportError:  # not on Windows: there, nobody notices a second process
 VERSION = 3
 
 _HEADER = 'prediction.json'
+
+# seconds between tries to lock: who looks whether a file is locked holds it for a moment
+_GLANCES = (0.01, 0.05, 0.1)
 
 
 def work_folder(destination: str | PathLike[str], root: str | PathLike[str] | None = None) -> Path:
@@ -159,7 +163,7 @@ class Journal:
             OSError: If it cannot be written, or another process is at work there.
         """
         if overwrite and folder.exists():
-            _refuse_busy(folder)
+            refuse_busy(folder)
             shutil.rmtree(folder)
         begin(folder, header, notes=notes)
         return cls(folder, name=name)
@@ -257,12 +261,17 @@ def begin(
 def _lock(stream: BinaryIO, folder: Path) -> None:
     """Lock a journal until it is closed."""
     if fcntl is not None:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OSError(
-                f'another process is predicting into {folder}; wait for it, or stop it first'
-            ) from error
+        for patience in (*_GLANCES, 0):
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if not patience:
+                    raise OSError(
+                        f'another process is predicting into {folder}; wait for it, or stop it first'
+                    ) from error
+                sleep(patience)
+            else:
+                return
 
 
 def is_locked(path: Path) -> bool:
@@ -281,7 +290,7 @@ def is_locked(path: Path) -> bool:
     return found
 
 
-def _refuse_busy(folder: Path) -> None:
+def refuse_busy(folder: Path) -> None:
     """Refuse to touch a folder in which a process is at work."""
     for path in folder.glob('*.jsonl'):
         # some network file systems lock only what may be written
@@ -300,7 +309,7 @@ def remove_leftover(folder: Path, identity: Mapping[str, Any]) -> None:
     if is_begun(folder):
         try:
             header = read_header(folder)
-            _refuse_busy(folder)
+            refuse_busy(folder)
         except (OSError, ValueError):
             return
         if not json.loads(json.dumps(dict(identity))).items() <= header.items():

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
@@ -218,14 +219,6 @@ class Claims:
     def _is_lost(self, claim: Claim) -> bool:
         """Say whether who holds a claim is dead, or seems to be."""
         holder = self._holder(claim)
-        if not self._seems_lost(claim, holder):
-            return False
-        # given back, and taken by another one meanwhile?
-        self._holders.pop(f'{claim.key}.{claim.attempt}', None)
-        return self._holder(claim) == holder
-
-    def _seems_lost(self, claim: Claim, holder: Worker | None) -> bool:
-        """Say whether who holds a claim gives no sign of life."""
         if holder is None:
             # killed while it wrote, or about to go on
             return self._is_silent(self.folder / claim.name)
@@ -252,7 +245,8 @@ class Claims:
     def _holder(self, claim: Claim) -> Worker | None:
         """Say whose claim it is; None where it does not say so yet."""
         key = f'{claim.key}.{claim.attempt}'
-        if key not in self._holders:
+        # what is held may be given back, and taken by another one
+        if claim.state == 'held' or key not in self._holders:
             content = self._content(claim)
             content.pop('reason', None)
             try:
@@ -264,7 +258,7 @@ class Claims:
     def _content(self, claim: Claim) -> dict[str, str]:
         """Read a claim; what is cut off says nothing."""
         for name in (claim.name, f'{claim.key}.{claim.attempt}'):
-            with suppress(OSError, ValueError):
+            with suppress(OSError, TypeError, ValueError):
                 return dict(json.loads((self.folder / name).read_text(encoding='utf-8')))
         return {}
 
@@ -280,6 +274,8 @@ def _rank(claim: Claim) -> tuple[bool, int, bool]:
     return claim.state == 'done', claim.attempt, claim.state != 'held'
 
 
+# the same names are seen again and again, in all scenes
+@cache
 def _parse(name: str) -> Claim | None:
     """Read the name of a claim; None for any other file."""
     key, _, rest = name.partition('.')

@@ -175,7 +175,7 @@ def _explain(ended: Mapping[int, str | None]) -> str:
 
 
 def tidy(jobs: Jobs, made: Collection[int], *, root: str | PathLike[str] | None) -> None:
-    """Remove what workers needed only while they were at work, and folders of what is made.
+    """Remove folders of what is made, and those in which nothing is that could be gone on from.
 
     Args:
         jobs: The scenes.
@@ -184,7 +184,6 @@ def tidy(jobs: Jobs, made: Collection[int], *, root: str | PathLike[str] | None)
     """
     for number, job in enumerate(jobs.scenes):
         folder = work_folder(job.final, root)
-        shutil.rmtree(folder / 'claims', ignore_errors=True)
         if number in made or not (is_begun(folder) and _has_parts(folder)):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -26,7 +26,7 @@ class PartQueue:
         """
         self.parts = parts
         self.claims = claims
-        self.taken: list[PlannedPart] = []
+        self.taken: dict[int, PlannedPart] = {}
         # where many begin at the same time, each looks elsewhere
         self._random = Random(claims.worker.name)
 
@@ -48,7 +48,7 @@ class PartQueue:
 
     def done(self, part: PlannedPart) -> None:
         """Note a part that is finished."""
-        self.taken = [other for other in self.taken if other.number != part.number]
+        self.taken.pop(part.number)
         self.claims.settle(str(part.number), 'done')
 
     def fail(self, reason: str) -> PlannedPart | None:
@@ -57,19 +57,18 @@ class PartQueue:
         Returns:
             That part; None if nothing was taken.
         """
-        taken, self.taken = self.taken, []
-        for part in taken[1:]:
-            self.claims.release(str(part.number))
-        if not taken:
+        if not self.taken:
             return None
-        self.claims.settle(str(taken[0].number), 'failed', reason)
-        return taken[0]
+        first = self.taken.pop(next(iter(self.taken)))
+        self.release()
+        self.claims.settle(str(first.number), 'failed', reason)
+        return first
 
     def release(self) -> None:
         """Give back what is taken, unfinished."""
-        taken, self.taken = self.taken, []
-        for part in taken:
-            self.claims.release(str(part.number))
+        while self.taken:
+            number, _ = self.taken.popitem()
+            self.claims.release(str(number))
 
     def _onwards(self, first: PlannedPart) -> Iterator[PlannedPart]:
         """Yield a part and those below it, while they are free."""
@@ -87,7 +86,7 @@ class PartQueue:
         while True:
             last = self.claims.survey()
             finish = last.get(FINISHING)
-            if finish is not None and self.claims.is_settled(finish):
+            if self.claims.is_settled(finish) or not self.claims.folder.exists():
                 # made by others meanwhile, and what was claimed is forgotten
                 return None
             free = self._free_runs(last)
@@ -112,9 +111,11 @@ class PartQueue:
 
     def _take(self, part: PlannedPart, last: Claim | None) -> PlannedPart | None:
         """Claim a part; None if somebody else has it."""
-        claim = self.claims.take(str(part.number), last)
+        try:
+            claim = self.claims.take(str(part.number), last)
+        except FileNotFoundError:
+            claim = None
         if claim is None:
             return None
-        taken = replace(part, attempt=claim.attempt)
-        self.taken.append(taken)
+        taken = self.taken[part.number] = replace(part, attempt=claim.attempt)
         return taken

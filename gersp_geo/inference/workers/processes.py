@@ -3,8 +3,8 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -81,10 +81,24 @@ class ProcessCrew:
             target=_serve, args=(self._assignments[number], theirs), name=f'worker {number}',
             daemon=True,
         )  # fmt: skip
-        process.start()
+        with _holding_interrupts():
+            process.start()
         # else the end of the process would not be seen
         theirs.close()
         self._workers[number] = (process, ours)
+
+
+@contextmanager
+def _holding_interrupts() -> Iterator[None]:
+    """Have processes that are started here never see a Ctrl-C, not even while they import."""
+    if not hasattr(signal, 'pthread_sigmask'):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(assignment: Assignment, connection: 'Connection[Any, Any]') -> None:

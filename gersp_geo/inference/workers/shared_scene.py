@@ -71,6 +71,7 @@ class SharedScene:
         self._variations: list[SharedPlan] = []
         self._rests_until = 0.0
         self._is_made = False
+        self._parts = 0
 
     def visit(self) -> Progress:
         """Do what can be done now.
@@ -86,20 +87,22 @@ class SharedScene:
             return 'settled'
         if monotonic() < self._rests_until or not self._is_needed(last):
             return 'waiting'
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.claims.folder.mkdir(parents=True, exist_ok=True)
         with Journal(self.folder, name=self.worker.name) as journal, self.claims.beating():
-            shared = self._shared or self._prepare(last)
+            shared = self._shared or self._prepare(last, journal)
             if shared is None:
-                return 'moved'
+                # nobody else may be asked whether it is made
+                return 'moved' if self._is_made else 'waiting'
             if not self.work.options.overwrite and is_made(shared.plan, shared.identity):
                 # by others meanwhile
                 self._report_made(shared.plan)
                 return 'moved'
+            before = self._parts
             varied = [self._vary(each) for each in self._variations]
             self._predict(shared, journal)
             if all(varied):
                 self._finish(shared, journal)
-        return 'moved'
+        return 'moved' if all(varied) or self._parts > before else 'waiting'
 
     def _is_over(self, last: Mapping[str, Claim]) -> bool:
         """Say whether the scene is made, or given up; say so if it is."""
@@ -108,11 +111,15 @@ class SharedScene:
             return True
         if finish is not None and finish.state == 'done' and self.claims.is_of_this_run(finish):
             return True
-        for claim in last.values():
-            if claim.state in ('failed', 'refused') and not self.claims.is_free(claim):
-                attempts = f' ({claim.attempt + 1} attempts)' if claim.attempt else ''
-                place = f'part {claim.key}{attempts}: ' if claim.key.isdecimal() else ''
-                reason = f'{place}{self.claims.reason_of(claim)}'
+        found = [(self.claims, claim) for claim in last.values()]
+        for claims in (each.claims for each in self._variations):
+            found += [(claims, claim) for claim in claims.survey().values()]
+        for claims, claim in found:
+            if claim.state in ('failed', 'refused') and not claims.is_free(claim):
+                attempts = claims.attempts(claim)
+                often = f' ({attempts} attempts)' if attempts > 1 else ''
+                place = f'part {claim.key}{often}: ' if claim.key.isdecimal() else ''
+                reason = f'{place}{claims.reason_of(claim)}'
                 self.report(SceneFailed(scene=self.number, reason=reason))
                 return True
         return False
@@ -126,7 +133,7 @@ class SharedScene:
             return True
         return self._shared.is_needed() or any(each.is_needed() for each in self._variations)
 
-    def _prepare(self, last: Mapping[str, Claim]) -> SharedPlan | None:
+    def _prepare(self, last: Mapping[str, Claim], journal: Journal) -> SharedPlan | None:
         """Read the scene, as whoever begins or with what that one has decided.
 
         Returns:
@@ -157,6 +164,7 @@ class SharedScene:
             for each in plan.variations
         ]
         shared = self._shared = SharedPlan(plan, self.worker, identity=self._identity)
+        shared.recall(journal)
         every = [shared, *self._variations]
         self.report(
             Begun(
@@ -223,6 +231,7 @@ class SharedScene:
                 # by others, meanwhile
                 journal.remove()
                 return True
+            shared.recall(journal)
             self._predict(shared, journal)
             try:
                 result = shared.make(journal, started=self.started)
@@ -237,13 +246,17 @@ class SharedScene:
         """Predict parts as long as any are free."""
 
         def finished(part: PlannedPart) -> None:
+            self._parts += 1
             self.report(PartDone(scene=self.number, pixels=part.pixels))
 
         failed = shared.predict(journal, finished=finished)
         if failed is not None:
             part, reason = failed
-            self._rests_until = monotonic() + _OTHERS_FIRST
-            self.report(PartFailed(scene=self.number, part=str(part.number), reason=reason))
+            claim = shared.claims.survey().get(str(part.number))
+            # whoever was thought dead may fail at what others have made, and forgotten
+            if claim is not None and claim.state != 'done':
+                self._rests_until = monotonic() + _OTHERS_FIRST
+                self.report(PartFailed(scene=self.number, part=claim.key, reason=reason))
 
     def _finish(self, shared: SharedPlan, journal: Journal) -> None:
         """Make the files of the scene, if all parts are there and nobody else does."""

@@ -11,7 +11,7 @@ from ..jobs import Kind, Work, maker_of
 from ..option_values import usable_cores
 from ..options import PredictionOptions
 from ..progress import ScenesProgress
-from ..resume.journal import work_folder
+from ..resume.journal import refuse_busy, work_folder
 from ..scenes import Done, Jobs
 from .driver import Crew, Ledger, drive, tidy
 from .events import Event
@@ -77,9 +77,12 @@ def _drive(assignment: Assignment) -> Ledger:
             f'name of weights, got {type(assignment.model).__name__}'
         )
     if options.overwrite:
-        for job in jobs.scenes:
+        folders = [work_folder(job.final, options.work) for job in jobs.scenes]
+        for folder in folders:
+            refuse_busy(folder)
+        for folder in folders:
             # as a single process does, which begins anew; files stay until others are made
-            shutil.rmtree(work_folder(job.final, options.work), ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
     ledger = Ledger(scenes=len(jobs.scenes))
     try:
         drive(_hire(assignment), jobs, ledger, progress=options.progress)
