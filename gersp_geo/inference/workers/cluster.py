@@ -33,9 +33,6 @@ _GRACE = 5.0
 # questions for news per second to all workers together, and seconds between two to one of them
 _RATE, _PAUSE = 100, 0.2
 
-# of what Ray says
-_MOST_CHARACTERS = 200
-
 # bytes; Ray takes a third of the memory for objects in common else, of which there are none
 _OBJECT_STORE = 80 * 2**20
 
@@ -99,11 +96,12 @@ class RayCrew:
         if self._waits_since is not None and monotonic() - self._waits_since > _NO_ROOM:
             self._waits_since = None
             free = self._ray.available_resources().get('CPU', 0)
-            text = (
-                f'no worker has started for {_NO_ROOM:.0f} s; {free:g} CPUs of the cluster are '
-                'free; wait for others to leave room, or ask for fewer --workers'
+            wait = (
+                f'no worker has started for {_NO_ROOM:.0f} s; {free:g} CPUs of the cluster are free'
             )
-            found.append((0, Warned(text=text)))
+            found.append(
+                (0, Warned(text=f'{wait}; others may leave room, or ask for fewer --workers'))
+            )
         return found
 
     def replace(self, number: int) -> None:
@@ -244,11 +242,14 @@ def _connect(ray: Any, options: PredictionOptions) -> None:
     if address == 'local':
         count = 1 if options.workers == 'auto' else options.workers
         before = signal.getsignal(signal.SIGTERM)
-        # here and in no other thread, as what is started ends with the thread
-        ray.init(
-            address=address, num_cpus=max(usable_cores(), count), include_dashboard=False,
-            object_store_memory=_OBJECT_STORE, **quiet,
-        )  # fmt: skip
+        try:
+            # here and in no other thread, as what is started ends with the thread
+            ray.init(
+                address=address, num_cpus=max(usable_cores(), count), include_dashboard=False,
+                object_store_memory=_OBJECT_STORE, **quiet,
+            )  # fmt: skip
+        except (RuntimeError, ray.exceptions.RayError) as error:
+            raise OSError(f'no cluster can be started here: {one_line(error)}') from error
         if current_thread() is main_thread():
             signal.signal(signal.SIGTERM, before)
         return
@@ -270,7 +271,7 @@ def _connect(ray: Any, options: PredictionOptions) -> None:
         reason = one_line(errors[0]) if errors else f'no answer within {_ENTRY:.0f} s'
         raise OSError(
             f'the cluster at {address} cannot be used: {reason}; pass the address of its head as '
-            "'ray start' says it, or 'local'"
+            "'ray start' says it, with RAY_AUTH_MODE=token where it asks for a token, or 'local'"
         )
 
 
@@ -301,4 +302,4 @@ def _describe(error: Exception) -> str:
     if 'is unavailable' in text:
         return 'its machine does not answer'
     reasons = re.search(r'because (its [a-z ]+)', text), re.search(r'exit detail: ([^.]+)', text)
-    return ': '.join(found[1] for found in reasons if found) or text[:_MOST_CHARACTERS]
+    return ': '.join(found[1] for found in reasons if found) or text[:200]
