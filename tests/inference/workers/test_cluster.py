@@ -5,13 +5,14 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -25,6 +26,8 @@ from gersp_geo.inference.workers.cluster import share_cluster
 from gersp_geo.main import main
 from gersp_geo.tasks import ChangeDetection, ObjectDetection
 from tests.inference.patches.scenes import noise, save, write_scene
+
+SCRIPT = Path(__file__).parents[3] / 'runs' / 'ray_cluster.sh'
 
 PATIENCE = 180.0  # seconds, of a busy machine
 
@@ -114,7 +117,7 @@ def driver(nodes: Nodes, **arguments: Any) -> Iterator[subprocess.Popen[str]]:
     )
     with subprocess.Popen(
         [sys.executable, '-c', DRIVER, words], env=nodes.environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     ) as process:  # fmt: skip
         try:
             yield process
@@ -389,3 +392,70 @@ def test_more_workers_than_there_is_room_for_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=room):
         share_cluster(rooms, MapOptions(workers=3))
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_cluster_on_this_machine_and_the_next_one_goes_on(
+    long_job: dict[str, Any], long_map: bytes, nodes: Nodes, tmp_path: Path
+) -> None:
+    folder = tmp_path / '.map.tif.parts'
+    # where Ray leaves a secret
+    own = replace(nodes, environment=nodes.environment | {'HOME': str(tmp_path)})
+    local = {'cluster': 'local', 'workers': 2}
+    with driver(own, **local, **long_job) as process:
+        await_parts(folder, 8, process)
+        # as a terminal does
+        os.killpg(process.pid, signal.SIGINT)
+        complaints = process.communicate(timeout=60)[1]
+    assert 'KeyboardInterrupt' in complaints
+    assert not own.actors()
+    done = len(finished(folder))
+    assert f'{done} done before' in predict(own, **local, **long_job)
+    assert (tmp_path / 'map.tif').read_bytes() == long_map
+
+
+def run_script(place: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
+    return subprocess.run(
+        ['sh', str(SCRIPT)],
+        cwd=place,
+        check=False,
+        env=os.environ | {'PATH': path} | variables,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize(
+    ('variables', 'message'),
+    [
+        ({'PROFILE': 'huge'}, 'PROFILE must be tiny or cluster, got huge'),
+        ({'PROFILE': 'cluster'}, 'pass head, worker or predict'),
+    ],
+)
+def test_the_script_refuses_what_it_does_not_know(
+    variables: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    pytest.importorskip('ray')
+    answer = run_script(tmp_path, **variables)
+    assert answer.returncode == 2
+    assert message in answer.stderr
+
+
+@pytest.mark.slow
+def test_the_script_makes_a_map_on_two_nodes_and_leaves_none_running(
+    work: Path, sample_data: Path, nodes: Nodes, tmp_path: Path
+) -> None:
+    (tmp_path / 'sample-data').symlink_to(sample_data)
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = str(free.getsockname()[1])
+    variables = {
+        'PORT': port, 'MODEL': str(work / 'maps.ckpt'), 'SCENES': str(work / 'scene.tif'),
+        'RAY_TMPDIR': nodes.environment['RAY_TMPDIR'],
+    }  # fmt: skip
+    answer = run_script(tmp_path, **variables)
+    assert answer.returncode == 0, answer.stderr[-4000:]
+    assert (tmp_path / 'map.tif').exists()
+    assert not nodes.actors()
