@@ -90,9 +90,9 @@ class Claims:
     def survey(self) -> dict[str, Claim]:
         """Read the last claim on everything; what one attempt has done is done."""
         found: dict[str, Claim] = {}
-        with suppress(FileNotFoundError), os.scandir(self.folder) as files:
-            for file in files:
-                claim = _parse(file.name)
+        with suppress(FileNotFoundError):
+            for name in os.listdir(self.folder):
+                claim = _parse(name)
                 if claim is not None:
                     other = found.get(claim.key)
                     if other is None or _rank(other) < _rank(claim):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, islice
 from random import Random
 
 from ..resume.parts import PlannedPart
@@ -73,7 +73,7 @@ class PartQueue:
     def _onwards(self, first: PlannedPart) -> Iterator[PlannedPart]:
         """Yield a part and those below it, while they are free."""
         yield first
-        for part in self.parts[first.number + 1 :]:
+        for part in islice(self.parts, first.number + 1, None):
             # whoever went before may have failed here: then a look at all claims is needed
             taken = self._take(part, None) if part.panel == first.panel else None
             if taken is None:
