@@ -138,14 +138,14 @@ class PolygonReference:
         self.source, self._grid = source, grid
         self.notes: list[str] = []
         self._values = sorted({text for text in texts if text is not None})
-        keys = [key(value) for value in self._values]
-        # of the first thing that means the same
-        self._meanings = np.array([0, *(keys.index(each) + 1 for each in keys)], dtype=np.uint8)
         if len(self._values) > _MOST_VALUES:
             raise ValueError(
                 f'polygons may say {_MOST_VALUES} different things, {source} says '
                 f'{len(self._values):,}; pass another attribute (--attribute)'
             )
+        keys = [key(value) for value in self._values]
+        # of the first thing that means the same
+        self._meanings = np.array([0, *(keys.index(each) + 1 for each in keys)], dtype=np.uint8)
         codes = {value: number for number, value in enumerate(self._values, 1)}
         known = np.array([text is not None for text in texts]) & ~shapely.is_missing(polygons)
         self._polygons = repair(polygons[known])

@@ -3,6 +3,7 @@
 from itertools import permutations
 
 import numpy as np
+import pytest
 import shapely
 from affine import Affine
 
@@ -29,3 +30,10 @@ def test_polygons_that_contradict_each_other_say_nothing_in_any_order() -> None:
         said = [[found.value(code) if code else '' for code in row] for row in codes.tolist()]
         assert (np.array(said) == expected).all()
         assert found.contradicted == 4
+
+
+def test_more_values_than_a_byte_holds_are_refused() -> None:
+    texts: list[str | None] = [f'parcel {number}' for number in range(300)]
+    shapes = np.array([shapely.box(0, 0, 1, 1)] * 300)
+    with pytest.raises(ValueError, match='255 different things, areas'):
+        PolygonReference(shapes, texts, GRID, source='areas.gpkg')
