@@ -166,10 +166,16 @@ class RunningOptions:
                 f'workers must be at least the number of devices, {len(self.devices)}, got '
                 f'{self.workers}; name fewer devices'
             )
-        if len(self.devices) > 1 and (self.join or self.shard is not None or self.cluster):
+        words.pop('workers')
+        if len(self.devices) > 1 and any(words.values()):
             raise ValueError(
-                f'device {self.device!r} names several; with join, shards or a cluster, a process '
-                'has one'
+                f'device {self.device!r} names several; with join, a cluster, shard or merge, a '
+                'process has one: name one'
+            )
+        if '' in self.devices:
+            raise ValueError(
+                f'device names devices with a comma between two, got {self.device!r}; pass one such '
+                'as cuda:0,cuda:1'
             )
 
     def _check_runtime(self) -> None:
@@ -206,7 +212,7 @@ class RunningOptions:
     @property
     def devices(self) -> tuple[str, ...]:
         """Where models run, one name for each."""
-        return tuple(self.device.split(','))
+        return tuple(name.strip() for name in self.device.split(','))
 
     @property
     def is_shared(self) -> bool:
