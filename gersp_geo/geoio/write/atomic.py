@@ -250,10 +250,11 @@ def publish(temporary: Path, final: Path) -> None:
         temporary: The file, on the disk of *final*.
         final: Its name; its folder is made if needed.
     """
-    final.parent.mkdir(parents=True, exist_ok=True)
     with temporary.open('rb+') as stream:
         # a power cut after the rename could else leave a file of the right name and no content
         os.fsync(stream.fileno())
+    # not before what takes time: another process may remove folders that it has left empty
+    final.parent.mkdir(parents=True, exist_ok=True)
     for ending in STALE_SIDECARS:
         final.with_name(final.name + ending).unlink(missing_ok=True)
     for path in _family(temporary):
