@@ -58,7 +58,8 @@ esac
 
 # 3. Train; `last` is nothing in the first run, and the last checkpoint in every later one
 code=0
-srun gersp-geo fit "$@" \
+# newer versions of srun do not take the cores of a task from the head of this file
+srun --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" gersp-geo fit "$@" \
     --data.remote_sensing "$REMOTE" --data.natural "$NATURAL" \
     --trainer.devices "$PROCESSES" --trainer.num_nodes "$NODES" --ckpt_path last || code=$?
 

@@ -12,6 +12,7 @@ RUNS = Path(__file__).parents[1] / 'runs'
 
 # Starts the processes of one node as srun does
 SRUN = """#!/bin/sh
+shift  # the cores of each
 for rank in 0 1; do
     SLURM_PROCID=$rank SLURM_LOCALID=$rank SLURM_NODEID=0 "$@" &
 done
