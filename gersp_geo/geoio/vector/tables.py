@@ -30,8 +30,8 @@ def place_table(table: pandas.DataFrame, source: str) -> geopandas.GeoDataFrame:
     ]
     if [len(found) for found in columns] != [1, 1]:
         raise ValueError(
-            f'{source} is a table without geometries, nor one column lon and one lat; convert it, for '
-            f'example with ogr2ogr points.gpkg {source} -oo X_POSSIBLE_NAMES=x -oo '
+            f'{source} is a table without geometries, and without one column lon and one lat; '
+            f'convert it, for example with ogr2ogr points.gpkg {source} -oo X_POSSIBLE_NAMES=x -oo '
             'Y_POSSIBLE_NAMES=y -a_srs EPSG:32633'
         )
     (x,), (y,) = columns

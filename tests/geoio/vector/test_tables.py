@@ -24,7 +24,7 @@ def test_rows_are_points_in_degrees(tmp_path: Path, names: str) -> None:
     ('text', 'message'),
     [
         ('x,y\n1,2\n', 'is a table without geometries, .* ogr2ogr'),
-        ('lon,lng,lat\n1,1,2\n', 'nor one column lon and one lat'),
+        ('lon,lng,lat\n1,1,2\n', 'and without one column lon and one lat'),
         ('lon,lat\n1,2\n500000,5000000\n', "'lon' of .* in .-360, 360., got '500000' in row 2"),
         ('lon;lat\n"1,5";2\n', "got '1,5' in row 1; write numbers with a point"),
         ('lon,lat\n1,2\n3,\n', "1 rows with only one of 'lon' and 'lat', the first is row 2"),
