@@ -165,13 +165,15 @@ class Claims:
             state: What became of it.
             reason: Why it failed.
         """
-        self._end(self.held.pop(key), state, reason)
+        claim = self.held.pop(key)
+        # all may be forgotten meanwhile, and taken by others
+        if self._holder(claim) == self.worker:
+            self._end(claim, state, reason)
 
     def release(self, key: str) -> None:
         """Give something back."""
         claim = self.held.pop(key)
-        with suppress(FileNotFoundError):
-            (self.folder / claim.name).unlink()
+        (self.folder / claim.name).unlink(missing_ok=True)
 
     def reason_of(self, claim: Claim) -> str:
         """Say why an attempt failed."""

@@ -146,6 +146,9 @@ class SharedPlan:
             part.number for part in parts if part.number not in entries
         }
         for number in wrong:
+            for file in entries[number].files if number in entries else ():
+                # else a journal of an earlier process would go on to name it
+                (self.plan.folder / file.name).unlink(missing_ok=True)
             self.claims.reopen(last[str(number)])
         if wrong:
             warnings.warn(

@@ -4,6 +4,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from time import monotonic
 from typing import Literal
 
@@ -104,6 +105,11 @@ class SharedScene:
                 self._finish(shared, journal)
         return 'moved' if all(varied) or self._parts > before else 'waiting'
 
+    def is_forgotten(self, error: Exception) -> bool:
+        """Say whether an error means that others have made all, and removed the folder."""
+        name = error.filename if isinstance(error, FileNotFoundError) else None
+        return name is not None and Path(name).is_relative_to(self.folder)
+
     def _is_over(self, last: Mapping[str, Claim]) -> bool:
         """Say whether the scene is made, or given up; say so if it is."""
         finish = last.get(FINISHING)
@@ -179,8 +185,8 @@ class SharedScene:
         """Decide what is decided once, and write it down; None if the file was made before."""
         plan, was_made = self.work.share(self.job, may_be_made=not self.is_driven)
         if was_made:
-            self.claims.release(BEGINNING)
             self._report_made(plan)
+            self.claims.release(BEGINNING)
             return None
         self.work.check_picture(plan, self.job)
         check_room(plan)
@@ -275,6 +281,9 @@ class SharedScene:
 
     def _fail(self, claims: Claims, step: str, error: Exception) -> None:
         """Say that a step has failed; what is wrong with the data is so for everybody."""
+        if self.is_forgotten(error):
+            claims.release(step)
+            return
         reason = one_line(error)
         if step == BEGINNING or not isinstance(error, OSError):
             claims.settle(step, 'refused', reason)

@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from time import sleep
 from typing import Any
 
@@ -114,9 +113,7 @@ def _visit(scene: SharedScene, report: Callable[[Event], None]) -> str:
     except UnfitWorkerError:
         raise
     except (OSError, ValueError) as error:
-        name = error.filename if isinstance(error, FileNotFoundError) else None
-        if name is not None and Path(name).is_relative_to(scene.folder):
-            # made by others, and forgotten, meanwhile
+        if scene.is_forgotten(error):
             return 'moved'
         report(SceneFailed(scene=scene.number, reason=one_line(error)))
         return 'settled'

@@ -85,7 +85,8 @@ def test_a_worker_that_dies_before_it_finishes_anything_is_replaced_three_times(
 
 
 def test_a_worker_that_gets_on_is_replaced_however_often_it_dies() -> None:
-    crew = Script([*[[PartDone(scene=0, pixels=1), DEAD]] * 9, [made()]])
+    lives: list[list[Event]] = [[PartDone(scene=0, pixels=1), DEAD]] * 9
+    crew = Script([*lives, [made()]])
     assert run(crew)[0].pixels_done == 9
     assert crew.replaced == [0] * 9
 

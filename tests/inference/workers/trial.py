@@ -23,8 +23,8 @@ from gersp_geo.main import main
 # of the options, those of how a map is cut into parts
 DEFAULTS: dict[str, Any] = MapOptions.__init__.__kwdefaults__ or {}
 
-# 15 parts: five rows of patches in each of three panels
-HOW = ('--size', '32', '--overlap', '8', '--memory-limit', '70KiB')
+# Ten parts: five rows of patches in each of two panels
+HOW = ('--size', '32', '--overlap', '8', '--memory-limit', '200KiB')
 
 
 def write_scene(path: Path, *, height: int = 112, width: int = 140, seed: int = 0) -> Path:
@@ -39,7 +39,8 @@ def write_scene(path: Path, *, height: int = 112, width: int = 140, seed: int = 
 
 def run(*words: object) -> tuple[int, str, str]:
     """Run the command in small parts; return exit code, output and error stream."""
-    line = [*map(str, words), '--device', 'cpu', '--no-progress']
+    command, *others = map(str, words)
+    line = [command, '--device', 'cpu', '--no-progress', *others]
     with (
         pytest.MonkeyPatch.context() as patch,
         contextlib.redirect_stderr(io.StringIO()) as error,
