@@ -39,7 +39,7 @@ def check_several(given: Mapping[str, Any], count: int) -> None:
 
 
 def keep_apart(jobs: Jobs, maker: type[Maker], options: PredictionOptions) -> None:
-    """Refuse files that would replace what another scene becomes, or another scene.
+    """Refuse files that would replace what another scene becomes, or a scene.
 
     Raises:
         ValueError: If one would.
@@ -56,7 +56,7 @@ def keep_apart(jobs: Jobs, maker: type[Maker], options: PredictionOptions) -> No
     if options.overwrite:
         scenes = [job.scene for job in jobs.scenes]
         refuse_inputs([*made], inputs=scenes)
-        refuse_scenes([*made], options.work, inputs=scenes)
+        refuse_scenes([*made], options.work, inputs=[*scenes, options.after])
 
 
 def keep_inputs(jobs: Jobs, options: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """What ``gersp-geo predict`` and ``plan`` do: one scene or many, made into what the model makes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -9,30 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..models.checkpoint_files import PREPROCESSING_KEY, load_pickle
 from ..models.task_networks import known_tasks
-from .calibration import measure_costs
-from .finishing import is_made, refuse_existing
 from .job_checks import check_several, keep_apart, keep_inputs
 from .model.load import Forward, find_class
 from .model.task_bases import tasks_of
 from .options import MapOptions, ObjectOptions, PatchOptions, PredictionOptions, take_options
-from .output_paths import FileToMake
 from .outputs.output import Maker
-from .plan import PredictionPlan
-from .prepare import prepare
-from .preview import check_picture
-from .resume.identity import identify
-from .run import run_plan
-from .scenes import Done, Job, Jobs, ScenesSummary, list_jobs, run_jobs
-from .stored_results import (
-    check_targets,
-    clear,
-    deliver,
-    fetch,
-    has_result,
-    made_as,
-    name_targets,
-    shown,
-)
+from .scenes import Jobs, ScenesSummary, list_jobs, run_jobs
+from .stored_results import check_targets, made_as
+from .work import Work
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
@@ -179,117 +163,6 @@ def plan(
     return '\n\n'.join([*plans, *failed]), not failures
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """Makes one kind of result of scenes, by one model."""
-
-    maker: Maker
-    """Has loaded the model, once for all scenes."""
-
-    options: PredictionOptions
-    """How it is made."""
-
-    is_single: bool
-    """Whether there is one scene, so that an existing file is refused, whoever made it."""
-
-    def run(self, job: Job) -> Done:
-        """Make a file, unless it was made before, and its picture, unless it is there."""
-        plan, was_made = self._prepare(job)
-        if was_made:
-            return self.keep(plan, job)
-        self.check_picture(plan, job)
-        return self.conclude(plan, run_plan(plan, progress=self.options.progress), job)
-
-    def conclude(self, plan: PredictionPlan, summary: Any, job: Job) -> Done:
-        """Do what is to be done once the files are made."""
-        drawn = _draw(plan, summary, job) if summary.complete else None
-        clear(plan.output.files, self.options.work)
-        return Done(summary=name_targets(summary, self.options.work), picture=drawn)
-
-    def keep(self, plan: PredictionPlan, job: Job) -> Done:
-        """Draw the picture of a file that was made before, unless it is there."""
-        work = self.options.work
-        is_missing = job.picture is not None and not has_result(job.picture, work)
-        if is_missing:
-            fetch(plan.output.files, work)
-        drawn = _draw(plan, None, job) if is_missing else None
-        clear(plan.output.files, work)
-        return Done(summary=None, picture=drawn)
-
-    def check_picture(self, plan: PredictionPlan, job: Job) -> None:
-        """Refuse a picture that is there, or of what cannot be drawn."""
-        if job.picture is None:
-            return
-        check_picture(job.picture, overwrite=self.options.overwrite)
-        if not self.options.overwrite and has_result(job.picture, self.options.work):
-            name = shown(job.picture, self.options.work)
-            raise FileExistsError(f'{name} exists; pass another path, or overwrite (--overwrite)')
-        plan.output.check_drawing()
-
-    def share(self, job: Job, *, may_be_made: bool) -> tuple[PredictionPlan, bool]:
-        """Check that all fits where several workers make a file.
-
-        Args:
-            job: The scene.
-            may_be_made: Whether a file that was made before is no error.
-
-        Returns:
-            The plan, and whether the file was made before.
-        """
-        # parts are never begun anew here: other workers may be at work
-        options = replace(self.options, overwrite=False)
-        plan = prepare(type(self.maker), self.maker, job.scene, job.final, options, may_exist=True)
-        if self.options.overwrite:
-            return plan, False
-        identity = identify(plan)
-        if (may_be_made or not self.is_single) and is_made(plan, identity):
-            return plan, True
-        refuse_existing(plan, identity)
-        return plan, False
-
-    def plan(self, job: Job, *, calibrate: bool) -> str:
-        """Say what :meth:`run` would do."""
-        plan, was_made = self._prepare(job)
-        if was_made:
-            made = f'{job.target or job.final}: made before, of the same scene, model and options'
-            return f'{"scene":<10} {job.scene}\n{self.maker.result:<10} {made}'
-        # a detector takes seconds per patch, and longer on a real one than on zeros
-        is_quick = isinstance(self.options, MapOptions)
-        text = str(measure_costs(plan, calibrate=calibrate) if is_quick or calibrate else plan)
-        for path in plan.output.files:
-            text = text.replace(str(path), shown(path, self.options.work))
-        return text
-
-    def _prepare(self, job: Job) -> tuple[PredictionPlan, bool]:
-        """Check that all fits; say whether the file was made before, no error among several."""
-        plan = prepare(
-            type(self.maker), self.maker, job.scene, job.final, self.options,
-            may_exist=not self.is_single,
-        )  # fmt: skip
-        if self.is_single and not self.options.overwrite and job.target is not None:
-            refuse_existing(plan, identify(plan))
-        if self.is_single or self.options.overwrite:
-            return plan, False
-        was_made = is_made(plan, identify(plan))
-        # of shards, the engine says so, with another advice
-        if not was_made and plan.shard is None and job.target is not None:
-            refuse_existing(plan, identify(plan))
-        elif not was_made and plan.shard is None:
-            file = FileToMake(path=job.final, suffixes=(job.final.suffix,), holds='a result')
-            file.check(sources=(), overwrite=False)
-        return plan, was_made
-
-
-def _draw(plan: PredictionPlan, summary: Any, job: Job) -> str | None:
-    """Draw the scene and what was made of it, if a picture is wanted; name the picture."""
-    if job.picture is None:
-        return None
-    work, drawn = plan.options.work, plan.output.draw(plan, summary, job.picture)
-    deliver([drawn], work)
-    clear([drawn], work)
-    return shown(drawn, work)
-
-
 def _list(
     kind: Kind,
     source: Sequence[str | PathLike[str]],
@@ -300,19 +173,19 @@ def _list(
 ) -> tuple[Jobs, type[Maker], PredictionOptions]:
     """List the jobs, and check the options, before the model is loaded."""
     maker, options_of = maker_of(kind)
-    work_folder = given.get('work')
+    work = given.get('work')
     second = {
-        name: made_as(given[name], work_folder)
+        name: made_as(given[name], work)
         for name in ('probabilities', 'raster')
         if given.get(name) is not None
     }
-    given = {**given, **second}
-    jobs = list_jobs(source, destination, suffix=maker.suffix, preview=preview, work=work_folder)
-    keep_inputs(jobs, given)
-    results = [*second.values(), *(p for job in jobs.scenes for p in (job.final, job.picture))]
-    check_targets(results, work_folder)
-    options = take_options(options_of, given, made=maker.made)
+    jobs = list_jobs(source, destination, suffix=maker.suffix, preview=preview, work=work)
+    keep_inputs(jobs, {**given, **second})
+    options = replace(take_options(options_of, given, made=maker.made), **second)
     if not jobs.is_single:
         check_several(given, len(jobs.scenes))
-        keep_apart(jobs, maker, options)
+    keep_apart(jobs, maker, options)
+    results = [*second.values(), *(p for job in jobs.scenes for p in (job.final, job.picture))]
+    # last, since stores are asked
+    check_targets(results, work)
     return jobs, maker, options

@@ -12,13 +12,13 @@ from ...messages import one_line
 from ..device_memory import fit_batch, naming_shortage
 from ..disk_space import check_room
 from ..finishing import is_made
-from ..jobs import Work
 from ..plan import PredictionPlan
 from ..resume.identity import identify, running, trials_of
 from ..resume.journal import Journal, begin, is_begun, refuse_other, work_folder
 from ..resume.parts import PlannedPart
 from ..runtime import choose_runtime
 from ..scenes import Job
+from ..work import Work
 from .claims import BEGINNING, FINISHING, Claim, Claims, Worker
 from .events import Begun, Event, PartDone, PartFailed, SceneDone, SceneFailed
 from .shared_plan import SharedPlan

@@ -7,12 +7,13 @@ from typing import Any
 from uuid import uuid4
 
 from ...geoio.write import check_writable
-from ..jobs import Kind, Work, maker_of
+from ..jobs import Kind, maker_of
 from ..option_values import usable_cores
 from ..options import PredictionOptions
 from ..progress import ScenesProgress
 from ..resume.journal import refuse_busy, work_folder
 from ..scenes import Done, Jobs
+from ..work import Work
 from .driver import Crew, Ledger, drive, tidy
 from .events import Event
 from .worker import Assignment, share_cores, work_on

@@ -11,9 +11,10 @@ import torch
 
 from ...geoio.gdal import gdal_messages
 from ...messages import one_line
-from ..jobs import Kind, Work, maker_of
+from ..jobs import Kind, maker_of
 from ..options import PredictionOptions
 from ..scenes import Jobs
+from ..work import Work
 from .claims import Worker, this_host
 from .events import Event, SceneFailed, Warned, WorkerStopped
 from .shared_scene import SharedScene, UnfitWorkerError

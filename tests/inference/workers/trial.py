@@ -13,8 +13,9 @@ import pytest
 from rasterio.transform import from_origin
 
 from gersp_geo.geoio.write.geotiff import write_raster
-from gersp_geo.inference.jobs import Work, maker_of
+from gersp_geo.inference.jobs import maker_of
 from gersp_geo.inference.options import MapOptions
+from gersp_geo.inference.work import Work
 from gersp_geo.inference.workers import shared_scene, worker
 from gersp_geo.inference.workers.events import Event, WorkerStopped
 from gersp_geo.inference.workers.worker import Assignment, work_on
