@@ -174,7 +174,7 @@ def _list(
     """List the jobs, and check the options, before the model is loaded."""
     maker, options_of = maker_of(kind)
     work = given.get('work')
-    second = {
+    second: dict[str, Any] = {
         name: made_as(given[name], work)
         for name in ('probabilities', 'raster')
         if given.get(name) is not None

@@ -95,8 +95,13 @@ def test_what_is_stored_is_as_safe_as_a_file(store: Store, run: Run, tmp_path: P
         assert f'{MAP} exists' in said
         assert said.count('\n') == 1
     assert store.objects['maps/map.tif'] == b'older'
-    for name in (SCENE, 's3://bucket/scene.tif'):
-        status, said = run(name, '-o', 's3://bucket/scene.tif', *WORK, '--overwrite')
+    put(store, 'map_uncertainty.tif', tmp_path / 'scene.tif')
+    for name, words in (
+        (SCENE, ('s3://bucket/scene.tif',)),
+        ('s3://bucket/scene.tif', ('s3://bucket/scene.tif',)),
+        ('s3://bucket/map_uncertainty.tif', ('s3://bucket/map.tif', '--uncertainty')),
+    ):
+        status, said = run(name, '-o', *words, *WORK, '--overwrite')
         assert status == 1
         assert 'pass another destination' in said
     assert run('scene.tif', '-o', MAP, *WORK, '--overwrite')[0] == 0
