@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..geoio.write import BLOCK_SIZE, NO_ROOM, DiskFullError, describe_room, free_bytes
-from .estimate import readable
+from .costs import readable
 from .plan import PredictionPlan
 
 # what a map lists of each block, even of one that it leaves out: place and size

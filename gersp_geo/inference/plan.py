@@ -24,7 +24,7 @@ from ..geoio.warp import open_scene
 from ..stitching import Weighting
 from ..tiling import TilePlan
 from ..windows import Panel
-from .estimate import Costs
+from .costs import Costs
 from .model.load import LoadedModel
 from .model.predictor import Views
 from .model.runtimes.choice import Choice
