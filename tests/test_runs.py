@@ -30,10 +30,10 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(place: Path, script: str, **variables: str) -> str:
+def run(place: Path, script: str, *, words: tuple[str, ...] = SHORT, **variables: str) -> str:
     path = f'{place / "bin"}:{Path(sys.executable).parent}:{os.environ["PATH"]}'
     done = subprocess.run(
-        ['sh', str(RUNS / script), *SHORT],
+        ['sh', str(RUNS / script), *words],
         cwd=place,
         check=False,
         env=os.environ | {'PATH': path, 'PROFILE': 'tiny'} | variables,
@@ -87,3 +87,31 @@ def test_the_script_for_slurm_trains_in_all_tasks(place: Path, sample_data: Path
     )
     assert 'Starting with 2 processes' in text
     assert text.count('last checkpoint: ') == 1
+
+
+def test_the_script_for_job_arrays_is_shell_and_asks_for_what_it_needs(place: Path) -> None:
+    with pytest.raises(AssertionError, match='PROFILE must be tiny or array, got huge'):
+        run(place, 'job_array.sh', PROFILE='huge')
+    with pytest.raises(AssertionError, match='SCENES: set SCENES'):
+        run(place, 'job_array.sh', PROFILE='array', MODEL='model.ckpt')
+
+
+def test_the_script_for_job_arrays_joins_under_srun(place: Path) -> None:
+    # prints what would be started
+    (place / 'bin' / 'gersp-geo').write_text('#!/bin/sh\necho "$OMP_NUM_THREADS: $*"\n')
+    (place / 'bin' / 'gersp-geo').chmod(0o755)
+    given = {'MODEL': 'a model.ckpt', 'SCENES': 'scenes', 'MAPS': 'maps', 'OMP_NUM_THREADS': ''}
+    text = run(
+        place, 'job_array.sh', words=('--lease', '90'), PROFILE='array', SLURM_CPUS_PER_TASK='3',
+        **given,
+    )  # fmt: skip
+    line = '3: predict a model.ckpt scenes -o maps --join --no-progress --lease 90'
+    assert text.splitlines() == [line] * 2
+
+
+@pytest.mark.slow
+def test_two_tasks_of_a_job_array_make_one_map(place: Path, sample_data: Path) -> None:
+    (place / 'sample-data').symlink_to(sample_data)
+    run(place, 'job_array.sh', words=('--size', '256'))
+    assert (place / 'map.tif').exists()
+    assert not list(place.glob('.map.tif.parts'))
