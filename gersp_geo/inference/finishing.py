@@ -10,8 +10,9 @@ from .. import __version__
 from ..geoio.fingerprints import FINGERPRINT_TAG, read_fingerprint
 from ..geoio.write import new_file, publish, sync_folder
 from .plan import PredictionPlan
+from .resume.entries import Entry
 from .resume.identity import fingerprint, object_fingerprint
-from .resume.journal import Entry, remove_leftover
+from .resume.journal import remove_leftover
 from .resume.parts import PlannedPart
 from .stored_results import (
     clear,

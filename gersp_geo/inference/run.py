@@ -14,8 +14,9 @@ from .finishing import finish_parts, is_made, refuse_existing
 from .outputs.output import Result
 from .plan import PredictionPlan
 from .progress import progress_bar, waiting
+from .resume.entries import Counts, Entry
 from .resume.identity import identify, layout_of_parts, running, trials_of
-from .resume.journal import Counts, Entry, Journal, is_begun, refuse_other
+from .resume.journal import Journal, is_begun, refuse_other
 from .resume.parts import PlannedPart, damaged_files, known_entries, list_parts, runs_of
 from .runtime import choose_runtime
 

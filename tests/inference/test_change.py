@@ -32,7 +32,8 @@ from gersp_geo.inference import plan_prediction
 from gersp_geo.inference.options import MapOptions
 from gersp_geo.inference.outputs.map_maker import MapMaker
 from gersp_geo.inference.prepare import prepare
-from gersp_geo.inference.resume.journal import Entry, Journal
+from gersp_geo.inference.resume.entries import Entry
+from gersp_geo.inference.resume.journal import Journal
 from gersp_geo.inference.run import run_plan
 from gersp_geo.main import main
 from gersp_geo.preprocessing import Preprocessing

@@ -24,7 +24,8 @@ from gersp_geo.inference.outputs.agreement import shift_of
 from gersp_geo.inference.outputs.map_maker import MapMaker
 from gersp_geo.inference.outputs.map_summary import PredictionSummary
 from gersp_geo.inference.prepare import prepare
-from gersp_geo.inference.resume.journal import Entry, Journal, work_folder
+from gersp_geo.inference.resume.entries import Entry
+from gersp_geo.inference.resume.journal import Journal, work_folder
 from gersp_geo.inference.run import run_plan
 from gersp_geo.tiling import plan_tile
 from tests.inference.engines import noise, record_for, write_scene

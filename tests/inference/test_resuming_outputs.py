@@ -21,7 +21,8 @@ from gersp_geo.inference.model.detector import Detector, ObjectPredictor
 from gersp_geo.inference.model.predictor import VIEWS, Views
 from gersp_geo.inference.options import Averaging
 from gersp_geo.inference.outputs.object_boxes import Frame
-from gersp_geo.inference.resume.journal import Entry, Journal, work_folder
+from gersp_geo.inference.resume.entries import Entry
+from gersp_geo.inference.resume.journal import Journal, work_folder
 from gersp_geo.windows import Window
 from tests.inference.detection.detectors import RECORD, Box, Exact, draw, plant, write_scene
 from tests.inference.patches.scenes import Corners

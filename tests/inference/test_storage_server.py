@@ -20,7 +20,8 @@ import torch
 
 from gersp_geo.geoio.storage import settings, upload
 from gersp_geo.inference.jobs import Kind, predict
-from gersp_geo.inference.resume.journal import Entry, Journal
+from gersp_geo.inference.resume.entries import Entry
+from gersp_geo.inference.resume.journal import Journal
 from gersp_geo.main import main
 from tests.geoio.object_store import point_at
 from tests.inference.detection.detectors import RECORD, Exact, draw, plant, write_scene

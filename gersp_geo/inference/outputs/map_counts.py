@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...geoio.pixel_area import pixel_areas_m2
 from ...geoio.read import RasterHeader
-from ..resume.journal import Counts
+from ..resume.entries import Counts
 from .map_rows import Pieces
 from .output import Settled, count
 

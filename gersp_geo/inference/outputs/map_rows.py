@@ -13,7 +13,7 @@ from ...geoio.write import MapLayout, OverviewResampling, Part
 from ...stitching import RowStitcher
 from ..options import LayerKind
 from ..plan import PredictionPlan
-from ..resume.journal import PartFile
+from ..resume.entries import PartFile
 from ..resume.parts import PlannedPart
 from ..scene.batches import PatchBatch, RowEnd
 from .map_values import to_map

@@ -13,7 +13,7 @@ from ..model.predictor import PixelPredictor, View
 from ..options import LayerKind, MapOptions
 from ..plan import PredictionPlan
 from ..preview import ShownScene, write_preview
-from ..resume.journal import Counts, Entry, PartFile
+from ..resume.entries import Counts, Entry, PartFile
 from ..resume.parts import PlannedPart
 from .agreement import Consistency, compare_maps, turn_of
 from .map_counts import count_pixels

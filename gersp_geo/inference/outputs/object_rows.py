@@ -14,7 +14,7 @@ from ...suppression import Detections, Flags
 from ...windows import Window
 from ..model.detector import Detector, Found
 from ..plan import PredictionPlan
-from ..resume.journal import Entry
+from ..resume.entries import Entry
 from ..scene.batches import PatchBatch, RowEnd
 from .object_boxes import Frame
 from .output import Settled

@@ -31,7 +31,8 @@ from ..options import ObjectOptions, RuntimeName
 from ..output_paths import FileToMake
 from ..plan import PredictionPlan
 from ..preview import write_objects_preview
-from ..resume.journal import Counts, Entry, PartFile, work_folder
+from ..resume.entries import Counts, Entry, PartFile
+from ..resume.journal import work_folder
 from ..resume.parts import PlannedPart
 from .object_boxes import polygon_areas
 from .object_features import OBJECT_ATTRIBUTES, to_features

@@ -19,7 +19,7 @@ from ..model.predictor import View
 from ..model.runtimes.availability import FORMS
 from ..options import RuntimeName
 from ..output_paths import FileToMake
-from ..resume.journal import Counts, Entry, PartFile
+from ..resume.entries import Counts, Entry, PartFile
 from ..scene.batches import PatchBatch, RowEnd
 from ..scene.tiling import weigh_patches
 from .part_arrays import is_sound

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...geoio.write import checksum, new_file, sync_folder
-from ..resume.journal import PartFile
+from ..resume.entries import PartFile
 from ..resume.parts import PlannedPart
 
 

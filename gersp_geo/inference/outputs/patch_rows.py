@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...tiling import TilePlan
 from ..plan import PredictionPlan
-from ..resume.journal import Entry
+from ..resume.entries import Entry
 from ..resume.parts import PlannedPart
 from ..scene.batches import PatchBatch, RowEnd
 from .output import Settled

@@ -22,7 +22,7 @@ from ..options import MapKind, PatchOptions, RuntimeName
 from ..output_paths import FileToMake, check_apart
 from ..plan import PredictionPlan
 from ..preview import ShownScene, write_patches_preview
-from ..resume.journal import Counts, Entry, PartFile
+from ..resume.entries import Counts, Entry, PartFile
 from ..resume.parts import PlannedPart
 from .map_values import layout_map
 from .output import Finished, Maker, Output, Predictor, Result, Settled, count

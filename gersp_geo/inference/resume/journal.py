@@ -3,9 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from time import sleep
@@ -15,6 +13,7 @@ from uuid import uuid4
 from zlib import crc32
 
 from ...geoio.write import sync_folder
+from .entries import Entry, read_entries, to_line
 
 try:
     import fcntl
@@ -43,77 +42,6 @@ def work_folder(destination: str | PathLike[str], root: str | PathLike[str] | No
     # results of one name may lie in several folders
     place = crc32(os.fsencode(final.absolute()))
     return Path(root, f'.{final.name}.{place:08x}.parts')
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """What a part holds."""
-
-    valid_pixels: int = 0
-    """Pixels with an observation of interest."""
-
-    forwarded: int = 0
-    """Patches that were given to the model."""
-
-    class_pixels: tuple[int, ...] = ()
-    """Per class: pixels."""
-
-    class_areas_m2: tuple[float, ...] = ()
-    """Per class: area in square metres; empty where the CRS does not tell."""
-
-    boxes: int = 0
-    """Boxes that a detector found, duplicates included."""
-
-    full_patches: int = 0
-    """Patches in which it found as many objects as it returns at most."""
-
-    @classmethod
-    def total(cls, counted: Sequence['Counts']) -> 'Counts':
-        """Sum the counts of parts up, in their order."""
-        has_areas = all(len(each.class_areas_m2) == len(each.class_pixels) for each in counted)
-        areas = zip(*(each.class_areas_m2 for each in counted), strict=True) if has_areas else ()
-        return cls(
-            valid_pixels=sum(each.valid_pixels for each in counted),
-            forwarded=sum(each.forwarded for each in counted),
-            class_pixels=tuple(map(sum, zip(*(c.class_pixels for c in counted), strict=True))),
-            class_areas_m2=tuple(map(sum, areas)),
-            boxes=sum(each.boxes for each in counted),
-            full_patches=sum(each.full_patches for each in counted),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartFile:
-    """A file with what is known of a part."""
-
-    name: str
-    """In the folder of the journal."""
-
-    map: int
-    """Number of the map in the plan; 0 where there are none."""
-
-    col_off: int
-    """First column of its pixels; its rows are those of the part."""
-
-    width: int
-    """Columns."""
-
-    crc32: int | None = None
-    """Checksum of the file; None where that is not known."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A finished part."""
-
-    part: int
-    """Its number in the plan."""
-
-    files: tuple[PartFile, ...]
-    """What is not all nodata."""
-
-    counts: Counts
-    """What it holds."""
 
 
 class Journal:
@@ -196,9 +124,7 @@ class Journal:
         Raises:
             OSError: If there is no room.
         """
-        content = asdict(entry)
-        line = json.dumps({'entry': content, 'crc32': _checksum(content)})
-        self._stream.write(line.encode() + b'\n')
+        self._stream.write(to_line(entry))
         self._stream.flush()
         os.fsync(self._stream.fileno())
 
@@ -212,7 +138,7 @@ class Journal:
         for path in sorted(self.folder.glob('*.jsonl')):
             if without is not None and path.name.startswith(without):
                 continue
-            for entry in _lines(path):
+            for entry in read_entries(path):
                 if all((self.folder / file.name).is_file() for file in entry.files):
                     found[entry.part] = entry
         return dict(sorted(found.items()))
@@ -220,7 +146,7 @@ class Journal:
     def writer_of(self, part: int) -> str:
         """Name the call that has finished a part, for messages."""
         for path in sorted(self.folder.glob('*.jsonl'), reverse=True):
-            if any(entry.part == part for entry in _lines(path)):
+            if any(entry.part == part for entry in read_entries(path)):
                 index, _, count = path.stem.removeprefix('shard-').partition('-of-')
                 return f'the shard --shard {index}/{count}' if count else 'the command that made it'
         return 'the command that made it'
@@ -360,44 +286,6 @@ def read_header(folder: Path) -> dict[str, Any]:
             f'{folder}'
         ) from error
     return header
-
-
-def _lines(path: Path) -> Iterator[Entry]:
-    """Read the entries of a journal; a line that is none is left out, and its part made anew."""
-    for line in path.read_bytes().split(b'\n')[:-1]:
-        # a process may have been killed on a system that writes out of order
-        with suppress(LookupError, TypeError, ValueError, RecursionError):
-            yield _to_entry(json.loads(line))
-
-
-def _to_entry(record: Mapping[str, Any]) -> Entry:
-    """Read an entry.
-
-    Raises:
-        LookupError: If something is missing.
-        TypeError: If something has another name, or is of another type.
-        ValueError: If it is not as it was written.
-    """
-    content, counts = record['entry'], record['entry']['counts']
-    if record['crc32'] != _checksum(content):
-        raise ValueError('the line has changed')
-    return Entry(
-        part=content['part'],
-        files=tuple(PartFile(**file) for file in content['files']),
-        counts=Counts(
-            valid_pixels=counts['valid_pixels'],
-            forwarded=counts['forwarded'],
-            class_pixels=tuple(counts['class_pixels']),
-            class_areas_m2=tuple(counts['class_areas_m2']),
-            boxes=counts['boxes'],
-            full_patches=counts['full_patches'],
-        ),
-    )
-
-
-def _checksum(content: Any) -> int:
-    """Compute a checksum of plain JSON, however it is laid out."""
-    return crc32(json.dumps(content, sort_keys=True).encode())
 
 
 def refuse_other(folder: Path, header: Mapping[str, Any]) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ...geoio.gdal import enter_gdal
 from ...windows import Panel
-from .journal import Entry, Journal, PartFile
+from .entries import Entry, PartFile
+from .journal import Journal
 
 if TYPE_CHECKING:
     from ..outputs.output import Settled

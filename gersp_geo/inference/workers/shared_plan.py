@@ -11,8 +11,9 @@ from ..engine import predict_parts
 from ..finishing import finish_parts
 from ..outputs.output import Result
 from ..plan import PredictionPlan
+from ..resume.entries import Counts, Entry
 from ..resume.identity import identify
-from ..resume.journal import Counts, Entry, Journal
+from ..resume.journal import Journal
 from ..resume.parts import PlannedPart, damaged_files, known_entries, list_parts
 from .claims import FINISHING, Claim, Claims, Worker
 from .part_queue import PartQueue

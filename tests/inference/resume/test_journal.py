@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gersp_geo.inference.resume.journal import Counts, Entry, Journal, PartFile, read_header
+from gersp_geo.inference.resume.entries import Counts, Entry, PartFile
+from gersp_geo.inference.resume.journal import Journal, read_header
 
 HEADER = {'source': 'scene.tif', 'size': 512, 'bands': (1, 2, 3)}
 

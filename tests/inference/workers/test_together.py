@@ -15,7 +15,8 @@ from gersp_geo.inference import predict_geotiff
 from gersp_geo.inference import run as single
 from gersp_geo.inference.jobs import predict
 from gersp_geo.inference.progress import ScenesProgress
-from gersp_geo.inference.resume.journal import Entry, Journal
+from gersp_geo.inference.resume.entries import Entry
+from gersp_geo.inference.resume.journal import Journal
 from tests.inference.workers.trial import HOW, as_threads, run, together, write_scene
 
 PARTS = 10
