@@ -115,7 +115,7 @@ def test_the_driver_says_in_one_line_why_no_worker_is_left(
 
 
 def test_what_several_workers_say_is_said_once() -> None:
-    events = [
+    events: list[Event] = [
         Warned(text='odd bands'), Warned(text='odd bands'),
         PartFailed(scene=0, part='3', reason='disk full'), made(), OVER,
     ]  # fmt: skip
