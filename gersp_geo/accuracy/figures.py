@@ -60,8 +60,8 @@ class SampledCounts:
     """Areas of the classes in the map, shape (K,)."""
 
     unjudged: NDArray[np.float64] | None = None
-    """Units of each stratum that were drawn and lie beyond what is judged, in whose stratum_areas they
-    have no part, shape (H,); None where there are none."""
+    """Units of each stratum that were drawn and lie beyond what is judged, shape (H,); None where
+    there are none. They have no part in the areas of the strata."""
 
     unit: AreaUnit = 'm2'
     """Of all areas."""

@@ -14,8 +14,8 @@ from ..geoio.read import BlockDecoder, RasterHeader, Reader, Shown, read_observe
 from ..geoio.vector import Area
 from ..windows import Window
 
-# Pixels that are read at once: enough to make the cost per window small, and few enough for the cache
-# of a core.
+# Pixels that are read at once: enough to make the cost per window small, and few enough for the
+# cache of a core.
 _PIXELS_READ = 2**20
 
 # Pixels of a window that is cut from larger blocks.
@@ -43,8 +43,15 @@ def read_pixels(
         window: Pixels inside of it.
         bands: 1-based band indices.
         header: Of the raster.
-        decoder: What decodes its blocks; None leaves them to GDAL's usual way, which keeps blocks that
-            are needed again.
+        decoder: What decodes its blocks; None leaves them to GDAL's usual way, which keeps blocks
+            that are needed again.
+
+    Returns:
+        Pixels, shape (bands, rows, cols); and where they are observations, shape (rows, cols), None
+        where that is everywhere.
+
+    Raises:
+        UnreadableFileError: If a block is damaged.
     """
     pixels = None
     if decoder is not None and _has_whole_blocks(window, header):

@@ -189,7 +189,8 @@ def find_scenes(sources: Sequence[str | PathLike[str]]) -> list[str]:
 
     Args:
         sources: Files, names that only GDAL understands, folders (their rasters, without those in
-            folders of theirs; in a store, names that end in a slash), or patterns with ``*``, ``?`` or ``[``.
+            folders of theirs; in a store, names that end in a slash), or patterns with ``*``,
+            ``?`` or ``[``.
 
     Returns:
         Names, each once, in the order given; those of a folder or pattern sorted.

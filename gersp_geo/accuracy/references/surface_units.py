@@ -212,7 +212,7 @@ def _describe_rest(
         )
     if surface.contradicted:
         notes.append(
-            f'Polygons that overlap say different things of {surface.contradicted:,} pixels, which are left '
-            'out.'
+            f'Polygons that overlap say different things of {surface.contradicted:,} pixels, which '
+            'are left out.'
         )
     return notes

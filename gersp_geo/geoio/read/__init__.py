@@ -28,10 +28,10 @@ from .thumbnail import read_reduced
 from .truncation import check_whole
 
 __all__ = (
-    'WORTH_KEEPING', 'BlockDecoder', 'CellGrid', 'CellReader', 'CellSource', 'Georeference', 'Observed',
-    'RasterHeader', 'Reader', 'Rule', 'Shown', 'UnreadableFileError', 'check_whole',
+    'WORTH_KEEPING', 'BlockDecoder', 'CellGrid', 'CellReader', 'CellSource', 'Georeference',
+    'Observed', 'RasterHeader', 'Reader', 'Rule', 'Shown', 'UnreadableFileError', 'check_whole',
     'describe_reader', 'find_rule', 'hash_stamps', 'is_local', 'list_files', 'look_like_data',
-    'open_decoder', 'open_on_grid', 'open_reader', 'padded_window', 'plan_cells', 'read_chip', 'read_header',
-    'read_headers', 'read_observed', 'read_reduced', 'read_tags', 'read_unmasked', 'read_valid', 'read_window',
-    'recall', 'remember', 'sample_band', 'stored_blocks',
+    'open_decoder', 'open_on_grid', 'open_reader', 'padded_window', 'plan_cells', 'read_chip',
+    'read_header', 'read_headers', 'read_observed', 'read_reduced', 'read_tags', 'read_unmasked',
+    'read_valid', 'read_window', 'recall', 'remember', 'sample_band', 'stored_blocks',
 )  # fmt: skip

@@ -13,6 +13,7 @@ from .patches import PatchOptions
 from .words import Averaging, Blend, LayerKind, MapKind, PathName, Precision, RuntimeName
 
 __all__ = [
-    'Averaging', 'Blend', 'LayerKind', 'MapKind', 'MapOptions', 'ObjectOptions', 'PatchOptions', 'PathName',
-    'Precision', 'PredictionOptions', 'RuntimeName', 'describe_default', 'list_options', 'take_options',
+    'Averaging', 'Blend', 'LayerKind', 'MapKind', 'MapOptions', 'ObjectOptions', 'PatchOptions',
+    'PathName', 'Precision', 'PredictionOptions', 'RuntimeName', 'describe_default', 'list_options',
+    'take_options',
 ]  # fmt: skip

@@ -30,8 +30,8 @@ class PredictionOptions(RunningOptions):
         'auto',
         "Pixels that neighbouring patches share, in [0, size). 'auto' means 64, or half of smaller "
         'patches, and for maps of large scenes twice as far as the model is found to look, unless '
-        'that forwards over a quarter more: a map is then the same however the scene is cut. The largest object '
-        'should be smaller.',
+        'that forwards over a quarter more: a map is then the same however the scene is cut. The '
+        'largest object should be smaller.',
         group='patches',
     )
     averaging: Averaging = option(

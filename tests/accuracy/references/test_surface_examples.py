@@ -1,4 +1,4 @@
-"""Laws of the pixels that a page shows: none is missed where polygons are few, and all ground is looked at."""
+"""Laws of the pixels that a page shows: few polygons are found, and all ground is looked at."""
 
 from pathlib import Path
 
