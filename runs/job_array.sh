@@ -30,7 +30,7 @@ if ! command -v gersp-geo > /dev/null; then
     PATH="$ROOT/.venv/bin:$PATH"
 fi
 
-# 2. What each task runs; the number of threads decides the last bit, and must be the same in all
+# 2. What each task runs; the first one of a scene decides for all how many threads a model has
 START=
 take_part() {
     # shellcheck disable=SC2086  # several words, or none
