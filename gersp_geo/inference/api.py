@@ -1,7 +1,7 @@
 """The functions for scenes of any size: maps, objects, vectors and classes of patches."""
 
 from collections.abc import Callable
-from dataclasses import Field, fields, replace
+from dataclasses import Field, fields
 from functools import wraps
 from inspect import Parameter, Signature, cleandoc, signature
 from os import PathLike
@@ -11,7 +11,7 @@ from typing import Any, Concatenate, cast
 
 from ..models.weight_sources import PublishedWeights
 from .calibration import measure_costs
-from .jobs import Kind, maker_of
+from .jobs import maker_of, predict_one
 from .model.detector import Detect
 from .model.load import Forward
 from .options import MapOptions, ObjectOptions, PatchOptions
@@ -21,8 +21,7 @@ from .outputs.patch_summary import PatchSummary
 from .plan import PredictionPlan
 from .prepare import prepare
 from .preview import check_picture
-from .run import run_plan
-from .scenes import list_jobs
+from .stored_results import made_as
 
 type Source = str | PathLike[str]
 """Path or name of a file."""
@@ -125,7 +124,7 @@ def predict_geotiff(
             shapes do not fit.
         OSError: If the scene is damaged somewhere, or the disk is full.
     """
-    summary: PredictionSummary = _run('maps', model, source, destination, options)
+    summary: PredictionSummary = predict_one('maps', model, source, destination, options)
     return summary
 
 
@@ -167,20 +166,8 @@ def detect_objects(
     picture = None if options.preview is None else Path(options.preview)
     if picture is not None:
         check_picture(picture, overwrite=options.overwrite)
-    if options.is_shared:
-        found: DetectionSummary = _run('objects', model, source, destination, options)
-        if picture is None:
-            return found
-        options = replace(
-            options, workers='auto', cluster=None, join=False, device=options.devices[0]
-        )
-        plan = prepare(maker_of('objects')[0], model, source, destination, options, may_exist=True)
-        return replace(found, picture=str(plan.output.draw(plan, found, picture)))
-    plan = prepare(maker_of('objects')[0], model, source, destination, options)
-    summary: DetectionSummary = run_plan(plan, progress=options.progress)
-    if picture is None or not summary.complete:
-        return summary
-    return replace(summary, picture=str(plan.output.draw(plan, summary, picture)))
+    summary: DetectionSummary = predict_one('objects', model, source, destination, options, picture)
+    return summary
 
 
 @_with_options(PatchOptions)
@@ -214,7 +201,7 @@ def embed_scene(
             returns no vectors, or bands do not fit.
         OSError: If the scene is damaged somewhere, or the disk is full.
     """
-    summary: PatchSummary = _run('embed', model, source, destination, options)
+    summary: PatchSummary = predict_one('embed', model, source, destination, options)
     return summary
 
 
@@ -247,7 +234,7 @@ def classify_scene(
             names another number of classes than the model returns, or bands do not fit.
         OSError: If the scene is damaged somewhere, or the disk is full.
     """
-    summary: PatchSummary = _run('classify', model, source, destination, options)
+    summary: PatchSummary = predict_one('classify', model, source, destination, options)
     return summary
 
 
@@ -276,16 +263,7 @@ def plan_prediction(
         ValueError: If an argument is out of range, a file is of another kind, or bands, classes or
             shapes do not fit.
     """
-    plan = prepare(maker_of('maps')[0], model, source, destination, MapOptions(**options))
+    chosen = MapOptions(**options)
+    final = made_as(destination, chosen.work)
+    plan = prepare(maker_of('maps')[0], model, source, final, chosen)
     return measure_costs(plan, calibrate=calibrate)
-
-
-def _run(kind: Kind, model: Any, source: Source, destination: Source, options: Any) -> Any:
-    """Decide everything, then do it."""
-    if options.is_shared:
-        from .workers.together import predict_together
-
-        jobs = list_jobs([source], destination, suffix=maker_of(kind)[0].suffix)
-        return predict_together(kind, model, jobs, options)[0][0].summary
-    plan = prepare(maker_of(kind)[0], model, source, destination, options)
-    return run_plan(plan, progress=options.progress)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,8 +14,10 @@ from .model.load import Forward, find_class
 from .model.task_bases import tasks_of
 from .options import MapOptions, ObjectOptions, PatchOptions, PredictionOptions, take_options
 from .outputs.output import Maker
-from .scenes import Jobs, ScenesSummary, list_jobs, run_jobs
-from .stored_results import check_targets, made_as
+from .prepare import prepare
+from .run import run_plan
+from .scenes import Job, Jobs, ScenesSummary, list_jobs, run_jobs
+from .stored_results import check_targets, clear, made_as, name_targets, refuse_scenes, target_of
 from .work import Work
 
 if TYPE_CHECKING:
@@ -127,6 +129,62 @@ def predict(
         results, failures = run_jobs(jobs, work.run)
     verb = 'predicted' if kind == 'maps' else 'done'
     return ScenesSummary(results=results, failures=failures, verb=verb)
+
+
+def predict_one(
+    kind: Kind,
+    model: Any,
+    source: str | PathLike[str],
+    destination: str | PathLike[str],
+    options: Any,
+    picture: Path | None = None,
+) -> Any:
+    """Make what the functions of :mod:`.api` ask for of one scene, and its picture.
+
+    Args:
+        kind: What the model makes.
+        model: As in these functions.
+        source: The scene.
+        destination: The file.
+        options: Those of this kind.
+        picture: File for a picture on a disk; None means none.
+
+    Returns:
+        What was produced.
+
+    Raises:
+        FileExistsError: If a file exists and may not be replaced.
+        OSError: If a file cannot be read or written, or a store not be reached.
+        ValueError: If something does not fit together.
+    """
+    work, maker = options.work, maker_of(kind)[0]
+    second = {
+        name: made_as(getattr(options, name), work)
+        for name in ('probabilities', 'raster')
+        if getattr(options, name, None) is not None
+    }
+    final, options = made_as(destination, work), replace(options, **second)
+    files = [file.path for file in maker.list_files(final, options)]
+    check_targets(files, work)
+    if options.overwrite:
+        refuse_scenes(files, work, inputs=[source, options.after, options.area])
+    summary: Any
+    if options.is_shared:
+        from .workers.together import predict_together
+
+        job = Job(scene=fspath(source), final=final, target=target_of(final, work), picture=picture)
+        jobs = Jobs(scenes=(job,), is_single=True)
+        done = predict_together(kind, model, jobs, options)[0][0]
+        summary, drawn = done.summary, done.picture
+    else:
+        plan = prepare(maker, model, source, final, options)
+        made = run_plan(plan, progress=options.progress)
+        drawn = None
+        if picture is not None and made.complete:
+            drawn = str(plan.output.draw(plan, made, picture))
+        clear(files, work)
+        summary = name_targets(made, work)
+    return summary if drawn is None or summary is None else replace(summary, picture=drawn)
 
 
 def plan(

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import rasterio
 from affine import Affine
 
 from gersp_geo.geoio.storage import settings
+from gersp_geo.inference import predict_geotiff
 from gersp_geo.main import main
 from tests.geoio.object_store import Store, serve_objects
 
@@ -107,6 +109,24 @@ def test_what_is_stored_is_as_safe_as_a_file(store: Store, run: Run, tmp_path: P
     assert run('scene.tif', '-o', MAP, *WORK, '--overwrite')[0] == 0
     assert len(store.objects['maps/map.tif']) > 100
     assert 'exists' in run('scene.tif', '-o', MAP, *WORK)[1]
+
+
+def test_the_functions_write_to_stores_as_the_command_does(
+    store: Store, small_checkpoint: Path, tmp_path: Path
+) -> None:
+    scene, place = write_scene(tmp_path / 'scene.tif', 1), tmp_path / 'w'
+    words: dict[str, Any] = {
+        'size': 32, 'overlap': 8, 'runtime': 'eager', 'progress': False,
+        'probabilities': 's3://bucket/p.tif',
+    }  # fmt: skip
+    with pytest.raises(ValueError, match='pass a folder in which it is made'):
+        predict_geotiff(small_checkpoint, scene, MAP, **words)
+    summary = predict_geotiff(small_checkpoint, scene, MAP, work=place, **words)
+    assert MAP in str(summary)
+    assert store.objects.keys() >= {'maps/map.tif', 'p.tif'}
+    assert files_in(place) == []
+    with pytest.raises(FileExistsError, match=f'{MAP} exists'):
+        predict_geotiff(small_checkpoint, scene, MAP, work=place, **words)
 
 
 @pytest.mark.quick('3000-s3://bucket/maps/map.tif')
