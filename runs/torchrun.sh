@@ -5,6 +5,7 @@
 #   PROFILE=paper REMOTE=FOLDER NATURAL=FOLDER_WITH_A_FOLDER_PER_CLASS PROCESSES=8 sh runs/torchrun.sh
 #   ... NODES=2 MEET=first-machine:29500       # on each of two machines that see the same folders
 #
+# Of several machines, let one install (and make sample data) alone: both are in the shared folders.
 # The same command goes on from the last checkpoint, whatever ended it. A process that dies is
 # started again with all others, up to RESTARTS times, and training goes on by itself.
 set -eu
