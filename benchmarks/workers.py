@@ -55,9 +55,14 @@ RECORD = {
     'std': [0.2] * 3, 'class_names': ['land', 'water'],
     'task_class': 'torchgeo.tasks.SemanticSegmentation',
 }  # fmt: skip
-MODELS: dict[str, tuple[int, dict[str, Any]]] = {
-    'U-Net on ResNet-18': (3072, {'model': 'unet', 'backbone': 'resnet18', 'num_classes': 2}),
-    'five convolutions of one filter': (8192, {'model': 'fcn', 'num_filters': 1, 'num_classes': 2}),
+# columns and rows; a part has at least one row of patches
+MODELS: dict[str, tuple[int, int, dict[str, Any]]] = {
+    'U-Net on ResNet-18': (1024, 9216, {'model': 'unet', 'backbone': 'resnet18', 'num_classes': 2}),
+    'five convolutions of one filter': (
+        4096,
+        16_384,
+        {'model': 'fcn', 'num_filters': 1, 'num_classes': 2},
+    ),
 }
 HELD = (0, 10_000, 100_000)
 NEVER = 1e9
@@ -67,7 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('sections', nargs='*', default=[], help=f'of {", ".join(SECTIONS)}')
     parser.add_argument('--rounds', type=int, default=3)
-    parser.add_argument('--scale', type=float, default=1.0, help='of the sides of the scene')
+    parser.add_argument('--scale', type=float, default=1.0, help='of the rows of scenes')
     parser.add_argument('--workers', type=int, default=1000, help='of the simulation')
     parser.add_argument('--parts', type=int, default=100_000, help='of the simulation')
     parser.add_argument('--folder', type=Path, help='where claims lie')
@@ -109,9 +114,9 @@ class TimedCrew(processes.ProcessCrew):
 def run_scaling(folder: Path, arguments: argparse.Namespace) -> None:
     """Compare two workers with one."""
     processes.ProcessCrew = TimedCrew  # type: ignore[misc]  # for what hires it
-    for name, (side, settings) in MODELS.items():
+    for name, (width, height, settings) in MODELS.items():
         scene, model = folder / 'scene.tif', folder / 'model.ckpt'
-        write_scene(scene, side=round(side * arguments.scale / 512) * 512)
+        write_scene(scene, width=width, height=round(height * arguments.scale / 512) * 512)
         torch.manual_seed(0)
         task = SemanticSegmentation(**settings)
         content = {'hyper_parameters': dict(task.hparams), 'pytorch-lightning_version': '2.6.0'}
@@ -127,14 +132,14 @@ def run_scaling(folder: Path, arguments: argparse.Namespace) -> None:
                     flush=True,
                 )
         ratio = statistics.median(rates[2]) / statistics.median(rates[1])
-        aim = f' (at least {LEAST_SPEEDUP}: {judge(ratio >= LEAST_SPEEDUP)})' * (side < 4096)
+        aim = f' (at least {LEAST_SPEEDUP}: {judge(ratio >= LEAST_SPEEDUP)})' * (width < 4096)
         print(f'{name}: two workers have {ratio:.2f} times the rate of one{aim}')
 
 
-def write_scene(path: Path, *, side: int) -> None:
+def write_scene(path: Path, *, width: int, height: int) -> None:
     """Write a scene of noise, three bands of uint8."""
     noise = np.random.default_rng(0).integers(1, 255, (3, 512, 512), dtype=np.uint8)
-    pixels = np.tile(noise, (1, side // 512, side // 512))
+    pixels = np.tile(noise, (1, height // 512, width // 512))
     place = from_origin(4e5, 5e6, 10, 10)
     write_raster(path, pixels, crs='EPSG:32633', transform=place, overwrite=True)
 
@@ -159,6 +164,8 @@ def time_map(scene: Path, final: Path, model: Path, *, workers: int) -> tuple[fl
         if isinstance(event, PartDone)
     ]
     each = [[when for when, number, _ in parts if number == worker] for worker in range(workers)]
+    if not all(each):
+        raise SystemExit('a worker came too late to finish a part; pass a larger --scale')
     first, last = max(map(min, each)), min(map(max, each))
     pixels = sum(pixels for when, _, pixels in parts if first < when <= last)
     return pixels / 1e6 / (last - first), first - started, whole
