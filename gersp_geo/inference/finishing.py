@@ -93,16 +93,25 @@ def _is_ours(plan: PredictionPlan, path: Path, identity: Mapping[str, Any]) -> b
 
 
 def refuse_existing(plan: PredictionPlan, identity: Mapping[str, Any]) -> None:
-    """Refuse to replace files, but those that an interrupted call has made.
+    """Refuse to replace files, but those that an interrupted call has made; remove their parts.
+
+    Raises:
+        FileExistsError: If one exists that is not of this prediction, or all do.
+    """
+    if is_made(plan, identity):
+        # all that was left to do when the last call was stopped
+        remove_leftover(plan.folder, identity)
+        clear(plan.output.files, plan.options.work)
+    refuse_files(plan, identity)
+
+
+def refuse_files(plan: PredictionPlan, identity: Mapping[str, Any]) -> None:
+    """Refuse to replace files as :func:`refuse_existing` does, but remove nothing.
 
     Raises:
         FileExistsError: If one exists that is not of this prediction, or all do.
     """
     complete = is_made(plan, identity)
-    if complete:
-        # all that was left to do when the last call was stopped
-        remove_leftover(plan.folder, identity)
-        clear(plan.output.files, plan.options.work)
     for final in plan.output.files:
         work = plan.options.work
         if has_result(final, work) and (complete or not _is_ours(plan, final, identity)):

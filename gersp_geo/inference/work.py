@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .calibration import measure_costs
-from .finishing import is_made, refuse_existing
+from .finishing import is_made, refuse_existing, refuse_files
 from .options import MapOptions, PredictionOptions
 from .output_paths import FileToMake
 from .outputs.output import Maker
@@ -73,6 +73,9 @@ class Work:
 
         Returns:
             The plan, and whether the file was made before.
+
+        Raises:
+            FileExistsError: If a file is there and may not be replaced.
         """
         # parts are never begun anew here: other workers may be at work
         options = replace(self.options, overwrite=False)
@@ -82,7 +85,8 @@ class Work:
         identity = identify(plan)
         if (may_be_made or not self.is_single) and is_made(plan, identity):
             return plan, True
-        refuse_existing(plan, identity)
+        # with the folder, the claims of this worker and others would go
+        refuse_files(plan, identity)
         return plan, False
 
     def plan(self, job: Job, *, calibrate: bool) -> str:

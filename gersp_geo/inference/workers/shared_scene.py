@@ -204,7 +204,8 @@ class SharedScene:
             with warnings.catch_warnings():
                 # said by whoever has begun
                 warnings.simplefilter('ignore')
-                plan, was_made = self.work.share(self.job, may_be_made=not self.is_driven)
+                # while this worker loaded the model, others may have made the file
+                plan, was_made = self.work.share(self.job, may_be_made=True)
                 if was_made:
                     self._report_made(plan)
                     return None

@@ -271,6 +271,19 @@ def test_what_is_there_is_replaced_only_where_that_is_wanted(folder: Path, tmp_p
     check(folder, final)
 
 
+def test_a_map_that_was_made_by_the_same_command_is_not_made_again(
+    folder: Path, tmp_path: Path, made: Counter[int]
+) -> None:
+    final = tmp_path / 'map.tif'
+    with as_threads():
+        assert make(folder, final, '--workers', '2')[::2] == (0, '')
+        made.clear()
+        code, _, error = make(folder, final, '--workers', '2')
+    assert (code, error.count('\n'), made.total()) == (1, 1, 0)
+    assert f'{final} exists; pass another path, or overwrite (--overwrite)' in error
+    check(folder, final)
+
+
 def test_a_folder_in_which_others_are_at_work_is_not_begun_anew(
     folder: Path, tmp_path: Path
 ) -> None:
