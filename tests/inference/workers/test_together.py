@@ -2,8 +2,13 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from threading import Event
+from time import sleep
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +22,7 @@ from gersp_geo.inference.jobs import predict
 from gersp_geo.inference.progress import ScenesProgress
 from gersp_geo.inference.resume.entries import Entry
 from gersp_geo.inference.resume.journal import Journal
+from gersp_geo.inference.work import Work
 from tests.inference.workers.trial import HOW, as_threads, run, together, write_scene
 
 PARTS = 10
@@ -81,19 +87,17 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
     return counter
 
 
-@pytest.fixture
-def stopped_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], pytest.MonkeyPatch]:
-    """Stop the next command by a Ctrl-C after some parts."""
+@contextmanager
+def stopping_after(parts: int) -> Iterator[None]:
+    """Stop commands by a Ctrl-C after some parts."""
 
-    def stopped(parts: int) -> pytest.MonkeyPatch:
-        def show(progress: object, **state: int) -> None:
-            if state['done'] >= parts * 1200:
-                raise KeyboardInterrupt
+    def show(progress: object, **state: int) -> None:
+        if state['done'] >= parts * 1200:
+            raise KeyboardInterrupt
 
-        monkeypatch.setattr(ScenesProgress, 'show', show)
-        return monkeypatch
-
-    return stopped
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScenesProgress, 'show', show)
+        yield
 
 
 def stop(*arguments: object, **options: object) -> None:
@@ -147,28 +151,15 @@ def test_shards_make_the_same_map(folder: Path, tmp_path: Path) -> None:
     'words', [[], ['--join'], ['--workers', '3']], ids=['alone', 'join', 'workers']
 )
 def test_any_command_goes_on_where_workers_were_stopped(
-    words: list[str],
-    folder: Path,
-    tmp_path: Path,
-    made: Counter[int],
-    stopped_after: Callable[[int], pytest.MonkeyPatch],
+    words: list[str], folder: Path, tmp_path: Path, made: Counter[int]
 ) -> None:
     final = tmp_path / 'map.tif'
-    with pytest.MonkeyPatch.context(), as_threads():
-        patch = stopped_after(4)
+    with stopping_after(4):
         assert make(folder, final, '--join')[0] == 130
-        patch.undo()
-    # undone with the rest
-    append, before = Journal.append, sum(1 for _ in lines(tmp_path))
+    before = sum(1 for _ in lines(tmp_path))
     assert 0 < before < PARTS
-    with pytest.MonkeyPatch.context() as counting, as_threads():
-
-        def count(journal: Journal, entry: Entry) -> None:
-            append(journal, entry)
-            made[entry.part] += 1
-
-        made.clear()
-        counting.setattr(Journal, 'append', count)
+    made.clear()
+    with as_threads():
         assert make(folder, final, *words)[::2] == (0, '')
     assert made.total() == PARTS - before
     check(folder, final)
@@ -282,6 +273,30 @@ def test_a_map_that_was_made_by_the_same_command_is_not_made_again(
     assert (code, error.count('\n'), made.total()) == (1, 1, 0)
     assert f'{final} exists; pass another path, or overwrite (--overwrite)' in error
     check(folder, final)
+
+
+def test_a_worker_that_comes_when_the_map_is_there_spoils_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_there, calls = Event(), count()
+    share, conclude = Work.share, Work.conclude
+
+    def share_late(*arguments: Any, **options: Any) -> Any:
+        if next(calls):
+            assert is_there.wait(60)
+        return share(*arguments, **options)
+
+    def conclude_slowly(*arguments: Any) -> Any:
+        is_there.set()
+        sleep(0.3)
+        return conclude(*arguments)
+
+    monkeypatch.setattr(Work, 'share', share_late)
+    monkeypatch.setattr(Work, 'conclude', conclude_slowly)
+    with as_threads():
+        assert make(folder, tmp_path / 'map.tif', '--workers', '2')[::2] == (0, '')
+    assert next(calls) > 1
+    check(folder, tmp_path / 'map.tif')
 
 
 def test_a_folder_in_which_others_are_at_work_is_not_begun_anew(
