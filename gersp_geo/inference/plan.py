@@ -222,7 +222,9 @@ class PredictionPlan:
         if self.variations:
             lines['compared'] = self._compared()
         if self.options.is_shared:
-            lines['workers'] = 'several; all costs but memory are those of the whole for one'
+            lines['workers'] = (
+                'several; memory is that of each, all other costs are those of one alone'
+            )
         if self.shard is not None:
             lines['shard'] = (
                 f'number {self.shard[0]} of {self.shard[1]}; all costs are those of the whole'

@@ -80,7 +80,7 @@ class ScenesSummary:
             lines.append(f'{len(summaries)} of {count} scenes {self.verb}{known}')
         lines += [f'failed   {scene}: {reason}' for scene, reason in self.failures]
         if not lines:
-            lines.append('all was made by another worker, or before')
+            lines.append('another worker made the file, or it was made before')
         return '\n'.join(lines)
 
 

@@ -78,8 +78,9 @@ class RunningOptions:
     )
     cluster: str | None = option(
         None,
-        "Run the workers on a cluster of Ray: its address, or 'local' for one on this machine "
-        '(extra ray). All machines see the model, the scenes and the results under the same names.',
+        "Run the workers on a cluster of Ray: the address of its head (HOST:PORT), 'auto' on one of "
+        "its machines, or 'local' for one on this machine (extra ray). All machines see the model, "
+        'the scenes and the results under the same names.',
         group='several workers',
         metavar='ADDRESS',
     )

@@ -136,7 +136,7 @@ def test_workers_that_nobody_drives_share_a_scene(
     check(folder, final)
     assert made == dict.fromkeys(range(PARTS), 1)
     code, output, error = make(folder, final, '--join')
-    assert (code, output, error) == (0, 'all was made by another worker, or before\n', '')
+    assert (code, output, error) == (0, 'another worker made the file, or it was made before\n', '')
 
 
 def test_shards_make_the_same_map(folder: Path, tmp_path: Path) -> None:
