@@ -59,7 +59,7 @@ def test_help_says_what_holds_for_each_kind_of_result(capsys: pytest.CaptureFixt
     assert '(auto; of whole patches 224)' in told
     assert '(auto; of whole patches 0)' in told
     assert '(0.5)' in told
-    assert told.index('scene: ') < told.index('maps: ') < told.index('job arrays: ')
+    assert told.index('scene: ') < told.index('maps: ') < told.index('several workers: ')
 
 
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
