@@ -1,16 +1,12 @@
 """The driver: starts workers, shows how far they are, and says what became of every scene."""
 
-import shutil
 import warnings
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from os import PathLike
-from pathlib import Path
 from typing import Protocol
 
 from ..progress import ScenesProgress
-from ..resume.journal import is_begun, work_folder
 from ..scenes import Done, Jobs
 from .events import (
     Begun,
@@ -172,22 +168,3 @@ def _explain(ended: Mapping[int, str | None]) -> str:
     if len(reasons) == 1:
         return reasons[0]
     return f'all {len(ended)} workers have ended: {"; ".join(reasons) or "for no known reason"}'
-
-
-def tidy(jobs: Jobs, made: Collection[int], *, root: str | PathLike[str] | None) -> None:
-    """Remove folders of what is made, and those in which nothing is that could be gone on from.
-
-    Args:
-        jobs: The scenes.
-        made: Places of the scenes that are made.
-        root: Folder of their work folders; None means beside the results.
-    """
-    for number, job in enumerate(jobs.scenes):
-        folder = work_folder(job.final, root)
-        if number in made or not (is_begun(folder) and _has_parts(folder)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _has_parts(folder: Path) -> bool:
-    """Say whether there is anything that another call could go on from."""
-    return any(path.stat().st_size for path in folder.rglob('*.jsonl'))

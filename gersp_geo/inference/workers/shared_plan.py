@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from time import time
 from typing import Any
 
@@ -158,3 +159,27 @@ class SharedPlan:
                 stacklevel=2,
             )
         return bool(wrong)
+
+
+def share_variations(plan: PredictionPlan, worker: Worker) -> list[SharedPlan]:
+    """Look at the claims on the further maps that a map is compared with.
+
+    Args:
+        plan: Of the map, whose model is in the form in which it runs.
+        worker: Who this is.
+
+    Returns:
+        One for each, by the same model, as it runs for the map.
+    """
+    alike = {
+        'batch_size': plan.batch_size, 'runtime': plan.runtime, 'loaded': plan.loaded,
+        'torch_threads': plan.torch_threads,
+    }  # fmt: skip
+    return [
+        SharedPlan(
+            replace(each, output=each.output.run_by(plan.loaded), **alike),  # type: ignore[arg-type]  # fields of the plan
+            worker,
+            identity=identify(each),
+        )
+        for each in plan.variations
+    ]

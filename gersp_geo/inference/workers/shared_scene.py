@@ -1,9 +1,7 @@
 """One scene that several workers make together."""
 
-import shutil
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Literal
@@ -21,7 +19,8 @@ from ..scenes import Job
 from ..work import Work
 from .claims import BEGINNING, FINISHING, Claim, Claims, Worker
 from .events import Begun, Event, PartDone, PartFailed, SceneDone, SceneFailed
-from .shared_plan import SharedPlan
+from .leftovers import remove_made
+from .shared_plan import SharedPlan, share_variations
 
 type Progress = Literal['settled', 'moved', 'waiting']
 """Whether a visit leaves nothing to do here, has done something, or could do nothing now."""
@@ -157,18 +156,7 @@ class SharedScene:
                 return None
         if plan is None:
             return None
-        alike = {
-            'batch_size': plan.batch_size, 'runtime': plan.runtime, 'loaded': plan.loaded,
-            'torch_threads': plan.torch_threads,
-        }  # fmt: skip
-        self._variations = [
-            SharedPlan(
-                replace(each, output=each.output.run_by(plan.loaded), **alike),  # type: ignore[arg-type]  # fields of the plan
-                self.worker,
-                identity=identify(each),
-            )
-            for each in plan.variations
-        ]
+        self._variations = share_variations(plan, self.worker)
         shared = self._shared = SharedPlan(plan, self.worker, identity=self._identity)
         shared.recall(journal)
         every = [shared, *self._variations]
@@ -303,16 +291,6 @@ class SharedScene:
         self._clear()
 
     def _clear(self) -> None:
-        """Remove what nobody needs; where a driver will, leave word for the other workers."""
+        """Remove what nobody needs."""
         self._is_made = True
-        if not self.is_driven:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            return
-        for path in self.folder.iterdir():
-            if path.is_dir() and path != self.claims.folder:
-                shutil.rmtree(path, ignore_errors=True)
-            elif path.is_file():
-                path.unlink(missing_ok=True)
-        for path in self.claims.folder.iterdir():
-            if not path.name.startswith(f'{FINISHING}.'):
-                path.unlink(missing_ok=True)
+        remove_made(self.claims, is_driven=self.is_driven)

@@ -14,8 +14,9 @@ from ..progress import ScenesProgress
 from ..resume.journal import refuse_busy, work_folder
 from ..scenes import Done, Jobs
 from ..work import Work
-from .driver import Crew, Ledger, drive, tidy
+from .driver import Crew, Ledger, drive
 from .events import Event
+from .leftovers import tidy
 from .worker import Assignment, share_cores, work_on
 
 

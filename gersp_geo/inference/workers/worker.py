@@ -17,6 +17,7 @@ from ..scenes import Jobs
 from ..work import Work
 from .claims import Worker, this_host
 from .events import Event, SceneFailed, Warned, WorkerStopped
+from .leftovers import remove_empty
 from .shared_scene import SharedScene, UnfitWorkerError
 
 # seconds between looks at what others do
@@ -102,6 +103,10 @@ def work_on(assignment: Assignment, work: Work, report: Callable[[Event], None])
     ]  # fmt: skip
     while open_scenes:
         states = [(scene, _visit(scene, report)) for scene in open_scenes]
+        for scene in (scene for scene, state in states if state == 'settled'):
+            if not assignment.is_driven:
+                # else a worker of the same driver would try again what is given up
+                remove_empty(scene.folder)
         open_scenes = [scene for scene, state in states if state != 'settled']
         if all(state == 'waiting' for _, state in states):
             sleep(_PAUSE)

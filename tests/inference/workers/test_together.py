@@ -232,6 +232,7 @@ def test_scenes_that_fail_do_not_stop_the_others(
     names = [f'{number}.tif' for number in (0, 1, 3)]
     assert sorted(path.name for path in (tmp_path / 'maps').glob('*.tif')) == names
     assert len([*(tmp_path / 'pictures').glob('*.png')]) == SCENES - 1
+    assert not [*tmp_path.rglob('*.parts')]
     with as_threads():
         code, output, _ = run(*line, *words)
     assert code == 1
