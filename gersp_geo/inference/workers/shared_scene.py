@@ -87,7 +87,11 @@ class SharedScene:
             return 'settled'
         if monotonic() < self._rests_until or not self._is_needed(last):
             return 'waiting'
-        self.claims.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:
+            raise OSError(f'{self.folder} cannot be made; pass another path') from error
+        self.claims.folder.mkdir(exist_ok=True)
         with Journal(self.folder, name=self.worker.name) as journal, self.claims.beating():
             shared = self._shared or self._prepare(last, journal)
             if shared is None:

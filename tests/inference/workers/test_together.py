@@ -342,6 +342,13 @@ def test_words_that_do_not_go_together_are_refused_in_one_line(
     assert [*tmp_path.iterdir()] == [file]
 
 
+@pytest.mark.skipif(not Path('/proc').is_dir(), reason='any user may write elsewhere')
+def test_a_folder_that_cannot_be_made_is_named_at_once(folder: Path) -> None:
+    code, _, error = make(folder, Path('/proc/map.tif'), '--join')
+    assert (code, error.count('\n')) == (1, 1)
+    assert '/proc' in error
+
+
 def test_there_is_a_worker(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="workers must be >= 1 or 'auto', got 0"):
         predict('maps', folder / 'model.ckpt', ['scene.tif'], tmp_path / 'map.tif', workers=0)
