@@ -16,7 +16,7 @@ from .plan import PredictionPlan
 from .progress import progress_bar, waiting
 from .resume.entries import Counts, Entry
 from .resume.identity import identify, layout_of_parts, running, trials_of
-from .resume.journal import Journal, is_begun, refuse_other
+from .resume.journal import PARTS, Journal, is_begun, refuse_busy, refuse_other
 from .resume.parts import PlannedPart, damaged_files, known_entries, list_parts, runs_of
 from .runtime import choose_runtime
 
@@ -41,13 +41,16 @@ def run_plan(plan: PredictionPlan, *, progress: bool) -> Any:
     planned, identity = list_parts(plan), identify(plan)
     if not plan.options.overwrite:
         refuse_existing(plan, identity)
-    name = 'parts' if plan.shard is None else f'shard-{plan.shard[0]}-of-{plan.shard[1]}'
+    name = PARTS if plan.shard is None else f'shard-{plan.shard[0]}-of-{plan.shard[1]}'
     folder = plan.folder
     if plan.options.merge and not is_begun(folder):
         raise ValueError(f'no shard of {plan.destination} has begun; nothing can be merged')
     if is_begun(folder) and not plan.options.overwrite:
         # before what takes time
         refuse_other(folder, identity)
+    if plan.shard is None and not plan.options.merge:
+        # workers and shards know nothing of what a single process does
+        refuse_busy(folder)
     if not plan.options.merge:
         plan = fit_batch(plan)
         with naming_shortage(plan):

@@ -23,6 +23,9 @@ except ImportError:  # not on Windows: there, nobody notices a second process
 # raised whenever the meaning of what is written changes
 VERSION = 3
 
+PARTS = 'parts'
+"""Name of the journal of a process that works alone."""
+
 _HEADER = 'prediction.json'
 
 # seconds between tries to lock: who looks whether a file is locked holds it for a moment
@@ -71,7 +74,7 @@ class Journal:
         header: Mapping[str, Any],
         *,
         notes: Mapping[str, Any] | None = None,
-        name: str = 'parts',
+        name: str = PARTS,
         overwrite: bool = False,
     ) -> Self:
         """Begin a prediction, or go on with one.
@@ -193,7 +196,8 @@ def _lock(stream: BinaryIO, folder: Path) -> None:
             except BlockingIOError as error:
                 if not patience:
                     raise OSError(
-                        f'another process is predicting into {folder}; wait for it, or stop it first'
+                        f'another process is predicting into {folder}; wait for it, or stop it '
+                        'first'
                     ) from error
                 sleep(patience)
             else:
@@ -216,9 +220,17 @@ def is_locked(path: Path) -> bool:
     return found
 
 
-def refuse_busy(folder: Path) -> None:
-    """Refuse to touch a folder in which a process is at work."""
-    for path in folder.glob('*.jsonl'):
+def refuse_busy(folder: Path, name: str = '*') -> None:
+    """Refuse to touch a folder in which a process is at work.
+
+    Args:
+        folder: Of journals and parts; it may be missing.
+        name: Of the journals to look at.
+
+    Raises:
+        OSError: If one is written.
+    """
+    for path in folder.glob(f'{name}.jsonl'):
         # some network file systems lock only what may be written
         with path.open('rb+') as stream:
             _lock(stream, folder)

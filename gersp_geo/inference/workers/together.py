@@ -11,7 +11,7 @@ from ..jobs import Kind, maker_of
 from ..option_values import usable_cores
 from ..options import PredictionOptions
 from ..progress import ScenesProgress
-from ..resume.journal import refuse_busy, work_folder
+from ..resume.journal import PARTS, refuse_busy, work_folder
 from ..scenes import Done, Jobs
 from ..work import Work
 from .driver import Crew, Ledger, drive
@@ -41,6 +41,8 @@ def predict_together(
     """
     if options.work is not None:
         check_writable(f'{options.work}/journal')
+    for job in jobs.scenes:
+        refuse_busy(work_folder(job.final, options.work), PARTS)
     assignment = Assignment(
         kind=kind, model=model, jobs=jobs, options=options, run=uuid4().hex[:8], name='', started=time()
     )  # fmt: skip

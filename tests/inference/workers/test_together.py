@@ -300,13 +300,24 @@ def test_a_worker_that_comes_when_the_map_is_there_spoils_nothing(
     check(folder, tmp_path / 'map.tif')
 
 
-def test_a_folder_in_which_others_are_at_work_is_not_begun_anew(
-    folder: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ('name', 'words'),
+    [
+        ('other-0', ['--workers', '2', '--overwrite']),
+        # neither knows what the other one does
+        ('parts', ['--workers', '2']),
+        ('parts', ['--join']),
+        ('other-0', []),
+        ('shard-0-of-2', []),
+    ],
+)
+def test_a_folder_in_which_others_are_at_work_is_left_alone(
+    name: str, words: list[str], folder: Path, tmp_path: Path
 ) -> None:
     parts = tmp_path / '.map.tif.parts'
     parts.mkdir()
-    with Journal(parts, name='other-0'):
-        code, _, error = make(folder, tmp_path / 'map.tif', '--workers', '2', '--overwrite')
+    with Journal(parts, name=name):
+        code, _, error = make(folder, tmp_path / 'map.tif', *words)
     assert (code, error.count('\n')) == (1, 1)
     assert 'another process is predicting' in error
     assert parts.exists()
