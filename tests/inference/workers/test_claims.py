@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gersp_geo.inference.resume.journal import Journal
+from gersp_geo.inference.resume.journal import Journal, is_locked
 from gersp_geo.inference.workers.claims import ATTEMPTS, Claim, Claims, Worker, this_host
 
 LEASE = 1.0
@@ -183,4 +183,8 @@ def test_who_looks_whether_a_journal_is_locked_keeps_nobody_out(folder: Path) ->
         entered = pool.submit(Journal(folder, name='run-0').__enter__)
         sleep(0.02)
         fcntl.flock(stream, fcntl.LOCK_UN)
-        entered.result().__exit__(None, None, None)
+        journal = entered.result()
+        # it is the journal's lock now
+        assert is_locked(path)
+        journal.__exit__(None, None, None)
+    assert not is_locked(path)
