@@ -19,7 +19,7 @@ FLOORS = {
     'datasets': 4,
     'samplers': 5, 'labels': 5, 'accuracy': 6, 'reports': 10,
     'datamodules': 6, 'callbacks': 7, 'tasks': 8,
-    'inference': 9,
+    'inference': 9, 'comparison': 9,
     'demo': 11, 'training': 11, 'command_line': 11, 'main': 12,
 }  # fmt: skip
 # package -> parts of gersp_geo that may import it directly
