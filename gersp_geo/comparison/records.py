@@ -126,6 +126,9 @@ class FeatureView:
     points: NDArray[np.float32]
     """Test images in two dimensions, shape (N, 2)."""
 
+    explained: tuple[float, float] = (float('nan'), float('nan'))
+    """Share of the variance of the features along each of the two; NaN where nothing varies."""
+
     neighbours: NDArray[np.uint8]
     """Nearest training images of the shown test images, shape (T, k, rows, cols, 3)."""
 
