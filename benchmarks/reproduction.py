@@ -1,0 +1,400 @@
+"""A reproduction that fits two CPU cores: GeRSP and single streams, equal numbers of images seen.
+
+    python benchmarks/reproduction.py prepare EUROSAT TINY_IMAGENET WORK
+    python benchmarks/reproduction.py run WORK --runs docs/results
+
+EUROSAT holds a folder per class and split_seeded.csv; only its split 'train' is ever trained on.
+TINY_IMAGENET holds a folder per class. `run` does what is missing of the list below, one run at a
+time, and may run several times at once; each finished run is a row of runs.csv in the folder of
+--runs, and what it logged is in curves.csv there. Weights are chosen by validation images alone.
+"""
+
+import argparse
+import csv
+import fcntl
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gersp_geo import GeRSPDataModule, GeRSPTask, export_backbone
+from gersp_geo.batch_types import JointBatch
+from gersp_geo.callbacks import PreprocessingRecord
+from gersp_geo.datasets.decoding import decode_image
+from gersp_geo.evaluation import evaluation_mode, top_k_accuracy
+
+MODEL, SIDE, CLASSES, IMAGES = 'resnet18', 64, 200, 128
+SEARCH_STEPS, STEPS, EPOCHS = 100, 400, 20
+RATES = (0.03, 0.1)
+THREE_SEEDS = (0, 1, 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """How a backbone is trained."""
+
+    remote: str | None = None
+    """Folder of the unlabelled stream; None where only natural images are learned from."""
+
+    natural: bool = False
+    """Whether labels of natural images are learned from."""
+
+    settings: tuple[tuple[str, Any], ...] = ()
+    start: str | None = None
+    """Method whose weights are the start; None for random ones."""
+
+    seeds: Sequence[int] = (0,)
+    rates_of: str | None = None
+    """Method whose learning rate is taken; None where it is chosen."""
+
+
+RELEASED = (('moco_momentum', 0.999), ('teacher_projector', 'frozen'))
+SHORT = (('moco_momentum', 0.99),)
+METHODS = {
+    'supervised-natural': Method(natural=True, seeds=THREE_SEEDS),
+    'gersp-released': Method(remote='eurosat', natural=True, settings=RELEASED, seeds=THREE_SEEDS),
+    'moco-remote': Method(remote='eurosat', settings=SHORT, seeds=THREE_SEEDS),
+    'moco-union': Method(remote='union', settings=SHORT, seeds=THREE_SEEDS),
+    'gersp-paper': Method(remote='eurosat', natural=True, settings=(('moco_momentum', 0.996),)),
+    'gersp-short': Method(remote='eurosat', natural=True, settings=SHORT, seeds=THREE_SEEDS),
+    'moco-natural': Method(remote='natural_flat', settings=SHORT),
+    'gersp-from-supervised': Method(
+        remote='eurosat',
+        natural=True,
+        settings=RELEASED,
+        start='supervised-natural',
+        rates_of='gersp-released',
+    ),
+    **{
+        f'gersp-released-weight-{weight}': Method(
+            remote='eurosat',
+            natural=True,
+            settings=(*RELEASED, ('supervised_weight', weight)),
+            rates_of='gersp-released',
+        )
+        for weight in (0.0, 0.3, 3.0)
+    },
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A row of runs.csv."""
+
+    method: str
+    role: str
+    seed: int
+    lr: float
+    steps: int
+    images_seen: int
+    val_knn5: float
+    """Share of validation images right by five neighbours among the training images."""
+
+    last_loss: float
+    seconds: float
+    threads: int
+    precision: str
+    torch: str
+    lightning: str
+    commit: str
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest='command', required=True)
+    prepare_words = commands.add_parser('prepare')
+    prepare_words.add_argument('eurosat', type=Path)
+    prepare_words.add_argument('natural', type=Path)
+    prepare_words.add_argument('work', type=Path)
+    run_words = commands.add_parser('run')
+    run_words.add_argument('work', type=Path)
+    run_words.add_argument('--runs', type=Path, required=True)
+    run_words.add_argument('--threads', type=int, default=1)
+    options = parser.parse_args()
+    if options.command == 'prepare':
+        prepare(options.eurosat, options.natural, options.work)
+        return
+    torch.set_num_threads(options.threads)
+    while run_next(options.work, options.runs):
+        pass
+
+
+def prepare(eurosat: Path, natural: Path, work: Path) -> None:
+    """Lay out what is trained on, by links: EuroSAT's training images, natural ones, their union."""
+    with (eurosat / 'split_seeded.csv').open(newline='') as file:
+        rows = list(csv.DictReader(file))
+    photographs = sorted(natural.glob('*/*'))
+    sources = {
+        'eurosat': [eurosat / row['filename'] for row in rows if row['split'] == 'train'],
+        'natural_flat': photographs,
+    }
+    sources['union'] = sources['eurosat'] + sources['natural_flat']
+    for name, files in sources.items():
+        shutil.rmtree(work / name, ignore_errors=True)
+        (work / name).mkdir(parents=True)
+        for file in files:
+            (work / name / f'{file.parent.name}_{file.name}').symlink_to(file.resolve())
+    (work / 'natural').unlink(missing_ok=True)
+    (work / 'natural').symlink_to(natural.resolve())
+    for split in ('train', 'val'):
+        chosen = [row for row in rows if row['split'] == split]
+        text = ''.join(f'{(eurosat / r["filename"]).resolve()}\t{r["label"]}\n' for r in chosen)
+        (work / f'{split}.tsv').write_text(text)
+    print({name: len(files) for name, files in sources.items()})
+
+
+def run_next(work: Path, folder: Path) -> bool:
+    """Do the first run that is neither done nor begun; False if there is none."""
+    done = {
+        (row['method'], row['role'], int(row['seed']), float(row['lr'])): row
+        for row in read(folder)
+    }
+    for method, role, seed, lr in list_runs(done):
+        claim = work / 'claims' / f'{method}-{role}-{seed}-{lr}'
+        claim.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            claim.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        try:
+            train(work, folder, method=method, role=role, seed=seed, lr=lr)
+        finally:
+            claim.unlink(missing_ok=True)
+        return True
+    return False
+
+
+def list_runs(
+    done: dict[tuple[str, str, int, float], Any],
+) -> Iterator[tuple[str, str, int, float]]:
+    """List what is missing, as far as it is known, in the order of its use."""
+    searched = [name for name, method in METHODS.items() if method.rates_of is None]
+    for name in searched:
+        for lr in RATES:
+            if (name, 'search', 0, lr) not in done:
+                yield name, 'search', 0, lr
+    longest = max(len(method.seeds) for method in METHODS.values())
+    for round_ in range(longest):
+        for name, method in METHODS.items():
+            lr = best_rate(done, method.rates_of or name)
+            if round_ >= len(method.seeds) or lr is None:
+                continue
+            if (name, 'final', method.seeds[round_], lr) not in done:
+                yield name, 'final', method.seeds[round_], lr
+
+
+def best_rate(done: dict[tuple[str, str, int, float], Any], method: str) -> float | None:
+    """Choose the learning rate by validation images; None before both were tried."""
+    tried = {lr: done.get((method, 'search', 0, lr)) for lr in RATES}
+    if any(row is None for row in tried.values()):
+        return None
+    return max(RATES, key=lambda lr: float(tried[lr]['val_knn5']))
+
+
+class Supervised(GeRSPTask):
+    """The supervised stream alone: the same augmentation, student and head."""
+
+    def training_step(self, batch: JointBatch, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
+        """Classify natural images."""
+        views = self.natural_view(batch['natural']['image'])
+        logits, label = self.classification_head(self(views)), batch['natural']['label']
+        loss = F.cross_entropy(logits, label)
+        accuracy = top_k_accuracy(logits.detach(), label, k=1)
+        logged = {
+            'train_loss': loss,
+            'train_supervised_loss': loss,
+            'train_supervised_acc1': accuracy,
+        }
+        self.log_step(logged, batch_size=len(label))
+        return loss
+
+
+class Watch(Callback):
+    """Notes losses, and now and then the share of validation images that neighbours classify."""
+
+    def __init__(self, work: Path, every: int) -> None:
+        """Initialize a new Watch instance."""
+        self.work, self.every = work, every
+        self.rows: list[dict[str, Any]] = []
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, *arguments: Any, **more: Any
+    ) -> None:
+        """Note."""
+        step = trainer.global_step
+        if step % 10 and step != trainer.max_steps:
+            return
+        names = ('train_loss', 'train_contrastive_loss', 'train_supervised_loss')
+        found = trainer.callback_metrics
+        row: dict[str, Any] = {'step': step} | {
+            name: f'{float(found[f"{name}_step"]):.5g}' for name in names if f'{name}_step' in found
+        }
+        if step % self.every == 0 or step == trainer.max_steps:
+            row['val_knn5'] = f'{validate(pl_module.backbone, self.work):.4f}'
+        self.rows.append(row)
+
+
+def train(work: Path, folder: Path, *, method: str, role: str, seed: int, lr: float) -> None:
+    """Train one backbone, keep it and its figures."""
+    chosen = METHODS[method]
+    steps = SEARCH_STEPS if role == 'search' else STEPS
+    seed_everything(seed, verbose=False)
+    settings = {'supervised_weight': 1.0 if chosen.natural else 0.0} | dict(chosen.settings)
+    weights = None
+    if chosen.start:
+        (weights,) = (work / 'backbones').glob(f'{chosen.start}-final-{seed}-*.safetensors')
+    only_natural = chosen.remote is None
+    task = (Supervised if only_natural else GeRSPTask)(
+        model=MODEL,
+        weights=None if weights is None else str(weights),
+        size=SIDE,
+        num_classes=CLASSES,
+        # at most half of the images, so that no image meets its own key
+        memory_bank_size=2048,
+        lr=lr,
+        min_lr=lr / 30,
+        restart_period=EPOCHS,
+        **settings,
+    )
+    both = chosen.natural and not only_natural
+    data = GeRSPDataModule(
+        str(work / (chosen.remote or 'eurosat')),
+        str(work / 'natural') if chosen.natural else None,
+        size=SIDE,
+        batch_size=1 if only_natural else IMAGES // 2 if both else IMAGES,
+        natural_batch_size=IMAGES if only_natural else IMAGES // 2,
+        steps_per_epoch=steps // EPOCHS,
+        seed=seed,
+    )
+    task.to(memory_format=torch.channels_last)
+    watch = Watch(work, every=steps if role == 'search' else steps // 2)
+    trainer = Trainer(
+        max_steps=steps,
+        accelerator='cpu',
+        precision='bf16-mixed',
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[PreprocessingRecord(), watch],
+    )
+    begin = time.perf_counter()
+    trainer.fit(task, datamodule=data)
+    seconds = time.perf_counter() - begin
+    name = f'{method}-{role}-{seed}-{lr}'
+    backbones = work / 'backbones'
+    backbones.mkdir(exist_ok=True)
+    trainer.save_checkpoint(backbones / f'{name}.ckpt')
+    export_backbone(
+        backbones / f'{name}.ckpt',
+        backbones / f'{name}.safetensors',
+        format='torchvision',
+        overwrite=True,
+    )
+    (backbones / f'{name}.ckpt').unlink()
+    last = watch.rows[-1]
+    run = Run(
+        method=method,
+        role=role,
+        seed=seed,
+        lr=lr,
+        steps=steps,
+        images_seen=steps * IMAGES,
+        val_knn5=float(last['val_knn5']),
+        last_loss=float(last['train_loss']),
+        seconds=round(seconds),
+        threads=torch.get_num_threads(),
+        precision='bf16-mixed',
+        torch=torch.__version__,
+        lightning=lightning.__version__,
+        commit=read_commit(),
+    )
+    append(folder / 'runs.csv', [asdict(run)], [field.name for field in fields(Run)])
+    names = ('step', 'train_loss', 'train_contrastive_loss', 'train_supervised_loss', 'val_knn5')
+    append(folder / 'curves.csv', [{'run': name} | row for row in watch.rows], ['run', *names])
+    print(run, flush=True)
+
+
+def read_commit() -> str:
+    words = ['git', 'rev-parse', '--short', 'HEAD']
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def read(folder: Path) -> list[dict[str, str]]:
+    path = folder / 'runs.csv'
+    if not path.exists():
+        return []
+    with path.open(newline='') as file:
+        return list(csv.DictReader(file))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let one process at a time write."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix('.lock').open('w') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def append(path: Path, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+    """Add rows to a CSV, whole."""
+    with locked(path):
+        is_new = not path.exists()
+        with path.open('a', newline='') as file:
+            writer = csv.DictWriter(file, names, lineterminator='\n')
+            if is_new:
+                writer.writeheader()
+            writer.writerows(rows)
+
+
+def validate(backbone: nn.Module, work: Path) -> float:
+    """Classify the validation images by five neighbours among the training images."""
+    bank, bank_labels = open_images(work / 'train.tsv')
+    images, labels = open_images(work / 'val.tsv')
+    classes = sorted(set(bank_labels))
+    values = bank.float().flatten(2)
+    mean, std = (values.mean(dim=(0, 2)), values.transpose(0, 1).flatten(1).std(dim=1))
+
+    @torch.no_grad()
+    def describe(pixels: Tensor) -> Tensor:
+        found = []
+        for rows in pixels.split(256):
+            normal = (rows.float() - mean[:, None, None]) / std[:, None, None]
+            with torch.autocast('cpu', dtype=torch.bfloat16):
+                found.append(backbone(normal.to(memory_format=torch.channels_last)).float())
+        return torch.cat(found)
+
+    with evaluation_mode(backbone):
+        known, wanted = describe(bank), describe(images)
+    nearest = torch.cdist(wanted, known).topk(5, largest=False).indices
+    of_bank = torch.tensor([classes.index(label) for label in bank_labels])
+    votes = F.one_hot(of_bank[nearest], len(classes)).sum(dim=1)
+    truth = torch.tensor([classes.index(label) for label in labels])
+    return float((votes.argmax(dim=1) == truth).float().mean())
+
+
+_OPENED: dict[Path, tuple[Tensor, list[str]]] = {}
+
+
+def open_images(table: Path) -> tuple[Tensor, list[str]]:
+    """Decode the images of a table once."""
+    if table not in _OPENED:
+        rows = [line.split('\t') for line in table.read_text().splitlines()]
+        images = torch.stack([decode_image(Path(file), size=SIDE) for file, _ in rows])
+        _OPENED[table] = images, [label for _, label in rows]
+    return _OPENED[table]
+
+
+if __name__ == '__main__':
+    main()
