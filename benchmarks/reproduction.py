@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning
 import torch
@@ -37,6 +37,10 @@ MODEL, SIDE, CLASSES, IMAGES = 'resnet18', 64, 200, 128
 SEARCH_STEPS, STEPS, EPOCHS = 100, 400, 20
 RATES = (0.03, 0.1)
 THREE_SEEDS = (0, 1, 2)
+
+
+type Key = tuple[str, str, int, float]
+"""Method, role, seed and learning rate of a run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +146,8 @@ def prepare(eurosat: Path, natural: Path, work: Path) -> None:
     for name, files in sources.items():
         shutil.rmtree(work / name, ignore_errors=True)
         (work / name).mkdir(parents=True)
-        for file in files:
-            (work / name / f'{file.parent.name}_{file.name}').symlink_to(file.resolve())
+        for image in files:
+            (work / name / f'{image.parent.name}_{image.name}').symlink_to(image.resolve())
     (work / 'natural').unlink(missing_ok=True)
     (work / 'natural').symlink_to(natural.resolve())
     for split in ('train', 'val'):
@@ -174,15 +178,12 @@ def run_next(work: Path, folder: Path) -> bool:
     return False
 
 
-def list_runs(
-    done: dict[tuple[str, str, int, float], Any],
-) -> Iterator[tuple[str, str, int, float]]:
+def list_runs(done: dict[Key, dict[str, str]]) -> Iterator[Key]:
     """List what is missing, as far as it is known, in the order of its use."""
-    searched = [name for name, method in METHODS.items() if method.rates_of is None]
-    for name in searched:
-        for lr in RATES:
-            if (name, 'search', 0, lr) not in done:
-                yield name, 'search', 0, lr
+    for name in [name for name, method in METHODS.items() if method.rates_of is None]:
+        for rate in RATES:
+            if (name, 'search', 0, rate) not in done:
+                yield name, 'search', 0, rate
     longest = max(len(method.seeds) for method in METHODS.values())
     for round_ in range(longest):
         for name, method in METHODS.items():
@@ -193,10 +194,10 @@ def list_runs(
                 yield name, 'final', method.seeds[round_], lr
 
 
-def best_rate(done: dict[tuple[str, str, int, float], Any], method: str) -> float | None:
-    """Choose the learning rate by validation images; None before both were tried."""
-    tried = {lr: done.get((method, 'search', 0, lr)) for lr in RATES}
-    if any(row is None for row in tried.values()):
+def best_rate(done: dict[Key, dict[str, str]], method: str) -> float | None:
+    """Choose the learning rate by validation images; None before all were tried."""
+    tried = {lr: done[key] for lr in RATES if (key := (method, 'search', 0, lr)) in done}
+    if len(tried) < len(RATES):
         return None
     return max(RATES, key=lambda lr: float(tried[lr]['val_knn5']))
 
@@ -240,7 +241,7 @@ class Watch(Callback):
             name: f'{float(found[f"{name}_step"]):.5g}' for name in names if f'{name}_step' in found
         }
         if step % self.every == 0 or step == trainer.max_steps:
-            row['val_knn5'] = f'{validate(pl_module.backbone, self.work):.4f}'
+            row['val_knn5'] = f'{validate(cast(GeRSPTask, pl_module).backbone, self.work):.4f}'
         self.rows.append(row)
 
 
