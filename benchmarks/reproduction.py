@@ -7,6 +7,8 @@ EUROSAT holds a folder per class and split_seeded.csv; only its split 'train' is
 TINY_IMAGENET holds a folder per class. `run` does what is missing of the list below, one run at a
 time, and may run several times at once; each finished run is a row of runs.csv in the folder of
 --runs, and what it logged is in curves.csv there. Weights are chosen by validation images alone.
+simclr-remote needs lightly (1.6.0), whose transform, head and loss it takes; without it, it is left
+out.
 """
 
 import argparse
@@ -18,20 +20,27 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
 import lightning
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim import SGD
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from gersp_geo import GeRSPDataModule, GeRSPTask, export_backbone
+from gersp_geo import GeRSPDataModule, GeRSPTask
 from gersp_geo.batch_types import JointBatch
 from gersp_geo.callbacks import PreprocessingRecord
 from gersp_geo.datasets.decoding import decode_image
 from gersp_geo.evaluation import evaluation_mode, top_k_accuracy
+from gersp_geo.models.backbones import create_backbone
 
 MODEL, SIDE, CLASSES, IMAGES = 'resnet18', 64, 200, 128
 SEARCH_STEPS, STEPS, EPOCHS = 100, 400, 20
@@ -71,6 +80,7 @@ METHODS = {
     'moco-union': Method(remote='union', settings=SHORT, seeds=THREE_SEEDS),
     'gersp-paper': Method(remote='eurosat', natural=True, settings=(('moco_momentum', 0.996),)),
     'gersp-short': Method(remote='eurosat', natural=True, settings=SHORT, seeds=THREE_SEEDS),
+    'simclr-remote': Method(remote='eurosat'),
     'moco-natural': Method(remote='natural_flat', settings=SHORT),
     'gersp-from-supervised': Method(
         remote='eurosat',
@@ -181,6 +191,8 @@ def run_next(work: Path, folder: Path) -> bool:
 def list_runs(done: dict[Key, dict[str, str]]) -> Iterator[Key]:
     """List what is missing, as far as it is known, in the order of its use."""
     for name in [name for name, method in METHODS.items() if method.rates_of is None]:
+        if name == 'simclr-remote' and not find_spec('lightly'):
+            continue
         for rate in RATES:
             if (name, 'search', 0, rate) not in done:
                 yield name, 'search', 0, rate
@@ -220,6 +232,42 @@ class Supervised(GeRSPTask):
         return loss
 
 
+class SimCLR(LightningModule):
+    """A rival without teacher and queue, of lightly's parts; temperature as in its benchmarks."""
+
+    def __init__(self, files: Sequence[Path], *, lr: float, batches: int) -> None:
+        """Initialize a new SimCLR instance."""
+        super().__init__()
+        loss, heads, transforms = (
+            import_module(f'lightly.{name}')
+            for name in ('loss', 'models.modules.heads', 'transforms')
+        )
+        self.files, self.lr, self.batches = files, lr, batches
+        self.backbone = create_backbone(MODEL, in_channels=3, size=SIDE)
+        self.projection_head = heads.SimCLRProjectionHead(512, 512, 128)
+        self.criterion = loss.NTXentLoss(temperature=0.1)
+        self.transform = transforms.SimCLRTransform(input_size=SIDE)
+
+    def train_dataloader(self) -> list[list[Path]]:
+        """Draw the images of an epoch."""
+        order = torch.randperm(len(self.files))[: self.batches * IMAGES]
+        return [[self.files[i] for i in rows] for rows in order.split(IMAGES)]
+
+    def training_step(self, batch: list[Path], batch_idx: int) -> Tensor:
+        """Tell two views of an image from those of others."""
+        views = [self.transform(Image.open(file)) for file in batch]
+        images = torch.stack([view for pair in zip(*views, strict=True) for view in pair])
+        first, second = self.projection_head(self.backbone(images)).float().chunk(2)
+        loss: Tensor = self.criterion(first, second)
+        self.log('train_loss', loss, on_step=True, on_epoch=True, batch_size=IMAGES)
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        """Optimise as all others."""
+        optimizer = SGD(self.parameters(), lr=self.lr, momentum=0.9, weight_decay=5e-4)
+        return [optimizer], [CosineAnnealingLR(optimizer, EPOCHS, eta_min=self.lr / 30)]
+
+
 class Watch(Callback):
     """Notes losses, and now and then the share of validation images that neighbours classify."""
 
@@ -241,15 +289,18 @@ class Watch(Callback):
             name: f'{float(found[f"{name}_step"]):.5g}' for name in names if f'{name}_step' in found
         }
         if step % self.every == 0 or step == trainer.max_steps:
-            row['val_knn5'] = f'{validate(cast(GeRSPTask, pl_module).backbone, self.work):.4f}'
+            row['val_knn5'] = f'{validate(cast(Any, pl_module).backbone, self.work):.4f}'
         self.rows.append(row)
 
 
-def train(work: Path, folder: Path, *, method: str, role: str, seed: int, lr: float) -> None:
-    """Train one backbone, keep it and its figures."""
+def open_run(
+    work: Path, method: str, *, seed: int, lr: float, steps: int
+) -> tuple[LightningModule, GeRSPDataModule | None]:
+    """Build what is trained, and what it is trained on."""
     chosen = METHODS[method]
-    steps = SEARCH_STEPS if role == 'search' else STEPS
-    seed_everything(seed, verbose=False)
+    if method == 'simclr-remote':
+        files = sorted((work / 'eurosat').iterdir())
+        return SimCLR(files, lr=lr, batches=steps // EPOCHS), None
     settings = {'supervised_weight': 1.0 if chosen.natural else 0.0} | dict(chosen.settings)
     weights = None
     if chosen.start:
@@ -277,17 +328,27 @@ def train(work: Path, folder: Path, *, method: str, role: str, seed: int, lr: fl
         steps_per_epoch=steps // EPOCHS,
         seed=seed,
     )
+    return task, data
+
+
+def train(work: Path, folder: Path, *, method: str, role: str, seed: int, lr: float) -> None:
+    """Train one backbone, keep it and its figures."""
+    steps = SEARCH_STEPS if role == 'search' else STEPS
+    seed_everything(seed, verbose=False)
+    task, data = open_run(work, method, seed=seed, lr=lr, steps=steps)
     task.to(memory_format=torch.channels_last)
     watch = Watch(work, every=steps if role == 'search' else steps // 2)
     trainer = Trainer(
         max_steps=steps,
         accelerator='cpu',
         precision='bf16-mixed',
+        # a rival draws its images anew in each epoch
+        reload_dataloaders_every_n_epochs=int(data is None),
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=[PreprocessingRecord(), watch],
+        callbacks=[watch] if data is None else [PreprocessingRecord(), watch],
     )
     begin = time.perf_counter()
     trainer.fit(task, datamodule=data)
@@ -295,14 +356,10 @@ def train(work: Path, folder: Path, *, method: str, role: str, seed: int, lr: fl
     name = f'{method}-{role}-{seed}-{lr}'
     backbones = work / 'backbones'
     backbones.mkdir(exist_ok=True)
-    trainer.save_checkpoint(backbones / f'{name}.ckpt')
-    export_backbone(
-        backbones / f'{name}.ckpt',
+    save_file(
+        {key: value.contiguous() for key, value in cast(Any, task).backbone.state_dict().items()},
         backbones / f'{name}.safetensors',
-        format='torchvision',
-        overwrite=True,
     )
-    (backbones / f'{name}.ckpt').unlink()
     last = watch.rows[-1]
     run = Run(
         method=method,
