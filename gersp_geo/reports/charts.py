@@ -84,6 +84,7 @@ def curve_chart(
     up: str = '',
     limits: tuple[float, float] | None = None,
     colors: Mapping[str, Color] | None = None,
+    ranges: Curves | None = None,
     diagonal: bool = False,
     smooth: bool = True,
 ) -> Element | None:
@@ -96,6 +97,7 @@ def curve_chart(
         up: What the values are; nothing where the title says it.
         limits: Of the values; by default those that occur, and 0 where they are near it.
         colors: Of the curves of these names; others have those of the style, in their order.
+        ranges: Lowest and highest values at the places of the curves of these names, finite.
         diagonal: Whether to draw where both axes are equal.
         smooth: Whether long curves get a running mean.
 
@@ -106,16 +108,19 @@ def curve_chart(
     if not known:
         return None
     places = np.concatenate([curve[0] for curve in known.values()])
-    values = np.concatenate([curve[1] for curve in known.values()])
-    x_ticks = _ticks(places.min(), places.max())
-    y_ticks = _ticks(*(limits or (_floor(values), values.max())))
+    ends = [np.ravel(both) for both in (ranges or {}).values()]
+    values = np.concatenate([curve[1] for curve in known.values()] + ends)
+    x_ticks = choose_ticks(places.min(), places.max())
+    y_ticks = choose_ticks(*(limits or (_floor(values), values.max())))
     frame = _Frame(*_ends(x_ticks, places), *_ends(y_ticks, values))
     drawn = _axes(x_ticks, y_ticks, frame=frame, across=across, up=up)
     strokes = _choose_colors(known, colors or {})
     if diagonal:
-        ends = np.array([max(frame.left, frame.bottom), min(frame.right, frame.top)])
-        line = frame.put(ends, ends)
+        corners = np.array([max(frame.left, frame.bottom), min(frame.right, frame.top)])
+        line = frame.put(corners, corners)
         drawn.append(element('polyline', class_='axis dashed', fill='none', points=line))
+    for name, (low, high) in (ranges or {}).items():
+        drawn += _range(known[name], low, high, frame=frame, color=strokes[name])
     for name, (x, y) in known.items():
         drawn += _curve(x, y, frame=frame, color=strokes[name], smooth=smooth)
     # colours of a map may be as light as the page
@@ -148,7 +153,7 @@ def _floor(values: Floats) -> float:
     return 0.0 if 0 <= low < 0.6 * high else low
 
 
-def _ticks(low: float, high: float, *, count: int = 5) -> Floats:
+def choose_ticks(low: float, high: float, *, count: int = 5) -> Floats:
     """Choose round numbers that enclose two ends, three at least."""
     if not high > low:
         low, high = low - (abs(low) or 1) * 0.1, high + (abs(high) or 1) * 0.1
@@ -207,6 +212,25 @@ def _curve(x: Floats, y: Floats, *, frame: _Frame, color: str, smooth: bool) -> 
     return [
         element('polyline', class_='thin', points=frame.put(x, y), style=style),
         element('polyline', class_='curve', points=frame.put(x[window - 1 :], mean), style=style),
+    ]
+
+
+def _range(
+    curve: tuple[Floats, Floats],
+    low: Sequence[float],
+    high: Sequence[float],
+    *,
+    frame: _Frame,
+    color: str,
+) -> list[Element]:
+    """Draw what lies between two curves, and where the curve in it was measured."""
+    x, y = curve
+    there, back = frame.put(x, np.asarray(low)), frame.put(x[::-1], np.asarray(high)[::-1])
+    style = f'fill:{color};stroke:{color}'
+    dots = ''.join(f'M{point}h0' for point in frame.put(x, y).split())
+    return [
+        element('polygon', class_='range', points=f'{there} {back}', style=style),
+        element('path', class_='places', d=dots, style=f'stroke:{color}'),
     ]
 
 

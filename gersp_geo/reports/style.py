@@ -74,6 +74,31 @@ path.tp { stroke: #3ddc5a; } path.fp { stroke: #ff3b30; } path.fn { stroke: #ffd
 .chart .axis { stroke: var(--line); stroke-width: 1; }
 .chart .dashed { stroke: var(--soft); stroke-dasharray: 4 4; }
 .chart .curve { fill: none; stroke-width: 2; stroke-linejoin: round; }
+.chart .range { fill-opacity: .13; stroke-opacity: .35; stroke-width: 1; }
+.chart .places { stroke-width: 7; stroke-linecap: round; }
+.chart .span { stroke: var(--good); stroke-width: 2; } .chart .dot { fill: var(--good); }
+.chart .base { stroke: var(--soft); } .chart .dot.base { fill: var(--soft); }
+.chart .seed { stroke: var(--soft); stroke-width: 1.2; }
+.chart .name { fill: var(--ink); font-size: 12px; }
+.kinds path { stroke-width: 5; stroke-linejoin: round; opacity: .8; }
+.legend .mark { flex: none; width: 1em; height: 1em; margin-right: .4em; overflow: visible; align-self: center; }
+.long { white-space: normal; overflow-wrap: anywhere; } tbody th .long { display: inline-block; min-width: 7rem; }
+.cell { display: block; color: var(--soft); font-size: .85em; }
+.legend + .charts, .key + .charts { margin-top: .8rem; }
+.whose { font-size: .9rem; margin-top: .55rem; }
+.intervals { grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); }
+.dense th, .dense td { padding: .25rem .45rem; font-size: .82rem; } .dense .matrix thead th { min-width: 2.8rem; }
+.neighbours { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: 1rem; }
+.neighbours > * { background: var(--card); border-radius: 6px; padding: .7rem; min-width: 0; }
+.asked { display: flex; gap: .7rem; align-items: center; } .asked img { width: 4rem; }
+.row { display: flex; flex-wrap: wrap; gap: .35rem; margin: .2rem 0 .1rem; }
+.near { position: relative; flex: 1 1 2.8rem; max-width: 4.1rem; border: 3px solid var(--good); border-radius: 5px; }
+.near img { width: 100%; border-radius: 0; } .near.other { border: 3px dashed var(--c1); }
+.near b { position: absolute; right: -3px; bottom: -3px; width: 1.15rem; height: 1.15rem; line-height: 1.1rem;
+  text-align: center; font-size: .8rem; color: #fff; background: #1f5fc8; border-radius: 4px 0 5px 0; }
+.near.other b { background: #b83c00; }
+.near.sample { display: inline-block; width: 1.4rem; flex: none; height: 1.4rem; vertical-align: middle; margin-left: .3rem; }
+.chart path.axis { fill: none; }
 .chart .thin { fill: none; stroke-width: 1; opacity: .3; }
 details { margin: .6rem 0; } summary { cursor: pointer; font-weight: 600; }
 pre { background: var(--card); border-radius: 6px; padding: .8rem; overflow: auto; max-height: 34rem;

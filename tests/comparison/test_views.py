@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from gersp_geo.comparison.views import choose_shown, paint_thumbnails, project, shown_limits, view
 
@@ -71,9 +72,10 @@ def test_red_is_red_and_neighbours_stay_in_their_places() -> None:
     images[range(4), [0, 1, 2, 0]] = 255
     read: list[int] = []
 
-    def read_one(position: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    def read_one(position: int) -> NDArray[np.float32]:
         read.append(position)
-        return images[position]
+        one: NDArray[np.float32] = images[position]
+        return one
 
     found = view(
         'a', torch.eye(5), indices=torch.tensor([[2, 0], [1, 2]]), bank_labels=torch.arange(4) + 5,

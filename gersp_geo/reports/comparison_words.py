@@ -1,0 +1,155 @@
+"""What a comparison found, in sentences that claim no more than its intervals do."""
+
+from collections.abc import Mapping, Sequence
+from xml.etree.ElementTree import Element
+
+from ..comparison.records import Interval
+from .comparison_rows import Row, Trial, name_trial
+from .numbers import write_share
+from .page import Child, bullet_list, element, paragraph
+
+# as figures are written
+_DIGITS = 3
+
+
+def summarize(rows: Sequence[Row], baseline: str | None) -> list[Element]:
+    """Say which label leads by which protocol, and what is known of its difference.
+
+    Args:
+        rows: The best label of each trial first.
+        baseline: That differences are to; None without.
+    """
+    trials: dict[Trial, list[Row]] = {}
+    for row in rows:
+        trials.setdefault(row.trial, []).append(row)
+    if not trials:
+        return [paragraph('Nothing was judged.', kind='lead')]
+    if len({row.label for row in rows}) == 1:
+        (row, *others) = rows
+        lead = paragraph(
+            element('strong', row.label), f': {_say_accuracy(row)} of the test images are right by ',
+            f'{_in_text(row.trial)}.', kind='lead',
+        )  # fmt: skip
+        items = [_describe(found, None) for found in trials.values()]
+        return [lead, *([bullet_list(items)] if others else [])]
+    lead = paragraph(*_say_leaders(trials), *_say_certainty(trials, baseline), kind='lead')
+    return [lead, bullet_list([_describe(found, baseline) for found in trials.values()])]
+
+
+def _say_leaders(trials: Mapping[Trial, Sequence[Row]]) -> list[Child]:
+    """Say which label leads by which protocol."""
+    leaders: dict[tuple[str, ...], list[Trial]] = {}
+    for trial, found in trials.items():
+        leaders.setdefault(_leaders(found), []).append(trial)
+    sentence: list[Child] = []
+    for names, led in leaders.items():
+        by = _join([_in_text(trial) for trial in led])
+        if len(led) == len(trials) > 1:
+            by = f'all {len(led)} protocols'
+        verb = 'leads' if len(names) == 1 else 'lead together'
+        sentence += ['; ' if sentence else '', element('strong', _join(names)), f' {verb} by {by}']
+    return [*sentence, '.']
+
+
+def _say_certainty(trials: Mapping[Trial, Sequence[Row]], baseline: str | None) -> list[Child]:
+    """Count the leads over the baseline whose interval excludes zero."""
+    known = [found[0].difference for found in trials.values() if found[0].difference is not None]
+    if not known:
+        return []
+    clear = sum(excludes_zero(one) for one in known)
+    if len(known) == 1:
+        told = f'{"excludes" if clear else "includes"} zero'
+    else:
+        told = f'excludes zero in {clear if clear else "none"} of {len(known)}'
+    return [f' The 95 % interval of the lead over the baseline {baseline} {told}.']
+
+
+def limits_of_claims(rows: Sequence[Row]) -> str:
+    """Say what the intervals of a page are of, and what they leave out."""
+    counts = [len(row.seeds) for row in rows]
+    text = 'Intervals are of 95 %. '
+    if max(counts) == 1:
+        text += (
+            'There is one seed of each label: intervals say what other test images (few-shot: other '
+            'draws of labels) could change, and nothing of how another training would turn out.'
+        )
+    else:
+        text += (
+            'With several seeds they are of the mean, and hold what other test images (few-shot: '
+            'other draws of labels) and other seeds could change'
+        )
+        text += '; with one seed, nothing is known of other trainings.' if min(counts) == 1 else '.'
+    if len({row.label for row in rows}) > 2:
+        text += (
+            ' The leader of several was picked by the figures that are shown, which flatters it '
+            'slightly; no interval is adjusted for that.'
+        )
+    return text
+
+
+def _leaders(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Name the best label, or all that are level with it."""
+    best = round(rows[0].accuracy.value, _DIGITS)
+    return tuple(row.label for row in rows if round(row.accuracy.value, _DIGITS) == best)
+
+
+def _describe(rows: Sequence[Row], baseline: str | None) -> Element:
+    """Say of one trial who leads, by how much, and whether that is more than chance does."""
+    first = rows[0]
+    said: list[Child] = [
+        f'{name_trial(first.trial)}: ', element('strong', first.label), f' {_say_accuracy(first)}'
+    ]  # fmt: skip
+    if baseline is None or not any(row.label == baseline for row in rows):
+        return element('span', *said, '.')
+    # the leader is told from the baseline; a leading baseline from the next one
+    other = next((row for row in rows if row.label != baseline), None)
+    if other is None or other.difference is None:
+        return element('span', *said, '; its difference to the baseline is not known.')
+    if first.label == baseline:
+        said += [', the baseline; the next, ', element('strong', other.label), ', is']
+    else:
+        said.append(', which is')
+    name = 'it' if first.label == baseline else f'the baseline {baseline}'
+    return element('span', *said, f' {_say_difference(other.difference, name)}')
+
+
+def _say_accuracy(row: Row) -> str:
+    found = row.accuracy
+    return (
+        f'{write_share(found.value)} % (95 % interval {write_share(found.low)} to '
+        f'{write_share(found.high)} %)'
+    )
+
+
+def _say_difference(found: Interval, name: str) -> str:
+    """Say what a difference is, and whether its interval excludes zero."""
+    size = write_share(abs(found.value))
+    way = (
+        f'{size} points {"above" if found.value > 0 else "below"}' if found.value else 'level with'
+    )
+    low, high = write_points(found.low), write_points(found.high)
+    told = (
+        'the interval excludes zero'
+        if excludes_zero(found)
+        else 'the interval includes zero, so that which of the two is better stays open'
+    )
+    return f'{way} {name} (95 % interval {low} to {high}); {told}.'
+
+
+def excludes_zero(found: Interval) -> bool:
+    """Tell whether an interval lies on one side of zero."""
+    return found.low > 0 or found.high < 0
+
+
+def write_points(share: float) -> str:
+    """Write a difference of shares in points, with its sign."""
+    return f'{100 * share:+.1f}'.replace('-', '\N{MINUS SIGN}')
+
+
+def _in_text(trial: Trial) -> str:
+    name = name_trial(trial)
+    return name if trial[0] == 'knn' else name[0].lower() + name[1:]
+
+
+def _join(names: Sequence[str]) -> str:
+    return ' and '.join([', '.join(names[:-1]), names[-1]] if len(names) > 1 else names)
