@@ -35,9 +35,9 @@ def cluster_work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_scene(folder / 'after.tif', noise(300, 200, seed=1))
     write_scene(folder / 'long.tif', noise(1600, 200))
     (folder / 'scenes').mkdir()
-    for number in range(5):
+    for number in range(18):
         write_scene(folder / 'scenes' / f'{number}.tif', noise(150, 150, seed=number))
-    (folder / 'scenes' / '5.tif').write_text('no raster')
+    (folder / 'scenes' / '18.tif').write_text('no raster')
     whole = (folder / 'scenes' / '4.tif').read_bytes()
-    (folder / 'scenes' / '6.tif').write_bytes(whole[: len(whole) // 2])
+    (folder / 'scenes' / '19.tif').write_bytes(whole[: len(whole) // 2])
     return folder

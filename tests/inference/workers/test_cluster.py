@@ -54,9 +54,9 @@ def test_two_nodes_make_the_bytes_of_one_process(
     assert not list(tmp_path.rglob('*.parts'))
     if case == 'folder':
         for line in told.values():
-            assert '5 of 7 scenes' in line
-            assert re.search(r'failed +\S*5\.tif: ', line)
-            assert re.search(r'failed +\S*6\.tif: ', line)
+            assert '18 of 20 scenes' in line
+            assert re.search(r'failed +\S*18\.tif: ', line)
+            assert re.search(r'failed +\S*19\.tif: ', line)
 
 
 @pytest.mark.slow
