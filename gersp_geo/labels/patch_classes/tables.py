@@ -13,8 +13,17 @@ from ..objects.matching import ImageNames, report_missing
 from .marks import Marks, mark_columns, mark_texts
 
 # what columns are usually called
-_IMAGE = ('image', 'image_path', 'filename', 'file_name', 'image_name', 'file', 'path', 'image_id')
-_LABEL = ('label', 'labels', 'class', 'class_name', 'category', 'tags', 'name')
+IMAGE_COLUMNS = (
+    'image',
+    'image_path',
+    'filename',
+    'file_name',
+    'image_name',
+    'file',
+    'path',
+    'image_id',
+)
+LABEL_COLUMNS = ('label', 'labels', 'class', 'class_name', 'category', 'tags', 'name')
 
 
 def mark_table(
@@ -47,13 +56,13 @@ def mark_table(
         UserWarning: Counts images that are missing, and those without a row.
     """
     table = read_table(file)
-    name = choose(table, columns.get('image'), _IMAGE, file=file, what='image')
+    name = choose(table, columns.get('image'), IMAGE_COLUMNS, file=file, what='image')
     if name is None:
         raise ValueError(
             f'{file} needs a column with the names of images, and has '
             f'{name_some([*table.columns])}; say which it is: columns: {{image: NAME}}'
         )
-    label = choose(table, attribute or columns.get('label'), _LABEL, file=file, what='label')
+    label = choose(table, attribute or columns.get('label'), LABEL_COLUMNS, file=file, what='label')
     table = table[(table != '').any(axis=1)].reset_index(drop=True)
     keys = table[name].str.strip()
     if (keys == '').any():
