@@ -8,7 +8,7 @@ import numpy as np
 
 from ..comparison.records import ComparedImages, Comparison, Finding, Protocol
 from .comparison_pictures import class_legend, draw_points, show_neighbours
-from .comparison_rows import Row, name_candidate, name_trial
+from .comparison_rows import Row, name_trial, write_bounds
 from .matrices import shaded_table
 from .numbers import UNKNOWN, write_share
 from .page import Child, bullet_list, element, facts_table, fold, paragraph, section, table
@@ -32,7 +32,7 @@ def show_confusion(comparison: Comparison, rows: Sequence[Row]) -> Element | Non
     first: dict[str, Finding] = {}
     for one in comparison.findings:
         if one.protocol == protocol and one.predictions:
-            first.setdefault(name_candidate(one.candidate, comparison.findings), one)
+            first.setdefault(one.candidate.label, one)
     # the leader and the baseline are what is asked for first
     order = [row.label for row in rows if row.trial == (protocol, None) and row.label in first]
     shown = {order[0], comparison.baseline}
@@ -58,7 +58,7 @@ def _confusion(finding: Finding, images: ComparedImages) -> Element:
     np.add.at(counts, (np.array(finding.predictions), images.labels), 1)
     if count <= _MOST_CLASSES:
         return shaded_table(
-            counts, rows=list(names), columns=[_breakable(name) for name in names],
+            counts, rows=[*map(_breakable, names)], columns=[*map(_breakable, names)],
             caption='',
         )  # fmt: skip
     totals = counts.sum(axis=0)
@@ -89,9 +89,15 @@ def show_nearest(comparison: Comparison) -> Element | None:
     cards = show_neighbours(comparison.images, views)
     key = element(
         'p',
-        element('span', element('b', '✓'), class_='near sample'), ' solid frame: of the class of the '
-        'test image; ', element('span', element('b', '×'), class_='near other sample'),
-        ' dashed frame: of another.', class_='key',
+        *(
+            element('span', element('span', element('b', sign), class_=f'near sample {kind}'), said,
+                    class_='named')
+            for sign, kind, said in (
+                ('✓', '', 'solid frame: of the class of the test image'),
+                ('×', 'other', 'dashed frame: of another'),
+            )
+        ),
+        class_='key samples',
     )  # fmt: skip
     return section(
         'Nearest neighbours',
@@ -136,11 +142,12 @@ def show_settings(comparison: Comparison) -> Element:
         'Weights', 'Seed', 'Protocol', 'Accuracy, %', 'Chosen', 'First layer', 'Source', 'Digest',
         'Other settings',
     )  # fmt: skip
-    parts: list[Child] = [bullet_list(list(comparison.notes))] if comparison.notes else []
+    notes = [note for note in comparison.notes if note]
+    parts: list[Child] = [bullet_list(notes)] if notes else []
     if facts:
         parts.append(facts_table(facts))
     if rows:
-        parts.append(fold(f'All {len(rows)} findings', table(rows, head=heads)))
+        parts.append(fold(f'Every finding ({len(rows):,})', table(rows, head=heads)))
     return section('Notes and settings', *parts)
 
 
@@ -172,10 +179,10 @@ def _finding_row(
         if name not in common and text
     )
     return (
-        name_label(name_candidate(candidate, comparison.findings)),
+        name_label(candidate.label),
         f'{candidate.seed}',
         name_trial((one.protocol, one.labels_per_class)),
-        f'{write_share(found.value)} ({write_share(found.low)} to {write_share(found.high)})',
+        f'{write_share(found.value)} ({write_bounds(found)})',
         ', '.join(f'{name} {value:.4g}' for name, value in one.chosen.items()) or UNKNOWN,
         candidate.first_layer,
         candidate.source,

@@ -3,19 +3,27 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from unicodedata import east_asian_width
 from xml.etree.ElementTree import Element
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..comparison.records import ComparedImages, FeatureView, Interval
+from ..messages import name_some
 from .charts import choose_ticks
+from .comparison_rows import is_bounded, write_bounds, write_points
 from .page import Child, element, paragraph, picture
 
 # Of a chart, in the units of others; a row holds a name above a line
-_WIDTH, _LEFT, _RIGHT, _ROW, _BOTTOM = 380, 12, 12, 32, 34
+_WIDTH, _LEFT, _RIGHT, _ROW, _BOTTOM = 340, 12, 12, 32, 34
+# percent of the shortest axis
+_LEAST = 2.0
 # so many characters of a name stand beside its figure
-_MOST_CHARACTERS = 30
+_MOST_CHARACTERS = 26
+
+# so many other classes of neighbours are named
+_MOST_NAMED = 4
 
 # Of a picture of features: width, largest height, and what is left free at its borders
 _SPREAD, _HEIGHT, _EDGE = 300, 260, 8
@@ -44,20 +52,31 @@ class Mark:
 
     name: str
     interval: Interval
-    """In percent, or points."""
+    """Shares, or differences of shares."""
 
     seeds: Sequence[float] = ()
-    """Single figures that the interval is about, in its unit."""
+    """Single figures that the interval is about."""
 
     is_baseline: bool = False
 
 
 def shorten(name: str, most: int = _MOST_CHARACTERS) -> str:
     """Leave out the middle of a long name: names of one family differ at either end."""
+    if any(east_asian_width(character) in 'FW' for character in name):
+        most //= 2
     if len(name) <= most:
         return name
     end = most // 2
     return f'{name[: most - end - 1].rstrip()}…{name[-end:].lstrip()}'
+
+
+def axis_limits(values: Sequence[float], *, are_shares: bool) -> tuple[float, float]:
+    """Say in percent between which values an axis has to run, no share beyond 0 and 100."""
+    known = 100 * np.array([value for value in values if math.isfinite(value)])
+    low, high = float(known.min()), float(known.max())
+    if high - low < _LEAST:
+        low, high = (low + high - _LEAST) / 2, (low + high + _LEAST) / 2
+    return (max(low, 0.0), min(high, 100.0)) if are_shares else (low, high)
 
 
 def interval_chart(
@@ -72,25 +91,23 @@ def interval_chart(
         zero: Whether to show where 0 is, and to write signs.
     """
     ends = [end for mark in marks for end in (mark.interval.low, mark.interval.high, *mark.seeds)]
-    values = np.array([*ends, *([0.0] if zero else [])])
-    ticks = choose_ticks(float(values.min()), float(values.max()))
+    ends += [mark.interval.value for mark in marks]
+    ticks = choose_ticks(*axis_limits([*ends, *([0.0] if zero else [])], are_shares=not zero))
     low, high = ticks[0], ticks[-1]
 
-    def place(value: float) -> str:
-        return f'{_LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT):.1f}'
+    def place(share: float) -> str:
+        return f'{_LEFT + (100 * share - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT):.1f}'
 
     height = 6 + _ROW * len(marks) + _BOTTOM
     drawn = []
     for tick in ticks:
-        x = place(tick)
+        x = place(tick / 100)
         kind = 'axis dashed' if zero and abs(tick) < 1e-9 else 'axis'
         # not across the names
         d = ''.join(f'M{x} {6 + _ROW * i + 17}v13' for i in range(len(marks)))
         drawn.append(element('path', class_=kind, d=d))
-        number = element(
-            'text', _signed(f'{tick:.6g}'), x=x, y=f'{height - 18}', text_anchor='middle'
-        )
-        drawn.append(number)
+        number = f'{tick:.6g}'.replace('-', '\N{MINUS SIGN}')
+        drawn.append(element('text', number, x=x, y=f'{height - 18}', text_anchor='middle'))
     for i, mark in enumerate(marks):
         drawn += _draw_mark(mark, place=place, top=6 + _ROW * i, sign='+' if zero else '')
     middle = f'{_WIDTH // 2}'
@@ -99,35 +116,26 @@ def interval_chart(
     return element('div', element('h3', title), svg, class_='chart')
 
 
-def _signed(number: str) -> str:
-    """Write a minus as wide as a plus."""
-    return number.replace('-', '\N{MINUS SIGN}')
-
-
 def _draw_mark(mark: Mark, *, place: Callable[[float], str], top: int, sign: str) -> list[Element]:
     """Draw one interval below its name and figure."""
     found, base = mark.interval, ' base' if mark.is_baseline else ''
-    y = f'{top + 22}'
-    value, low, high = (_signed(f'{x:{sign}.1f}') for x in (found.value, found.low, found.high))
-    text = f'{value} ({low} to {high})'
+    text = f'{write_points(found.value, sign=sign)} ({write_bounds(found, sign=sign)})'
     name = element('text', shorten(mark.name), class_='name', x=f'{_LEFT}', y=f'{top + 12}')
     name.append(element('title', mark.name))
     drawn = [
         name,
         element('text', text, x=f'{_WIDTH - _RIGHT}', y=f'{top + 12}', text_anchor='end'),
-        element(
-            'line', class_=f'span{base}', x1=place(found.low), x2=place(found.high), y1=y, y2=y
-        ),
     ]
-    for end in (found.low, found.high):
-        x = place(end)
-        drawn.append(
-            element('line', class_=f'span{base}', x1=x, x2=x, y1=f'{top + 19}', y2=f'{top + 25}')
-        )
+    if is_bounded(found):
+        low, high = place(found.low), place(found.high)
+        d = f'M{low} {top + 19}v6m0-3H{high}m0-3v6'
+        drawn.append(element('path', class_=f'span{base}', d=d))
     for seed in mark.seeds if len(mark.seeds) > 1 else ():
         x = place(seed)
         drawn.append(element('line', class_='seed', x1=x, x2=x, y1=f'{top + 25}', y2=f'{top + 30}'))
-    drawn.append(element('circle', class_=f'dot{base}', cx=place(found.value), cy=y, r='4'))
+    drawn.append(
+        element('circle', class_=f'dot{base}', cx=place(found.value), cy=f'{top + 22}', r='4')
+    )
     return drawn
 
 
@@ -237,9 +245,9 @@ def _neighbour_row(
         image.set('title', classes[kind])
         mark = element('b', '✓' if kind == true else '×', aria_hidden='true')
         near.append(element('div', image, mark, class_='near' if kind == true else 'near other'))
-    others = dict.fromkeys(classes[kind] for kind in kinds if kind != true)
+    others = list(dict.fromkeys(classes[kind] for kind in kinds if kind != true))
     count = f'{kinds.count(true)} of {len(kinds)}'
-    said = f'{count}; others: {", ".join(others)}' if others else count
+    said = f'{count}; others: {name_some(others, most=_MOST_NAMED)}' if others else count
     heading = element(
         'div', element('span', view.label), element('span', f' {said}', class_='soft'),
         class_='long whose',

@@ -1,6 +1,7 @@
 """A page about weights that were compared: which lead, by how much, and what their features look like."""
 
 from collections.abc import Sequence
+from itertools import batched
 from os import PathLike
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -14,9 +15,17 @@ from .comparison_details import (
     show_nearest,
     show_settings,
 )
-from .comparison_pictures import Mark, interval_chart
-from .comparison_rows import Row, find_rows, in_percent, name_trial
-from .comparison_words import excludes_zero, limits_of_claims, summarize, write_points
+from .comparison_pictures import Mark, axis_limits, interval_chart
+from .comparison_rows import (
+    Row,
+    find_rows,
+    is_bounded,
+    name_trial,
+    place_zero,
+    write_bounds,
+    write_points,
+)
+from .comparison_words import limits_of_claims, summarize
 from .numbers import UNKNOWN, write_share
 from .page import check_page, element, paragraph, section, table, write_page
 
@@ -51,7 +60,7 @@ def write_comparison_report(
         sections=[
             show_accuracies(rows, comparison.baseline),
             show_differences(rows, comparison.baseline),
-            show_few_shot(rows),
+            show_few_shot(rows, comparison.baseline),
             show_confusion(comparison, rows),
             show_nearest(comparison),
             show_features(comparison),
@@ -67,14 +76,11 @@ def show_accuracies(rows: Sequence[Row], baseline: str | None) -> Element | None
         return None
     trials = list(dict.fromkeys(row.trial for row in rows))
     cells = {(row.label, row.trial): row for row in rows}
-    best = {trial: next(row for row in rows if row.trial == trial) for trial in trials}
     written = [
         [
             name_label(label),
             *(
-                _accuracy_cell(found, is_best=found is best[trial])
-                if (found := cells.get((label, trial)))
-                else UNKNOWN
+                _accuracy_cell(found) if (found := cells.get((label, trial))) else UNKNOWN
                 for trial in trials
             ),
         ]
@@ -88,6 +94,7 @@ def show_accuracies(rows: Sequence[Row], baseline: str | None) -> Element | None
         )
         for trial in trials
     ]
+    several = len(written) > 1
     said = [limits_of_claims(rows)]
     if any(len(row.seeds) > 1 for row in rows):
         said.append('Small strokes in the charts are single seeds.')
@@ -98,39 +105,42 @@ def show_accuracies(rows: Sequence[Row], baseline: str | None) -> Element | None
         table(
             written,
             head=('Weights', *map(name_trial, trials)),
-            caption='Test images that are right, % (95 % interval); the highest figures are bold',
+            caption='Test images that are right, % (95 % interval)'
+            + ('; the highest figures are bold' if several else ''),
             kind='cards',
         ),
         paragraph(' '.join(said), kind='key'),
-        element('div', *charts, class_='charts intervals'),
+        _lay_out(charts),
     )
 
 
-def _accuracy_cell(row: Row, *, is_best: bool) -> Element:
+def _lay_out(charts: Sequence[Element]) -> Element:
+    """Put charts of intervals beside each other, four as two rows of two."""
+    kind = 'charts intervals pairs' if len(charts) in (2, 4) else 'charts intervals'
+    return element('div', *charts, class_=kind)
+
+
+def _accuracy_cell(row: Row) -> Element:
     """Write a figure above its interval, and above what it follows from."""
     figure = write_share(row.accuracy.value)
     details = [f'{len(row.seeds)} seed{"" if len(row.seeds) == 1 else "s"}']
     if row.draws:
         details.append(f'{row.draws} draw{"" if row.draws == 1 else "s"}')
-    interval = f'{write_share(row.accuracy.low)} to {write_share(row.accuracy.high)}'
-    lines = [interval, ', '.join(details)]
+    lines = [write_bounds(row.accuracy), ', '.join(details)]
     if row.published:
         lines.append(f'published {row.published}')
     content = element(
         'div',
-        element('strong', figure) if is_best else figure,
+        element('strong', figure) if row.is_best else figure,
         *(element('span', line, class_='cell') for line in lines),
     )
     return element('td', content)
 
 
 def _accuracy_mark(row: Row, baseline: str | None) -> Mark:
-    """Turn shares into percent."""
+    """Make the line of a chart."""
     return Mark(
-        name=row.label,
-        interval=in_percent(row.accuracy),
-        seeds=[100 * seed for seed in row.seeds],
-        is_baseline=row.label == baseline,
+        name=row.label, interval=row.accuracy, seeds=row.seeds, is_baseline=row.label == baseline
     )
 
 
@@ -143,7 +153,7 @@ def show_differences(rows: Sequence[Row], baseline: str | None) -> Element | Non
     charts = [
         interval_chart(
             [
-                Mark(name=row.label, interval=in_percent(row.difference))
+                Mark(name=row.label, interval=row.difference)
                 for row in known
                 if row.trial == trial and row.difference is not None
             ],
@@ -164,7 +174,7 @@ def show_differences(rows: Sequence[Row], baseline: str | None) -> Element | Non
             'Pairs are judged on the same test images and the same draws of labels. An interval '
             'that includes zero leaves open which of the two is better.'
         ),
-        element('div', *charts, class_='charts intervals'),
+        _lay_out(charts),
         table(
             written,
             head=('Weights', *map(name_trial, trials)),
@@ -178,15 +188,12 @@ def _difference_cell(row: Row) -> Element:
     """Write a difference above its interval, and what that says of zero."""
     found = row.difference
     assert found is not None
-    lines = (
-        f'{write_points(found.low)} to {write_points(found.high)}',
-        'excludes zero' if excludes_zero(found) else 'includes zero',
-    )
+    lines = dict.fromkeys((write_bounds(found, sign='+'), place_zero(found)))
     spans = (element('span', line, class_='cell') for line in lines)
     return element('td', element('div', write_points(found.value), *spans))
 
 
-def show_few_shot(rows: Sequence[Row]) -> Element | None:
+def show_few_shot(rows: Sequence[Row], baseline: str | None) -> Element | None:
     """Draw accuracy by labels per class; None where there is one number of labels, or none."""
     few: dict[str, list[Row]] = {}
     for row in sorted(rows, key=lambda row: row.trial[1] or 0):
@@ -194,23 +201,28 @@ def show_few_shot(rows: Sequence[Row]) -> Element | None:
             few.setdefault(row.label, []).append(row)
     if max(map(len, few.values()), default=0) < 2:
         return None
-    labels = list(few)
-    bounds = [100 * end for found in few.values() for row in found
-              for end in (row.accuracy.low, row.accuracy.high)]  # fmt: skip
+    bounds = [end for found in few.values() for row in found
+              for end in (row.accuracy.low, row.accuracy.high, row.accuracy.value)]  # fmt: skip
+    groups = list(batched(few, _MOST_CURVES))
+    if len(groups) > 1 and baseline in few:
+        # beside each of the others
+        others = (label for label in few if label != baseline)
+        groups = [(baseline, *some) for some in batched(others, _MOST_CURVES - 1)]
     charts = [
         curve_chart(
-            {label: _curve(few[label], 'value') for label in labels[start : start + _MOST_CURVES]},
+            {label: _curve(few[label], 'value') for label in labels},
             ranges={
                 label: (_curve(few[label], 'low')[1], _curve(few[label], 'high')[1])
-                for label in labels[start : start + _MOST_CURVES]
+                for label in labels
+                if all(is_bounded(row.accuracy) for row in few[label])
             },
             title='Few-shot',
             across='labels per class',
             up='test images that are right, %',
-            limits=(min(bounds), max(bounds)),
+            limits=axis_limits(bounds, are_shares=True),
             smooth=False,
         )
-        for start in range(0, len(labels), _MOST_CURVES)
+        for labels in groups
     ]
     return section(
         'Accuracy by labels per class',

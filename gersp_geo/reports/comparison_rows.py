@@ -1,10 +1,11 @@
 """Figures of a comparison as a page needs them: one row per label and protocol."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..comparison.records import Candidate, Comparison, Finding, Interval, Protocol
+from ..comparison.records import Comparison, Finding, Interval, Protocol
+from ..comparison.tables import Cell, summarise
+from .numbers import UNKNOWN, write_share
 
 type Trial = tuple[Protocol, int | None]
 """A protocol, and its labels per class where it has few."""
@@ -31,6 +32,9 @@ class Row:
     published: str
     """'' without."""
 
+    is_best: bool
+    """Whether no label of the trial has a higher figure, as figures are written."""
+
     difference: Interval | None
     """To the baseline; None for the baseline itself, and where it is not known."""
 
@@ -43,65 +47,64 @@ def name_trial(trial: Trial) -> str:
     return f'{_NAMES[protocol]} ({count:,} label{"" if count == 1 else "s"} per class)'
 
 
-def find_trials(findings: Sequence[Finding]) -> list[Trial]:
-    """List what was tried, in the order of the page."""
-    found = {(one.protocol, one.labels_per_class) for one in findings}
-    return sorted(found, key=lambda trial: (_ORDER[trial[0]], trial[1] or 0))
-
-
-def name_candidate(candidate: Candidate, findings: Sequence[Finding]) -> str:
-    """Name a candidate so that first layers of one label are not mixed."""
-    ways = {f.candidate.first_layer for f in findings if f.candidate.label == candidate.label}
-    return candidate.label if len(ways) == 1 else f'{candidate.label} ({candidate.first_layer})'
-
-
 def find_rows(comparison: Comparison) -> list[Row]:
     """Put the seeds of each label together, the best label of each trial first."""
-    groups: dict[tuple[Trial, str], list[Finding]] = {}
-    for one in comparison.findings:
-        name = name_candidate(one.candidate, comparison.findings)
-        groups.setdefault(((one.protocol, one.labels_per_class), name), []).append(one)
+    findings = comparison.findings
+    groups: dict[Cell, list[Finding]] = {}
+    for one in findings:
+        cell = (one.candidate.label, one.protocol, one.labels_per_class)
+        groups.setdefault(cell, []).append(one)
+    means = summarise(findings, comparison.images.labels)
+    best: dict[Trial, float] = {}
+    for cell, mean in means.items():
+        best[cell[1:]] = max(best.get(cell[1:], 0.0), mean.value)
     rows = [
         Row(
-            label=name,
-            trial=trial,
-            accuracy=join_seeds([one.accuracy for one in group]),
+            label=cell[0],
+            trial=cell[1:],
+            accuracy=means[cell],
             seeds=tuple(one.accuracy.value for one in group),
             draws=max(len(one.draws) for one in group),
             published=' or '.join(sorted({one.published for one in group if one.published})),
-            difference=comparison.differences.get((group[0].candidate.label, *trial))
-            if name != comparison.baseline
-            else None,
+            is_best=write_share(means[cell].value) == write_share(best[cell[1:]]),
+            difference=comparison.differences.get(cell),
         )
-        for (trial, name), group in groups.items()
+        for cell, group in groups.items()
     ]
-    order = {trial: i for i, trial in enumerate(find_trials(comparison.findings))}
-    return sorted(rows, key=lambda row: (order[row.trial], -row.accuracy.value))
-
-
-def join_seeds(found: Sequence[Interval]) -> Interval:
-    """Find the mean of several seeds, and where it probably lies.
-
-    Seeds are judged on the same images, so that what these leave open is not less for several
-    seeds. What the choice of seeds leaves open is added to it, by Student's t.
-    """
-    from scipy.stats import t
-
-    count = len(found)
-    mean = sum(one.value for one in found) / count
-    below = sum(one.value - one.low for one in found) / count
-    above = sum(one.high - one.value for one in found) / count
-    spread = 0.0
-    if count > 1:
-        variance = sum((one.value - mean) ** 2 for one in found) / (count - 1)
-        spread = float(t.ppf(0.975, count - 1)) * math.sqrt(variance / count)
-    return Interval(
-        value=mean,
-        low=max(mean - math.hypot(below, spread), 0.0),
-        high=min(mean + math.hypot(above, spread), 1.0),
+    return sorted(
+        rows, key=lambda row: (_ORDER[row.trial[0]], row.trial[1] or 0, -row.accuracy.value)
     )
 
 
-def in_percent(share: Interval) -> Interval:
-    """Turn a share, or a difference of two, into percent."""
-    return Interval(value=100 * share.value, low=100 * share.low, high=100 * share.high)
+def write_points(share: float, *, sign: str = '+') -> str:
+    """Write a share in percent, or a difference of shares in points with its sign."""
+    if not math.isfinite(share):
+        return UNKNOWN
+    # what is written as zero has no sign
+    shown = round(100 * share, 1) or 0.0
+    return f'{shown:{sign if shown else ""}.1f}'.replace('-', '\N{MINUS SIGN}')
+
+
+def write_bounds(found: Interval, *, sign: str = '') -> str:
+    """Write where a share, or a difference with its sign, probably lies."""
+    if not is_bounded(found):
+        return 'no interval'
+    low, high = (write_points(end, sign=sign) for end in (found.low, found.high))
+    return f'{low} to {high}'
+
+
+def is_bounded(found: Interval) -> bool:
+    """Tell whether anything is known of where a figure lies: of one seed and one draw, nothing is."""
+    return math.isfinite(found.low) and math.isfinite(found.high)
+
+
+def place_zero(found: Interval) -> str:
+    """Say where zero is."""
+    if not is_bounded(found):
+        return 'no interval'
+    return f'{"excludes" if excludes_zero(found) else "includes"} zero'
+
+
+def excludes_zero(found: Interval) -> bool:
+    """Tell whether an interval lies on one side of zero."""
+    return found.low > 0 or found.high < 0

@@ -4,12 +4,21 @@ from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element
 
 from ..comparison.records import Interval
-from .comparison_rows import Row, Trial, name_trial
+from ..messages import name_some
+from .comparison_rows import (
+    Row,
+    Trial,
+    excludes_zero,
+    is_bounded,
+    name_trial,
+    place_zero,
+    write_bounds,
+)
 from .numbers import write_share
 from .page import Child, bullet_list, element, paragraph
 
-# as figures are written
-_DIGITS = 3
+# so many labels that are level are named
+_MOST_NAMED = 3
 
 
 def summarize(rows: Sequence[Row], baseline: str | None) -> list[Element]:
@@ -40,14 +49,18 @@ def _say_leaders(trials: Mapping[Trial, Sequence[Row]]) -> list[Child]:
     """Say which label leads by which protocol."""
     leaders: dict[tuple[str, ...], list[Trial]] = {}
     for trial, found in trials.items():
-        leaders.setdefault(_leaders(found), []).append(trial)
+        leaders.setdefault(tuple(row.label for row in found if row.is_best), []).append(trial)
     sentence: list[Child] = []
     for names, led in leaders.items():
         by = _join([_in_text(trial) for trial in led])
         if len(led) == len(trials) > 1:
-            by = f'all {len(led)} protocols'
+            by = 'both protocols' if len(led) == 2 else f'all {len(led)} protocols'
         verb = 'leads' if len(names) == 1 else 'lead together'
-        sentence += ['; ' if sentence else '', element('strong', _join(names)), f' {verb} by {by}']
+        sentence += [
+            '; ' if sentence else '',
+            element('strong', _name_labels(names)),
+            f' {verb} by {by}',
+        ]
     return [*sentence, '.']
 
 
@@ -58,10 +71,10 @@ def _say_certainty(trials: Mapping[Trial, Sequence[Row]], baseline: str | None) 
         return []
     clear = sum(excludes_zero(one) for one in known)
     if len(known) == 1:
-        told = f'{"excludes" if clear else "includes"} zero'
+        told = place_zero(known[0])
     else:
         told = f'excludes zero in {clear if clear else "none"} of {len(known)}'
-    return [f' The 95 % interval of the lead over the baseline {baseline} {told}.']
+    return [f' The 95\N{NO-BREAK SPACE}% interval of the lead over the baseline {baseline} {told}.']
 
 
 def limits_of_claims(rows: Sequence[Row]) -> str:
@@ -87,12 +100,6 @@ def limits_of_claims(rows: Sequence[Row]) -> str:
     return text
 
 
-def _leaders(rows: Sequence[Row]) -> tuple[str, ...]:
-    """Name the best label, or all that are level with it."""
-    best = round(rows[0].accuracy.value, _DIGITS)
-    return tuple(row.label for row in rows if round(row.accuracy.value, _DIGITS) == best)
-
-
 def _describe(rows: Sequence[Row], baseline: str | None) -> Element:
     """Say of one trial who leads, by how much, and whether that is more than chance does."""
     first = rows[0]
@@ -114,11 +121,9 @@ def _describe(rows: Sequence[Row], baseline: str | None) -> Element:
 
 
 def _say_accuracy(row: Row) -> str:
+    """Write a figure and its interval."""
     found = row.accuracy
-    return (
-        f'{write_share(found.value)} % (95 % interval {write_share(found.low)} to '
-        f'{write_share(found.high)} %)'
-    )
+    return f'{write_share(found.value)}\N{NO-BREAK SPACE}% ({_say_bounds(write_bounds(found), found, unit="\N{NO-BREAK SPACE}%")})'
 
 
 def _say_difference(found: Interval, name: str) -> str:
@@ -127,28 +132,26 @@ def _say_difference(found: Interval, name: str) -> str:
     way = (
         f'{size} points {"above" if found.value > 0 else "below"}' if found.value else 'level with'
     )
-    low, high = write_points(found.low), write_points(found.high)
-    told = (
-        'the interval excludes zero'
-        if excludes_zero(found)
-        else 'the interval includes zero, so that which of the two is better stays open'
-    )
-    return f'{way} {name} (95 % interval {low} to {high}); {told}.'
+    said = f'{way} {name} ({_say_bounds(write_bounds(found, sign="+"), found)})'
+    if not is_bounded(found):
+        return f'{said}, so that which of the two is better stays open.'
+    more = '' if excludes_zero(found) else ', so that which of the two is better stays open'
+    return f'{said}; the interval {place_zero(found)}{more}.'
 
 
-def excludes_zero(found: Interval) -> bool:
-    """Tell whether an interval lies on one side of zero."""
-    return found.low > 0 or found.high < 0
-
-
-def write_points(share: float) -> str:
-    """Write a difference of shares in points, with its sign."""
-    return f'{100 * share:+.1f}'.replace('-', '\N{MINUS SIGN}')
+def _say_bounds(bounds: str, found: Interval, *, unit: str = '') -> str:
+    """Name bounds where there are some."""
+    return f'95\N{NO-BREAK SPACE}% interval {bounds}{unit}' if is_bounded(found) else bounds
 
 
 def _in_text(trial: Trial) -> str:
     name = name_trial(trial)
     return name if trial[0] == 'knn' else name[0].lower() + name[1:]
+
+
+def _name_labels(names: Sequence[str]) -> str:
+    """List the first few labels."""
+    return _join(names) if len(names) <= _MOST_NAMED else name_some(names, most=_MOST_NAMED)
 
 
 def _join(names: Sequence[str]) -> str:

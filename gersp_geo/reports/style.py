@@ -15,7 +15,7 @@ h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .3rem; overflow-wrap: any
 h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; padding-top: .9rem; border-top: 1px solid var(--line); }
 h3 { font-size: 1rem; margin: 1.2rem 0 .4rem; }
 p { margin: .4rem 0; max-width: 46rem; } .lead { font-size: 1.15rem; } .soft { color: var(--soft); }
-p, li, td, dd, figcaption { overflow-wrap: break-word; }
+p, li, td, dd, figcaption { overflow-wrap: break-word; } h2, h3, summary { overflow-wrap: anywhere; }
 .notes { background: var(--note); border-left: 4px solid var(--warn); border-radius: 4px;
   padding: .6rem 1rem .6rem 1.9rem; margin: 1rem 0; max-width: 58rem; }
 .scroll { overflow-x: auto; margin: .6rem 0; max-width: 100%;
@@ -76,7 +76,7 @@ path.tp { stroke: #3ddc5a; } path.fp { stroke: #ff3b30; } path.fn { stroke: #ffd
 .chart .curve { fill: none; stroke-width: 2; stroke-linejoin: round; }
 .chart .range { fill-opacity: .13; stroke-opacity: .35; stroke-width: 1; }
 .chart .places { stroke-width: 7; stroke-linecap: round; }
-.chart .span { stroke: var(--good); stroke-width: 2; } .chart .dot { fill: var(--good); }
+.chart .span { stroke: var(--good); stroke-width: 2; fill: none; } .chart .dot { fill: var(--good); }
 .chart .base { stroke: var(--soft); } .chart .dot.base { fill: var(--soft); }
 .chart .seed { stroke: var(--soft); stroke-width: 1.2; }
 .chart .name { fill: var(--ink); font-size: 12px; }
@@ -84,10 +84,13 @@ path.tp { stroke: #3ddc5a; } path.fp { stroke: #ff3b30; } path.fn { stroke: #ffd
 .legend .mark { flex: none; width: 1em; height: 1em; margin-right: .4em; overflow: visible; align-self: center; }
 .long { white-space: normal; overflow-wrap: anywhere; } tbody th .long { display: inline-block; min-width: 7rem; }
 .cell { display: block; color: var(--soft); font-size: .85em; }
+.legend li { overflow-wrap: anywhere; min-width: 0; }
 .legend + .charts, .key + .charts { margin-top: .8rem; }
 .whose { font-size: .9rem; margin-top: .55rem; }
-.intervals { grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); }
-.dense th, .dense td { padding: .25rem .45rem; font-size: .82rem; } .dense .matrix thead th { min-width: 2.8rem; }
+.intervals { grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); }
+.intervals.pairs { grid-template-columns: repeat(auto-fill, minmax(min(100%, 25rem), 1fr)); max-width: 60rem; }
+.intervals > :only-child { max-width: 26rem; grid-column: 1 / -1; }
+.dense th, .dense td { padding: .25rem .45rem; font-size: .82rem; } .dense tbody th { white-space: normal; } .dense .matrix thead th { min-width: 2.8rem; }
 .neighbours { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: 1rem; }
 .neighbours > * { background: var(--card); border-radius: 6px; padding: .7rem; min-width: 0; }
 .asked { display: flex; gap: .7rem; align-items: center; } .asked img { width: 4rem; }
@@ -97,7 +100,8 @@ path.tp { stroke: #3ddc5a; } path.fp { stroke: #ff3b30; } path.fn { stroke: #ffd
 .near b { position: absolute; right: -3px; bottom: -3px; width: 1.15rem; height: 1.15rem; line-height: 1.1rem;
   text-align: center; font-size: .8rem; color: #fff; background: #1f5fc8; border-radius: 4px 0 5px 0; }
 .near.other b { background: #b83c00; }
-.near.sample { display: inline-block; width: 1.4rem; flex: none; height: 1.4rem; vertical-align: middle; margin-left: .3rem; }
+.near.sample { display: inline-block; width: 1.4rem; flex: none; height: 1.4rem; margin-right: .45rem; }
+.samples { display: flex; flex-wrap: wrap; gap: .4rem 1.4rem; } .samples .named { align-items: center; }
 .chart path.axis { fill: none; }
 .chart .thin { fill: none; stroke-width: 1; opacity: .3; }
 details { margin: .6rem 0; } summary { cursor: pointer; font-weight: 600; }
@@ -110,6 +114,7 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
   .wide { overflow-x: auto; } .wide img { max-width: 36rem; }
   .cards, .cards tbody { display: block; } .cards thead { display: none; }
   .cards tr { display: block; padding: .45rem 0; border-bottom: 1px solid var(--line); }
+  .cards caption { display: block; } .cards td:has(.cell) { padding: .25rem 0; }
   .cards th, .cards td { display: flex; align-items: center; gap: .7rem; border: 0; padding: .1rem 0; }
   .cards tbody th { max-width: none; } .cards td::before { content: attr(data-name); flex: 1;
     text-align: left; color: var(--soft); } .cards .bar { flex: none; width: 6rem; margin: 0 .35rem 0 0; } }
