@@ -282,10 +282,19 @@ def place_rgb(natural: Tensor, *, in_channels: int, rgb_bands: Sequence[int]) ->
 
 
 class RandomFlips(nn.Module):
-    """Turn and mirror each image of a batch and its labels, all eight ways being equally likely.
+    """Turn and mirror each image of a batch and its labels, some ways being equally likely.
 
     kornia's quarter turns resample, so that values would change; these only move pixels.
     """
+
+    def __init__(self, ways: Sequence[int] = range(8)) -> None:
+        """Initialize a new RandomFlips instance.
+
+        Args:
+            ways: As :func:`move` numbers them; (0, 4) mirrors left and right alone.
+        """
+        super().__init__()
+        self.ways = tuple(ways)
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Draw from torch's generator of the CPU.
@@ -298,7 +307,8 @@ class RandomFlips(nn.Module):
         Returns:
             A new dictionary with the same shapes.
         """
-        ways = torch.randint(8, (len(batch['image']),)).tolist()
+        drawn = torch.randint(len(self.ways), (len(batch['image']),)).tolist()
+        ways = [self.ways[i] for i in drawn]
         moved: dict[str, Any] = {}
         for key in {'image', 'mask'} & set(batch):
             parts = [move(x, way) for x, way in zip(batch[key], ways, strict=True)]
@@ -323,3 +333,48 @@ def move_boxes(boxes: Tensor, way: int, *, side: int) -> Tensor:
     for _ in range(way % 4):
         left, top, right, bottom = top, side - right, bottom, side - left
     return torch.stack([left, top, right, bottom], dim=1)
+
+
+class RandomCrops(nn.Module):
+    """Cut a square out of each image of a batch and its mask, anywhere with equal probability."""
+
+    def __init__(self, size: int) -> None:
+        """Initialize a new RandomCrops instance.
+
+        Args:
+            size: Side of the square in pixels.
+        """
+        super().__init__()
+        self.size = size
+
+    def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Draw from torch's generator of the CPU.
+
+        Args:
+            batch: 'image' of shape (B, ..., H, W), 'mask' of shape (B, H, W). All else stays.
+
+        Returns:
+            A new dictionary; images and masks have the sides *size*.
+
+        Raises:
+            ValueError: If the images are smaller.
+        """
+        sides, size = batch['image'].shape[-2:], self.size
+        if min(sides) < size:
+            raise ValueError(
+                f'images must be at least as large as their crops of {size} px, got '
+                f'{sides[1]} x {sides[0]} px; pass a smaller size'
+            )
+        starts = [
+            [int(torch.randint(side - size + 1, ())) for side in sides] for _ in batch['image']
+        ]
+        cut = {
+            key: torch.stack(
+                [
+                    one[..., row : row + size, column : column + size]
+                    for one, (row, column) in zip(batch[key], starts, strict=True)
+                ]
+            )
+            for key in ('image', 'mask')
+        }
+        return {**batch, **cut}

@@ -7,6 +7,7 @@ from torch import nn
 from gersp_geo.bands import RGB
 from gersp_geo.transforms import (
     CropTogether,
+    RandomCrops,
     RandomFlips,
     ScaleValues,
     move,
@@ -92,6 +93,30 @@ def test_image_and_mask_turn_together_and_all_ways_occur() -> None:
     result = RandomFlips()({'image': image, 'mask': image[:, 0].long()})
     assert torch.equal(result['image'][:, 0].long(), result['mask'])
     assert len({tuple(x.flatten().tolist()) for x in result['mask']}) == 8
+
+
+def test_ways_can_be_chosen() -> None:
+    torch.manual_seed(0)
+    image = torch.arange(16.0).view(1, 1, 4, 4).repeat(50, 1, 1, 1)
+    found = RandomFlips((0, 4))({'image': image})['image']
+    is_mirrored = [torch.equal(x, image[0].flip(-1)) for x in found]
+    assert 5 < sum(is_mirrored) < 45
+    assert all(
+        mirrored or torch.equal(x, image[0]) for mirrored, x in zip(is_mirrored, found, strict=True)
+    )
+
+
+def test_crops_are_of_image_and_mask_together_and_anywhere() -> None:
+    torch.manual_seed(0)
+    image = torch.arange(30.0).view(1, 1, 5, 6).repeat(200, 1, 1, 1)
+    found = RandomCrops(4)({'image': image, 'mask': image[:, 0].long(), 'label': 1})
+    assert found['image'].shape == (200, 1, 4, 4)
+    assert torch.equal(found['image'][:, 0].long(), found['mask'])
+    assert {int(x[0, 0]) for x in found['mask']} == {0, 1, 2, 6, 7, 8}
+    assert torch.equal(found['mask'][0] - found['mask'][0, 0, 0], image[0, 0, :4, :4].long())
+    assert found['label'] == 1
+    with pytest.raises(ValueError, match=r'crops of 7 px, got 6 x 5 px; pass a smaller size'):
+        RandomCrops(7)({'image': image, 'mask': image[:, 0]})
 
 
 def test_the_eight_ways_differ() -> None:

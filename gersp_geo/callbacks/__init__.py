@@ -10,6 +10,7 @@
 - ``epoch_metrics`` spares torchgeo's tasks the metrics of single batches, and
   ``fused_optimizer`` passes over parameters once;
 - ``report`` logs metrics per class by name, and writes tables and pictures of validation and test;
+- ``warm_up`` raises the learning rate over the first steps;
 - ``data_wait`` measures how long training waits for data;
 - ``knn`` measures how well frozen features tell the classes of labelled images apart.
 """
@@ -25,6 +26,7 @@ from .online_knn import OnlineKNN
 from .preprocessing_record import PreprocessingRecord
 from .report import ValidationReport
 from .view_pairs import ViewPairs
+from .warm_up import WarmUp
 
 __all__ = (
     'CollapseMonitor',
@@ -36,4 +38,5 @@ __all__ = (
     'PreprocessingRecord',
     'ValidationReport',
     'ViewPairs',
+    'WarmUp',
 )

@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 from torchgeo.datamodules import BaseDataModule
+from torchgeo.datasets import LoveDA
 from torchgeo.tasks import ChangeDetection
 
 from ..datasets.samples import name_bands
@@ -126,6 +127,9 @@ def name_classes(dataset: Any, pl_module: LightningModule) -> tuple[str, ...]:
     hparams = pl_module.hparams
     count = 2 if hparams.get('task') == 'binary' else hparams.get('num_classes') or 0
     names = read_names(dataset, 'classes')
+    if isinstance(dataset, LoveDA):
+        # masks hold 0 where there is no label, and torchgeo names that last
+        names = (*names[-1:], *names[:-1])
     if len(names) == count:
         return names
     if count == 2 and isinstance(pl_module, ChangeDetection):

@@ -9,11 +9,18 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from ..models import load_backbone
 from ..models.loading import LoadReport
-from .targets import CheckedDetector
+from .targets import CheckedDetector, has_background
 
 # Stages of a ResNet in the order in which torchvision unfreezes them:
 # https://github.com/pytorch/vision/blob/v0.20.0/torchvision/models/detection/backbone_utils.py
 STAGES = ('layer4', 'layer3', 'layer2', 'layer1', 'conv1')
+
+# what torchvision calls the limits of what a detector returns, and our options
+LIMITS = {
+    'nms_thresh': 'iou_threshold',
+    'score_thresh': 'score_threshold',
+    'detections_per_img': 'detections_per_image',
+}
 
 
 class ObjectDetection(CheckedDetector, tasks.ObjectDetection):
@@ -37,6 +44,9 @@ class ObjectDetection(CheckedDetector, tasks.ObjectDetection):
         in_channels: int = 3,
         *,
         rgb_bands: Sequence[int] = (0, 1, 2),
+        iou_threshold: float | None = None,
+        score_threshold: float | None = None,
+        detections_per_image: int | None = None,
         **kwargs: Any,
     ) -> None:
         """Initialize a new ObjectDetection instance.
@@ -48,6 +58,10 @@ class ObjectDetection(CheckedDetector, tasks.ObjectDetection):
                 random weights.
             in_channels: Number of bands.
             rgb_bands: Bands where red, green and blue are, 0-based.
+            iou_threshold: Of two objects of a class that overlap by more, in [0, 1], the one with
+                the lower score is dropped. Defaults, as the next two, to torchvision's of *model*.
+            score_threshold: Objects with a score up to it, in [0, 1), are dropped.
+            detections_per_image: So many objects of an image are kept, those with the best scores.
             **kwargs: The other arguments of torchgeo's task. ``trainable_layers``, in [0, 5], are
                 the stages of the backbone that are trained, from the last one; without weights all
                 are, since nothing would ever train the others. ``freeze_backbone`` trains the head
@@ -56,8 +70,9 @@ class ObjectDetection(CheckedDetector, tasks.ObjectDetection):
         Raises:
             FileNotFoundError: If *weights* do not exist.
             ValueError: If they do not fit *backbone*, *model* or *backbone* are unknown, or
-                ``trainable_layers`` is out of range.
+                ``trainable_layers`` or a threshold is out of range.
         """
+        check_limits(iou_threshold, score_threshold, detections_per_image)
         self.rgb_bands, self.report = tuple(rgb_bands), None
         super().__init__(model, backbone, weights, in_channels, **kwargs)
 
@@ -68,6 +83,26 @@ class ObjectDetection(CheckedDetector, tasks.ObjectDetection):
         super().configure_models()
         self.weights = weights
         prepare_backbone(self, weights, trainable_layers=self.hparams['trainable_layers'])
+        keeper: Any = self.model.roi_heads if has_background(self.model) else self.model
+        for name, option in LIMITS.items():
+            if self.hparams.get(option) is not None:
+                setattr(keeper, name, self.hparams[option])
+
+    def configure_metrics(self) -> None:
+        """Keep torchgeo's metrics, of 100 objects per image, from saying so where more are wanted."""
+        super().configure_metrics()
+        for metrics in (self.val_metrics, self.test_metrics):
+            metrics['MeanAveragePrecision'].warn_on_many_detections = False
+
+
+def check_limits(iou: float | None, score: float | None, most: int | None) -> None:
+    """Refuse limits of what a detector returns that are out of range."""
+    if not 0 <= (iou or 0) <= 1:
+        raise ValueError(f'iou_threshold must be in [0, 1], got {iou}')
+    if not 0 <= (score or 0) < 1:
+        raise ValueError(f'score_threshold must be in [0, 1), got {score}')
+    if most is not None and most < 1:
+        raise ValueError(f'detections_per_image must be >= 1, got {most}')
 
 
 def prepare_backbone(

@@ -1,13 +1,15 @@
+from pathlib import Path
 from typing import Any
 
 import kornia.augmentation as K
 import pytest
 import torch
 from torch import Tensor
-from torchgeo.datamodules import BaseDataModule, LEVIRCDDataModule, OSCDDataModule
-from torchgeo.tasks import ChangeDetection
+from torchgeo.datamodules import BaseDataModule, LEVIRCDDataModule, LoveDADataModule, OSCDDataModule
+from torchgeo.tasks import ChangeDetection, SemanticSegmentation
 
 from gersp_geo.datamodules.probing import probe_datamodule, probe_transform
+from tests.downstream.layouts import write_data_set
 
 SHAPE = (3, 16, 16)
 
@@ -91,3 +93,12 @@ def test_two_dates_that_are_prepared_in_two_ways_have_no_record() -> None:
 
     with pytest.raises(ValueError, match='it changes values in another way'):
         probe_transform(transform, shape=(2, 3, 8, 8))
+
+
+def test_classes_of_loveda_are_named_by_the_values_of_its_masks(tmp_path: Path) -> None:
+    data = LoveDADataModule(root=write_data_set('loveda', tmp_path / 'loveda'))
+    data.setup('fit')
+    task = SemanticSegmentation('fcn', num_classes=8, num_filters=2, ignore_index=0)
+    names = probe_datamodule(data, task).class_names
+    # https://github.com/Junjue-Wang/LoveDA: 0 is no label, 1 background, 7 agriculture
+    assert (names[0], names[1], names[7]) == ('no-data', 'background', 'agriculture')

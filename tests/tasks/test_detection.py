@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from torchgeo import tasks
 from torchgeo.datamodules import BaseDataModule
 from torchgeo.tasks import BaseTask
-from torchvision.ops import FrozenBatchNorm2d
+from torchvision.ops import FrozenBatchNorm2d, box_iou
 
 from gersp_geo import GeRSP_Weights
 from gersp_geo.models.downloads import FOLDER_VARIABLE
@@ -164,7 +164,9 @@ def test_weights_are_given_in_any_form(
 def test_every_other_argument_is_torchgeos() -> None:
     own, theirs = build('fcos', None, lr=0.5), tasks.ObjectDetection('fcos', 'resnet18')
     assert own.hparams['lr'] == 0.5
-    assert own.hparams.keys() - theirs.hparams.keys() == {'rgb_bands'}
+    assert own.hparams.keys() - theirs.hparams.keys() == {
+        'rgb_bands', 'iou_threshold', 'score_threshold', 'detections_per_image',
+    }  # fmt: skip
     defaults = ObjectDetection().hparams
     assert {key: defaults[key] for key in tasks.ObjectDetection().hparams} == dict(
         tasks.ObjectDetection().hparams
@@ -263,3 +265,31 @@ def test_precision_is_of_the_whole_set_and_of_one_epoch(monkeypatch: pytest.Monk
     schedule: Any = task.configure_optimizers()
     assert schedule['lr_scheduler']['scheduler'].mode == 'max'
     assert schedule['lr_scheduler']['monitor'] == 'val_map'
+
+
+@pytest.mark.quick('faster-rcnn')
+@pytest.mark.parametrize('model', MODELS)
+def test_limits_of_what_is_returned_hold(model: str) -> None:
+    loose = build(model, None, score_threshold=0.0, iou_threshold=1.0, detections_per_image=500)
+    images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        (every,) = loose.eval()(images)
+        middle = float(every['scores'].median())
+        strict = build(
+            model, None, score_threshold=middle, iou_threshold=0.1, detections_per_image=3
+        )
+        (few,) = strict.eval()(images)
+    assert len(every['scores']) > 100
+    assert 0 < len(few['scores']) <= 3
+    assert (few['scores'] > middle).all()
+    overlaps = box_iou(few['boxes'], few['boxes']).fill_diagonal_(0)
+    assert (overlaps <= 0.1).all()
+
+
+@pytest.mark.parametrize(
+    ('option', 'value'),
+    [('iou_threshold', 1.5), ('score_threshold', 1.0), ('detections_per_image', 0)],
+)
+def test_other_limits_are_refused(option: str, value: float) -> None:
+    with pytest.raises(ValueError, match=rf'{option} must be .*, got {value}'):
+        build('fcos', None, **{option: value})
