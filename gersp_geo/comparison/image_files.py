@@ -1,5 +1,6 @@
 """Whole images of one kind, read as stored and resized to one square."""
 
+import os
 from collections.abc import Sequence
 from os import PathLike, fspath
 from pathlib import Path
@@ -35,6 +36,9 @@ class ImageFiles:
 
     files: list[str]
     """Paths."""
+
+    names: list[str]
+    """Paths inside the folder, with / between their parts."""
 
     bands: tuple[str, ...]
     """Names of the bands that are read, in this order."""
@@ -73,6 +77,9 @@ class ImageFiles:
             known = ', '.join((*IMAGE_SUFFIXES, *SCENE_SUFFIXES))
             raise FileNotFoundError(f'no image ({known}) in {root}')
         self.files = pictures or rasters
+        # a tenth of the time of relative_to
+        start = len(os.path.join(root, '')) if root != Path() else 0
+        self.names = [file[start:].replace(os.sep, '/') for file in self.files]
         self._chosen: list[int] | None = None
         if rasters:
             self._open(bands)

@@ -87,6 +87,7 @@ class ImageSet:
             contents = list(pool.map(hash_content, files))
         found = assign(
             files,
+            self._images.names,
             self.folder,
             table=None if split is None else Path(split),
             contents=contents,
@@ -107,8 +108,8 @@ class ImageSet:
         digest = hashlib.sha256(repr((self.classes, self.bands, self._images.dtype)).encode())
         for name, members in self._members.items():
             for index in members.tolist():
-                path = Path(self._images.files[index]).relative_to(self.folder).as_posix()
-                entry = name, path, int(self._labels[index]), contents[index]
+                path, label = self._images.names[index], int(self._labels[index])
+                entry = name, path, label, contents[index]
                 digest.update(repr(entry).encode())
         return digest.hexdigest()
 
@@ -190,7 +191,7 @@ class ImageSet:
 
     def _measure(self, index: int) -> tuple[NDArray[np.float64], ...]:
         """Count the observations of each band of an image; their mean and squared deviations."""
-        values = self._images.read(index).flatten(1).double().numpy()
+        values = self._images.read(index).flatten(1).contiguous().double().numpy()
         seen = np.isfinite(values)
         count = seen.sum(axis=1).astype(np.float64)
         total = np.where(seen, values, 0).sum(axis=1)

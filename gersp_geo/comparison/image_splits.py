@@ -52,12 +52,19 @@ class Assignment:
 
 
 def assign(
-    files: Sequence[str], folder: Path, *, table: Path | None, contents: Sequence[str], seed: int
+    files: Sequence[str],
+    names: Sequence[str],
+    folder: Path,
+    *,
+    table: Path | None,
+    contents: Sequence[str],
+    seed: int,
 ) -> Assignment:
     """Find class and split of each image.
 
     Args:
         files: Paths of the images.
+        names: Their paths inside the folder, with / between their parts.
         folder: Where they lie.
         table: CSV that names images and their splits; None goes by folders.
         contents: Digest of each file; a drawn split keeps equal files together.
@@ -67,22 +74,21 @@ def assign(
         ValueError: If classes or splits do not tell, or no image trains or tests.
     """
     if table is not None:
-        found = by_table(files, folder, table)
-    elif folders := find_folders(files, folder):
-        found = by_folders(files, folder, folders)
+        found = by_table(files, names, folder, table)
+    elif folders := find_folders(names):
+        found = by_folders(files, names, folder, folders)
     else:
         found = by_seed(files, folder, contents, seed=seed)
     for place, needed in ((0, 'trains'), (2, 'tests')):
         if not (found.splits == place).any():
-            fix = ', '.join(word for word, name in WORDS.items() if name == SPLITS[place])
             raise ValueError(
-                f'{table or folder}: no image {needed}; its splits must have one that is called '
-                f'{fix.replace(", ", " or ", 1).partition(",")[0]}'
+                f'{table or folder}: no image {needed}; one of its splits must be called '
+                f'{SPLITS[place]}'
             )
     return found
 
 
-def by_table(files: Sequence[str], folder: Path, table: Path) -> Assignment:
+def by_table(files: Sequence[str], names: Sequence[str], folder: Path, table: Path) -> Assignment:
     """Read splits, and classes where it has them, from a CSV; see :func:`assign`."""
     if not table.is_file():
         raise FileNotFoundError(f'no file {table}; give the table of the split')
@@ -104,7 +110,7 @@ def by_table(files: Sequence[str], folder: Path, table: Path) -> Assignment:
     if (keys == '').any():
         raise ValueError(f'each row of {source} must name its image, got an empty one')
     wanted = pandas.unique(keys).tolist()
-    images = ImageNames([str(Path(file).relative_to(folder)) for file in files])
+    images = ImageNames(names)
     found = images.match(wanted, source=source)
     if not found:
         raise ValueError(
@@ -127,7 +133,7 @@ def by_table(files: Sequence[str], folder: Path, table: Path) -> Assignment:
         )
     label = columns['label']
     if label is None:
-        marks = mark_folders(files, folder, splits=find_folders(files, folder), given=())
+        marks = mark_folders(files, folder, splits=find_folders(names), given=())
     else:
         texts = mark_texts(
             rows[label].tolist(), places >= 0, (), attribute=label, source=source, separator=None
@@ -165,28 +171,29 @@ def _read_splits(
     return of
 
 
-def find_folders(files: Sequence[str], folder: Path) -> dict[str, str]:
-    """Find folders of splits, directly in *folder* or in the folders of classes.
+def find_folders(names: Sequence[str]) -> dict[str, str]:
+    """Find folders of splits above or below those of classes, by the paths of images.
 
     Returns:
         Each such name under itself; empty where names of training and another split are not there.
     """
-    parts = [Path(file).relative_to(folder).parts[:-1] for file in files]
+    parts = [name.split('/')[:-1] for name in names]
     for depth in (0, 1):
-        names = {part[depth] for part in parts if len(part) > depth}
-        known = {name: WORDS[name.lower()] for name in names if name.lower() in WORDS}
-        if len(set(known.values())) > 1 and (depth == 0 or len(known) == len(names)):
+        words = {part[depth] for part in parts if len(part) > depth}
+        known = {name: WORDS[name.lower()] for name in words if name.lower() in WORDS}
+        if len(set(known.values())) > 1 and (depth == 0 or len(known) == len(words)):
             return {name: name for name in sorted(known)}
     return {}
 
 
-def by_folders(files: Sequence[str], folder: Path, folders: Mapping[str, str]) -> Assignment:
+def by_folders(
+    files: Sequence[str], names: Sequence[str], folder: Path, folders: Mapping[str, str]
+) -> Assignment:
     """Take splits from folders above or below those of the classes; see :func:`assign`."""
     splits = np.full(len(files), -1, dtype=np.int64)
-    for number, file in enumerate(files):
-        above = Path(file).relative_to(folder).parts[:2]
-        name = next((part for part in above if part in folders), None)
-        splits[number] = -1 if name is None else SPLITS.index(WORDS[name.lower()])
+    for number, name in enumerate(names):
+        word = next((part for part in name.split('/')[:-1][:2] if part in folders), None)
+        splits[number] = -1 if word is None else SPLITS.index(WORDS[word.lower()])
     used = np.flatnonzero(splits >= 0)
     marks = mark_folders([files[i] for i in used.tolist()], folder, splits=folders, given=())
     labels = np.full(len(files), -1, dtype=np.int64)
@@ -218,7 +225,7 @@ def by_seed(
     for place, name in enumerate(SPLITS):
         splits[list(getattr(drawn, name))] = place
     note = (
-        f'The split is drawn by seed {seed}: 70 % of each class train, 15 % validate, 15 % test; '
+        f'The split is drawn by seed {seed}: about 70 % of each class train, 15 % validate, 15 % test; '
         'no published value has it.'
     )
     return _without_idle(marks.class_names, _numbers(marks), splits, note, [])
