@@ -1,13 +1,12 @@
 """What is behind the figures of a comparison: confusions, neighbours, features and settings."""
 
-import re
 from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
 from ..comparison.records import ComparedImages, Comparison, Finding, Protocol
-from .comparison_pictures import class_legend, draw_points, show_neighbours
+from .comparison_pictures import breakable, class_legend, draw_points, show_neighbours
 from .comparison_rows import Row, name_trial, write_bounds
 from .matrices import shaded_table
 from .numbers import UNKNOWN, write_share
@@ -16,11 +15,6 @@ from .page import Child, bullet_list, element, facts_table, fold, paragraph, sec
 # a matrix of more classes is too wide to be read; of more, the largest confusions are listed
 _MOST_CLASSES, _MOST_CONFUSIONS = 20, 12
 _WITH_PREDICTIONS: tuple[Protocol, ...] = ('linear', 'knn', 'finetune')
-
-
-def name_label(label: str) -> Element:
-    """Write a label so that a long one is broken."""
-    return element('span', label, class_='long')
 
 
 def show_confusion(comparison: Comparison, rows: Sequence[Row]) -> Element | None:
@@ -58,7 +52,7 @@ def _confusion(finding: Finding, images: ComparedImages) -> Element:
     np.add.at(counts, (np.array(finding.predictions), images.labels), 1)
     if count <= _MOST_CLASSES:
         return shaded_table(
-            counts, rows=[*map(_breakable, names)], columns=[*map(_breakable, names)],
+            counts, rows=[*map(breakable, names)], columns=[*map(breakable, names)],
             caption='',
         )  # fmt: skip
     totals = counts.sum(axis=0)
@@ -66,7 +60,7 @@ def _confusion(finding: Finding, images: ComparedImages) -> Element:
     order = np.argsort(-counts, axis=None, kind='stable')[:_MOST_CONFUSIONS]
     pairs = [divmod(int(place), count) for place in order if counts.flat[place]]
     rows = [
-        (name_label(names[true]), names[taken], f'{counts[taken, true]:,}',
+        (breakable(names[true]), names[taken], f'{counts[taken, true]:,}',
          write_share(counts[taken, true] / totals[true]))
         for taken, true in pairs
     ]  # fmt: skip
@@ -74,11 +68,6 @@ def _confusion(finding: Finding, images: ComparedImages) -> Element:
         return paragraph('Every test image is right.')
     heads = ('True class', 'Taken for', 'Test images', 'Of the true class, %')
     return table(rows, head=heads, caption='The largest confusions', kind='cards')
-
-
-def _breakable(name: str) -> str:
-    """Let a name such as HerbaceousVegetation be broken between its words."""
-    return re.sub(r'(?<=[a-z])(?=[A-Z])|(?<=[_/-])(?=.)', '\N{ZERO WIDTH SPACE}', name)
 
 
 def show_nearest(comparison: Comparison) -> Element | None:
@@ -179,7 +168,7 @@ def _finding_row(
         if name not in common and text
     )
     return (
-        name_label(candidate.label),
+        breakable(candidate.label),
         f'{candidate.seed}',
         name_trial((one.protocol, one.labels_per_class)),
         f'{write_share(found.value)} ({write_bounds(found)})',

@@ -1,6 +1,7 @@
 """Pictures of a comparison: intervals, features in two dimensions, and nearest neighbours."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from unicodedata import east_asian_width
@@ -58,6 +59,13 @@ class Mark:
     """Single figures that the interval is about."""
 
     is_baseline: bool = False
+
+
+def breakable(name: str) -> Element:
+    """Write a name that may be broken, between its words at first."""
+    parts = re.split(r'(?<=[a-z])(?=[A-Z])|(?<=[_/=-])(?=.)', name)
+    children = [child for part in parts for child in (element('wbr'), part)]
+    return element('span', *children[1:], class_='long')
 
 
 def shorten(name: str, most: int = _MOST_CHARACTERS) -> str:
@@ -161,7 +169,7 @@ def draw_points(views: Sequence[FeatureView], images: ComparedImages) -> list[El
             'svg', *paths, class_='kinds', viewBox=f'0 0 {_SPREAD} {height:.0f}', role='img',
             aria_label=f'Features of {view.label} in two dimensions',
         )  # fmt: skip
-        heading = element('h3', view.label, class_='long')
+        heading = element('h3', breakable(view.label))
         key = paragraph(_explain(view), kind='key')
         drawn.append(element('div', heading, svg, key, class_='chart'))
     return drawn
@@ -222,8 +230,7 @@ def show_neighbours(images: ComparedImages, views: Sequence[FeatureView]) -> lis
                 element(
                     'div',
                     element('span', 'Test image', class_='cell'),
-                    element('strong', name),
-                    class_='long',
+                    element('strong', breakable(name)),
                 ),
                 class_='asked',
             )
@@ -249,7 +256,7 @@ def _neighbour_row(
     count = f'{kinds.count(true)} of {len(kinds)}'
     said = f'{count}; others: {name_some(others, most=_MOST_NAMED)}' if others else count
     heading = element(
-        'div', element('span', view.label), element('span', f' {said}', class_='soft'),
+        'div', breakable(view.label), element('span', f' {said}', class_='soft'),
         class_='long whose',
     )  # fmt: skip
     return [heading, element('div', *near, class_='row')]

@@ -8,14 +8,8 @@ from xml.etree.ElementTree import Element
 
 from ..comparison.records import Comparison
 from .charts import curve_chart
-from .comparison_details import (
-    name_label,
-    show_confusion,
-    show_features,
-    show_nearest,
-    show_settings,
-)
-from .comparison_pictures import Mark, axis_limits, interval_chart
+from .comparison_details import show_confusion, show_features, show_nearest, show_settings
+from .comparison_pictures import Mark, axis_limits, breakable, interval_chart
 from .comparison_rows import (
     Row,
     find_rows,
@@ -78,7 +72,7 @@ def show_accuracies(rows: Sequence[Row], baseline: str | None) -> Element | None
     cells = {(row.label, row.trial): row for row in rows}
     written = [
         [
-            name_label(label),
+            breakable(label),
             *(
                 _accuracy_cell(found) if (found := cells.get((label, trial))) else UNKNOWN
                 for trial in trials
@@ -165,7 +159,7 @@ def show_differences(rows: Sequence[Row], baseline: str | None) -> Element | Non
     ]
     cells = {(row.label, row.trial): _difference_cell(row) for row in known}
     written = [
-        [name_label(label), *(cells.get((label, trial), UNKNOWN) for trial in trials)]
+        [breakable(label), *(cells.get((label, trial), UNKNOWN) for trial in trials)]
         for label in dict.fromkeys(row.label for row in known)
     ]
     return section(

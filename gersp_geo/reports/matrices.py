@@ -31,7 +31,7 @@ def shaded_table(
     values: NDArray[np.number],
     *,
     rows: Sequence[Child],
-    columns: Sequence[str],
+    columns: Sequence[Child],
     caption: str,
     totals: bool = True,
 ) -> Element:

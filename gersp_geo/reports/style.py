@@ -82,7 +82,8 @@ path.tp { stroke: #3ddc5a; } path.fp { stroke: #ff3b30; } path.fn { stroke: #ffd
 .chart .name { fill: var(--ink); font-size: 12px; }
 .kinds path { stroke-width: 5; stroke-linejoin: round; opacity: .8; }
 .legend .mark { flex: none; width: 1em; height: 1em; margin-right: .4em; overflow: visible; align-self: center; }
-.long { white-space: normal; overflow-wrap: anywhere; } tbody th .long { display: inline-block; min-width: 7rem; }
+.long { white-space: normal; overflow-wrap: anywhere; } .cards tbody th .long { display: inline-block; min-width: 7rem; }
+.matrix .long { overflow-wrap: break-word; }
 .cell { display: block; color: var(--soft); font-size: .85em; }
 .legend li { overflow-wrap: anywhere; min-width: 0; }
 .legend + .charts, .key + .charts { margin-top: .8rem; }
@@ -95,7 +96,7 @@ path.tp { stroke: #3ddc5a; } path.fp { stroke: #ff3b30; } path.fn { stroke: #ffd
 .neighbours > * { background: var(--card); border-radius: 6px; padding: .7rem; min-width: 0; }
 .asked { display: flex; gap: .7rem; align-items: center; } .asked img { width: 4rem; }
 .row { display: flex; flex-wrap: wrap; gap: .35rem; margin: .2rem 0 .1rem; }
-.near { position: relative; flex: 1 1 2.8rem; max-width: 4.1rem; border: 3px solid var(--good); border-radius: 5px; }
+.near { position: relative; flex: 0 0 calc((100% - 1.4rem) / 5); max-width: 4.1rem; border: 3px solid var(--good); border-radius: 5px; }
 .near img { width: 100%; border-radius: 0; } .near.other { border: 3px dashed var(--c1); }
 .near b { position: absolute; right: -3px; bottom: -3px; width: 1.15rem; height: 1.15rem; line-height: 1.1rem;
   text-align: center; font-size: .8rem; color: #fff; background: #1f5fc8; border-radius: 4px 0 5px 0; }

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-VOID = {'meta', 'img', 'br', 'hr', 'link', 'input'}
+VOID = {'meta', 'img', 'br', 'hr', 'link', 'input', 'wbr'}
 
 
 class Page(HTMLParser):
