@@ -1,5 +1,6 @@
 """Features that depend on weights and images alone, and are computed once."""
 
+import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from gersp_geo.comparison import features as module
 from gersp_geo.comparison.candidates import open_features, parse_candidates
 from gersp_geo.comparison.features import extract
 from gersp_geo.comparison.image_sets import ImageSet
+from gersp_geo.comparison.image_splits import SPLITS
 from gersp_geo.comparison.records import Candidate, FeatureSet
 
 
@@ -57,8 +59,8 @@ def test_features_are_those_of_each_image_in_order(images: ImageSet, tmp_path: P
     found = extract(candidate, images, cache=tmp_path, batch_size=4, advance=counted.append)
     assert sum(counted) == 30
     network = open_features(candidate, in_channels=3, size=32, record_of_data=images.record())
-    for split, kept in (('train', found.train), ('val', found.val), ('test', found.test)):
-        assert kept is not None
+    for split in SPLITS:
+        kept = getattr(found, split)
         assert torch.equal(kept.labels, images.labels(split))
         for i, features in enumerate(kept.features):
             with torch.no_grad():
@@ -92,14 +94,15 @@ def test_whatever_features_depend_on_has_a_file_of_its_own(
     smaller = ImageSet(images.folder, size=16)
     drawn = ImageSet(images.folder, size=32, seed=1)
     given = one(str(path))
-    for candidate, of, options in (
+    cases: list[tuple[Candidate, ImageSet, dict[str, Any]]] = [
         (given, images, {}),
         (given, smaller, {}),
         (given, drawn, {}),
         (given, images, {'rgb_bands': (2, 1, 0)}),
         (one('random:test_resnet'), images, {}),
         (one('random:test_resnet', seed=1), images, {}),
-    ):
+    ]
+    for candidate, of, options in cases:
         before = len(list(cache.glob('*')))
         first = extract(candidate, of, cache=cache, **options)
         assert len(list(cache.glob('*'))) == before + 1
@@ -117,7 +120,7 @@ def test_a_damaged_file_is_made_anew(images: ImageSet, tmp_path: Path, damage: s
     elif damage == 'other':
         save_file(load_file(path), path, metadata={module.KEY: '{}'})
     elif damage == 'nan':
-        text = module.json.dumps(
+        text = json.dumps(
             module.describe(candidate, images, normalization='data', rgb_bands=None), sort_keys=True
         )
         holes = {name: part * torch.nan for name, part in load_file(path).items()}

@@ -110,7 +110,7 @@ def test_a_table_decides_and_says_what_it_leaves(tmp_path: Path) -> None:
         'lake/lake_1.png,lake,Validation', 'lake/lake_2.png,lake,test', 'road/road_0.png,road,test',
         'road/road_9.png,road,train', '',
     )  # fmt: skip
-    with pytest.warns(UserWarning, match='') as told:
+    with pytest.warns(UserWarning, match='road have no image') as told:
         images = ImageSet(folder, split=table)
     messages = [str(warning.message) for warning in told]
     assert len(messages) == 3
@@ -213,10 +213,11 @@ def test_missing_pixels_change_none_that_are_seen(holes: list[tuple[int, int]], 
 
 @pytest.mark.parametrize('kind', ['nodata', 'nan', 'mask', 'alpha'])
 def test_pixels_without_observation_are_nan(tmp_path: Path, kind: str) -> None:
-    options: dict[str, Any] = {
+    known: dict[str, dict[str, Any]] = {
         'nodata': {'nodata': 0},
         'alpha': {'photometric': 'RGB', 'ALPHA': 'YES'},
-    }.get(kind, {})
+    }
+    options = known.get(kind, {})
     dtype = 'float32' if kind == 'nan' else 'uint16'
     for number, name in enumerate(('lake', 'road')):
         for i in range(3):

@@ -30,7 +30,7 @@ STEM = FOUND.state_dict['conv1.0.weight']
 
 
 def filters(backbone: torch.nn.Module) -> torch.Tensor:
-    return cast(Any, backbone).conv1[0].weight.detach()
+    return cast(torch.Tensor, cast(Any, backbone).conv1[0].weight).detach()
 
 
 def test_scaled_is_what_loading_does() -> None:
