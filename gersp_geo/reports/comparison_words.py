@@ -17,6 +17,8 @@ from .comparison_rows import (
 from .numbers import write_share
 from .page import Child, bullet_list, element, paragraph
 
+# a figure is not parted from its sign at the end of a line
+_PERCENT = '\N{NO-BREAK SPACE}%'
 # so many labels that are level are named
 _MOST_NAMED = 3
 
@@ -75,7 +77,7 @@ def _say_certainty(trials: Mapping[Trial, Sequence[Row]], baseline: str | None) 
         told = place_zero(known[0])
     else:
         told = f'excludes zero in {clear if clear else "none"} of {len(known)}'
-    return [f' The 95\N{NO-BREAK SPACE}% interval of the lead over the baseline {baseline} {told}.']
+    return [f' The 95{_PERCENT} interval of the lead over the baseline {baseline} {told}.']
 
 
 def limits_of_claims(rows: Sequence[Row]) -> str:
@@ -124,7 +126,8 @@ def _describe(rows: Sequence[Row], baseline: str | None) -> Element:
 def _say_accuracy(row: Row) -> str:
     """Write a figure and its interval."""
     found = row.accuracy
-    return f'{write_share(found.value)}\N{NO-BREAK SPACE}% ({_say_bounds(write_bounds(found), found, unit="\N{NO-BREAK SPACE}%")})'
+    bounds = _say_bounds(write_bounds(found), found, unit=_PERCENT)
+    return f'{write_share(found.value)}{_PERCENT} ({bounds})'
 
 
 def _say_difference(found: Interval, name: str) -> str:
@@ -142,10 +145,11 @@ def _say_difference(found: Interval, name: str) -> str:
 
 def _say_bounds(bounds: str, found: Interval, *, unit: str = '') -> str:
     """Name bounds where there are some."""
-    return f'95\N{NO-BREAK SPACE}% interval {bounds}{unit}' if is_bounded(found) else bounds
+    return f'95{_PERCENT} interval {bounds}{unit}' if is_bounded(found) else bounds
 
 
 def _in_text(trial: Trial) -> str:
+    """Name a protocol within a sentence."""
     name = name_trial(trial)
     return name if trial[0] == 'knn' else name[0].lower() + name[1:]
 
@@ -156,4 +160,5 @@ def _name_labels(names: Sequence[str]) -> str:
 
 
 def _join(names: Sequence[str]) -> str:
+    """Write names as 'a, b and c'."""
     return ' and '.join([', '.join(names[:-1]), names[-1]] if len(names) > 1 else names)
