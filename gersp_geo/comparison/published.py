@@ -100,9 +100,10 @@ def list_published(name: str, *, obstacle: str) -> list[str]:
         (paper_values(name), 'the split is not known'),
     ):
         if values:
-            told = ', '.join(f'{v.weights} {v.protocol} {v.value:.2f} {v.spread}' for v in values)
-            place = values[0].where.partition(',')[0] if obstacle and values[0].sources else ''
-            sentences.append(
-                f'Published, not comparable ({reason}): {told}; {place or values[0].where}.'
+            told = ', '.join(
+                f'{(value.sources or (value.weights,))[0]} {value.protocol} '
+                f'{value.value:.{value.digits}f} {value.spread}'
+                for value in values
             )
+            sentences.append(f'Published by {values[0].by}, not comparable ({reason}): {told}.')
     return sentences

@@ -41,6 +41,10 @@ class PublishedValue:
     spread: str
     """Interval or standard deviation, as printed."""
 
+    digits: int
+    """After the point, as printed."""
+
+    by: str
     where: str
 
 
@@ -92,7 +96,7 @@ _BENCH = (
     ('aid', 'tgeo_resnet50_s2rgb_moco', (0.3680, 0.3465, 0.3895), (0.6285, 0.6095, 0.6515)),
 )  # fmt: skip
 
-PAPER = 'GeRSP, Table I (https://arxiv.org/abs/2401.04614)'
+PAPER = 'Table I of https://arxiv.org/abs/2401.04614'
 # weights: fine-tuned accuracy on EuroSAT and RESISC45, per cent, with standard deviations
 _PAPER = (
     ('IMP', (97.84, 0.04), (92.48, 0.13)),
@@ -132,7 +136,9 @@ def _bench_value(
         protocol=protocol,
         value=value,
         spread=f'({low:.1f} to {high:.1f})',
-        where=f'torchgeo-bench, results/models/{weights}.csv at {commit}',
+        digits=1,
+        by='torchgeo-bench',
+        where=f'results/models/{weights}.csv at {commit}',
     )
 
 
@@ -148,6 +154,8 @@ def paper_values(data: str) -> tuple[PublishedValue, ...]:
             protocol='finetune',
             value=value,
             spread=f'± {deviation:.2f}',
+            digits=2,
+            by='the GeRSP paper',
             where=PAPER,
         )
         for weights, *pair in _PAPER
