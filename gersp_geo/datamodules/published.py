@@ -52,6 +52,7 @@ class CroppedLoveDADataModule(datamodules.LoveDADataModule):
             num_workers: Processes that read; 0 reads in the main process.
             **options: Of :class:`torchgeo.datasets.LoveDA`.
         """
+        self.size = size
         super().__init__(batch_size, num_workers, transforms=number_classes, **options)
         # mirrored left and right alone
         self.train_aug = nn.Sequential(
@@ -74,6 +75,7 @@ class CroppedLoveDADataModule(datamodules.LoveDADataModule):
             mean=RGB.mean,
             std=RGB.std,
             dtype='uint8',
+            size=self.size,
             # the last name is that of what has no label
             class_names=LoveDA.classes[:-1],
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 from torch.utils.data import ConcatDataset, DataLoader, Dataset
 from torchgeo.datamodules import NonGeoDataModule
@@ -13,7 +14,7 @@ from torchgeo.datasets import DIOR, DOTA
 from torchgeo.datasets.dior import parse_pascal_voc
 
 from ..bands import RGB
-from ..datasets.dota_tiles import CLASS_COUNT, VERSION, cut_dota
+from ..datasets.dota_tiles import CLASS_COUNT, SPLITS, VERSION, cut_dota, place_tiles
 from ..messages import name_some
 from ..preprocessing import Preprocessing
 from ..transforms import RandomFlips
@@ -62,6 +63,7 @@ class PublishedBoxes(NonGeoDataModule):
     mean = torch.tensor(RGB.mean) * 255
     std = torch.tensor(RGB.std) * 255
     classes: ClassVar[tuple[str, ...]]
+    size: int | None = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Initialize a new PublishedBoxes instance.
@@ -97,6 +99,7 @@ class PublishedBoxes(NonGeoDataModule):
             mean=RGB.mean,
             std=RGB.std,
             dtype='uint8',
+            size=self.size,
             class_names=self.classes,
         )
 
@@ -201,8 +204,15 @@ class DOTATilesDataModule(PublishedBoxes):
         self.size, self.overlap = size, overlap
 
     def prepare_data(self) -> None:
-        """Cut the images, unless that was done."""
-        cut_dota(self.kwargs['root'], size=self.size, overlap=self.overlap)
+        """Download the images if that was asked for, and cut them, unless that was done."""
+        if self.kwargs.get('download', False):
+            for split in SPLITS:
+                DOTA(split=split, version=VERSION, **self.kwargs)
+        place = {'size': self.size, 'overlap': self.overlap}
+        folder = place_tiles(self.kwargs['root'], **place)
+        if not folder.exists():
+            rank_zero_info(f'cuts DOTA into tiles, once, in {folder}')
+        cut_dota(self.kwargs['root'], **place)
 
     def setup(self, stage: str) -> None:
         """Open the tiles of a stage; the split val is what is tested on, and nothing else."""

@@ -26,7 +26,7 @@ MIN_VISIBLE = 0.7
 # ImageNet's mean colour, which is 0 after normalisation, where an image is smaller than a tile
 PADDING = (124, 116, 104)
 
-SPLITS = ('train', 'val')
+SPLITS: Final = ('train', 'val')
 
 
 def cut_dota(root: str | Path, *, size: int, overlap: int) -> Path:
@@ -51,7 +51,7 @@ def cut_dota(root: str | Path, *, size: int, overlap: int) -> Path:
     """
     if not 0 <= overlap < size:
         raise ValueError(f'overlap must be in [0, size={size}), got {overlap}')
-    folder = Path(root) / f'tiles_{size}_{size - overlap}'
+    folder = place_tiles(root, size=size, overlap=overlap)
     if folder.exists():
         return folder
     partial = folder.with_name(f'{folder.name}.partial')
@@ -66,11 +66,16 @@ def cut_dota(root: str | Path, *, size: int, overlap: int) -> Path:
     return partial.rename(folder)
 
 
+def place_tiles(root: str | Path, *, size: int, overlap: int) -> Path:
+    """Name the folder of tiles below the folder of DOTA."""
+    return Path(root) / f'tiles_{size}_{size - overlap}'
+
+
 def _cut_split(
     root: Path, folder: Path, split: Any, *, size: int, overlap: int
 ) -> Iterator[dict[str, str]]:
     """Write the tiles of a split, and yield a row of DOTA's table for each."""
-    source = DOTA(root, split, VERSION, 'horizontal', checksum=False)
+    source = DOTA(str(root), split, VERSION, 'horizontal', checksum=False)
     images, texts = f'{split}/images', f'{split}/annotations/version{VERSION}'
     for name in (images, texts):
         (folder / name).mkdir(parents=True)
