@@ -170,6 +170,19 @@ def assess(options: argparse.Namespace) -> int:
     return 0
 
 
+def evaluate(options: argparse.Namespace) -> int:
+    """Compare weights and print what was found."""
+    with without_collector():
+        from .geoio.gdal import gdal_messages
+        from .reports.comparing import evaluate as run
+
+    end_on_signals('the same command goes on where it was')
+    with gdal_messages(warn):
+        summary = run(**keywords(options))
+    sys.stdout.write(f'{summary}\n')
+    return 0
+
+
 def export(options: argparse.Namespace) -> int:
     """Export a backbone and print what was written."""
     with without_collector():
@@ -261,8 +274,8 @@ def quieten() -> None:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     'predict': predict, 'plan': plan, 'polygons': polygons, 'draw-sample': draw_sample,
-    'assess': assess, 'export': export, 'weights': weights, 'sample-data': sample_data,
-    'demo': demo, 'report': report,
+    'assess': assess, 'evaluate': evaluate, 'export': export, 'weights': weights,
+    'sample-data': sample_data, 'demo': demo, 'report': report,
 }  # fmt: skip
 
 if __name__ == '__main__':

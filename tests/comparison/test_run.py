@@ -1,0 +1,121 @@
+"""Weights compared through the command that a user types."""
+
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gersp_geo.main import main
+
+COLOURS = {'brick': (160, 60, 40), 'lake': (20, 60, 120), 'meadow': (60, 140, 50)}
+WORDS = ['mean-colours', 'drawn=random:test_resnet.r160_in1k', 'drawn=random:test_resnet.r160_in1k']
+
+
+def draw_images(folder: Path) -> None:
+    """Twelve noisy pictures of each of three colours."""
+    rng = np.random.default_rng(0)
+    for name, colour in COLOURS.items():
+        (folder / name).mkdir(parents=True)
+        for i in range(12):
+            values = rng.normal(colour, 60, size=(16, 16, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(values).save(folder / name / f'{name}_{i}.png')
+
+
+@pytest.fixture
+def stones(make_once: Callable[[str, Callable[[Path], object]], Path], tmp_path: Path) -> Path:
+    """Labelled pictures."""
+    return shutil.copytree(make_once('stones', draw_images), tmp_path / 'stones')
+
+
+def evaluate(*words: str, data: Path, folder: Path, size: int = 32) -> int:
+    """Run the command as a user does."""
+    return main(
+        ['evaluate', '--data', str(data), '-o', str(folder), '--size', str(size), '--device', 'cpu',
+         '--no-progress', *words]
+    )  # fmt: skip
+
+
+def read_rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / 'results.csv').open(newline='') as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_command_compares_tells_and_goes_on(
+    stones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / 'out'
+    words = (*WORDS[:2], '--baseline', 'mean-colours', '--protocol', 'knn', 'few-shot',
+             '--labels-per-class', '2', '--draws', '4')  # fmt: skip
+    assert evaluate(*words, data=stones, folder=folder) == 0
+    told = capsys.readouterr().out
+    assert '| weights' in told
+    assert 'Differences to mean-colours' in told
+    rows = read_rows(folder)
+    assert [(row['label'], row['protocol']) for row in rows] == [
+        ('mean-colours', 'knn'), ('drawn', 'knn'), ('mean-colours', 'few-shot'), ('drawn', 'few-shot'),
+    ]  # fmt: skip
+    assert {row['classes'] for row in rows} == {'3'}
+    assert (folder / 'report.html').read_text().count('mean-colours') > 1
+    assert (folder / 'results.md').read_text().startswith('# Weights compared on stones')
+
+    # more of a label are its seeds; what is there is not judged again
+    before = [row['seconds'] for row in rows]
+    stamps = {path: path.stat().st_mtime_ns for path in (folder / 'features').iterdir()}
+    assert evaluate(WORDS[2], *words, data=stones, folder=folder) == 0
+    more = read_rows(folder)
+    assert [row['seconds'] for row in more[:4]] == before
+    assert [(row['label'], row['seed']) for row in more[4:]] == [('drawn', '1')] * 2
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
+    assert '| drawn' in capsys.readouterr().out
+
+    # other settings are other rows, and the table shows only those that were asked for
+    assert (
+        evaluate('mean-colours', '--protocol', 'knn', '--k', '1', data=stones, folder=folder) == 0
+    )
+    assert '| drawn' not in capsys.readouterr().out
+    assert len(read_rows(folder)) == 7
+
+
+@pytest.mark.parametrize(
+    ('words', 'told'),
+    [
+        (['--baseline', 'moco'], "must be one of mean-colours, got 'moco'"),
+        (['--protocol', 'few-shot'], r"must be <= 8, the training images of class 'brick', got 20"),
+        (['--k', '99'], r'k \(--k\) must be <= 24, the training images, got 99'),
+        (['--k', '0'], r'k \(--k\) must be >= 1, got 0'),
+        (['--benchmark', 'imagenet'], 'must be one of aid'),
+        (['--lr', '-1', '--protocol', 'finetune'], 'must be > 0, got -1'),
+        (['--device', 'abacus'], 'abacus'),
+    ],
+)
+def test_what_cannot_be_is_refused_before_an_image_is_read(
+    words: list[str], told: str, stones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate('mean-colours', *words, data=stones, folder=tmp_path / 'out') == 1
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert __import__('re').search(told, error)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_results_among_the_images_are_refused(
+    stones: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate('mean-colours', data=stones, folder=stones / 'out') == 1
+    assert 'whose folders are classes' in capsys.readouterr().err
+
+
+def test_somebody_elses_files_stay(
+    stones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / 'results.md').write_text('mine')
+    assert evaluate('mean-colours', data=stones, folder=tmp_path) == 1
+    assert 'results.md exists' in capsys.readouterr().err
+    (tmp_path / 'results.md').unlink()
+    (tmp_path / 'results.csv').write_text('mine\n1\n')
+    assert evaluate('mean-colours', data=stones, folder=tmp_path) == 1
+    assert 'is no table of this command' in capsys.readouterr().err
