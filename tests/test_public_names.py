@@ -25,6 +25,7 @@ BELOW = {
         'CollapseMonitor', 'ExactResume', 'OnlineKNN', 'PreprocessingRecord', 'ValidationReport',
         'ViewPairs',
     },
+    'comparison': {'evaluate_weights'},
     'datamodules': {
         'GeRSPDataModule', 'GeoTIFFChangeDetectionDataModule', 'GeoTIFFClassificationDataModule',
         'GeoTIFFInstanceSegmentationDataModule', 'GeoTIFFObjectDetectionDataModule',
