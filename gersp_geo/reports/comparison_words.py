@@ -76,7 +76,8 @@ def _say_certainty(trials: Mapping[Trial, Sequence[Row]], baseline: str | None) 
     if len(known) == 1:
         told = place_zero(known[0])
     else:
-        told = f'excludes zero in {clear if clear else "none"} of {len(known)}'
+        of = {0: 'none of', len(known): 'all'}.get(clear, f'{clear} of')
+        told = f'excludes zero in {of} {len(known)}'
     return [f' The 95{_PERCENT} interval of the lead over the baseline {baseline} {told}.']
 
 

@@ -162,6 +162,7 @@ def test_everything_of_a_comparison_is_on_the_page(write: Write) -> None:
     )  # fmt: skip
     page = write(comparison)
     for text in (
+        'over the baseline moco excludes zero in all 4.',
         'published 76.2 (73.6 to 78.7)', '2 seeds, 3 draws', '1 seed, 3 draws', 'Nothing is held out.',
         'Accuracy by labels per class', 'Linear probe, first seed of each label. Rows: predicted',
         'Across: 61 % of the variance of the features; up: 12 %.', 'gersp-geo1.2.3', 'n train300',
