@@ -36,7 +36,7 @@ DECISIVE = (
 # what is told of it besides
 TOLD = ('data', 'classes', 'n_train', 'n_val', 'n_test', 'gersp_geo', 'torch', 'timm', 'seconds')
 
-_FOUND = ('accuracy', 'low', 'high', 'chosen')
+_FOUND = ('accuracy', 'low', 'high', 'chosen', 'published')
 _OF_CANDIDATE = ('label', 'source', 'seed', 'first_layer', 'weights_digest')
 COLUMNS = ('label', 'source', 'seed', 'first_layer', 'protocol', 'labels_per_class', *_FOUND,
            *TOLD, *DECISIVE, 'weights_digest', 'key')  # fmt: skip
@@ -137,6 +137,14 @@ class ResultsTable:
             )
         self._write(key, _to_row(finding, key))
 
+    def publish(self, finding: Finding) -> None:
+        """Write the published value of a finding into its row."""
+        key = row_key(
+            finding.candidate, finding.protocol, finding.labels_per_class, finding.settings
+        )
+        if self._rows[key]['published'] != finding.published:
+            self._write(key, self._rows[key] | {'published': finding.published})
+
     def _write(self, key: str, row: Row) -> None:
         """Put a row into the file as it is now, in place of an older one of the same key."""
         with _locked(self.folder):
@@ -184,6 +192,7 @@ def _to_row(finding: Finding, key: str) -> Row:
         'accuracy': repr(finding.accuracy.value),
         'low': repr(finding.accuracy.low),
         'high': repr(finding.accuracy.high),
+        'published': finding.published,
         'chosen': ' '.join(f'{name}={value!r}' for name, value in finding.chosen.items()),
         'key': key,
     }

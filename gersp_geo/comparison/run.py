@@ -12,7 +12,7 @@ import torch
 
 from ..geoio.write import check_writable
 from . import neighbours, views
-from .candidates import parse_candidates
+from .candidates import MEAN_COLORS, STATISTICS, parse_candidates
 from .image_sets import ImageSet
 from .options import EvaluationOptions, check_destination
 from .progress import EvaluationProgress
@@ -77,14 +77,19 @@ def evaluate_weights(
         rgb_bands=asked.rgb_bands,
     )
     asked.check_baseline(candidates)
-    trials = tuple(_list_trials(asked))
-    with EvaluationProgress(rows=len(trials) * len(candidates), shown=progress) as shown:
+    pairs = list(_pair(list(_list_trials(asked)), candidates))
+    if not pairs:
+        raise ValueError(
+            'nothing to train (--protocol finetune): mean-colours and image-statistics are no '
+            'networks'
+        )
+    with EvaluationProgress(rows=len(pairs), shown=progress) as shown:
         evaluation = _Evaluation(
             judge=Judge(
                 options=asked, images=images, data=str(data), folder=folder, progress=shown
             ),
             candidates=candidates,
-            trials=trials,
+            pairs=pairs,
             table=table,
         )
         findings = evaluation.find_all(anew=overwrite)
@@ -102,22 +107,31 @@ def _list_trials(options: EvaluationOptions) -> Iterator[Trial]:
             yield protocol, None
 
 
+def _pair(
+    trials: Sequence[Trial], candidates: Sequence[Candidate]
+) -> Iterator[tuple[Trial, Candidate]]:
+    """List what is judged how, trial by trial; what is no network is not trained."""
+    for trial in trials:
+        for candidate in candidates:
+            if trial[0] != 'finetune' or candidate.source not in (MEAN_COLORS, STATISTICS):
+                yield trial, candidate
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Evaluation:
     """Everything that is known before the work."""
 
     judge: Judge
     candidates: tuple[Candidate, ...]
-    trials: tuple[Trial, ...]
+    pairs: Sequence[tuple[Trial, Candidate]]
     table: ResultsTable
 
     def find_all(self, *, anew: bool) -> list[Finding]:
         """Judge protocol by protocol, so that each of them is soon complete."""
         findings: list[Finding] = []
-        for trial in self.trials:
-            for candidate in self.candidates:
-                findings.append(self.find(candidate, trial, anew=anew))
-                self.judge.progress.judged()
+        for trial, candidate in self.pairs:
+            findings.append(self.find(candidate, trial, anew=anew))
+            self.judge.progress.judged()
         return findings
 
     def find(self, candidate: Candidate, trial: Trial, *, anew: bool) -> Finding:
@@ -180,11 +194,7 @@ class _Evaluation:
             obstacle = find_obstacle(asked.benchmark, self.describe())
             notes += list_published(asked.benchmark, obstacle=obstacle)
             if not obstacle:
-                findings = [
-                    replace(one, published=find_published(asked.benchmark, one.candidate,
-                                                          one.protocol, k=asked.k))
-                    for one in findings
-                ]  # fmt: skip
+                findings = [self.publish(one, asked.benchmark) for one in findings]
         return Comparison(
             title=f'Weights compared on {Path(self.judge.data).resolve().name}',
             findings=findings,
@@ -195,6 +205,17 @@ class _Evaluation:
             settings=self.tell(),
             notes=notes,
         )
+
+    def publish(self, finding: Finding, benchmark: str) -> Finding:
+        """Put a published value beside a finding, if there is one."""
+        text = find_published(
+            benchmark, finding.candidate, finding.protocol, k=self.judge.options.k
+        )
+        if not text:
+            return finding
+        found = replace(finding, published=text)
+        self.table.publish(found)
+        return found
 
     def describe(self) -> Setting:
         """Say what has to be as in a publication."""
@@ -212,7 +233,7 @@ class _Evaluation:
     def tell(self) -> dict[str, str]:
         """Write settings for people: those of all protocols together, without empty ones."""
         told: dict[str, dict[str, None]] = {}
-        for protocol, _ in self.trials:
+        for (protocol, _), _ in self.pairs:
             for name, text in self.judge.settings(protocol).items():
                 if text:
                     told.setdefault(name, {})[text] = None

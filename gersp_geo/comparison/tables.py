@@ -53,7 +53,10 @@ def find_differences(
     """
     cells = _cells(findings)
     return {
-        cell: difference(_outcomes(found, labels), _outcomes(cells[baseline, *cell[1:]], labels))
+        cell: _clip(
+            difference(_outcomes(found, labels), _outcomes(cells[baseline, *cell[1:]], labels)),
+            lowest=-1.0,
+        )
         for cell, found in cells.items()
         if baseline is not None and cell[0] != baseline and (baseline, *cell[1:]) in cells
     }
@@ -187,8 +190,14 @@ def _by_label(findings: Sequence[Finding]) -> Iterator[tuple[str, list[Finding]]
 def _average(found: Sequence[Finding], labels: NDArray[np.int64]) -> Interval:
     """Find the mean over seeds, and where that of other seeds and images probably lies."""
     one = _outcomes(found, labels)
-    mean = difference(one, np.zeros((1, one.shape[1])))
-    return replace(mean, low=max(mean.low, 0.0), high=min(mean.high, 1.0))
+    return _clip(difference(one, np.zeros((1, one.shape[1]))), lowest=0.0)
+
+
+def _clip(found: Interval, *, lowest: float) -> Interval:
+    """Leave out what a share, or the difference of two, cannot be."""
+    # of no bounds (NaN), none are made
+    low, high = np.clip((found.low, found.high), lowest, 1.0).tolist()
+    return replace(found, low=low, high=high)
 
 
 def _outcomes(found: Sequence[Finding], labels: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -80,6 +80,15 @@ def test_a_row_takes_over_what_its_weights_are_called_now(tmp_path: Path) -> Non
     assert (row['label'], row['seed'], row['accuracy'], row['k']) == ('b', '3', '0.5', '5')
 
 
+def test_a_published_value_is_written_into_its_row(tmp_path: Path) -> None:
+    table = ResultsTable(tmp_path)
+    table.add(FINDING)
+    table.publish(replace(FINDING, published='76.2 (73.6 to 78.7)'))
+    assert '76.2 (73.6 to 78.7)' in (tmp_path / 'results.csv').read_text()
+    # what another command asks for decides what stands beside its figures
+    assert look_up(FINDING, tmp_path) == FINDING
+
+
 def test_a_row_whose_predictions_are_gone_or_damaged_is_none(tmp_path: Path) -> None:
     ResultsTable(tmp_path).add(FINDING)
     (path,) = (tmp_path / 'predictions').iterdir()

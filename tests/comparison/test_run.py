@@ -1,6 +1,7 @@
 """Weights compared through the command that a user types."""
 
 import csv
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -90,6 +91,7 @@ def test_the_command_compares_tells_and_goes_on(
         (['--benchmark', 'imagenet'], 'must be one of aid'),
         (['--lr', '-1', '--protocol', 'finetune'], 'must be > 0, got -1'),
         (['--device', 'abacus'], 'abacus'),
+        (['--protocol', 'finetune'], 'mean-colours and image-statistics are no networks'),
     ],
 )
 def test_what_cannot_be_is_refused_before_an_image_is_read(
@@ -98,7 +100,7 @@ def test_what_cannot_be_is_refused_before_an_image_is_read(
     assert evaluate('mean-colours', *words, data=stones, folder=tmp_path / 'out') == 1
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
-    assert __import__('re').search(told, error)
+    assert re.search(told, error)
     assert not (tmp_path / 'out').exists()
 
 
