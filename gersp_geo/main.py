@@ -184,11 +184,11 @@ def evaluate(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Export a backbone and print what was written."""
+    """Export a whole model, or a backbone, and print what was written."""
     with without_collector():
-        from .models import export_backbone
+        from .inference.exporting.command import export as run
 
-    sys.stdout.write(f'{export_backbone(**keywords(options))}\n')
+    sys.stdout.write(f'{run(**keywords(options))}\n')
     return 0
 
 

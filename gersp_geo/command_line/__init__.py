@@ -46,11 +46,19 @@ def build_parser() -> argparse.ArgumentParser:
 
 def add_export(commands: Commands) -> None:
     """Describe ``export``."""
-    purpose = 'turn a checkpoint into backbone weights that other tools load'
+    purpose = 'write a fine-tuned model as one ONNX file, or backbone weights that other tools load'
     parser = commands.add_parser('export', help=purpose, description=purpose)
     parser.add_argument('source', metavar='SOURCE', type=Path, help='checkpoint or weights')
     parser.add_argument('destination', metavar='DESTINATION', type=Path)
-    parser.add_argument('--format', choices=FORMATS, required=True)
+    parser.add_argument(
+        '--format', choices=FORMATS,
+        help='of the backbone alone; without it, backbone and head are written to an .onnx file',
+    )  # fmt: skip
+    parser.add_argument(
+        '--include-preprocessing', action='store_true',
+        help='of a whole model: put scaling and standardisation into the graph, which then takes '
+        'values as stored',
+    )  # fmt: skip
     parser.add_argument('--teacher', action='store_true', help='the teacher, not the student')
     parser.add_argument('--overwrite', action='store_true')
 

@@ -4,7 +4,7 @@
 out: ``scene`` reads batches of patches, ``model`` says something of each, and one of ``outputs``
 (maps, objects, patches) settles that, writes it part by part and makes files of all parts;
 ``resume`` remembers which parts are done. ``api`` has the functions, and ``jobs`` what the command
-does.
+does. ``exporting`` writes a whole model as one file.
 """
 
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from ..lazy import public_names
 
 if TYPE_CHECKING:
     from .api import classify_scene, detect_objects, embed_scene, plan_prediction, predict_geotiff
+    from .exporting.whole import export_model
     from .polygons import polygonize
     from .preview import write_objects_preview, write_preview
 
@@ -20,6 +21,7 @@ __all__ = (
     'classify_scene',
     'detect_objects',
     'embed_scene',
+    'export_model',
     'plan_prediction',
     'polygonize',
     'predict_geotiff',
@@ -33,6 +35,7 @@ __getattr__, __dir__ = public_names(
         'classify_scene': 'api',
         'detect_objects': 'api',
         'embed_scene': 'api',
+        'export_model': 'exporting.whole',
         'plan_prediction': 'api',
         'polygonize': 'polygons',
         'predict_geotiff': 'api',

@@ -11,6 +11,8 @@ from ..models.checkpoint_files import PREPROCESSING_KEY, load_pickle
 from ..models.task_networks import known_tasks
 from .job_checks import check_several, keep_apart, keep_inputs
 from .model.load import Forward, find_class
+from .model.onnx import OnnxGraph
+from .model.signature import SCORES_KEY
 from .model.task_bases import tasks_of
 from .options import MapOptions, ObjectOptions, PatchOptions, PredictionOptions, take_options
 from .outputs.output import Maker
@@ -80,6 +82,8 @@ def find_kind(
         return 'embed'
     path = Path(model)
     named: Any = task_class
+    if named is None and path.suffix.lower() == '.onnx':
+        return _kind_of_graph(path)
     try:
         if named is None:
             named = load_pickle(path)[PREPROCESSING_KEY]['task_class']
@@ -90,6 +94,16 @@ def find_kind(
     except (OSError, ValueError, LookupError, TypeError, RuntimeError):
         return 'maps'
     return next((_KINDS[name] for name in tasks if name in _KINDS), 'maps')
+
+
+def _kind_of_graph(path: Path) -> Kind:
+    """Say what a graph makes of scenes: one that says what its vectors mean describes patches."""
+    try:
+        graph = OnnxGraph(path)
+    # what is no graph is refused where the model is loaded
+    except (OSError, ValueError):
+        return 'maps'
+    return 'classify' if graph.returns_vectors and SCORES_KEY in graph.metadata else 'maps'
 
 
 def predict(

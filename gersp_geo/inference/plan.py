@@ -26,6 +26,7 @@ from ..tiling import TilePlan
 from ..windows import Panel
 from .costs import Costs
 from .model.load import LoadedModel
+from .model.onnx import OnnxGraph
 from .model.predictor import Views
 from .model.runtimes.choice import Choice
 from .options import PredictionOptions
@@ -210,6 +211,10 @@ class PredictionPlan:
         tiles, rows, cols = self.tiles, len(self.tiles.row_offs), len(self.tiles.col_offs)
         lines = self._scene_lines() | dict(self.output.lines)
         reach = '' if self.reach is None else f' ({self.reach})'
+        if isinstance(self.loaded.forward, OnnxGraph) and (
+            said := self.loaded.forward.form.describe()
+        ):
+            lines['graph'] = said
         lines |= {
             'patches': f'{len(tiles):,} = {rows:,} rows x {cols:,} columns of {tiles.size} px, '
             f'overlap {tiles.overlap}{self.output.joining}{reach}',

@@ -13,6 +13,7 @@ from ...models.weight_sources import PublishedWeights
 from ...preprocessing import Preprocessing
 from ..options import RuntimeName
 from .load import Forward, LoadedModel, evaluating, load_model, read_preprocessing
+from .onnx import OnnxGraph
 from .predictor import Views
 from .runtimes.availability import FORMS, MODULE_FORMS
 from .signature import Scores
@@ -242,7 +243,10 @@ def load_classifier(
     loaded = load_model(model, preprocessing=preprocessing, task_class=task_class, dates=dates)
     forward: Any = loaded.forward
     tasks = tasks_of(forward)
-    if 'Regression' in tasks and 'PixelwiseRegression' not in tasks:
+    is_regression = 'Regression' in tasks and 'PixelwiseRegression' not in tasks
+    if isinstance(forward, OnnxGraph):
+        is_regression = forward.returns_vectors and loaded.scores == 'values'
+    if is_regression:
         return replace(_vectors_only(loaded), scores='values')
     if loaded.scores == 'values':
         raise ValueError(

@@ -26,6 +26,7 @@ from ...models.checkpoint_files import (
 from ...models.task_networks import build_network
 from ...preprocessing import Preprocessing
 from .exactness import exact_floats
+from .graph_form import FORM_KEY, GraphForm
 from .onnx import OnnxGraph, parse_metadata
 from .pages import keeping_pages
 from .signature import (
@@ -325,6 +326,12 @@ def _load_graph(
             '(--preprocessing FILE.json)'
         )
     named = task_class or record.task_class or (own and own.task_class) or metadata.get(TASK_KEY)
+    if FORM_KEY in metadata:
+        source = f'{path} (metadata {FORM_KEY})'
+        stated = parse_metadata(metadata[FORM_KEY], source=source)
+        form = GraphForm.of(stated, own, source=source)
+        form.check_record(record, source=str(path))
+        graph = graph.formed(form)
     return LoadedModel(
         forward=graph,
         dates=graph_dates(graph.shape, record.bands, given=dates, path=path),

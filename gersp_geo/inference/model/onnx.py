@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from copy import copy
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...messages import one_line
+from .graph_form import GraphForm
 
 # types of the input that hold normalised values
 _DTYPES = {'tensor(float)': np.float32, 'tensor(float16)': np.float16, 'tensor(double)': np.float64}
@@ -37,7 +39,12 @@ class OnnxGraph:
     """
 
     def __init__(
-        self, path: Path, *, content: bytes | None = None, threads: int | None = None
+        self,
+        path: Path,
+        *,
+        content: bytes | None = None,
+        threads: int | None = None,
+        form: GraphForm | None = None,
     ) -> None:
         """Load the graph.
 
@@ -45,13 +52,14 @@ class OnnxGraph:
             path: File that ends in .onnx; with *content*, what it is called in messages.
             content: The graph itself, where it is in no file.
             threads: That one operation uses; those of torch unless given.
+            form: What it takes and returns, where that is not normalised images and scores.
 
         Raises:
             FileNotFoundError: If there is no such file.
             ValueError: If the extra ``onnx`` is not installed, the file is no graph, or it is not
                 one from one image to scores per pixel or to a vector.
         """
-        self.path, self.content = path, content
+        self.path, self.content, self.form = path, content, form or GraphForm()
         self._threads = threads or torch.get_num_threads()
         self._runtime = _import_runtime(path)
         self._sessions = {'cpu': self._open('CPUExecutionProvider')}
@@ -59,18 +67,30 @@ class OnnxGraph:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process as a path, or as what would be in the file."""
-        return partial(type(self), content=self.content, threads=self._threads), (self.path,)
+        make = partial(type(self), content=self.content, threads=self._threads, form=self.form)
+        return make, (self.path,)
 
     def using(self, threads: int) -> 'OnnxGraph':
         """Give the same graph with some threads within one operation."""
         if threads == self._threads:
             return self
-        return OnnxGraph(self.path, content=self.content, threads=threads)
+        return OnnxGraph(self.path, content=self.content, threads=threads, form=self.form)
+
+    def formed(self, form: GraphForm) -> 'OnnxGraph':
+        """Give the same graph, of which is known what it takes and returns."""
+        graph = copy(self)
+        graph.form = form
+        return graph
 
     @property
     def source(self) -> Path | bytes:
         """The file, or what would be in it."""
         return self.path if self.content is None else self.content
+
+    @property
+    def returns_vectors(self) -> bool:
+        """Whether it returns one vector per image."""
+        return len(self._output.shape) == 2
 
     @property
     def input_name(self) -> str:
@@ -118,14 +138,15 @@ class OnnxGraph:
         if channels not in (None, images.shape[-3]):
             raise ValueError(f'{self.path} takes {channels} channels, got {images.shape[-3]}')
         dtype = _DTYPES[self._input.type]
-        values = np.ascontiguousarray(images.detach().cpu().numpy(), dtype=dtype)
+        stored = self.form.to_stored(images.detach().cpu().numpy())
+        values = np.ascontiguousarray(stored, dtype=dtype)
         step = len(values) if batch is None else batch
         parts = [
             run(_fill_up(values[start : start + step], step))[: len(values) - start]
             for start in range(0, len(values), step)
         ]
         scores = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return torch.from_numpy(scores).to(images.device)
+        return torch.from_numpy(self.form.to_scores(scores)).to(images.device)
 
     def _run(self, session: Any, values: NDArray[np.generic]) -> NDArray[np.generic]:
         """Run one batch."""

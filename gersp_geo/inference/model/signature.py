@@ -87,7 +87,7 @@ def graph_scores(
             )
         return known[stated]
     name = named.__name__ if isinstance(named, type) else (named or '').rpartition('.')[2]
-    return 'values' if name == 'PixelwiseRegression' else 'classes'
+    return 'values' if name in ('PixelwiseRegression', 'Regression') else 'classes'
 
 
 def graph_dates(

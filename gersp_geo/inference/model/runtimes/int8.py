@@ -123,7 +123,8 @@ class Rounding:
                 f'precision int8 cannot be made of this model: {reason}; pass precision float32'
             ) from error
         name = Path(self.loaded.name)
-        return OnnxGraph(name, content=content, threads=self.setting.threads), ranges
+        rounded = OnnxGraph(name, content=content, threads=self.setting.threads, form=graph.form)
+        return rounded, ranges
 
     def _form(self, name: RuntimeName, graph: OnnxGraph) -> LoadedModel:
         """Give the rounded graph to what runs it."""

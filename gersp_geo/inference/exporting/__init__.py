@@ -1,0 +1,1 @@
+"""Whole fine-tuned models, backbone and head, as one file that other tools run."""

@@ -1,0 +1,289 @@
+"""Write a whole fine-tuned model, backbone and head, as one file."""
+
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from ...geoio.write import check_absent, check_not_read, check_writable, new_file
+from ...models.checkpoint_files import PREPROCESSING_KEY, PROVENANCE_KEY, load_pickle
+from ...models.onnx_graph import USUAL_SIZE, import_onnx
+from ...preprocessing import Preprocessing
+from ...provenance import configuration, software
+from ..model.graph_form import FORM_KEY, GraphForm
+from ..model.load import LoadedModel, evaluating, load_model
+from ..model.signature import SCORES_KEY, TASK_KEY
+from ..model.task_bases import tasks_of
+from ..scene.patch_choice import SIZE
+from . import deepness, stac
+from .graph import check_kind, write_whole
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule
+
+_BACKBONES = '--format torchvision, timm, torchgeo, openmmlab or onnx for its backbone alone'
+
+# tensors that a checkpoint of pre-training has, and no other
+_PRE_TRAINING = 'backbone_momentum.'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReport:
+    """What :func:`export_model` wrote."""
+
+    path: Path
+    """The graph."""
+
+    source: str
+    """What it was made from."""
+
+    task: str
+    """Name of the task."""
+
+    channels: int
+    """Scores per pixel or per patch."""
+
+    side: int | None
+    """Of the patches that it takes in pixels; None if any will do."""
+
+    factor: float | None
+    """What values as stored are multiplied by before the graph takes them; None where
+    preprocessing is not in the graph."""
+
+    returned: str
+    """'scores', or 'softmax' or 'sigmoid' of probabilities."""
+
+    without_deepness: str | None
+    """Why there are no metadata for Deepness; None where there are."""
+
+    item: Path | None
+    """The STAC item."""
+
+    without_item: str | None = None
+    """Why there is none."""
+
+    def __str__(self) -> str:
+        """Sum up."""
+        size = 'any size' if self.side is None else f'{self.side} x {self.side} px'
+        took = 'normalised images: preprocessing is not in the graph, its metadata say it'
+        if self.factor is not None:
+            took = 'values as stored: preprocessing is in the graph'
+            if self.factor != 1:
+                took = 'values as stored / 255: preprocessing is in the graph'
+        output = 'scores' if self.returned == 'scores' else 'probabilities, which are blended'
+        reader = self.without_deepness
+        lines = {
+            'model': f'backbone and head of {self.source}, {self.task}',
+            'input': f'{took}; {size}, any number of patches',
+            'output': f'{self.channels} {output} per '
+            f'{"patch" if self.task in ("Classification", "Regression") else "pixel"}',
+            'Deepness': 'metadata for this plugin of QGIS'
+            if reader is None
+            else f'no metadata for this plugin of QGIS: {reader}',
+            'STAC': str(self.item) if self.item else f'no item: {self.without_item}',
+        }
+        return '\n'.join([str(self.path), *(f'  {name:<9} {text}' for name, text in lines.items())])
+
+
+def export_model(
+    model: str | PathLike[str] | nn.Module,
+    destination: str | PathLike[str],
+    *,
+    include_preprocessing: bool = False,
+    preprocessing: Preprocessing | str | PathLike[str] | None = None,
+    task_class: 'str | type[LightningModule] | None' = None,
+    overwrite: bool = False,
+) -> ModelReport:
+    """Write a whole fine-tuned model, backbone and head, as one ONNX graph (extra ``onnx``).
+
+    ``predict_geotiff`` and ``classify_scene`` run the graph as they do the model. Batches are of
+    any size, and so are rows and columns where the network allows that. The metadata hold the
+    record with the names of classes, what scores mean, and where the model comes from.
+
+    Without *include_preprocessing* the graph takes normalised images. With it, the graph takes
+    values as stored (float32, NaN where there is none), scales and standardises them itself, and
+    prediction does not do that again. If these are bytes, one date, and classes or values of
+    pixels, the file follows the contract of the QGIS plugin Deepness: square patches of one size,
+    values as stored divided by 255, and probabilities.
+
+    A STAC item with the MLM extension is written beside it (extra ``stac``), ``NAME.stac.json``.
+    Both appear only when they are complete. Before that, the graph is run on noise and compared
+    with the model.
+
+    Args:
+        model: Lightning checkpoint of a task with a head, or a module from images to scores.
+        destination: The .onnx file to make.
+        include_preprocessing: Put scaling and standardisation into the graph.
+        preprocessing: Record, or JSON file of one; goes before that of the checkpoint.
+        task_class: Class of the checkpoint's task, or its import path.
+        overwrite: Replace existing files.
+
+    Returns:
+        What was written.
+
+    Raises:
+        FileExistsError: If a file exists and *overwrite* is False.
+        FileNotFoundError: If *model* does not exist.
+        TypeError: If *model* is neither a path nor a module.
+        ValueError: If *destination* does not end in .onnx or would replace the model, the model
+            has no head, returns something else than scores, or cannot be written as a graph, or
+            the extra ``onnx`` is not installed.
+    """
+    path = Path(destination)
+    if path.suffix != '.onnx':
+        raise ValueError(
+            f'a whole model is written to .onnx, got {path.name}; pass such a file, or {_BACKBONES}'
+        )
+    item_path = path.with_suffix('.stac.json')
+    source = model if isinstance(model, str | PathLike) else None
+    check_not_read([path, item_path], read=[source])
+    for file in (path, item_path):
+        check_writable(file)
+        check_absent(file, overwrite=overwrite)
+    import_onnx()
+    provenance = _refuse_headless(Path(source)) if source is not None else {}
+    loaded = load_model(model, preprocessing=preprocessing, task_class=task_class)
+    if not isinstance(loaded.forward, nn.Module):
+        raise TypeError(f'{loaded.name} is no module, and only modules are written as graphs')
+    with evaluating(loaded.forward):
+        return _write(
+            loaded, path, item_path, provenance, is_included=include_preprocessing,
+            overwrite=overwrite,
+        )  # fmt: skip
+
+
+def _refuse_headless(path: Path) -> dict[str, str]:
+    """Refuse what is no checkpoint of a task with a head.
+
+    Returns:
+        Where the model comes from.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is none.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f'{path} does not exist')
+    if path.suffix == '.onnx':
+        raise ValueError(f'{path} is a graph already; pass the checkpoint that it was made from')
+    checkpoint: Mapping[str, Any] = {}
+    if path.is_file() and path.suffix != '.safetensors':
+        checkpoint = load_pickle(path)
+    tensors = checkpoint.get('state_dict')
+    is_task = isinstance(tensors, Mapping) and 'hyper_parameters' in checkpoint
+    if not is_task or any(name.startswith(_PRE_TRAINING) for name in tensors or ()):
+        what = 'is a checkpoint of pre-training' if is_task else 'holds weights of a backbone'
+        raise ValueError(f'{path} {what}, which has no head to use; pass {_BACKBONES}')
+    return configuration(checkpoint)
+
+
+def _write(
+    loaded: LoadedModel,
+    path: Path,
+    item_path: Path,
+    provenance: Mapping[str, str],
+    *,
+    is_included: bool,
+    overwrite: bool,
+) -> ModelReport:
+    """Write both files."""
+    record, scores = loaded.preprocessing, loaded.scores
+    side = int(record.size or USUAL_SIZE)
+    axes = check_kind(loaded, side=side)
+    obstacle = deepness.find_obstacle(
+        record, scores=scores, dates=loaded.dates.count, axes=axes, is_included=is_included
+    )
+    side = int(record.size or SIZE) if obstacle is None else side
+    channels = _count(loaded, side=side)
+    form = _choose_form(loaded, channels, is_included=is_included, is_deepness=obstacle is None)
+    made_from = {
+        'exported_by': ' '.join(f'{key} {value}' for key, value in software().items()),
+        'file': loaded.name,
+        **({} if loaded.sha256 is None else {'sha256': loaded.sha256}),
+        **provenance,
+    }
+    metadata = {
+        PREPROCESSING_KEY: json.dumps(record.to_dict(), ensure_ascii=False),
+        PROVENANCE_KEY: json.dumps(made_from, ensure_ascii=False),
+        FORM_KEY: json.dumps(form.to_dict()),
+        SCORES_KEY: scores,
+    }
+    tasks = tasks_of(loaded.forward)
+    named = record.task_class or (f'torchgeo.tasks.{tasks[0]}' if tasks else None)
+    metadata |= {TASK_KEY: named} if isinstance(named, str) else {}
+    if obstacle is None:
+        metadata |= deepness.describe(record, scores=scores, channels=channels, side=side)
+    missing = stac.find_missing()
+    with ExitStack() as stack:
+        graph = stack.enter_context(new_file(path, overwrite=overwrite))
+        is_free = write_whole(
+            loaded, form, graph, side=side, is_fixed=obstacle is None, record=metadata
+        )
+        described = stac.Described(
+            name=path.stem, architecture=_architecture(loaded), tasks=tasks, record=record,
+            form=form, scores=scores, dates=loaded.dates, side=None if is_free else side,
+            channels=channels, axes=axes, provenance=made_from,
+            parameters=sum(each.numel() for each in _module(loaded).parameters()),
+        )  # fmt: skip
+        if missing is None:
+            item = stac.make_item(described, path.name, size_bytes=graph.stat().st_size)
+            file = stack.enter_context(new_file(item_path, overwrite=overwrite))
+            file.write_text(json.dumps(item, indent=2, ensure_ascii=False), encoding='utf-8')
+    if missing is not None:
+        # one of an earlier graph of this name would describe another
+        item_path.unlink(missing_ok=True)
+    return ModelReport(
+        path=path,
+        source=loaded.name,
+        task=tasks[0] if tasks else type(loaded.forward).__name__,
+        channels=channels,
+        side=described.side,
+        factor=form.factor,
+        returned=form.returned,
+        without_deepness=obstacle,
+        item=item_path if missing is None else None,
+        without_item=missing,
+    )
+
+
+def _choose_form(
+    loaded: LoadedModel, channels: int, *, is_included: bool, is_deepness: bool
+) -> GraphForm:
+    """Choose what the graph takes and returns."""
+    if not is_included:
+        return GraphForm()
+    # a type of whole numbers has none that means that there is no value, so floats are taken
+    form = GraphForm(factor=1.0, record=loaded.preprocessing)
+    if not is_deepness:
+        return form
+    form = replace(form, factor=deepness.FACTOR)
+    if loaded.scores == 'values':
+        return form
+    return replace(form, returned='sigmoid' if channels == 1 else 'softmax')
+
+
+def _count(loaded: LoadedModel, *, side: int) -> int:
+    """Count scores."""
+    return int(loaded.score(torch.zeros(1, loaded.in_channels, side, side)).shape[1])
+
+
+def _architecture(loaded: LoadedModel) -> str:
+    """Name the network: that of the task, and its backbone."""
+    hparams: Any = getattr(loaded.forward, 'hparams', {})
+    names = [hparams.get('model')]
+    if 'SemanticSegmentation' in tasks_of(loaded.forward) or 'backbone' in hparams:
+        names.append(hparams.get('backbone') if names[0] != 'fcn' else None)
+    known = [name for name in names if isinstance(name, str)]
+    return ' '.join(known) or type(loaded.forward).__name__
+
+
+def _module(loaded: LoadedModel) -> nn.Module:
+    """Give what runs; only modules come here."""
+    assert isinstance(loaded.forward, nn.Module)
+    return loaded.forward
