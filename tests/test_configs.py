@@ -126,6 +126,23 @@ def small(name: str, *words: str) -> list[str]:
     ]  # fmt: skip
 
 
+def test_each_folder_of_configurations_is_run_whole() -> None:
+    # by test_data_configs, downstream, fit/test_finetuning_configs, and here
+    folders = {path.name for path in FOLDER.parent.iterdir()}
+    assert folders == {'data', 'downstream', 'finetune', 'pretrain'}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', [path.stem for path in FILES])
+def test_a_file_takes_two_steps_with_its_own_network(name: str, workfolder: Path) -> None:
+    train_from_arguments(
+        [*small(name), '--data.natural_batch_size', '4', '--trainer.max_epochs', '1']
+    )
+    for path in (workfolder / 'runs' / name / 'checkpoints').iterdir():
+        assert torch.load(path, weights_only=True)['global_step'] == 2
+    assert len(logged_rates(workfolder / 'runs')) == 2
+
+
 def logged_rates(folder: Path) -> list[float]:
     """Learning rate of each step."""
     (file,) = folder.rglob('metrics.csv')
