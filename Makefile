@@ -5,7 +5,7 @@ FAST := -m pytest -n 2 --dist worksteal -m 'not slow' -p no:nbmake
 # one thread for each process of tests; what Python compiles is kept, as each of them needs it
 ALONE := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
-.PHONY: help demo test check format slow oldest latest bench notebooks clean
+.PHONY: help demo test check format slow oldest latest parity bench notebooks clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort
@@ -39,6 +39,12 @@ oldest latest:
 	@sh requirements/bootstrap.sh .venv-$@ $(VERSIONS)
 	@$(ALONE) .venv-$@/bin/python $(FAST)
 
+parity: requirements/torchgeo_bench.txt  ## compare protocols with torchgeo-bench itself
+	@test -f .venv-$@/.ready || sh requirements/bootstrap.sh .venv-$@
+	@.venv-$@/bin/uv pip install --quiet --python .venv-$@/bin/python --no-deps -r $<
+	@OMP_NUM_THREADS=1 .venv-$@/bin/python tests/comparison/golden/make.py
+	@OMP_NUM_THREADS=1 .venv-$@/bin/python -m pytest tests/comparison/test_torchgeo_bench.py
+
 format: $(READY)  ## rewrite the code in house style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -52,4 +58,4 @@ notebooks: $(READY)  ## execute every notebook offline
 	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 --allow-hosts=127.0.0.1 notebooks
 
 clean:  ## remove the environments and what the demo made
-	@rm -rf .venv .venv-oldest .venv-latest demo-output
+	@rm -rf .venv .venv-oldest .venv-latest .venv-parity demo-output

@@ -35,9 +35,8 @@ def test_equally_far_features_come_in_their_order_and_the_smallest_class_wins(
 @pytest.mark.parametrize('offset', [0, 1e4, -3e4])
 def test_far_from_zero_neighbours_are_those_of_scikit_learn_in_float64(offset: float) -> None:
     rng = np.random.default_rng(0)
-    bank, rows = (rng.normal(size=(size, 16)) for size in (300, 300))
+    bank, rows = (offset + rng.normal(size=(2, 300, 16))).astype(np.float32)
     labels = rng.integers(0, 5, 300)
-    bank, rows = ((offset + some).astype(np.float32) for some in (bank, rows))
     found = classify(
         torch.from_numpy(rows), bank=torch.from_numpy(bank), bank_labels=torch.from_numpy(labels)
     )
