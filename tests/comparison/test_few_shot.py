@@ -22,6 +22,7 @@ def draw(seed: int, *, size: int = 200, width: int = 20, classes: int = 4) -> Sp
 
 
 @pytest.mark.parametrize('per_class', [2, 12])
+@pytest.mark.quick('0.01-12', '1000.0-2')
 @pytest.mark.parametrize('cost', [1e-6, 1e-2, 1, 1e3])
 def test_every_draw_ends_where_scikit_learn_does(cost: float, per_class: int) -> None:
     train, test = draw(0), draw(1)

@@ -32,7 +32,7 @@ def test_neighbours_vote_as_in_torchgeo_bench(golden: dict[str, Tensor], name: s
 
 
 @pytest.mark.parametrize('name', SETS)
-@pytest.mark.quick('clusters')
+@pytest.mark.quick('ties', 'wide')
 def test_linear_probe_is_that_of_torchgeo_bench(golden: dict[str, Tensor], name: str) -> None:
     parts = (split(golden, name, part) for part in ('train', 'val', 'test'))
     found = linear_probe.probe(*parts)

@@ -119,7 +119,7 @@ def test_each_exported_format_gives_the_features_of_its_backbone(
 def test_red_green_and_blue_keep_their_filters_among_all_bands(
     tmp_path: Path, open_example: Callable[[Path, list[Any]], Any]
 ) -> None:
-    backbone = timm.create_model('resnet18', num_classes=0).eval()
+    backbone: Any = timm.create_model('resnet18', num_classes=0).eval()
     export_backbone(backbone.state_dict(), tmp_path / 'a.ckpt', format='torchgeo')
     bands = bench.datasets.get_bench_dataset_class('m-eurosat')().bands
     model = open_example(tmp_path / 'a.ckpt', bands).eval()
