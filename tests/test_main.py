@@ -44,6 +44,7 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
         'test',
         'predict',
         'plan',
+        'evaluate',
         'export',
         'weights',
         'sample-data',

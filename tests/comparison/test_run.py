@@ -121,3 +121,31 @@ def test_somebody_elses_files_stay(
     (tmp_path / 'results.csv').write_text('mine\n1\n')
     assert evaluate('mean-colours', data=stones, folder=tmp_path) == 1
     assert 'is no table of this command' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_fine_tuning_goes_on_and_begins_anew_when_told(
+    stones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / 'out'
+    words = (*WORDS, '--protocol', 'finetune', 'linear', '--epochs', '2', '--lr', '0.001')
+    assert evaluate(*words, data=stones, folder=folder) == 0
+    rows = read_rows(folder)
+    # what is no network is not trained
+    assert [(row['label'], row['seed'], row['protocol']) for row in rows] == [
+        ('drawn', '0', 'finetune'), ('drawn', '1', 'finetune'), ('mean-colours', '0', 'linear'),
+        ('drawn', '0', 'linear'), ('drawn', '1', 'linear'),
+    ]  # fmt: skip
+    trained = {path: path.stat().st_mtime_ns for path in (folder / 'finetuning').iterdir()}
+    assert len(trained) == 2
+
+    # another learning rate is another row, and those that are known are not trained again
+    assert evaluate(*words, '0.01', data=stones, folder=folder) == 0
+    assert len(read_rows(folder)) == 7
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in trained.items())
+    before = capsys.readouterr().out.splitlines()[-7:]
+
+    assert evaluate(*words, '0.01', '--overwrite', data=stones, folder=folder) == 0
+    assert len(read_rows(folder)) == 7
+    assert all(path.stat().st_mtime_ns > stamp for path, stamp in trained.items())
+    assert capsys.readouterr().out.splitlines() == before
