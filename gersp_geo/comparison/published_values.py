@@ -2,8 +2,8 @@
 
 Those of torchgeo-bench are rows of ``results/models`` in https://github.com/torchgeo/torchgeo-bench
 with bands rgb, 224 pixels, bilinear, z-scores of the data's own statistics (bandspec_zscore), 200
-resamples and seed 0, at the commits named, which are later than its version 0.4; the protocols are
-the same. Those of the GeRSP paper are its Table I.
+resamples and seed 0, at the commits named. These are later than its version 0.4; its list of changes
+names none of the two protocols. Those of the GeRSP paper are its Table I.
 """
 
 from dataclasses import dataclass

@@ -195,6 +195,11 @@ class _Evaluation:
             notes += list_published(asked.benchmark, obstacle=obstacle)
             if not obstacle:
                 findings = [self.publish(one, asked.benchmark) for one in findings]
+                if not any(one.published for one in findings):
+                    notes.append(
+                        f'Nothing is published of these weights on {asked.benchmark} by k-NN with '
+                        'k = 5 or a linear probe.'
+                    )
         return Comparison(
             title=f'Weights compared on {Path(self.judge.data).resolve().name}',
             findings=findings,
