@@ -25,7 +25,8 @@ class Candidate:
     """As given: a path, a name, 'timm:NAME', 'random:NAME', 'mean-colours', 'image-statistics'."""
 
     seed: int
-    """Position among the candidates of this label, from 0; random weights are drawn by it."""
+    """Position among the candidates of this label, counted from the seed of the command; random
+    weights are drawn by it."""
 
     digest: str
     """SHA-256 of the weights, or of what stands for them, 16 hexadecimal digits."""
