@@ -11,6 +11,7 @@ from ..models.checkpoint_files import PREPROCESSING_KEY, load_pickle
 from ..models.task_networks import known_tasks
 from .job_checks import check_several, keep_apart, keep_inputs
 from .model.load import Forward, find_class
+from .model.object_graph import OBJECTS_KEY
 from .model.onnx import OnnxGraph
 from .model.signature import SCORES_KEY
 from .model.task_bases import tasks_of
@@ -103,6 +104,8 @@ def _kind_of_graph(path: Path) -> Kind:
     # what is no graph is refused where the model is loaded
     except (OSError, ValueError):
         return 'maps'
+    if OBJECTS_KEY in graph.metadata:
+        return 'objects'
     return 'classify' if graph.returns_vectors and SCORES_KEY in graph.metadata else 'maps'
 
 

@@ -28,6 +28,8 @@ _TASKS = {
     'Classification': 'scene-classification',
     'PixelwiseRegression': 'regression',
     'Regression': 'regression',
+    'ObjectDetection': 'object-detection',
+    'InstanceSegmentation': 'instance-segmentation',
 }
 
 
@@ -137,7 +139,8 @@ def _properties(described: Described, *, size_bytes: int) -> Any:
     schema = import_module('stac_model.schema')
     tasks = {_TASKS.get(name) for name in described.tasks} - {None}
     if not tasks:
-        tasks = {'semantic-segmentation' if described.axes == 4 else 'scene-classification'}
+        usual = {4: 'semantic-segmentation', 2: 'scene-classification', 0: 'object-detection'}
+        tasks = {usual[described.axes]}
     return schema.MLModelProperties(
         name=described.name,
         architecture=described.architecture,
@@ -187,7 +190,7 @@ def _scaling(described: Described, module: Any) -> list[Any] | None:
         scaled = module.ValueScalingMinMax(minimum=0, maximum=_LARGEST_BYTE)
         return [scaled] * len(record.bands)
     return [
-        module.ValueScalingZScore(mean=mean / scale, stddev=std / abs(scale))
+        module.ValueScalingZScore(mean=mean / scale, stddev=std / scale)
         for scale, mean, std in zip(record.scale, record.mean, record.std, strict=True)
     ] * repeats
 
@@ -199,8 +202,12 @@ def _output(described: Described, tasks: set[Any]) -> Any:
     if described.axes == 4:
         side = described.side or -1
         shape, order = [*shape, side, side], [*order, 'height', 'width']
+    if not described.axes:
+        shape, order = [-1, described.channels], ['object', 'box']
     kinds = {'softmax': 'probabilities, which sum to 1', 'sigmoid': 'probabilities of their own'}
     logits = {'values': 'quantities', 'labels': 'logits of labels (sigmoid)'}
+    if not described.axes:
+        logits = {'classes': 'left, top, right, bottom in pixels; labels and scores beside them'}
     what = kinds.get(described.form.returned) or logits.get(described.scores, 'logits of classes')
     return module.ModelOutput(
         name='probabilities' if described.form.returned != 'scores' else 'scores',
@@ -217,6 +224,8 @@ def _classes(described: Described, module: Any) -> list[Any]:
     """Name classes; one logit means two, unless it is that of a label."""
     is_pair = described.channels == 1 and described.scores == 'classes'
     count = 2 if is_pair else described.channels
+    if not described.axes:
+        count = len(described.record.class_names)
     names, colors = described.record.class_names, described.record.class_colors
     found = []
     for value in range(count):

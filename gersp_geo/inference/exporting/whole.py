@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +16,17 @@ from ...models.checkpoint_files import PREPROCESSING_KEY, PROVENANCE_KEY, load_p
 from ...models.onnx_graph import USUAL_SIZE, import_onnx
 from ...preprocessing import Preprocessing
 from ...provenance import configuration, software
+from ..model.detector import is_detector
 from ..model.graph_form import FORM_KEY, GraphForm
 from ..model.load import LoadedModel, evaluating, load_model
+from ..model.object_graph import OBJECTS_KEY
 from ..model.signature import SCORES_KEY, TASK_KEY
 from ..model.task_bases import tasks_of
 from ..scene.patch_choice import SIZE
 from . import deepness, stac
 from .graph import check_kind, write_whole
+from .objects import tell_facts, write_objects
+from .report import ModelReport
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
@@ -31,64 +35,6 @@ _BACKBONES = '--format torchvision, timm, torchgeo, openmmlab or onnx for its ba
 
 # tensors that a checkpoint of pre-training has, and no other
 _PRE_TRAINING = 'backbone_momentum.'
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelReport:
-    """What :func:`export_model` wrote."""
-
-    path: Path
-    """The graph."""
-
-    source: str
-    """What it was made from."""
-
-    task: str
-    """Name of the task."""
-
-    channels: int
-    """Scores per pixel or per patch."""
-
-    side: int | None
-    """Of the patches that it takes in pixels; None if any will do."""
-
-    factor: float | None
-    """What values as stored are multiplied by before the graph takes them; None where
-    preprocessing is not in the graph."""
-
-    returned: str
-    """'scores', or 'softmax' or 'sigmoid' of probabilities."""
-
-    without_deepness: str | None
-    """Why there are no metadata for Deepness; None where there are."""
-
-    item: Path | None
-    """The STAC item."""
-
-    without_item: str | None = None
-    """Why there is none."""
-
-    def __str__(self) -> str:
-        """Sum up."""
-        size = 'any size' if self.side is None else f'{self.side} x {self.side} px'
-        took = 'normalised images: preprocessing is not in the graph, its metadata say it'
-        if self.factor is not None:
-            took = 'values as stored: preprocessing is in the graph'
-            if self.factor != 1:
-                took = 'values as stored / 255: preprocessing is in the graph'
-        output = 'scores' if self.returned == 'scores' else 'probabilities, which are blended'
-        reader = self.without_deepness
-        lines = {
-            'model': f'backbone and head of {self.source}, {self.task}',
-            'input': f'{took}; {size}, any number of patches',
-            'output': f'{self.channels} {output} per '
-            f'{"patch" if self.task in ("Classification", "Regression") else "pixel"}',
-            'Deepness': 'metadata for this plugin of QGIS'
-            if reader is None
-            else f'no metadata for this plugin of QGIS: {reader}',
-            'STAC': str(self.item) if self.item else f'no item: {self.without_item}',
-        }
-        return '\n'.join([str(self.path), *(f'  {name:<9} {text}' for name, text in lines.items())])
 
 
 def export_model(
@@ -193,44 +139,13 @@ def _write(
     overwrite: bool,
 ) -> ModelReport:
     """Write both files."""
-    record, scores = loaded.preprocessing, loaded.scores
-    side = int(record.size or USUAL_SIZE)
-    axes = check_kind(loaded, side=side)
-    obstacle = deepness.find_obstacle(
-        record, scores=scores, dates=loaded.dates.count, axes=axes, is_included=is_included
-    )
-    side = int(record.size or SIZE) if obstacle is None else side
-    channels = _count(loaded, side=side)
-    form = _choose_form(loaded, channels, is_included=is_included, is_deepness=obstacle is None)
-    made_from = {
-        'exported_by': ' '.join(f'{key} {value}' for key, value in software().items()),
-        'file': loaded.name,
-        **({} if loaded.sha256 is None else {'sha256': loaded.sha256}),
-        **provenance,
-    }
-    metadata = {
-        PREPROCESSING_KEY: json.dumps(record.to_dict(), ensure_ascii=False),
-        PROVENANCE_KEY: json.dumps(made_from, ensure_ascii=False),
-        FORM_KEY: json.dumps(form.to_dict()),
-        SCORES_KEY: scores,
-    }
-    tasks = tasks_of(loaded.forward)
-    named = record.task_class or (f'torchgeo.tasks.{tasks[0]}' if tasks else None)
-    metadata |= {TASK_KEY: named} if isinstance(named, str) else {}
-    if obstacle is None:
-        metadata |= deepness.describe(record, scores=scores, channels=channels, side=side)
+    described, obstacle = _describe(loaded, path, provenance, is_included=is_included)
+    metadata = _list_metadata(loaded, described, is_deepness=obstacle is None)
     missing = stac.find_missing()
     with ExitStack() as stack:
         graph = stack.enter_context(new_file(path, overwrite=overwrite))
-        is_free = write_whole(
-            loaded, form, graph, side=side, is_fixed=obstacle is None, record=metadata
-        )
-        described = stac.Described(
-            name=path.stem, architecture=_architecture(loaded), tasks=tasks, record=record,
-            form=form, scores=scores, dates=loaded.dates, side=None if is_free else side,
-            channels=channels, axes=axes, provenance=made_from,
-            parameters=sum(each.numel() for each in _module(loaded).parameters()),
-        )  # fmt: skip
+        if _write_graph(loaded, described, graph, metadata, is_fixed=obstacle is None):
+            described = replace(described, side=None)
         if missing is None:
             item = stac.make_item(described, path.name, size_bytes=graph.stat().st_size)
             file = stack.enter_context(new_file(item_path, overwrite=overwrite))
@@ -241,15 +156,87 @@ def _write(
     return ModelReport(
         path=path,
         source=loaded.name,
-        task=tasks[0] if tasks else type(loaded.forward).__name__,
-        channels=channels,
-        side=described.side,
-        factor=form.factor,
-        returned=form.returned,
+        described=described,
         without_deepness=obstacle,
         item=item_path if missing is None else None,
         without_item=missing,
     )
+
+
+def _describe(
+    loaded: LoadedModel, path: Path, provenance: Mapping[str, str], *, is_included: bool
+) -> tuple[stac.Described, str | None]:
+    """Decide what the graph is, and say why it is none for Deepness."""
+    record, tasks = loaded.preprocessing, tasks_of(loaded.forward)
+    side = int(record.size or USUAL_SIZE)
+    has_objects = is_detector(loaded.forward)
+    axes = 0 if has_objects else check_kind(loaded, side=side)
+    obstacle = deepness.find_obstacle(
+        record, scores=loaded.scores, dates=loaded.dates.count, axes=axes, is_included=is_included
+    )
+    side = int(record.size or SIZE) if obstacle is None else side
+    # of objects: sides of their boxes
+    channels = 4 if has_objects else _count(loaded, side=side)
+    made_from = {
+        'exported_by': ' '.join(f'{key} {value}' for key, value in software().items()),
+        'file': loaded.name,
+        **({} if loaded.sha256 is None else {'sha256': loaded.sha256}),
+        **provenance,
+    }
+    described = stac.Described(
+        name=path.stem,
+        architecture=_architecture(loaded),
+        tasks=tasks or (type(loaded.forward).__name__,),
+        record=record,
+        form=_choose_form(loaded, channels, is_included=is_included, is_deepness=obstacle is None),
+        scores=loaded.scores,
+        dates=loaded.dates,
+        side=side,
+        channels=channels,
+        axes=axes,
+        parameters=sum(each.numel() for each in _module(loaded).parameters()),
+        provenance=made_from,
+    )
+    return described, obstacle
+
+
+def _list_metadata(
+    loaded: LoadedModel, described: stac.Described, *, is_deepness: bool
+) -> dict[str, str]:
+    """List what the file says about itself."""
+    record, tasks = described.record, tasks_of(loaded.forward)
+    metadata = {
+        PREPROCESSING_KEY: json.dumps(record.to_dict(), ensure_ascii=False),
+        PROVENANCE_KEY: json.dumps(dict(described.provenance), ensure_ascii=False),
+        FORM_KEY: json.dumps(described.form.to_dict()),
+        SCORES_KEY: described.scores,
+    }
+    named = record.task_class or (f'torchgeo.tasks.{tasks[0]}' if tasks else None)
+    if named is not None:
+        metadata[TASK_KEY] = named
+    if not described.axes:
+        metadata[OBJECTS_KEY] = json.dumps(tell_facts(loaded).to_dict())
+    if is_deepness and described.side is not None:
+        metadata |= deepness.describe(
+            record, scores=described.scores, channels=described.channels, side=described.side
+        )
+    return metadata
+
+
+def _write_graph(
+    loaded: LoadedModel,
+    described: stac.Described,
+    path: Path,
+    metadata: Mapping[str, str],
+    *,
+    is_fixed: bool,
+) -> bool:
+    """Write the graph; says whether it takes patches of any size."""
+    if not described.axes:
+        write_objects(loaded, described.form, path, record=metadata)
+        return True
+    side = described.side or USUAL_SIZE
+    return write_whole(loaded, described.form, path, side=side, is_fixed=is_fixed, record=metadata)
 
 
 def _choose_form(
@@ -258,6 +245,11 @@ def _choose_form(
     """Choose what the graph takes and returns."""
     if not is_included:
         return GraphForm()
+    if 0 in loaded.preprocessing.scale:
+        raise ValueError(
+            f'preprocessing with a scale of 0, {loaded.preprocessing.scale}, is not put into a '
+            'graph; leave --include-preprocessing out'
+        )
     # a type of whole numbers has none that means that there is no value, so floats are taken
     form = GraphForm(factor=1.0, record=loaded.preprocessing)
     if not is_deepness:

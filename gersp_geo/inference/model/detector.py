@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...preprocessing import Preprocessing
 from .load import LoadedModel
+from .object_graph import ObjectFacts, ObjectGraph
 from .predictor import View, Views, look_back
 
 type Found = Mapping[str, Tensor]
@@ -63,6 +64,8 @@ class Detector:
             ValueError: If the record names another number of classes than the model has.
         """
         forward: Any = loaded.forward
+        if isinstance(forward, ObjectGraph):
+            return cls._of_graph(loaded, forward.facts)
         known = is_detector(forward)
         names = name_labels(loaded.preprocessing, classes=count_classes(forward) if known else None)
         # where names begin at label 1, nothing was called 0 in training
@@ -72,6 +75,16 @@ class Detector:
             has_background=known and (unnamed or _has_background(forward)),
             names=names,
             most=_look_up(forward, _MOST) if known else None,
+        )
+
+    @classmethod
+    def _of_graph(cls, loaded: LoadedModel, facts: ObjectFacts) -> 'Detector':
+        """Take what the file of a graph says."""
+        return cls(
+            forward=cast('Detect', loaded.score),
+            has_background=facts.has_background,
+            names=name_labels(loaded.preprocessing, classes=facts.classes),
+            most=facts.most,
         )
 
     def run_by(self, loaded: LoadedModel) -> 'Detector':

@@ -27,6 +27,7 @@ from ...models.task_networks import build_network
 from ...preprocessing import Preprocessing
 from .exactness import exact_floats
 from .graph_form import FORM_KEY, GraphForm
+from .object_graph import OBJECTS_KEY, ObjectFacts, ObjectGraph
 from .onnx import OnnxGraph, parse_metadata
 from .pages import keeping_pages
 from .signature import (
@@ -332,8 +333,13 @@ def _load_graph(
         form = GraphForm.of(stated, own, source=source)
         form.check_record(record, source=str(path))
         graph = graph.formed(form)
+    forward: Any = graph
+    if OBJECTS_KEY in metadata:
+        source = f'{path} (metadata {OBJECTS_KEY})'
+        stated = parse_metadata(metadata[OBJECTS_KEY], source=source)
+        forward = ObjectGraph(graph, ObjectFacts.of(stated, source=source))
     return LoadedModel(
-        forward=graph,
+        forward=forward,
         dates=graph_dates(graph.shape, record.bands, given=dates, path=path),
         scores=graph_scores(metadata.get(SCORES_KEY), named, path=path),
         preprocessing=record,

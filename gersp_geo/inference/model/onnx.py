@@ -93,6 +93,29 @@ class OnnxGraph:
         return len(self._output.shape) == 2
 
     @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of everything that it returns."""
+        return tuple(output.name for output in self._sessions['cpu'].get_outputs())
+
+    def run_all(self, values: NDArray[np.generic]) -> dict[str, NDArray[Any]]:
+        """Run the graph on the CPU, and give everything that it returns.
+
+        Args:
+            values: As the graph takes them.
+
+        Returns:
+            By name.
+
+        Raises:
+            ValueError: If it fails.
+        """
+        try:
+            found = self._sessions['cpu'].run(None, {self._input.name: values})
+        except _errors() as error:
+            raise ValueError(f'{self.path} cannot be run: {_reason(error)}') from error
+        return dict(zip(self.outputs, found, strict=True))
+
+    @property
     def input_name(self) -> str:
         """What it calls the images."""
         return str(self._input.name)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import numpy as np
 import onnxruntime
 import pytest
@@ -21,7 +22,7 @@ from gersp_geo.inference.exporting import stac
 from gersp_geo.inference.model.load import load_model
 from gersp_geo.main import main
 from gersp_geo.preprocessing import Preprocessing
-from gersp_geo.tasks import ChangeDetection, ObjectDetection
+from gersp_geo.tasks import ChangeDetection, InstanceSegmentation, ObjectDetection
 
 SIDE = 64
 MARGIN = 1e-4
@@ -154,7 +155,7 @@ def test_the_plan_of_a_folded_graph_says_what_it_is(
 
 def test_the_report_says_what_is_in_the_file(folded: Exported) -> None:
     assert 'values as stored / 255: preprocessing is in the graph; 64 x 64 px' in folded.said
-    assert 'Deepness  metadata for this plugin of QGIS' in folded.said
+    assert 'Deepness  metadata for this plugin of QGIS\n' in folded.said
 
 
 def test_deepness_reads_the_file_alone(folded: Exported, tmp_path: Path) -> None:
@@ -249,15 +250,15 @@ def test_a_model_without_a_head_is_refused(tmp_path: Path, folded: Exported) -> 
 
 
 CASES = [
-    ('segmentation', False), ('binary', True), ('unet', False), ('pixels', True), ('pixels', False),
-    ('change', False), ('change', True), ('apart', True), ('classes', False), ('multilabel', True),
-    ('regression', False), ('regression', True),
+    ('segmentation', False, 'uint16'), ('binary', True, 'uint8'), ('unet', False, 'uint8'),
+    ('pixels', True, 'uint8'), ('pixels', True, 'uint16'), ('change', False, 'uint8'),
+    ('apart', True, 'uint16'), ('classes', False, 'uint16'), ('multilabel', True, 'uint8'),
+    ('regression', False, 'uint8'), ('regression', True, 'uint16'),
 ]  # fmt: skip
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(('kind', 'is_folded'), CASES)
-@pytest.mark.parametrize('dtype', ['uint8', 'uint16'])
+@pytest.mark.parametrize(('kind', 'is_folded', 'dtype'), CASES)
 def test_every_task_makes_the_same_map_as_a_graph(
     tmp_path: Path, kind: str, is_folded: bool, dtype: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -273,7 +274,7 @@ def test_every_task_makes_the_same_map_as_a_graph(
     said = capsys.readouterr().out
     is_deepness = is_folded and dtype == 'uint8' and kind in ('binary', 'pixels')
     assert ('any size' in said) == (not is_deepness)
-    assert ('Deepness  metadata' in said) == is_deepness
+    assert ('metadata for this plugin of QGIS\n' in said) == is_deepness
     scenes = [write(tmp_path / f'{seed}.tif', ground(seed, dtype)) for seed in (1, 2)]
     of_patches = kind in ('classes', 'multilabel', 'regression')
     of_values = kind in ('pixels', 'regression')
@@ -293,12 +294,34 @@ def test_every_task_makes_the_same_map_as_a_graph(
 
 
 @pytest.mark.slow
-def test_a_detector_is_refused(tmp_path: Path) -> None:
-    task = ObjectDetection('faster-rcnn', 'resnet18', weights=None, num_classes=3)
+def test_masks_of_objects_are_not_left_out_silently(tmp_path: Path) -> None:
+    task = InstanceSegmentation('mask-rcnn', 'resnet50', weights=None, num_classes=3)
     checkpoint = save(task, tmp_path / 'model.ckpt', class_names=['a', 'b'])
-    with pytest.raises(ValueError, match='returns list; pass the checkpoint itself to gersp-geo'):
+    with pytest.raises(ValueError, match='returns a mask of every object, which no graph'):
         export_model(checkpoint, tmp_path / 'model.onnx')
     assert sorted(path.name for path in tmp_path.iterdir()) == ['model.ckpt']
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('is_folded', [False, True])
+def test_a_detector_finds_the_same_objects_as_a_graph(tmp_path: Path, is_folded: bool) -> None:
+    torch.manual_seed(0)
+    task = ObjectDetection('faster-rcnn', 'resnet18', weights=None, num_classes=3)
+    checkpoint = save(task, tmp_path / 'model.ckpt', class_names=['a', 'b'])
+    export_model(checkpoint, tmp_path / 'model.onnx', include_preprocessing=is_folded)
+    scene = write(tmp_path / 'scene.tif', ground(0))
+    found = []
+    for name in ('model.ckpt', 'model.onnx'):
+        words = ['-o', tmp_path / f'{name}.gpkg', '--size', 128, '--device', 'cpu', '--no-progress']
+        words += ['--score-threshold', 0.05]
+        assert main(['predict', *map(str, (tmp_path / name, scene, *words))]) == 0
+        found.append(geopandas.read_file(tmp_path / f'{name}.gpkg'))
+    assert len(found[0]) == len(found[1]) > 10
+    assert set(found[0]['class_name']) == set(found[1]['class_name']) <= {'a', 'b'}
+    one, other = (np.sort(f['score'].to_numpy()) for f in found)
+    np.testing.assert_allclose(one, other, rtol=0, atol=MARGIN)
+    one, other = (np.sort(f.area.to_numpy()) for f in found)
+    np.testing.assert_allclose(one, other, rtol=1e-3)
 
 
 def test_without_the_extra_no_item_is_written_and_the_report_says_so(
