@@ -145,9 +145,8 @@ def test_a_folded_graph_makes_the_map_of_its_checkpoint(folded: Exported, tmp_pa
 def test_the_plan_of_a_folded_graph_says_what_it_is(
     folded: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert (
-        main(['plan', *map(str, (folded.graph, folded.scene)), '-o', str(tmp_path / 'a.tif')]) == 0
-    )
+    words = [folded.graph, folded.scene, '-o', tmp_path / 'a.tif', '--size', SIDE, '--overlap', 16]
+    assert main(['plan', *map(str, words)]) == 0
     said = capsys.readouterr().out
     assert 'preprocessing is in the graph, and nothing is normalised twice' in said
     assert 'probabilities of the graph are blended, not logits' in said
