@@ -4,13 +4,13 @@ import hashlib
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from urllib.error import URLError
 
 import torch
 from torch import nn
 
+from ..bands import color_order
 from ..messages import one_line
 from ..models.architectures import is_counter
 from ..models.backbone_weights import BackboneWeights
@@ -18,37 +18,13 @@ from ..models.downloads import weight_folders
 from ..models.fitted_backbones import check_name, draw_backbone, fit_backbone, read_timm
 from ..models.weight_sources import resolve_weights
 from ..preprocessing import Preprocessing
+from .candidate_words import MEAN_COLORS, RANDOM, STATISTICS, TIMM, CandidateWord, parse_words
 from .feature_modules import ImageStatistics, MeanColors, Standardized
 from .fitting import check_fit, place_colors, plain_record
 from .records import Candidate, FirstLayer, Normalization
 
-MEAN_COLORS = 'mean-colours'
-STATISTICS = 'image-statistics'
-RANDOM = 'random:'
-TIMM = 'timm:'
-LOCAL = 'local-dir:'
-
 # hexadecimal digits of a digest
 DIGITS = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Word:
-    """One word of the command."""
-
-    text: str
-    label: str | None
-    """None where the user gave none."""
-
-    source: str
-
-    @property
-    def name(self) -> str:
-        """What tables call it: the label, else the name of the source, or the stem of its file."""
-        if self.label is not None:
-            return self.label
-        path = Path(self.source)
-        return path.stem if path.is_file() else path.name if path.is_dir() else self.source
 
 
 def parse_candidates(
@@ -73,7 +49,8 @@ def parse_candidates(
         seed: Of the first candidate of each label; the next one has the next.
         bands: Names of the bands of the images; None leaves what depends on them unchecked.
         dtype: NumPy type of the values of the images.
-        normalization: As :func:`open_features` will get it.
+        normalization: As :func:`open_features` will get it; what weights say about their input is
+            part of their digest where it is used.
         rgb_bands: Bands where red, green and blue are, 0-based; None goes by the names.
 
     Raises:
@@ -84,13 +61,10 @@ def parse_candidates(
     Warns:
         UserWarning: If *first_layers* do nothing.
     """
-    if not words or not first_layers:
-        raise ValueError('nothing to compare: give weights, random:resnet18 or mean-colours')
-    parsed = [parse_word(word) for word in words]
-    _check_labels(parsed)
+    parsed = parse_words(words)
     images = None if bands is None else plain_record(bands, dtype)
     counts: Counter[str] = Counter()
-    known: dict[tuple[str, str], _Word] = {}
+    known: dict[tuple[str, str], CandidateWord] = {}
     found: list[Candidate] = []
     for word in parsed:
         one = Candidate(
@@ -98,7 +72,7 @@ def parse_candidates(
         )
         counts[word.name] += 1
         weights = read_weights(one)
-        one = replace(one, digest=_digest(one, weights))
+        one = replace(one, digest=_digest(one, weights, normalization))
         if (other := known.setdefault((one.label, one.digest), word)) is not word:
             raise ValueError(
                 f'{one.label} is given twice: {other.text} and {word.text} hold the same weights; '
@@ -115,40 +89,6 @@ def parse_candidates(
             stacklevel=2,
         )
     return tuple(found)
-
-
-def parse_word(text: str) -> _Word:
-    """Tell the label of a word from its source.
-
-    Raises:
-        FileNotFoundError: If the source is neither a file, a folder nor a name that is known.
-        ValueError: If the word means two files, or its label is empty or not printable.
-    """
-    before, equals, after = text.partition('=')
-    is_path = Path(text).exists()
-    if equals and '/' not in before and is_path and Path(after).exists():
-        raise ValueError(
-            f'{text} is a file, and {after} with the label {before} is another; write ./{text}, or '
-            'rename one'
-        )
-    has_label = bool(equals) and not is_path and '/' not in before
-    label, source = (before.strip(), after) if has_label else (None, text)
-    if label is not None and not (label and label.isprintable()):
-        raise ValueError(f'a label is printable text before the =, got {text!r}')
-    source = source.removeprefix(TIMM) if source.startswith(TIMM + LOCAL) else source
-    source = source.removeprefix(LOCAL)
-    if not (
-        source in (MEAN_COLORS, STATISTICS)
-        or source.startswith((RANDOM, TIMM))
-        or '_Weights.' in source
-        or Path(source).exists()
-    ):
-        raise FileNotFoundError(
-            f'{text}: there is no file or folder {source}, nor are these weights by name: '
-            'GeRSP_Weights.RESNET50 and the like, timm:NAME, random:NAME, mean-colours, '
-            'image-statistics'
-        )
-    return _Word(text=text, label=label, source=source)
 
 
 def read_weights(candidate: Candidate) -> BackboneWeights | None:
@@ -215,7 +155,7 @@ def open_features(
     if candidate.source == STATISTICS:
         return ImageStatistics(record_of_data.mean).eval()
     found = read_weights(candidate)
-    if _digest(candidate, found) != candidate.digest:
+    if _digest(candidate, found, normalization) != candidate.digest:
         raise ValueError(f'{candidate.source} has changed since it was named; start again')
     record = check_fit(candidate, found, record_of_data, normalization, rgb_bands)
     network: nn.Module
@@ -249,26 +189,24 @@ def digest_weights(found: BackboneWeights) -> str:
     return digest.hexdigest()[:DIGITS]
 
 
-def _digest(candidate: Candidate, found: BackboneWeights | None) -> str:
-    """Identify weights by their values, and what has none by its name and seed."""
-    if found is not None:
-        return digest_weights(found)
-    is_random = candidate.source.startswith(RANDOM)
-    drawn = f'{candidate.source} {candidate.seed}' if is_random else candidate.source
-    return hashlib.sha256(drawn.encode()).hexdigest()[:DIGITS]
-
-
-def _check_labels(parsed: Sequence[_Word]) -> None:
-    """Refuse files of one name in several folders: nobody said that they are seeds of one method."""
-    paths: dict[str, str] = {}
-    for word in parsed:
-        if word.label is None and Path(word.source).exists():
-            other = paths.setdefault(word.name, word.source)
-            if other != word.source:
-                raise ValueError(
-                    f'{other} and {word.source} would both be called {word.name!r}; write '
-                    f'LABEL={other}, with one label for seeds of one method'
-                )
+def _digest(
+    candidate: Candidate, found: BackboneWeights | None, normalization: Normalization
+) -> str:
+    """Identify weights by their values and what is used of their record, all else by its name."""
+    if found is None:
+        is_random = candidate.source.startswith(RANDOM)
+        text = f'{candidate.source} {candidate.seed}' if is_random else candidate.source
+    else:
+        text, own = digest_weights(found), found.preprocessing
+        used: list[object] = []
+        if own is not None and (order := color_order(own.bands)) != (0, 1, 2):
+            used.append(order)
+        if own is not None and normalization == 'record':
+            used += own.scale, own.mean, own.std
+        if not used:
+            return text
+        text += repr(used)
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 
 def _with_layers(

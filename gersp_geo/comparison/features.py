@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from ..geoio.write import new_file
 from ..messages import one_line
-from .candidates import MEAN_COLORS, RANDOM, STATISTICS, open_features
+from .candidate_words import MEAN_COLORS, RANDOM, STATISTICS
+from .candidates import open_features
 from .fitting import place_colors
 from .image_sets import ImageSet
 from .image_splits import SPLITS

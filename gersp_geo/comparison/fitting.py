@@ -26,6 +26,12 @@ def check_fit(
             f'{candidate.source} reads {read} bands, the images have {bands}; choose {read} of them '
             'with bands, or leave these weights out'
         )
+    own = () if found.preprocessing is None else found.preprocessing.bands
+    if read > 3 and own != images.bands and set(own) == set(images.bands):
+        raise ValueError(
+            f'{candidate.source} reads the bands {" ".join(own)} in this order, the images have '
+            f'them as {" ".join(images.bands)}; pass bands in the order of the weights'
+        )
     places = place_colors(images.bands, rgb_bands)
     needs_places = candidate.first_layer in ('scaled', 'random') or normalization == 'record'
     if read == 3 and bands > 3 and needs_places and places is None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import batched
@@ -55,8 +55,9 @@ class ImageSet:
         bands: Sequence[int | str] | None = None,
         size: int = 224,
         seed: int = 0,
+        begin: Callable[[str, int], Callable[[int], None]] = lambda *_: lambda _: None,
     ) -> None:
-        """Initialize a new ImageSet instance.
+        """Initialize a new ImageSet instance; every file is read once, for its digest.
 
         Args:
             folder: Images in one sub-folder per class; or in folders of splits (train, val, test)
@@ -67,6 +68,8 @@ class ImageSet:
             bands: Of rasters, 1-based or by name; None takes all but alpha.
             size: Side to which whole images are resized.
             seed: Draws the split.
+            begin: Called with a text and the number of files that are read; what it returns is
+                called with numbers of those that are done.
 
         Raises:
             FileNotFoundError: If the folder, its images or the CSV are not there.
@@ -83,8 +86,11 @@ class ImageSet:
         self.folder, self.size = Path(folder), size
         self._images = ImageFiles(self.folder, bands=bands)
         files = self._images.files
+        advance, contents = begin('reading files', len(files)), list[str]()
         with ThreadPoolExecutor(READERS) as pool:
-            contents = list(pool.map(hash_content, files))
+            for content in pool.map(hash_content, files):
+                contents.append(content)
+                advance(1)
         found = assign(
             files,
             self._images.names,

@@ -90,6 +90,46 @@ def assign(
 
 def by_table(files: Sequence[str], names: Sequence[str], folder: Path, table: Path) -> Assignment:
     """Read splits, and classes where it has them, from a CSV; see :func:`assign`."""
+    source, (rows, attribute) = str(table), _read_rows(table)
+    wanted = pandas.unique(rows['image']).tolist()
+    found = ImageNames(names).match(wanted, source=source)
+    if not found:
+        raise ValueError(
+            f'none of the {len(wanted)} images that {source} names is in {folder}: it names '
+            f'{name_some(wanted, most=3)}, and there is {files[0]}'
+        )
+    places = np.array([found.get(key, -1) for key in rows['image']], dtype=np.int64)
+    splits = _read_splits(rows['split'], places, files, source=source)
+    told: list[str] = []
+    if absent := [name for name in wanted if name not in found]:
+        told.append(
+            f'{len(absent)} of the {len(wanted)} images that {source} names are not in {folder}: '
+            f'{name_some(absent, most=3)}'
+        )
+    if idle := int((splits < 0).sum()):
+        example = files[int((splits < 0).argmax())]
+        told.append(
+            f'{idle} of the {len(files)} images in {folder} are in no split of {source} and are '
+            f'left out, one is {example}'
+        )
+    if attribute is None:
+        marks = mark_folders(files, folder, splits=find_folders(names), given=())
+    else:
+        texts = mark_texts(
+            rows['label'].tolist(), places >= 0, (), attribute=attribute, source=source,
+            separator=None,
+        )  # fmt: skip
+        marks = per_image(texts, places, files, file=source, single=True)
+        told += _compare(marks, files, folder, source=source)
+    labels = _numbers(marks)
+    splits = np.where(labels < 0, -1, splits)
+    return _without_idle(
+        marks.class_names, labels, splits, f'The split is that of {table.name}.', told
+    )
+
+
+def _read_rows(table: Path) -> tuple[pandas.DataFrame, str | None]:
+    """Read a CSV as the columns image, split and label of text, and what it calls the last one."""
     if not table.is_file():
         raise FileNotFoundError(f'no file {table}; give the table of the split')
     source = str(table)
@@ -106,45 +146,12 @@ def by_table(files: Sequence[str], names: Sequence[str], folder: Path, table: Pa
             f'{source} has no column for {" and ".join(missing)}, only '
             f'{name_some([*rows.columns])}; call them filename and split'
         )
-    keys, words = (rows[columns[what]].str.strip() for what in ('image', 'split'))
-    if (keys == '').any():
+    named = pandas.DataFrame({what: rows[name] for what, name in columns.items() if name})
+    for what in ('image', 'split'):
+        named[what] = named[what].str.strip()
+    if (named['image'] == '').any():
         raise ValueError(f'each row of {source} must name its image, got an empty one')
-    wanted = pandas.unique(keys).tolist()
-    images = ImageNames(names)
-    found = images.match(wanted, source=source)
-    if not found:
-        raise ValueError(
-            f'none of the {len(wanted)} images that {source} names is in {folder}: it names '
-            f'{name_some(wanted, most=3)}, and there is {files[0]}'
-        )
-    places = np.array([found.get(key, -1) for key in keys], dtype=np.int64)
-    splits = _read_splits(words, places, files, source=source)
-    told: list[str] = []
-    if absent := [name for name in wanted if name not in found]:
-        told.append(
-            f'{len(absent)} of the {len(wanted)} images that {source} names are not in {folder}: '
-            f'{name_some(absent, most=3)}'
-        )
-    if idle := int((splits < 0).sum()):
-        example = files[int((splits < 0).argmax())]
-        told.append(
-            f'{idle} of the {len(files)} images in {folder} are in no split of {source} and are '
-            f'left out, one is {example}'
-        )
-    label = columns['label']
-    if label is None:
-        marks = mark_folders(files, folder, splits=find_folders(names), given=())
-    else:
-        texts = mark_texts(
-            rows[label].tolist(), places >= 0, (), attribute=label, source=source, separator=None
-        )
-        marks = per_image(texts, places, files, file=source, single=True)
-        told += _compare(marks, files, folder, source=source)
-    labels = _numbers(marks)
-    splits = np.where(labels < 0, -1, splits)
-    return _without_idle(
-        marks.class_names, labels, splits, f'The split is that of {table.name}.', told
-    )
+    return named, columns['label']
 
 
 def _read_splits(

@@ -77,10 +77,12 @@ class EvaluationOptions:
         Raises:
             ValueError: If they are.
         """
-        if (seen := sum(map(bool, of_class.values()))) < 2:
-            raise ValueError(f'training images must be of two classes at least, got {seen}')
+        # a class that is not trained is told by a warning
+        trained = {name: number for name, number in of_class.items() if number}
+        if len(trained) < 2:
+            raise ValueError(f'training images must be of two classes at least, got {len(trained)}')
         if 'few-shot' in self.protocols:
-            name, fewest = min(of_class.items(), key=lambda pair: pair[1])
+            name, fewest = min(trained.items(), key=lambda pair: pair[1])
             if (most := max(self.labels_per_class)) > fewest:
                 raise ValueError(
                     f'labels_per_class (--labels-per-class) must be <= {fewest}, the training '

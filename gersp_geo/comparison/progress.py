@@ -11,11 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 class EvaluationProgress:
     """Two bars: of all that is judged, and of the images or epochs at hand."""
 
-    def __init__(self, *, rows: int, shown: bool) -> None:
+    def __init__(self, *, shown: bool) -> None:
         """Set up; nothing is shown yet.
 
         Args:
-            rows: Number of rows of the table.
             shown: Whether to show anything.
         """
         self._bar = Progress(
@@ -26,7 +25,7 @@ class EvaluationProgress:
             console=Console(stderr=True),
             disable=not shown,
         )
-        self._all = self._bar.add_task('judged', total=rows)
+        self._all = self._bar.add_task('judged', total=None, visible=False)
         self._now = self._bar.add_task('', total=None, visible=False)
 
     def __enter__(self) -> Self:
@@ -43,6 +42,10 @@ class EvaluationProgress:
         """Leave what is shown as it is."""
         self._bar.update(self._now, visible=False)
         self._bar.stop()
+
+    def expect(self, rows: int) -> None:
+        """Begin with so many rows of the table."""
+        self._bar.update(self._all, total=rows, visible=True)
 
     def judged(self) -> None:
         """Count a row of the table."""

@@ -12,7 +12,8 @@ import torch
 
 from ..geoio.write import check_writable
 from . import neighbours, views
-from .candidates import MEAN_COLORS, STATISTICS, parse_candidates
+from .candidate_words import MEAN_COLORS, STATISTICS, parse_words
+from .candidates import parse_candidates
 from .image_sets import ImageSet
 from .options import EvaluationOptions, check_destination
 from .progress import EvaluationProgress
@@ -60,9 +61,35 @@ def evaluate_weights(
     asked.check()
     folder = Path(destination)
     check_destination(folder, data)
+    # files of images are only read once the words make sense
+    parse_words(weights)
     check_writable(folder / 'results.csv')
     table = ResultsTable(folder)
-    images = ImageSet(data, split=asked.split, bands=asked.bands, size=asked.size, seed=asked.seed)
+    with EvaluationProgress(shown=progress) as shown:
+        images = ImageSet(
+            data, split=asked.split, bands=asked.bands, size=asked.size, seed=asked.seed,
+            begin=shown.begin,
+        )  # fmt: skip
+        candidates = _choose_candidates(weights, asked, images)
+        pairs = _pair(list(_list_trials(asked)), candidates)
+        shown.expect(len(pairs))
+        evaluation = _Evaluation(
+            judge=Judge(
+                options=asked, images=images, data=str(data), folder=folder, progress=shown
+            ),
+            candidates=candidates,
+            pairs=pairs,
+            table=table,
+        )
+        findings = evaluation.find_all(anew=overwrite)
+        seen = evaluation.look()
+    return evaluation.compare(findings, seen)
+
+
+def _choose_candidates(
+    weights: Sequence[str], asked: EvaluationOptions, images: ImageSet
+) -> tuple[Candidate, ...]:
+    """Read what is compared, and refuse what does not fit the images."""
     per_class = np.bincount(images.labels('train').numpy(), minlength=len(images.classes))
     asked.check_counts(
         count_images(images), of_class=dict(zip(images.classes, per_class.tolist(), strict=True))
@@ -77,24 +104,7 @@ def evaluate_weights(
         rgb_bands=asked.rgb_bands,
     )
     asked.check_baseline(candidates)
-    pairs = list(_pair(list(_list_trials(asked)), candidates))
-    if not pairs:
-        raise ValueError(
-            'nothing to train (--protocol finetune): mean-colours and image-statistics are no '
-            'networks'
-        )
-    with EvaluationProgress(rows=len(pairs), shown=progress) as shown:
-        evaluation = _Evaluation(
-            judge=Judge(
-                options=asked, images=images, data=str(data), folder=folder, progress=shown
-            ),
-            candidates=candidates,
-            pairs=pairs,
-            table=table,
-        )
-        findings = evaluation.find_all(anew=overwrite)
-        seen = evaluation.look()
-    return evaluation.compare(findings, seen)
+    return candidates
 
 
 def _list_trials(options: EvaluationOptions) -> Iterator[Trial]:
@@ -109,12 +119,20 @@ def _list_trials(options: EvaluationOptions) -> Iterator[Trial]:
 
 def _pair(
     trials: Sequence[Trial], candidates: Sequence[Candidate]
-) -> Iterator[tuple[Trial, Candidate]]:
+) -> list[tuple[Trial, Candidate]]:
     """List what is judged how, trial by trial; what is no network is not trained."""
-    for trial in trials:
-        for candidate in candidates:
-            if trial[0] != 'finetune' or candidate.source not in (MEAN_COLORS, STATISTICS):
-                yield trial, candidate
+    pairs = [
+        (trial, candidate)
+        for trial in trials
+        for candidate in candidates
+        if trial[0] != 'finetune' or candidate.source not in (MEAN_COLORS, STATISTICS)
+    ]
+    if not pairs:
+        raise ValueError(
+            'nothing to train (--protocol finetune): mean-colours and image-statistics are no '
+            'networks'
+        )
+    return pairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

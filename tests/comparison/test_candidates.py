@@ -16,7 +16,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from gersp_geo.comparison.candidates import open_features, parse_candidates
+from gersp_geo.comparison.fitting import check_fit, plain_record
 from gersp_geo.comparison.records import Candidate
+from gersp_geo.models.backbone_weights import BackboneWeights
 from gersp_geo.preprocessing import Preprocessing
 
 COLORS = ('red', 'green', 'blue')
@@ -76,6 +78,29 @@ def test_a_digest_is_of_the_weights_and_not_of_their_file() -> None:
     one, two, three, other = parse('a.safetensors', 'b', 'epoch=3.ckpt', 'other.safetensors')
     assert one.digest == two.digest == three.digest != other.digest
     assert [c.label for c in (one, two, three, other)] == ['a', 'b', 'epoch=3', 'other']
+
+
+def test_a_digest_is_of_what_is_used_of_the_record(network: nn.Module, tmp_path: Path) -> None:
+    state = {f'model.{name}': tensor for name, tensor in network.state_dict().items()}
+    records = {
+        'own': OWN,
+        'darker': OWN | {'mean': [0.3, 0.5, 0.6]},
+        'turned': OWN | {'bands': ['blue', 'green', 'red']},
+    }
+    for name, record in records.items():
+        torch.save(
+            {'state_dict': state, 'hyper_parameters': {'model': 'test_resnet'}, 'gersp_geo': record,
+             'pytorch-lightning_version': '2'},
+            tmp_path / f'{name}.ckpt',
+        )  # fmt: skip
+    paths = [str(tmp_path / f'{name}.ckpt') for name in records]
+    own, darker, turned = parse(*paths)
+    assert own.digest == darker.digest == parse('a.safetensors')[0].digest
+    # filters of blue are elsewhere
+    assert turned.digest != own.digest
+    found = parse(*paths, normalization='record')
+    assert len({candidate.digest for candidate in found}) == 3
+    features(found[1], IMAGES, normalization='record')
 
 
 def test_candidates_of_one_label_are_its_seeds() -> None:
@@ -167,6 +192,13 @@ def test_images_that_weights_cannot_read_are_refused() -> None:
     assert parse('a.safetensors', bands=unnamed, first_layers=('repeat',))
     with pytest.raises(ValueError, match=r'rgb_bands must be three different bands in \[0, 13\)'):
         parse('a.safetensors', bands=unnamed, rgb_bands=(3, 2, 13))
+    with pytest.raises(ValueError, match=r'reads the bands B2 B3 B4 B8 B11 in this order'):
+        check_fit(
+            parse('mean-colours')[0],
+            BackboneWeights(state_dict={}, model='test_resnet', in_channels=5,
+                            preprocessing=plain_record(MANY, None), provenance={}, format='timm'),
+            plain_record(MANY[::-1], None), 'data', None,
+        )  # fmt: skip
     with pytest.raises(ValueError, match="first layer 'random' needs the three bands"):
         parse('a.safetensors', bands=('vv', 'vh'), first_layers=('random',))
 
@@ -208,12 +240,13 @@ def test_features_are_those_of_the_network_on_standardised_values(network: nn.Mo
         own = (IMAGES / 255 - torch.tensor(OWN['mean']).view(3, 1, 1)) / torch.tensor(
             OWN['std']
         ).view(3, 1, 1)
-        given = features(parse('epoch=3.ckpt')[0], IMAGES, normalization='record')
+        candidate = parse('epoch=3.ckpt', normalization='record')[0]
+        given = features(candidate, IMAGES, normalization='record')
         torch.testing.assert_close(given, network(own), rtol=1e-4, atol=1e-4)
 
 
 def test_a_record_goes_by_colours_and_not_by_places(network: nn.Module) -> None:
-    candidate = parse('epoch=3.ckpt')[0]
+    candidate = parse('epoch=3.ckpt', normalization='record')[0]
     turned = Preprocessing(bands=COLORS[::-1], dtype='uint8', **STATISTICS)
     one = features(candidate, IMAGES, normalization='record')
     other = features(candidate, IMAGES.flip(1), normalization='record', record_of_data=turned)

@@ -52,7 +52,16 @@ def names(images: ImageSet, split: SplitName) -> list[str]:
 
 
 def test_a_drawn_split_has_its_share_of_each_class_and_no_image_twice(tmp_path: Path) -> None:
-    images = ImageSet(fill(tmp_path, per_class=20), size=4, seed=1)
+    begun: list[tuple[str, int]] = []
+    done: list[int] = []
+
+    def begin(text: str, total: int) -> Callable[[int], None]:
+        begun.append((text, total))
+        return done.append
+
+    images = ImageSet(fill(tmp_path, per_class=20), size=4, seed=1, begin=begin)
+    assert begun == [('reading files', 40)]
+    assert sum(done) == 40
     assert [len(images.files(split)) for split in SPLITS] == [28, 6, 6]
     assert all(images.labels(split).bincount().unique().numel() == 1 for split in SPLITS)
     every = [file for split in SPLITS for file in images.files(split)]

@@ -104,6 +104,13 @@ def test_what_cannot_be_is_refused_before_an_image_is_read(
     assert not (tmp_path / 'out').exists()
 
 
+def test_a_word_without_meaning_is_refused_before_images_are_looked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate('nothing.pth', data=tmp_path / 'none', folder=tmp_path / 'out') == 1
+    assert 'there is no file or folder nothing.pth' in capsys.readouterr().err
+
+
 def test_results_among_the_images_are_refused(
     stones: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
