@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..bands import are_colors
 from .published_values import SETS, PublishedSet, bench_values, paper_values
 from .records import Candidate, Protocol
 
@@ -11,7 +12,6 @@ NAMES = tuple(sorted({*SETS, 'eurosat'}))
 
 # torchgeo-bench's k and size, of the values that are listed
 _NEIGHBOURS, _SIZE = 5, 224
-_RGB = {'red', 'green', 'blue'}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +62,9 @@ def _obstacles(name: str, known: PublishedSet, setting: Setting) -> Iterator[str
             yield f'the {split} split of {name} has {expected:,} images, and the data {found:,}'
     if known.reflectances and setting.brightest <= 255:
         yield f'{name} holds reflectances as Sentinel-2 products do, and the data hold bytes'
-    names = [str(band).lower() for band in setting.bands]
-    if len(names) != 3 or (not _RGB.isdisjoint(names) and set(names) != _RGB):
+    names = [band.lower() for band in setting.bands]
+    # bands without names are taken for what the user says they are
+    if are_colors(names) is False:
         yield f'published values are of red, green and blue, and the data have {", ".join(names)}'
     if setting.size != _SIZE:
         yield f'published values are of {_SIZE} pixels, and --size is {setting.size}'

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +61,12 @@ def find_differences(
     }
 
 
+def find_shared(findings: Sequence[Finding]) -> str:
+    """Give the published value of all seeds of a label; '' where it is not one of them all."""
+    values = {finding.published for finding in findings}
+    return values.pop() if len(values) == 1 else ''
+
+
 def name_protocol(protocol: Protocol, labels_per_class: int | None) -> str:
     """Name a column."""
     if protocol == 'few-shot':
@@ -110,17 +115,17 @@ def to_markdown(comparison: Comparison) -> str:
 def _main_table(comparison: Comparison) -> str:
     """Write accuracies, and published ones beside them."""
     cells = summarise(comparison.findings, comparison.images.labels)
-    published = {_cell(finding): finding.published for finding in comparison.findings}
+    published = {cell: find_shared(found) for cell, found in _cells(comparison.findings).items()}
+    seeds: dict[str, set[int]] = {}
+    for finding in comparison.findings:
+        seeds.setdefault(finding.candidate.label, set()).add(finding.candidate.seed)
     return _table_of(
         {
             cell: to_percent(interval)
             + (f', published {published[cell]}' if published[cell] else '')
             for cell, interval in cells.items()
         },
-        seeds={
-            label: len({finding.candidate.seed for finding in found})
-            for label, found in _by_label(comparison.findings)
-        },
+        seeds={label: len(some) for label, some in seeds.items()},
     )
 
 
@@ -175,16 +180,6 @@ def _cells(findings: Sequence[Finding]) -> dict[Cell, list[Finding]]:
     for finding in findings:
         gathered.setdefault(_cell(finding), []).append(finding)
     return gathered
-
-
-def _by_label(findings: Sequence[Finding]) -> Iterator[tuple[str, list[Finding]]]:
-    """Gather the findings of each label."""
-
-    def label(finding: Finding) -> str:
-        return finding.candidate.label
-
-    for name, found in groupby(sorted(findings, key=label), label):
-        yield name, list(found)
 
 
 def _average(found: Sequence[Finding], labels: NDArray[np.int64]) -> Interval:

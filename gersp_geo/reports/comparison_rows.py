@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from ..comparison.records import Comparison, Finding, Interval, Protocol
-from ..comparison.tables import Cell, summarise
+from ..comparison.tables import Cell, find_shared, summarise
 from .numbers import UNKNOWN, write_share
 
 type Trial = tuple[Protocol, int | None]
@@ -65,7 +65,7 @@ def find_rows(comparison: Comparison) -> list[Row]:
             accuracy=means[cell],
             seeds=tuple(one.accuracy.value for one in group),
             draws=max(len(one.draws) for one in group),
-            published=' or '.join(sorted({one.published for one in group if one.published})),
+            published=find_shared(group),
             is_best=write_share(means[cell].value) == write_share(best[cell[1:]]),
             difference=comparison.differences.get(cell),
         )

@@ -30,7 +30,8 @@ SAME = Setting(
 
 
 def test_a_value_stands_beside_ours_where_all_is_equal() -> None:
-    assert find_obstacle('m-eurosat', SAME) == ''
+    for bands in (SAME.bands, ('B04', 'B03', 'B02'), ('band_4', 'band_3', 'band_2')):
+        assert find_obstacle('m-eurosat', replace(SAME, bands=bands)) == ''
     assert find_published('m-eurosat', MOCO, 'knn', k=5) == '76.2 (73.6 to 78.7)'
     assert find_published('m-eurosat', MOCO, 'linear', k=5) == '84.5 (82.1 to 86.7)'
 
@@ -43,6 +44,8 @@ def test_a_value_stands_beside_ours_where_all_is_equal() -> None:
         ({'classes': 9}, '10 classes, and the data 9'),
         ({'bands': ('red', 'green', 'blue', 'nir')}, 'red, green, blue, nir'),
         ({'bands': ('red', 'green', 'nir')}, 'red, green, nir'),
+        ({'bands': ('B08', 'B11', 'B12')}, 'b08, b11, b12'),
+        ({'bands': ('band_1', 'band_2')}, 'band_1, band_2'),
         ({'size': 64}, '224 pixels, and --size is 64'),
         ({'normalization': 'record'}, 'statistics of the data'),
         ({'brightest': 120.0}, 'reflectances'),
