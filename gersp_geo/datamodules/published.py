@@ -69,16 +69,21 @@ class CroppedLoveDADataModule(datamodules.LoveDADataModule):
 
     def describe(self) -> Preprocessing:
         """Say how images become input, and what classes mean."""
-        return Preprocessing(
-            bands=RGB.bands,
-            scale=(RGB.scale,) * 3,
-            mean=RGB.mean,
-            std=RGB.std,
-            dtype='uint8',
-            size=self.size,
-            # the last name is that of what has no label
-            class_names=LoveDA.classes[:-1],
-        )
+        # the last name is that of what has no label
+        return describe_bytes(size=self.size, class_names=LoveDA.classes[:-1])
+
+
+def describe_bytes(*, size: int | None, class_names: tuple[str, ...]) -> Preprocessing:
+    """Record how red, green and blue bytes get ImageNet's mean and deviation."""
+    return Preprocessing(
+        bands=RGB.bands,
+        scale=(RGB.scale,) * 3,
+        mean=RGB.mean,
+        std=RGB.std,
+        dtype='uint8',
+        size=size,
+        class_names=class_names,
+    )
 
 
 def number_classes(sample: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ..datasets.dota_tiles import CLASS_COUNT, SPLITS, VERSION, cut_dota, place_
 from ..messages import name_some
 from ..preprocessing import Preprocessing
 from ..transforms import RandomFlips
+from .published import describe_bytes
 
 type Sample = dict[str, Any]
 
@@ -47,7 +48,7 @@ class NumberedBoxes(Dataset[Sample]):
         sample = self.dataset[index]
         if self.annotations is not None:
             found = parse_pascal_voc(self.annotations[index])
-            numbers = [DIOR.classes.index(name) for name in found['labels']]
+            numbers = [number_class(name, self.annotations[index]) for name in found['labels']]
             sample |= {'bbox_xyxy': torch.tensor(found['bboxes']), 'label': torch.tensor(numbers)}
         boxes: Tensor = sample['bbox_xyxy'].reshape(-1, 4).float()
         labels: Tensor = sample['label' if 'label' in sample else 'labels'].long() + 1
@@ -55,6 +56,14 @@ class NumberedBoxes(Dataset[Sample]):
         # https://github.com/open-mmlab/mmdetection/blob/v2.24.1/mmdet/datasets/coco.py
         large = ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(dim=1)
         return {'image': sample['image'].float(), 'bbox_xyxy': boxes[large], 'label': labels[large]}
+
+
+def number_class(name: str, file: Path) -> int:
+    """Number a class of DIOR as torchgeo does; its authors write Expressway-Service-area."""
+    plain = name.strip().lower().replace('-', '')
+    if plain not in DIOR.classes:
+        raise ValueError(f'{file} has the class {name!r}, which is none of DIOR: {DIOR.classes}')
+    return DIOR.classes.index(plain)
 
 
 class PublishedBoxes(NonGeoDataModule):
@@ -93,15 +102,7 @@ class PublishedBoxes(NonGeoDataModule):
 
     def describe(self) -> Preprocessing:
         """Say how images become input, and what labels mean, from 1."""
-        return Preprocessing(
-            bands=RGB.bands,
-            scale=(RGB.scale,) * 3,
-            mean=RGB.mean,
-            std=RGB.std,
-            dtype='uint8',
-            size=self.size,
-            class_names=self.classes,
-        )
+        return describe_bytes(size=self.size, class_names=self.classes)
 
 
 class DIORBoxesDataModule(PublishedBoxes):
@@ -175,6 +176,7 @@ class DOTATilesDataModule(PublishedBoxes):
     """:class:`torchgeo.datasets.DOTA` 1.0 in tiles with upright boxes, from train to val."""
 
     classes = DOTA.classes[:CLASS_COUNT]
+    size: int
 
     def __init__(
         self,

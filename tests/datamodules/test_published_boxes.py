@@ -55,6 +55,12 @@ def test_dior_is_tested_with_the_authors_boxes(dior: Path) -> None:
     ]  # fmt: skip
     with pytest.raises(ValueError, match=r'no boxes of the test split; pass --data\.annotations'):
         open_dior(dior).setup('test')
+    text = (folder / '00007.xml').read_text()
+    (folder / '00007.xml').write_text(text.replace('windmill', 'Expressway-Service-area'))
+    assert names_of(data, data.open_test()[1]['label']) == ['expresswayservicearea']
+    (folder / '00007.xml').write_text(text.replace('windmill', 'mill'))
+    with pytest.raises(ValueError, match=r"00007\.xml has the class 'mill', which is none of DIOR"):
+        data.open_test()[1]
     (folder / '00007.xml').unlink()
     with pytest.raises(FileNotFoundError, match=r'1 of 3 are missing: 00007\.xml'):
         data.setup('test')
