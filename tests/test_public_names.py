@@ -39,7 +39,9 @@ BELOW = {
         'polygonize', 'predict_geotiff', 'write_objects_preview', 'write_preview',
     },
     'labels': {'BlockLabels', 'LabelSource', 'PatchLabels', 'PixelLabels'},
-    'reports': {'write_map_report', 'write_object_report', 'write_run_report'},
+    'reports': {
+        'write_comparison_report', 'write_map_report', 'write_object_report', 'write_run_report',
+    },
     'sample_data': {'CLASS_COLORS', 'CLASS_NAMES', 'write_sample_data'},
     'samplers': {'PatchSampler'},
     'windows': {'Window'},

@@ -69,7 +69,8 @@ def _add_images(images: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     images.add_argument(
         '--rgb-bands', nargs=3, type=int, metavar=('R', 'G', 'B'),
-        help='which of the bands in use are red, green and blue, from 0 (by name, else 0 1 2)',
+        help='which of the bands in use are red, green and blue, from 0 (by name; of three, 0 1 2; needed '
+        'where names of more do not tell)',
     )  # fmt: skip
     images.add_argument('--batch-size', type=int, help='images that are computed together (64)')
 
