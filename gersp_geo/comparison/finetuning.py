@@ -22,6 +22,7 @@ from torchgeo.tasks import Classification
 
 from ..evaluation import evaluation_mode
 from ..geoio.write import new_file
+from ..messages import name_some
 from ..transforms import RandomFlips
 from .image_sets import ImageSet
 from .image_splits import SPLITS
@@ -115,7 +116,8 @@ class _BestEpoch(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         accuracy = float(trainer.callback_metrics['val_OverallAccuracy'])
-        if accuracy > self.accuracy:
+        # a network that gives NaN is right wherever the first class is
+        if trainer.callback_metrics['val_loss'].isfinite() and accuracy > self.accuracy:
             self.accuracy, self.epoch = accuracy, trainer.current_epoch
             self.weights = copy.deepcopy(pl_module.state_dict())
 
@@ -131,12 +133,14 @@ class _Trained:
     """After so many."""
 
     predictions: NDArray[np.int64]
+    """Empty where training has diverged."""
 
 
 def finetune(
     make: Callable[[], nn.Module],
     images: ImageSet,
     *,
+    label: str,
     key: str,
     epochs: int,
     lrs: Sequence[float],
@@ -157,6 +161,7 @@ def finetune(
         make: Gives the network, (B, C, H, W) of file values to features (B, D), as it is before
             training; the same each time.
         images: The three splits.
+        label: What messages call the network.
         key: Names what each learning rate comes to, for going on: of all that it follows from.
         epochs: Passes through the training split, >= 1.
         lrs: Learning rates.
@@ -171,7 +176,8 @@ def finetune(
         Classes of the test images; 'lr' and 'epochs' that were chosen.
 
     Raises:
-        ValueError: If there is no validation split to choose by, and several learning rates.
+        ValueError: If several learning rates have no validation split to choose by, or training
+            diverges with all of them; with some of them is a warning.
     """
     if len(lrs) > 1 and not len(images.files('val')):
         raise ValueError(
@@ -191,6 +197,12 @@ def finetune(
         else:
             advance(epochs)
         found[lr] = known
+    if diverged := [lr for lr in lrs if not len(found[lr].predictions)]:
+        text = f'training {label} diverges with a learning rate (--lr) of {name_some(diverged)}'
+        if len(diverged) == len(found):
+            raise ValueError(f'{text}: what it gives is not finite; pass a lower one')
+        warnings.warn(f'{text}, which is not chosen', stacklevel=2)
+        found = {lr: one for lr, one in found.items() if lr not in diverged}
     best = max(found, key=lambda lr: found[lr].accuracy)
     chosen = {'lr': best, 'epochs': float(found[best].epochs)}
     return Judged(predictions=found[best].predictions, chosen=chosen)
@@ -213,32 +225,35 @@ def _train(
     with evaluation_mode(features), torch.inference_mode():
         width = features(image.to(device)).shape[1]
     task = _OnFeatures(features.train(), width=width, num_classes=len(data.classes), lr=lr)
-    if 'val' not in data.samples:
-        # what the schedule follows
-        task.monitor = 'train_loss'
+    has_val = 'val' in data.samples
+    # what the schedule follows
+    task.monitor = 'val_loss' if has_val else 'train_loss'
     best = _BestEpoch()
     trainer = Trainer(
         accelerator=device.type, devices=1 if device.index is None else [device.index],
         max_epochs=epochs, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, num_sanity_val_steps=0,
+        enable_model_summary=False, num_sanity_val_steps=0, limit_val_batches=1.0 if has_val else 0,
         callbacks=[best, LambdaCallback(on_train_epoch_end=lambda *_: advance(1))],
     )  # fmt: skip
     trainer.fit(task, datamodule=data)
     if best.weights:
         task.load_state_dict(best.weights)
+    is_sound = best.weights or not has_val
+    predictions = _classify(task.to(device), data) if is_sound else np.empty(0, dtype=np.int64)
     return _Trained(
         accuracy=best.accuracy,
         epochs=best.epoch + 1 if best.weights else epochs,
-        predictions=_classify(task.to(device), data),
+        predictions=predictions,
     )
 
 
 def _classify(task: Classification, data: ImageSetDataModule) -> NDArray[np.int64]:
-    """Classify the test images."""
+    """Classify the test images; none where the network gives what is not finite."""
     loader = DataLoader(data.samples['test'], data.batch_size)
     with evaluation_mode(task), torch.inference_mode():
-        logits = [task(batch['image'].to(task.device)) for batch in loader]
-    return np.asarray(torch.cat(logits).argmax(dim=1).cpu().numpy(), dtype=np.int64)
+        logits = torch.cat([task(batch['image'].to(task.device)) for batch in loader])
+    found = logits.argmax(dim=1) if logits.isfinite().all() else logits.new_zeros(0)
+    return np.asarray(found.cpu().numpy(), dtype=np.int64)
 
 
 @contextmanager

@@ -107,6 +107,7 @@ class Judge:
                 rgb_bands=asked.rgb_bands,
             ),
             self.images,
+            label=candidate.label,
             key=key,
             epochs=asked.epochs,
             lrs=rates,

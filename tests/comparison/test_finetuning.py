@@ -1,5 +1,6 @@
 """Fine-tuning repeats itself, chooses on validation, and goes on from what is known."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def run(
         return made[-1]
 
     judged = finetune(
-        count, images, key=key, epochs=2, lrs=lrs, seed=0, batch_size=6,
+        count, images, label='ours', key=key, epochs=2, lrs=lrs, seed=0, batch_size=6,
         device=torch.device('cpu'), folder=folder,
     )  # fmt: skip
     return judged, len(made)
@@ -76,3 +77,23 @@ def test_it_learns_chooses_on_validation_and_goes_on(images: ImageSet, tmp_path:
     assert again.chosen == judged.chosen
     assert (again.predictions == judged.predictions).all()
     assert run(images, tmp_path)[1] == 0
+
+
+def test_a_training_that_diverges_is_no_figure(images: ImageSet, tmp_path: Path) -> None:
+    told = r'training ours diverges with a learning rate \(--lr\) of 1e\+30'
+    with pytest.warns(UserWarning, match=told):
+        judged, _ = run(images, tmp_path, lrs=(1e-2, 1e30))
+    assert judged.chosen['lr'] == 1e-2
+    # nor is it when it is known
+    with pytest.raises(ValueError, match=f'{told}: what it gives is not finite; pass a lower one'):
+        run(images, tmp_path, lrs=(1e30,))
+
+
+@pytest.mark.filterwarnings('error')
+def test_without_validation_the_last_epoch_counts(
+    make_once: Callable[[str, Callable[[Path], object]], Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(make_once('bright-and-dark', draw_images), tmp_path / 'images')
+    shutil.rmtree(folder / 'val')
+    judged, _ = run(ImageSet(folder, size=8), tmp_path / 'out', lrs=(1e-2,))
+    assert judged.chosen == {'lr': 1e-2, 'epochs': 2}
