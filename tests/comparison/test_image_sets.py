@@ -83,6 +83,19 @@ def test_equal_files_are_drawn_together(tmp_path: Path, recwarn: pytest.Warnings
     assert not recwarn.list
 
 
+def test_folders_beside_those_of_splits_are_left_out_and_links_are_followed(tmp_path: Path) -> None:
+    folder = tmp_path / 'images'
+    for number, split in enumerate(('train', 'elsewhere', 'unlabelled')):
+        for place, name in enumerate(('lake', 'road')):
+            for i in range(3):
+                draw(folder / split / name / f'{i}.png', seed=100 * number + 10 * place + i)
+    (folder / 'elsewhere').rename(tmp_path / 'elsewhere')
+    (folder / 'test').symlink_to(tmp_path / 'elsewhere')
+    with pytest.warns(UserWarning, match='6 of 18 images lie in none of the folders test, train'):
+        images = ImageSet(folder)
+    assert [len(images.files(split)) for split in SPLITS] == [6, 0, 6]
+
+
 @pytest.mark.parametrize('above', [True, False])
 def test_folders_of_splits_lie_above_or_below_those_of_classes(tmp_path: Path, above: bool) -> None:
     for number, split in enumerate(('Train', 'validation', 'test')):

@@ -55,3 +55,21 @@ def test_the_working_directory_is_a_folder_like_any_other(
     (folder / 'ab.tif').touch()
     monkeypatch.chdir(folder)
     assert sorted(list_visible(Path())) == [Path('a'), Path('a/b.tif'), Path('ab.tif')]
+
+
+def test_links_to_folders_are_followed_and_nothing_is_listed_twice(
+    folder: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / 'elsewhere' / 'c'
+    other.mkdir(parents=True)
+    (other / 'd.tif').touch()
+    (other / 'back').symlink_to(folder)
+    (folder / 'a' / 'round').symlink_to(folder)
+    (folder / 'a' / 'b2').symlink_to(folder / 'a')
+    (folder / 'c').symlink_to(other)
+    (folder / 'itself').symlink_to(folder / 'itself')
+    (folder / 'e.tif').symlink_to(other / 'd.tif')
+    names = [file.relative_to(folder).as_posix() for file in list_visible(folder)]
+    assert len(set(names)) == len(names)
+    found = {name for name in names if name.endswith('.tif')}
+    assert found == {'a/b.tif', 'c/d.tif', 'e.tif'}

@@ -9,7 +9,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from ...datasets.hidden import is_hidden, list_visible
 from ...datasets.raster_files import Paths
-from ...geoio.formats import IMAGE_SUFFIXES, SCENE_SUFFIXES
+from ...geoio.formats import IMAGE_SUFFIXES, SCENE_SUFFIXES, TILE_SUFFIXES
 from ...messages import name_some
 from ..attribute_classes import warn_of_lookalikes
 from .marks import Marks, mark_texts
@@ -80,7 +80,7 @@ def name_class(file: Path, roots: Sequence[Path], splits: set[str]) -> str | Non
 def check_empty(
     roots: Sequence[Path], splits: set[str], found: Sequence[str], *, first: str, source: str
 ) -> None:
-    """Name folders that would be classes, and hold no image that is read."""
+    """Name folders that would be classes, and hold no image but of another kind."""
     above = [*roots, *(root / name for root in roots for name in splits if (root / name).is_dir())]
     folders = [
         path
@@ -88,19 +88,24 @@ def check_empty(
         for path in sorted(folder.iterdir())
         if path.is_dir() and not is_hidden(path.name) and path.name not in {*found, *splits}
     ]
-    suffix = Path(first).suffix.lower()
+    suffix, empty = Path(first).suffix.lower(), set[str]()
+    kind = next((some for some in (IMAGE_SUFFIXES, TILE_SUFFIXES) if suffix in some), ())
     for folder in folders:
-        others = [
+        inside = [
             file
             for file in list_visible(folder)
             if file.suffix.lower() in (*IMAGE_SUFFIXES, *SCENE_SUFFIXES)
         ]
-        if others:
+        # images that a link leads to are listed where they are
+        if not inside or folder.is_symlink():
+            empty.add(folder.name)
+        elif others := [file for file in inside if file.suffix.lower() not in kind]:
             raise ValueError(
                 f'images must be of one kind, got {suffix} as in {first} and {others[0].suffix} '
                 f'alone in the class {folder.name}, one is {others[0]}; convert them'
             )
-    if empty := sorted({folder.name for folder in folders}):
+    if empty:
         rank_zero_warn(
-            f'{source} has folders without any image, which count as no class: {name_some(empty)}'
+            f'{source} has folders without any image, which count as no class: '
+            f'{name_some(sorted(empty))}'
         )
