@@ -5,7 +5,7 @@ FAST := -m pytest -n 2 --dist worksteal -m 'not slow' -p no:nbmake
 # one thread for each process of tests; what Python compiles is kept, as each of them needs it
 ALONE := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
-.PHONY: help demo test check format slow oldest latest parity bench notebooks clean
+.PHONY: help demo test check format slow oldest latest parity bench notebooks docs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort
@@ -57,5 +57,14 @@ bench: $(READY)  ## measure, and print what docs/benchmarks.md reports
 notebooks: $(READY)  ## execute every notebook offline
 	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 --allow-hosts=127.0.0.1 notebooks
 
-clean:  ## remove the environments and what the demo made
-	@rm -rf .venv .venv-oldest .venv-latest .venv-parity demo-output
+# what only the site needs, which is made without a network
+SITE := .venv/.docs
+$(SITE): requirements/docs.txt $(READY)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/docs.txt
+	@touch $@
+
+docs: $(SITE)  ## the site, in docs/_build/html; about a minute
+	@OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs docs/_build/html
+
+clean:  ## remove the environments, the site and what the demo made
+	@rm -rf .venv .venv-oldest .venv-latest .venv-parity demo-output docs/_build docs/_generated

@@ -12,7 +12,9 @@ import runpy
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib import import_module
 from itertools import groupby
 from multiprocessing import get_context, set_start_method
@@ -30,7 +32,11 @@ from gersp_geo.main import main
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / 'README.md'
-PAGES = [README, *sorted((ROOT / 'docs').rglob('*.md'))]
+# without what `make docs` writes
+PAGES = [
+    README,
+    *(page for page in sorted((ROOT / 'docs').rglob('*.md')) if '/docs/_' not in str(page)),
+]
 BLOCK = re.compile(r'^```(bash|python)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 WITH_BLOCKS = [page for page in PAGES if page != README and BLOCK.search(page.read_text())]
 
@@ -39,7 +45,8 @@ WITH_BLOCKS = [page for page in PAGES if page != README and BLOCK.search(page.re
 SAMPLE_DATA = ['sample-data', 'sample-data']
 # pages that take longest
 LONG = (
-    'own_classes', 'own_dates', 'own_masks', 'own_objects', 'own_values', 'prediction', 'runtimes',
+    'coming_from', 'own_classes', 'own_dates', 'own_masks', 'own_objects', 'own_values', 'pre_trainer',
+    'prediction', 'runtimes',
 )  # fmt: skip
 
 
@@ -194,13 +201,95 @@ def run_command(words: list[str]) -> None:
     raise SystemExit(main(words))
 
 
-LINK = re.compile(r'\]\((?!https?://|#)([^)#]+)')
+LINK = re.compile(r'\]\((?!https?://)([^)#]*)(?:#([^)]+))?\)')
+FENCED = re.compile(r'^(`{3,}|:{3,})(.*?)\n(.*?)^\1$', re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
-def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
-    missing = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+def test_every_link_to_a_file_or_a_heading_leads_somewhere(page: Path) -> None:
+    links = LINK.findall(FENCED.sub('', page.read_text()))
+    targets = [(page.parent / name if name else page, anchor) for name, anchor in links]
+    assert [str(file) for file, _ in targets if not file.exists()] == []
+    missing = [
+        (file.name, anchor) for file, anchor in targets if anchor not in {'', *anchors(file)}
+    ]
     assert missing == []
+
+
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    """Name the headings of a page as GitHub and the site do; another file has none."""
+    if page.suffix != '.md':
+        return frozenset()
+    headings = re.findall(r'^#+ (.*)$', FENCED.sub('', page.read_text()), re.MULTILINE)
+    return frozenset(re.sub(r'[^\w\- ]', '', name.lower()).replace(' ', '-') for name in headings)
+
+
+def test_every_page_of_the_site_is_reached_from_its_front_page() -> None:
+    reached: set[Path] = set()
+    waiting = [ROOT / 'docs' / 'index.md']
+    while waiting:
+        page = waiting.pop()
+        reached.add(page)
+        waiting += [other for other in list_below(page) if other not in reached]
+    assert {page for page in PAGES if 'decisions/0' not in str(page)} - reached == {README}
+
+
+def list_below(page: Path) -> Iterator[Path]:
+    """List the pages that a page names in its tables of contents; what is made from code is none."""
+    for _, kind, content in FENCED.findall(page.read_text()):
+        if kind == '{toctree}':
+            for name in re.findall(r'^(?:.* <)?((?!_)[\w/]+)>?$', content, re.MULTILINE):
+                yield page.parent / f'{name}.md'
+
+
+# where blocks of other data than the sample's show what to type
+SHOWN = [
+    page
+    for page in PAGES
+    if page.parent.name == 'journeys' or page.name in ('commands.md', 'index.md', 'recipes.md')
+]
+
+
+@pytest.mark.parametrize(
+    'page', [page for page in SHOWN if '```shell' in page.read_text()], ids=lambda page: page.stem
+)
+def test_what_the_site_shows_can_be_typed(page: Path, tmp_path: Path) -> None:
+    blocks = re.findall(r'^```shell\n(.*?)^```$', page.read_text(), re.MULTILINE | re.DOTALL)
+    for words in commands('make() { :; }\nsbatch() { :; }\n' + ''.join(blocks), tmp_path):
+        if words[0] not in TRAINING:
+            build_parser().parse_args(words)
+        elif '--config' in words:
+            check_training(words[1:], tmp_path)
+
+
+def test_every_message_that_is_explained_is_one_of_the_package() -> None:
+    page = (ROOT / 'docs' / 'troubleshooting.md').read_text()
+    explained = re.findall(r'^### `(.*)`$', page, re.MULTILINE)
+    assert len(explained) > 30
+    files = (ROOT / 'gersp_geo').rglob('*.py')
+    # texts over several lines are one, and what is filled in is a gap
+    source = re.sub(r"""['"]\s*\n\s*f?['"]""", '', '\n'.join(file.read_text() for file in files))
+    source = re.sub(r'(\{[^{}\n]*\})+', '…', source.replace("\\'", "'"))
+    assert [message for message in explained if message not in source] == []
+
+
+@pytest.mark.slow
+def test_the_site_is_made_without_a_warning_and_asks_no_other_server(tmp_path: Path) -> None:
+    pytest.importorskip('sphinx', reason='`make docs` installs it')
+    words = [sys.executable, '-m', 'sphinx', '-W', '--keep-going', '-q', '-b', 'html']
+    answer = subprocess.run(
+        [*words, ROOT / 'docs', tmp_path], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    for page in (
+        'index.html',
+        'changelog.html',
+        '_generated/api/gersp_geo/gersp_geo.GeRSPTask.html',
+    ):
+        assert (tmp_path / page).exists()
+    loaded = re.compile(r'<(?:script|img|iframe)[^>]* src="https?:|<link[^>]* href="https?:')
+    assert [page.name for page in tmp_path.rglob('*.html') if loaded.search(page.read_text())] == []
 
 
 COMMAND = re.compile(r'^(?:\$ )?make ([a-z]+)', re.MULTILINE)
@@ -215,5 +304,5 @@ def test_every_make_target_that_is_named_exists(page: Path) -> None:
 
 def test_the_index_lists_every_decision() -> None:
     folder = ROOT / 'docs' / 'decisions'
-    listed = LINK.findall((folder / 'index.md').read_text())
+    listed = [name for name, _ in LINK.findall((folder / 'index.md').read_text())]
     assert listed == sorted(path.name for path in folder.glob('0*.md'))

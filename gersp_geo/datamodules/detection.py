@@ -147,7 +147,7 @@ class GeoTIFFObjectDetectionDataModule(LabelledDataModule):
 
         Args:
             sample: 'image' of shape (C, H, W) in file values, 'bbox_xyxy' and 'label', and where
-                there are any 'mask', and the same keys with 'prediction_' before them.
+                there are any 'mask', and the same keys with ``prediction_`` before them.
             title: Above the figure.
         """
         record = self.describe()

@@ -80,7 +80,8 @@ class GeoTIFFPatches(RasterTiles, RasterDataset):
         r"""Initialize a new GeoTIFFPatches instance.
 
         Args:
-            paths: Files, or folders that are searched recursively for *.tif, *.tiff and *.vrt.
+            paths: Files, or folders that are searched recursively for ``*.tif``, ``*.tiff`` and
+                ``*.vrt``.
             crs: Coordinate reference system of queries. Defaults to that of the first file.
             res: Ground resolution of queries in units of *crs*. Defaults to the first file's.
             bands: 1-based band indices or band names, in the order wanted; one that is tagged as
