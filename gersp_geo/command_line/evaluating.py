@@ -53,7 +53,8 @@ def _add_images(images: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     images.add_argument(
         '--split', metavar='CSV', type=Path,
-        help='columns filename, split and perhaps label (without: 70, 15 and 15 %% of each class)',
+        help='columns filename, split and perhaps label (without: folders train, val and test, else 70, 15 and '
+        '15 %% of each class)',
     )  # fmt: skip
     images.add_argument(
         '--bands', nargs='+', type=_band, metavar='BAND', help='numbers, from 1, or names (all)'

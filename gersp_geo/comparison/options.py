@@ -57,12 +57,13 @@ class EvaluationOptions:
         for name in ('protocols', 'first_layers', 'labels_per_class', 'lrs'):
             if not getattr(self, name):
                 raise ValueError(f'{name} must not be empty')
-        for names, known in (
-            (self.protocols, PROTOCOLS), (self.first_layers, get_args(FirstLayer.__value__)),
-            ([self.normalization], get_args(Normalization.__value__)),
-        ):  # fmt: skip
+        for what, names, known in (
+            ('protocols', self.protocols, PROTOCOLS),
+            ('first_layers', self.first_layers, get_args(FirstLayer.__value__)),
+            ('normalization', [self.normalization], get_args(Normalization.__value__)),
+        ):
             if wrong := [name for name in names if name not in known]:
-                raise ValueError(f'{wrong[0]!r} is none of {", ".join(known)}')
+                raise ValueError(f'{what} must be of {", ".join(known)}, got {wrong[0]!r}')
         if wrong_rates := [lr for lr in self.lrs if not (lr > 0 and math.isfinite(lr))]:
             raise ValueError(f'a learning rate (--lr) must be > 0, got {wrong_rates[0]}')
         check_benchmark(self.benchmark)

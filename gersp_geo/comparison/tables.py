@@ -1,5 +1,6 @@
 """What was found, as Markdown: a row per label, a column per protocol, per cent with intervals."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -78,6 +79,8 @@ def to_percent(interval: Interval, *, sign: bool = False) -> str:
     """Write a share as per cent, such as '85.6 (83.2 to 87.5)'."""
     form = '+.1f' if sign else '.1f'
     value, low, high = (100 * part for part in (interval.value, interval.low, interval.high))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return f'{value:{form}} (no interval)'
     return f'{value:{form}} ({low:{form}} to {high:{form}})'
 
 

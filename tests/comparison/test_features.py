@@ -110,6 +110,22 @@ def test_whatever_features_depend_on_has_a_file_of_its_own(
         assert all(map(torch.equal, parts(first), parts(again)))
 
 
+def test_rules_seeds_and_records_count_where_they_are_used(images: ImageSet) -> None:
+    def describe(normalization: Any = 'data', **fields: Any) -> str:
+        given = {'label': 'x', 'source': 'x.pth', 'seed': 0, 'digest': '0' * 16} | fields
+        return repr(
+            module.describe(Candidate(**given), images, normalization=normalization, rgb_bands=None)
+        )
+
+    plain = describe()
+    assert describe(label='y') == describe(seed=1) == plain
+    assert describe(first_layer='mean') != plain
+    assert describe(first_layer='random', seed=1) != describe(first_layer='random')
+    assert describe('record') != plain
+    for source in ('random:resnet18', 'mean-colours'):
+        assert describe('record', source=source) == describe(source=source)
+
+
 @pytest.mark.parametrize('damage', ['cut', 'other', 'foreign', 'nan'])
 def test_a_damaged_file_is_made_anew(images: ImageSet, tmp_path: Path, damage: str) -> None:
     candidate = one('mean-colours')

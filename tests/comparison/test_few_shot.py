@@ -6,7 +6,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from gersp_geo.comparison.few_shot import draw_images, judge
+from gersp_geo.comparison.few_shot import COSTS, draw_images, judge
 from gersp_geo.comparison.neighbours import classify
 from gersp_geo.comparison.records import Split
 from gersp_geo.comparison.softmax_regression import solve, state_problems
@@ -78,7 +78,15 @@ def test_neighbours_vote_among_what_is_drawn() -> None:
 def test_one_cost_is_chosen_for_all_draws() -> None:
     train, val, test = draw(0), draw(1), draw(2)
     judged = judge(train, val, test, per_class=5, draws=4, seed=0, k=5)
-    assert len({found.chosen['C'] for found in judged}) == 1
+    rows = np.stack(list(draw_images(train.labels.numpy(), per_class=5, draws=4, seed=0)))
+    problems = state_problems(train.features[rows], train.labels[rows] // 2, 4)
+    right = {
+        cost: int((solve(problems, cost=cost).predict(val.features) * 2 == val.labels).sum())
+        for cost in COSTS
+    }
+    assert len(set(right.values())) > 2
+    # max gives the first of equals
+    assert {found.chosen['C'] for found in judged} == {max(right, key=right.__getitem__)}
     assert np.mean([np.mean(one.predictions == test.labels.numpy()) for one in judged]) > 0.5
     plain = judge(train, None, test, per_class=5, draws=4, seed=0, k=5)
     assert {found.chosen['C'] for found in plain} == {1}

@@ -14,7 +14,14 @@ from gersp_geo.comparison.records import (
     Interval,
     Protocol,
 )
-from gersp_geo.comparison.tables import describe, find_differences, summarise, to_markdown
+from gersp_geo.comparison.tables import (
+    describe,
+    find_differences,
+    find_shared,
+    summarise,
+    to_markdown,
+    to_percent,
+)
 
 LABELS = np.array([0, 1, 0, 1, 0, 1, 0, 1])
 NO_PICTURES = np.zeros((0, 1, 1, 3), dtype=np.uint8)
@@ -86,6 +93,13 @@ def test_differences_are_paired_over_images_and_draws() -> None:
     few = found['a', 'few-shot', 5]
     assert [few.value, few.low, few.high] == pytest.approx([0.1, 0.1, 0.1])
     assert find_differences(findings, LABELS, baseline=None) == {}
+
+
+def test_what_has_no_interval_and_seeds_of_other_weights_are_not_told_otherwise() -> None:
+    assert to_percent(Interval(value=0.5, low=np.nan, high=np.nan)) == '50.0 (no interval)'
+    # a value of one is not that of the mean with another
+    assert find_shared([find('a', published='85.6'), find('a', seed=1)]) == ''
+    assert find_shared([find('a', published='85.6'), find('a', published='85.6')]) == '85.6'
 
 
 def test_the_table_has_a_row_per_label_and_a_column_per_protocol() -> None:
