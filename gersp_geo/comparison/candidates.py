@@ -82,6 +82,7 @@ def parse_candidates(
             if images is not None:
                 check_fit(candidate, weights, images, normalization, rgb_bands)
             found.append(candidate)
+    _warn_of_equals(found)
     if set(first_layers) - {one.first_layer for one in found}:
         warnings.warn(
             f'first layers {", ".join(first_layers)} do nothing where weights read as many bands as '
@@ -150,7 +151,7 @@ def open_features(
 
     Raises:
         FileNotFoundError: If the weights are gone.
-        ValueError: If they have changed since, or do not fit the images.
+        ValueError: If they have changed since, or do not fit the images or their size.
     """
     if candidate.source == STATISTICS:
         return ImageStatistics(record_of_data.mean).eval()
@@ -173,7 +174,21 @@ def open_features(
             rgb_bands=place_colors(record_of_data.bands, rgb_bands) or (0, 1, 2),
             seed=candidate.seed,
         )
-    return nn.Sequential(Standardized(record), network).eval()
+    features = nn.Sequential(Standardized(record), network).eval()
+    _try_size(features, candidate, (1, in_channels, size, size))
+    return features
+
+
+def _try_size(features: nn.Module, candidate: Candidate, shape: tuple[int, ...]) -> None:
+    """Refuse a size that a network cannot read, such as one that is no multiple of its patches."""
+    try:
+        with torch.no_grad():
+            features(torch.zeros(shape))
+    except (AssertionError, RuntimeError) as error:
+        raise ValueError(
+            f'{candidate.source} reads no images of {shape[-1]} px ({one_line(error)}); pass another '
+            'size (--size)'
+        ) from error
 
 
 def digest_weights(found: BackboneWeights) -> str:
@@ -207,6 +222,19 @@ def _digest(
             return text
         text += repr(used)
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+
+
+def _warn_of_equals(candidates: Sequence[Candidate]) -> None:
+    """Say where labels share weights, and so rows of the table, whose keys know no labels."""
+    first: dict[tuple[str, FirstLayer], Candidate] = {}
+    for one in candidates:
+        other = first.setdefault((one.digest, one.first_layer), one)
+        if other is not one:
+            warnings.warn(
+                f'{other.label} and {one.label} hold the same weights; results.csv has one row for '
+                'both where they are judged alike, under the last label',
+                stacklevel=3,
+            )
 
 
 def _with_layers(

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..geoio.read import list_files
 from ..preprocessing import Preprocessing
 from .image_files import ImageFiles
 from .image_splits import SPLITS, assign
@@ -27,6 +28,9 @@ CHUNK = 64
 
 # files beside an image that say which of its pixels are observations
 SIDECARS = ('.msk', '.aux.xml')
+
+# endings of rasters whose pixels may lie in other files
+REFERRING = ('.vrt', '.img')
 
 
 class ImageSet:
@@ -219,11 +223,12 @@ class ImageSet:
 
 
 def hash_content(file: str) -> str:
-    """Compute SHA-256 of a file, and of what lies beside it and says which pixels count."""
+    """Compute SHA-256 of a file, of what it refers to, and of what says which pixels count."""
     digest = hashlib.sha256()
-    for path in (Path(file), *(Path(f'{file}{ending}') for ending in SIDECARS)):
-        if path.is_file():
-            with path.open('rb') as stream:
+    parts = list_files(file) if file.lower().endswith(REFERRING) else []
+    for path in dict.fromkeys((file, *(f'{file}{ending}' for ending in SIDECARS), *parts)):
+        if Path(path).is_file():
+            with Path(path).open('rb') as stream:
                 digest.update(hashlib.file_digest(stream, 'sha256').digest())
     return digest.hexdigest()
 

@@ -294,3 +294,14 @@ def test_no_words_fail_otherwise_than_by_a_refusal(words: list[str]) -> None:
     with suppress(ValueError, FileNotFoundError), warnings.catch_warnings():
         warnings.simplefilter('error')
         assert len(parse(*words)) == len(words)
+
+
+def test_labels_that_share_weights_are_told() -> None:
+    with pytest.warns(UserWarning, match='^one and two hold the same weights; .* one row for both'):
+        parse('one=a.safetensors', 'two=b')
+
+
+def test_a_size_that_a_network_cannot_read_is_refused() -> None:
+    candidate = parse('random:test_vit')[0]
+    with pytest.raises(ValueError, match=r'random:test_vit reads no images of 33 px \(.*; pass'):
+        open_features(candidate, in_channels=3, size=33, record_of_data=RECORD)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -203,6 +204,19 @@ def test_a_digest_follows_what_features_and_labels_follow_from(tmp_path: Path) -
     assert ImageSet(moved).digest != first
     draw(moved / 'lake' / 'lake_0.png', seed=0)
     assert ImageSet(moved).digest == first
+
+
+def test_a_digest_follows_what_a_vrt_refers_to(tmp_path: Path) -> None:
+    folder, source = tmp_path / 'images', tmp_path / 'source.tif'
+    values = np.arange(3 * 4 * 4, dtype=np.uint16).reshape(3, 4, 4)
+    for i in range(8):
+        write_tiff(folder / ('lake', 'road')[i % 2] / f'{i}.tif', values + i)
+    write_tiff(source, values)
+    rasterio.shutil.copy(source, folder / 'lake' / 'seen.vrt', driver='VRT')
+    before = ImageSet(folder).digest
+    assert ImageSet(folder).digest == before
+    write_tiff(source, values[::-1])
+    assert ImageSet(folder).digest != before
 
 
 def test_whole_images_are_resized_as_the_benchmark_does_it(tmp_path: Path) -> None:
