@@ -112,9 +112,11 @@ def test_whatever_features_depend_on_has_a_file_of_its_own(
 
 def test_rules_seeds_and_records_count_where_they_are_used(images: ImageSet) -> None:
     def describe(normalization: Any = 'data', **fields: Any) -> str:
-        given = {'label': 'x', 'source': 'x.pth', 'seed': 0, 'digest': '0' * 16} | fields
+        given: dict[str, Any] = {'label': 'x', 'source': 'x.pth', 'seed': 0, 'digest': '0' * 16}
         return repr(
-            module.describe(Candidate(**given), images, normalization=normalization, rgb_bands=None)
+            module.describe(
+                Candidate(**given | fields), images, normalization=normalization, rgb_bands=None
+            )
         )
 
     plain = describe()
