@@ -81,7 +81,10 @@ class EvaluationOptions:
         # a class that is not trained is told by a warning
         trained = {name: number for name, number in of_class.items() if number}
         if len(trained) < 2:
-            raise ValueError(f'training images must be of two classes at least, got {len(trained)}')
+            raise ValueError(
+                'training images must be of two classes at least, one sub-folder of the data each, '
+                f'got {", ".join(map(repr, trained)) or "none"}'
+            )
         if 'few-shot' in self.protocols:
             name, fewest = min(trained.items(), key=lambda pair: pair[1])
             if (most := max(self.labels_per_class)) > fewest:
