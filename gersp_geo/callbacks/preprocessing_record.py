@@ -157,7 +157,10 @@ def describe_training(trainer: Trainer, pl_module: LightningModule) -> dict[str,
         described['data'] = json.dumps({'datamodule': import_path(type(datamodule)), **sources})
     if report is not None:
         # what identifies them; the rest stands in that file
-        known = {key: report.provenance.get(key) for key in ('weights', 'file', 'sha256', 'part')}
+        known = {
+            key: report.provenance.get(key)
+            for key in ('weights', 'downloaded_from', 'file', 'sha256', 'part')
+        }
         described['started_from'] = json.dumps({k: text for k, text in known.items() if text})
     return described
 

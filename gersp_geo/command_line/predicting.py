@@ -19,8 +19,8 @@ def add_predict(commands: Commands) -> None:
     ):
         parser = commands.add_parser(name, help=purpose, description=purpose)
         parser.add_argument(
-            'model', metavar='MODEL', type=Path,
-            help='Checkpoint, ONNX graph, or weights to embed with.',
+            'model', metavar='MODEL',
+            help='Checkpoint, ONNX graph, or weights to embed with; also hf-hub:ORG/NAME, or a URL.',
         )  # fmt: skip
         parser.add_argument(
             'source',

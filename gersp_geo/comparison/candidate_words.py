@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..models.remote_files import is_elsewhere
+
 MEAN_COLORS = 'mean-colours'
 STATISTICS = 'image-statistics'
 RANDOM = 'random:'
@@ -68,12 +70,13 @@ def parse_word(text: str) -> CandidateWord:
         source in (MEAN_COLORS, STATISTICS)
         or source.startswith((RANDOM, TIMM))
         or '_Weights.' in source
+        or is_elsewhere(source)
         or Path(source).exists()
     ):
         raise FileNotFoundError(
             f'{text}: there is no file or folder {source}, nor are these weights by name: '
-            'GeRSP_Weights.RESNET50 and the like, timm:NAME, random:NAME, mean-colours, '
-            'image-statistics'
+            'GeRSP_Weights.RESNET50 and the like, hf-hub:ORG/NAME, an https URL, timm:NAME, '
+            'random:NAME, mean-colours, image-statistics'
         )
     return CandidateWord(text=text, label=label, source=source)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any, Concatenate, cast
 
+from ..models.remote_files import localize
 from ..models.weight_sources import PublishedWeights
 from .calibration import measure_costs
 from .jobs import maker_of, predict_one
@@ -265,5 +266,5 @@ def plan_prediction(
     """
     chosen = MapOptions(**options)
     final = made_as(destination, chosen.work)
-    plan = prepare(maker_of('maps')[0], model, source, final, chosen)
+    plan = prepare(maker_of('maps')[0], localize(model), source, final, chosen)
     return measure_costs(plan, calibrate=calibrate)

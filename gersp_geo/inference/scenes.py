@@ -10,6 +10,7 @@ from ..geoio.formats import FEATURE_SUFFIXES, GEOTIFF_SUFFIXES, PICTURE_SUFFIXES
 from ..geoio.read import is_local
 from ..geoio.storage import is_remote, list_objects
 from ..messages import one_line
+from ..models.remote_files import is_elsewhere
 from .stored_results import made_as, shown, target_of
 
 # names that end so are those of files, not of folders
@@ -139,18 +140,20 @@ def list_jobs(
     )
 
 
-def check_present(source: Sequence[str | PathLike[str]], *, model: Path | None) -> None:
+def check_present(
+    source: Sequence[str | PathLike[str]], *, model: str | PathLike[str] | None
+) -> None:
     """Refuse what is not there, without what opens it.
 
     Args:
         source: As in :func:`find_scenes`. One of several scenes may be missing.
-        model: File of a model; None where it may be something else.
+        model: File of a model, or a name of one elsewhere; None where it may be something else.
 
     Raises:
         FileNotFoundError: If the model or the only scene does not exist, or a folder or pattern
             holds no scene.
     """
-    if model is not None and not model.is_file():
+    if model is not None and not is_elsewhere(model) and not Path(model).is_file():
         raise FileNotFoundError(f'{model} does not exist')
     scenes = find_scenes(source)
     if _names_one(source) and is_local(scenes[0]) and not Path(scenes[0]).exists():

@@ -13,6 +13,7 @@ from ..preprocessing import Preprocessing
 from .architectures import head_names, is_counter, stem_name, without_heads
 from .backbone_weights import BackboneWeights, tell_part
 from .first_layer import adapt_stem
+from .remote_files import tell_download
 from .weight_sources import WeightsSource, resolve_weights
 
 # timm's feature extractors call the module 'stages.0' 'stages_0'
@@ -54,6 +55,7 @@ class LoadReport:
         unused = f', {self.unused} of stages that it does not have left out' if self.unused else ''
         counted = f'{self.tensors_set} of {self.tensors_total}'
         taken = tell_part(self.format, self.provenance.get('part'))
+        taken += tell_download(self.provenance)
         return f'{counted} tensors of {where} set ({self.format} format{taken}{stem}{unused})'
 
 
@@ -78,7 +80,8 @@ def load_backbone(
     Args:
         target: A task of torchgeo or this package, or a model of timm, torchvision or
             segmentation_models_pytorch; changed in place.
-        weights: Enum member, its name, a path to any known format, or a state dict.
+        weights: Enum member, its name, a path to any known format, ``hf-hub:ORG/NAME``, an https
+            URL, or a state dict.
         in_channels: Number of bands of one image. Defaults to that of the task, else to that of
             the first layer. A first layer that reads a multiple of it reads that many dates.
         rgb_bands: Bands where the target's images have red, green and blue, 0-based.

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from ..preprocessing import Preprocessing
 from .backbone_weights import BackboneWeights, read_checkpoint, read_state_dict
+from .remote_files import HUB, is_elsewhere, obtain_file
 
 
 @runtime_checkable
@@ -25,7 +27,7 @@ class PublishedWeights(Protocol):
 
 
 type WeightsSource = PublishedWeights | str | PathLike[str] | Mapping[str, Tensor]
-"""An enum member, its name, a path to a known format, or a state dict."""
+"""An enum member, its name, a path to a known format, a name on the hub, a URL, or a state dict."""
 
 # such as GeRSP_Weights.RESNET50; no checkpoint has an extension in capitals
 _ENUM_NAME = re.compile(r'\w+_Weights\.[A-Z0-9_]+')
@@ -35,14 +37,16 @@ def resolve_weights(weights: WeightsSource, *, teacher: bool = False) -> Backbon
     """Get the backbone that *weights* stand for.
 
     Args:
-        weights: Enum member, its name, a path to any known format, or a state dict.
+        weights: Enum member, its name, a path to any known format, ``hf-hub:ORG/NAME``, an https
+            URL, or a state dict. What exists as a path is one.
         teacher: Take the teacher instead of the student.
 
     Returns:
         The backbone without classifier.
 
     Raises:
-        FileNotFoundError: If *weights* are neither a file, a folder nor a registered name.
+        FileNotFoundError: If *weights* are neither a file, a folder nor a registered name, or
+            cannot be downloaded.
         ValueError: If the file is damaged or of no known format, or has no teacher.
         TypeError: If *weights* are something else.
     """
@@ -50,10 +54,12 @@ def resolve_weights(weights: WeightsSource, *, teacher: bool = False) -> Backbon
         text = fspath(weights)
         if not Path(text).exists() and _ENUM_NAME.fullmatch(text):
             return _published(_by_name(text), teacher=teacher)
+        if is_elsewhere(text):
+            return _downloaded(text, teacher=teacher)
         if not Path(text).exists():
             raise FileNotFoundError(
                 f'{text} is neither a file, a folder nor the name of registered weights such as '
-                'GeRSP_Weights.RESNET50'
+                f'GeRSP_Weights.RESNET50, {HUB}ORG/NAME or an https URL'
             )
         return read_checkpoint(text, teacher=teacher)
     if isinstance(weights, Mapping):
@@ -64,6 +70,13 @@ def resolve_weights(weights: WeightsSource, *, teacher: bool = False) -> Backbon
         'weights must be an enum member, its name, a path or a state dict, '
         f'got {type(weights).__name__}'
     )
+
+
+def _downloaded(name: str, *, teacher: bool) -> BackboneWeights:
+    """Load what lies on the hub or behind a URL, and say so."""
+    found = obtain_file(name)
+    read = read_checkpoint(found.path, teacher=teacher)
+    return replace(read, provenance={**read.provenance, **found.provenance})
 
 
 def _by_name(name: str) -> PublishedWeights:

@@ -14,6 +14,7 @@ from torch import nn
 from ...geoio.write import check_absent, check_not_read, check_writable, new_file
 from ...models.checkpoint_files import PREPROCESSING_KEY, PROVENANCE_KEY, load_pickle
 from ...models.onnx_graph import USUAL_SIZE, import_onnx
+from ...models.remote_files import localize
 from ...preprocessing import Preprocessing
 from ...provenance import configuration, software
 from ..model.detector import is_detector
@@ -63,7 +64,8 @@ def export_model(
     with the model.
 
     Args:
-        model: Lightning checkpoint of a task with a head, or a module from images to scores.
+        model: Lightning checkpoint of a task with a head, a file, ``hf-hub:ORG/NAME`` or a URL; or a
+            module from images to scores.
         destination: The .onnx file to make.
         include_preprocessing: Put scaling and standardisation into the graph.
         preprocessing: Record, or JSON file of one; goes before that of the checkpoint.
@@ -93,6 +95,8 @@ def export_model(
         check_writable(file)
         check_absent(file, overwrite=overwrite)
     import_onnx()
+    model = localize(model)
+    source = model if isinstance(model, str | PathLike) else None
     provenance = _refuse_headless(Path(source)) if source is not None else {}
     loaded = load_model(model, preprocessing=preprocessing, task_class=task_class)
     if not isinstance(loaded.forward, nn.Module):
