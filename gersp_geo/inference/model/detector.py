@@ -25,6 +25,7 @@ _TORCHVISION = 'torchvision.models.detection'
 _CLASSES = (
     'roi_heads.box_predictor.cls_score.out_features',
     'head.classification_head.num_classes',
+    'head.classification_head.num_columns',
 )
 _MOST = ('roi_heads.detections_per_img', 'detections_per_img')
 
