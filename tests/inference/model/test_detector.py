@@ -2,7 +2,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
 from gersp_geo.inference.model.detector import Detector, bring_to_host, count_classes, name_labels
