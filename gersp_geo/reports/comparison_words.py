@@ -68,6 +68,8 @@ def _say_leaders(trials: Mapping[Trial, Sequence[Row]]) -> list[Child]:
 
 def _say_certainty(trials: Mapping[Trial, Sequence[Row]], baseline: str | None) -> list[Child]:
     """Count the leads over the baseline whose interval excludes zero."""
+    if baseline is None:
+        return [' Without a baseline (--baseline), it stays open how sure that is.']
     leads = [found[0].difference for found in trials.values()]
     known = [lead for lead in leads if lead is not None and is_bounded(lead)]
     if not known:
