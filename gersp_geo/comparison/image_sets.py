@@ -48,6 +48,9 @@ class ImageSet:
     note: str
     """Where the split comes from, as a sentence."""
 
+    doubts: tuple[str, ...]
+    """What is wrong with the split, such as equal images in two of them, as sentences."""
+
     digest: str
     """SHA-256 over paths in the folder, classes, splits, bands and contents of all images."""
 
@@ -109,8 +112,11 @@ class ImageSet:
             for place, name in enumerate(SPLITS)
         }
         self._labels = found.labels
-        for text in (*found.warnings, *find_leaks(files, contents, self._members)):
+        doubts = (*found.warnings, *find_leaks(files, contents, self._members))
+        for text in doubts:
             warnings.warn(text, stacklevel=2)
+        # a table or a page is passed on without what was said while it was made
+        self.doubts = tuple(f'{text[0].upper()}{text[1:]}.' for text in doubts)
         self.digest = self._compute_digest(contents)
 
     def _compute_digest(self, contents: Sequence[str]) -> str:

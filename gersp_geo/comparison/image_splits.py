@@ -279,7 +279,9 @@ def _without_idle(
     trained = set(renumbered[splits == 0].tolist())
     lacking = [classes[old] for new, old in enumerate(used) if new not in trained]
     more = (
-        [f'{name_some(lacking)} have no image to train on, so that none of theirs can be right']
+        [
+            f'{name_some(lacking)} have no image to train on, so that few or none of theirs can be right'
+        ]
         if lacking
         else []
     )

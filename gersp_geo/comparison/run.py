@@ -207,7 +207,7 @@ class _Evaluation:
     ) -> Comparison:
         """Put everything together, with published values where they may stand beside ours."""
         asked, (images, pictures) = self.judge.options, seen
-        notes = [self.judge.images.note]
+        notes = [self.judge.images.note, *self.judge.images.doubts]
         if asked.benchmark is not None:
             obstacle = find_obstacle(asked.benchmark, self.describe())
             notes += list_published(asked.benchmark, obstacle=obstacle)
