@@ -4,22 +4,22 @@ Heavy imports happen inside the command that needs them, so that ``--help`` answ
 """
 
 import argparse
-import logging
 import os
-import re
 import signal
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
 
 from .command_line import TRAINING, build_parser
+from .command_line.speaking import Made, plain_warnings, quieten, say, tell, telling, warn
+from .command_line.words import STANDARD_OUTPUT
 from .lazy import without_collector
-from .messages import one_line
 from .stopping import stoppable
 
 DATA_ERROR = 1
+# what parsing adds to the options of a command
+_OURS = ('command', 'as_json')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,29 +29,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Words after the program's name; the process's own when None.
 
     Returns:
-        Exit code: 0, or 1 when the data are not as they must be. Wrong usage exits with 2.
+        Exit code, as the end of ``gersp-geo --help`` lists them.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if words and words[0] in TRAINING:
             return train(words)
         parsed = build_parser().parse_args(words)
-        with plain_warnings():
-            return COMMANDS[parsed.command](parsed)
+        # that of assess may also name a file
+        as_json = getattr(parsed, 'as_json', getattr(parsed, 'json', None) == STANDARD_OUTPUT)
+        with plain_warnings(), telling(as_json=as_json):
+            found = COMMANDS[parsed.command](parsed)
+        tell(found, as_json=as_json)
+        return DATA_ERROR if getattr(found, 'failures', ()) else 0
     except KeyboardInterrupt:
-        sys.stderr.write('gersp-geo: stopped\n')
+        say('stopped')
         return 128 + signal.SIGINT
     except (OSError, ValueError) as error:
         if os.environ.get('GERSP_GEO_TRACEBACK'):
             raise
-        text = one_line(error)
-        sys.stderr.write(f'gersp-geo: error: {text}\n')
+        say(f'error: {error}')
         return DATA_ERROR
 
 
 def train(words: list[str]) -> int:
     """Hand over to LightningCLI with torchgeo's and our classes."""
+    from .shipped_configs import resolve_configs
+
     quieten()
+    words, shipped = resolve_configs(words)
+    for config in shipped:
+        say(f'{config.name} is not here, and the one that is shipped is taken: {config.path}')
     with stoppable() as request:
         from .training import train_from_arguments
 
@@ -59,8 +67,8 @@ def train(words: list[str]) -> int:
     return 0
 
 
-def predict(options: argparse.Namespace) -> int:
-    """Predict scenes and print the summary."""
+def predict(options: argparse.Namespace) -> object:
+    """Predict scenes."""
     refuse_absent(options)
     sleep_while_waiting()
     with without_collector():
@@ -69,12 +77,11 @@ def predict(options: argparse.Namespace) -> int:
         from .inference.jobs import predict as run
 
     given = keywords(options)
-    kind = find_kind(options.model, given.pop('task'), given.get('task_class'))
+    given['model'] = bring(options.model, 'backbone' if options.task == 'embed' else 'model')
+    kind = find_kind(given['model'], given.pop('task'), given.get('task_class'))
     end_on_signals('the same command goes on where it was')
     with gdal_messages(warn):
-        summary = run(kind, **given)
-    sys.stdout.write(f'{summary}\n')
-    return DATA_ERROR if summary.failures else 0
+        return run(kind, **given)
 
 
 def sleep_while_waiting() -> None:
@@ -83,6 +90,17 @@ def sleep_while_waiting() -> None:
     Left to themselves they spin for milliseconds. OpenMP reads this once, when torch is imported.
     """
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+
+
+def bring(model: str, purpose: Literal['backbone', 'model']) -> str | Path:
+    """Bring a model that lies elsewhere, and say which it is; what is here stays as it is."""
+    from .models.remote_files import is_elsewhere, obtain_file
+
+    if not is_elsewhere(model):
+        return model
+    found = obtain_file(model, purpose=purpose)
+    say(found)
+    return found.path
 
 
 def refuse_absent(options: argparse.Namespace) -> None:
@@ -100,15 +118,15 @@ def end_on_signals(advice: str) -> None:
     """Clean up before SIGTERM or SIGINT end the process, as a shell reports it, and say what next."""
 
     def stop(number: int, frame: object) -> None:
-        sys.stderr.write(f'gersp-geo: stopped; {advice}\n')
+        say(f'stopped; {advice}')
         raise SystemExit(128 + number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
 
 
-def plan(options: argparse.Namespace) -> int:
-    """Print what predict would do."""
+def plan(options: argparse.Namespace) -> object:
+    """Say what predict would do."""
     refuse_absent(options)
     with without_collector():
         from .geoio.gdal import gdal_messages
@@ -116,28 +134,25 @@ def plan(options: argparse.Namespace) -> int:
         from .inference.jobs import plan as run
 
     given = keywords(options)
-    kind = find_kind(options.model, given.pop('task'), given.get('task_class'))
+    given['model'] = bring(options.model, 'backbone' if options.task == 'embed' else 'model')
+    kind = find_kind(given['model'], given.pop('task'), given.get('task_class'))
     with gdal_messages(warn):
-        text, is_complete = run(kind, **given)
-    sys.stdout.write(f'{text}\n')
-    return 0 if is_complete else DATA_ERROR
+        return run(kind, **given)
 
 
-def polygons(options: argparse.Namespace) -> int:
-    """Write the polygons of a map and print what was written."""
+def polygons(options: argparse.Namespace) -> object:
+    """Write the polygons of a map."""
     with without_collector():
         from .geoio.gdal import gdal_messages
         from .inference.polygons import polygonize
 
     end_on_signals(BEGINS_ANEW)
     with gdal_messages(warn):
-        summary = polygonize(**keywords(options))
-    sys.stdout.write(f'{summary}\n')
-    return 0
+        return polygonize(**keywords(options))
 
 
-def draw_sample(options: argparse.Namespace) -> int:
-    """Draw a sample and print its strata."""
+def draw_sample(options: argparse.Namespace) -> object:
+    """Draw a sample."""
     with without_collector():
         from .accuracy.sampling.drawing import draw_sample as run
         from .geoio import read_header
@@ -149,133 +164,102 @@ def draw_sample(options: argparse.Namespace) -> int:
     header = read_header(options.source)
     end_on_signals(BEGINS_ANEW)
     with gdal_messages(warn), progress_bar(header.height * header.width, shown=shown) as advance:
-        summary = run(**given, advance=advance)
-    sys.stdout.write(f'{summary}\n')
-    return 0
+        return run(**given, advance=advance)
 
 
-def assess(options: argparse.Namespace) -> int:
-    """Judge a map or objects, and print what was found."""
+def assess(options: argparse.Namespace) -> object:
+    """Judge a map or objects."""
     with without_collector():
         from .geoio.gdal import gdal_messages
         from .reports.judging import assess as run
 
     given = keywords(options)
+    if given.get('json') == STANDARD_OUTPUT:
+        del given['json']
     if 'classes' in given:
         given['classes'] = dict(given['classes'])
     end_on_signals(BEGINS_ANEW)
     with gdal_messages(warn):
-        found = run(**given)
-    sys.stdout.write(f'{found}\n')
-    return 0
+        return run(**given)
 
 
-def evaluate(options: argparse.Namespace) -> int:
-    """Compare weights and print what was found."""
+def evaluate(options: argparse.Namespace) -> object:
+    """Compare weights."""
     with without_collector():
         from .geoio.gdal import gdal_messages
         from .reports.comparing import evaluate as run
 
     end_on_signals('the same command goes on where it was')
     with gdal_messages(warn):
-        summary = run(**keywords(options))
-    sys.stdout.write(f'{summary}\n')
-    return 0
+        return run(**keywords(options))
 
 
-def export(options: argparse.Namespace) -> int:
-    """Export a whole model, or a backbone, and print what was written."""
+def export(options: argparse.Namespace) -> object:
+    """Export a whole model, or a backbone."""
     with without_collector():
         from .inference.exporting.command import export as run
 
-    sys.stdout.write(f'{run(**keywords(options))}\n')
-    return 0
+    return run(**keywords(options))
 
 
-def weights(options: argparse.Namespace) -> int:
-    """Print what is known, and what is here."""
+def weights(options: argparse.Namespace) -> object:
+    """List what is known, and what is here."""
     from .models.weights_table import describe_weights
 
-    sys.stdout.write(f'{describe_weights(**keywords(options))}\n')
-    return 0
+    return describe_weights()
 
 
-def sample_data(options: argparse.Namespace) -> int:
-    """Write the sample landscape and print where it is."""
+def sample_data(options: argparse.Namespace) -> object:
+    """Write the sample landscape."""
     from .sample_data import write_sample_data
 
     files = write_sample_data(**keywords(options))
-    sys.stdout.write(
-        f'{len(files)} files in {options.folder}; README.txt there says what is what\n'
-    )
-    return 0
+    text = f'{len(files)} files in {options.folder}; README.txt there says what is what'
+    return Made(text, {'folder': options.folder, 'files': files})
 
 
-def demo(options: argparse.Namespace) -> int:
-    """Run the main job and print what was made."""
+def demo(options: argparse.Namespace) -> object:
+    """Run the main job."""
     quieten()
     with stoppable() as request:
         request.advice = 'begin anew with --overwrite'
         from .demo import run_demo
 
-        sys.stdout.write(f'{run_demo(**keywords(options))}\n')
-    return 0
+        return run_demo(**keywords(options))
 
 
-def report(options: argparse.Namespace) -> int:
-    """Write the page of a run and say where it is."""
+def report(options: argparse.Namespace) -> object:
+    """Write the page of a run."""
     from .reports import write_run_report
 
-    sys.stdout.write(f'{write_run_report(**keywords(options))}\n')
-    return 0
+    page = write_run_report(**keywords(options))
+    return Made(str(page), {'destination': page})
+
+
+def configs(options: argparse.Namespace) -> object:
+    """List, print or copy the configurations that are shipped."""
+    from .shipped_configs import show_configs
+
+    return show_configs(**keywords(options))
+
+
+def completion(options: argparse.Namespace) -> object:
+    """Write what a shell needs to complete our commands."""
+    from .command_line.completing import complete
+
+    return complete(build_parser(), options.shell)
 
 
 def keywords(options: argparse.Namespace) -> dict[str, Any]:
     """Name the options as the called function does."""
-    return {name: value for name, value in vars(options).items() if name != 'command'}
+    return {name: value for name, value in vars(options).items() if name not in _OURS}
 
 
-@contextmanager
-def plain_warnings() -> Iterator[None]:
-    """Show a warning in one line; the place in our own code that warns is of no use to a user."""
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: warn(str(message))
-        # plan and summary say where a map lies
-        warnings.filterwarnings('ignore', message='Dataset has no geotransform')
-        yield
-
-
-def warn(text: str) -> None:
-    """Write a warning in one line."""
-    sys.stderr.write(f'gersp-geo: warning: {" ".join(text.split())}\n')
-
-
-def quieten() -> None:
-    """Hide messages that a user of the command can do nothing about."""
-    # the place in our own code that warns is of no use to them
-    warnings.formatwarning = lambda message, *_, **__: (
-        f'gersp-geo: warning: {" ".join(str(message).split())}\n'
-    )
-    # https://github.com/Lightning-AI/pytorch-lightning: uses a torch class on its way out
-    warnings.filterwarnings('ignore', message='.*LeafSpec.*')
-    # a few reader processes are a choice, not an oversight
-    warnings.filterwarnings('ignore', message='.*does not have many workers.*')
-    warnings.filterwarnings('ignore', message='.*exists and is not empty.*')
-    # pictures have no place, and need none to be learned from
-    warnings.filterwarnings('ignore', message='Dataset has no geotransform')
-    # detectors check targets there, and data modules do nothing there
-    warnings.filterwarnings('ignore', message='.*overridden .on_before_batch_transfer.*')
-    # the words are checked here before LightningCLI sees them
-    warnings.filterwarnings('ignore', message="LightningCLI's args parameter.*")
-    advertisement = re.compile(r'try installing \[lit')
-    for name in ('lightning.pytorch', 'lightning.pytorch.utilities.rank_zero'):
-        logging.getLogger(name).addFilter(lambda r: not advertisement.search(r.getMessage()))
-
-
-COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+COMMANDS: dict[str, Callable[[argparse.Namespace], object]] = {
     'predict': predict, 'plan': plan, 'polygons': polygons, 'draw-sample': draw_sample,
     'assess': assess, 'evaluate': evaluate, 'export': export, 'weights': weights,
     'sample-data': sample_data, 'demo': demo, 'report': report,
+    'configs': configs, 'completion': completion,
 }  # fmt: skip
 
 if __name__ == '__main__':

@@ -21,6 +21,7 @@ from . import __version__, datamodules, models, tasks
 from .callbacks import DataWait, EpochMetrics, FusedOptimizer, PreprocessingRecord, ValidationReport
 from .callbacks.atomic_checkpoint import AtomicCheckpointIO
 from .callbacks.stop_between_steps import StopBetweenSteps
+from .command_line import EXAMPLES, TRAINING
 from .distributed import meet_anew
 from .geoio.write import NO_ROOM
 from .stopping import StopRequest, stoppable
@@ -171,13 +172,22 @@ def find_reason(error: ValueError) -> BaseException:
     return reason
 
 
+def describe(command: str) -> dict[str, dict[str, str]]:
+    """Say what --help says of a command of LightningCLI before its options."""
+    if command not in TRAINING:
+        return {}
+    purpose = TRAINING[command]
+    text = f'{purpose[0].upper()}{purpose[1:]}. Example: {EXAMPLES[command]}'
+    return {command: {'description': text}}
+
+
 def run_command(arguments: Sequence[str], request: StopRequest) -> None:
     """Hand over to LightningCLI, and say where the result is."""
     command = TrainingCLI(
         model_class=BaseTask,
         datamodule_class=BaseDataModule,
         seed_everything_default=0,
-        parser_kwargs={'version': __version__},
+        parser_kwargs={'version': __version__, **describe(arguments[0])},
         subclass_mode_model=True,
         subclass_mode_data=True,
         save_config_kwargs={'overwrite': True},

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,3 +174,9 @@ class Accuracy:
         from .tables import describe
 
         return describe(self)
+
+    def as_record(self) -> dict[str, Any]:
+        """Give all figures in words of JSON."""
+        from .tables import as_record
+
+        return as_record(self)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from .words import Commands, named_number, named_values
+from .words import STANDARD_OUTPUT, Commands, named_number, named_values
 
 
 def add_draw_sample(commands: Commands) -> None:
@@ -56,7 +56,10 @@ def add_assess(commands: Commands) -> None:
     )
     parser.add_argument('--layer', metavar='NAME', help='layer of a vector file')
     parser.add_argument('--area', metavar='FILE', help='polygons to which all is restricted')
-    parser.add_argument('--json', metavar='FILE', type=Path, help='all figures')
+    parser.add_argument(
+        '--json', metavar='FILE', nargs='?', const=STANDARD_OUTPUT, type=Path,
+        help='all figures; without FILE, or for -, instead of the text on stdout',
+    )  # fmt: skip
     parser.add_argument('--csv', metavar='FILE', type=Path, help='all figures as a table')
     parser.add_argument('--report', metavar='HTML', type=Path, help='page to write')
     parser.add_argument('--scene', metavar='FILE', help='raster that the page shows')

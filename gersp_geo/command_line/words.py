@@ -1,8 +1,12 @@
 """Words that stand for values, read."""
 
 import argparse
+from pathlib import Path
 
 type Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
+
+STANDARD_OUTPUT = Path('-')
+"""Where a file could be named."""
 
 
 def named_number(text: str) -> tuple[str, float]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..models.checkpoint_files import PREPROCESSING_KEY, load_pickle
+from ..models.remote_files import localize
 from ..models.task_networks import known_tasks
 from .job_checks import check_several, keep_apart, keep_inputs
 from .model.load import Forward, find_class
@@ -17,6 +18,7 @@ from .model.signature import SCORES_KEY
 from .model.task_bases import tasks_of
 from .options import MapOptions, ObjectOptions, PatchOptions, PredictionOptions, take_options
 from .outputs.output import Maker
+from .planned import PlansSummary
 from .prepare import prepare
 from .run import run_plan
 from .scenes import Job, Jobs, ScenesSummary, list_jobs, run_jobs
@@ -81,7 +83,7 @@ def find_kind(
     """
     if task == 'embed':
         return 'embed'
-    path = Path(model)
+    path = Path(_localize('maps', model))
     named: Any = task_class
     if named is None and path.suffix.lower() == '.onnx':
         return _kind_of_graph(path)
@@ -95,6 +97,11 @@ def find_kind(
     except (OSError, ValueError, LookupError, TypeError, RuntimeError):
         return 'maps'
     return next((_KINDS[name] for name in tasks if name in _KINDS), 'maps')
+
+
+def _localize(kind: Kind, model: Any) -> Any:
+    """Bring a model that lies elsewhere, before several processes open it."""
+    return localize(model, purpose='backbone' if kind == 'embed' else 'model')
 
 
 def _kind_of_graph(path: Path) -> Kind:
@@ -137,6 +144,7 @@ def predict(
         OSError: If a single scene fails.
     """
     jobs, maker, chosen = _list(kind, source, destination, options, preview=preview)
+    model = _localize(kind, model)
     if chosen.is_shared:
         from .workers.together import predict_together
 
@@ -185,6 +193,7 @@ def predict_one(
     check_targets(files, work)
     if options.overwrite:
         refuse_scenes(files, work, inputs=[source, options.after, options.area])
+    model = _localize(kind, model)
     summary: Any
     if options.is_shared:
         from .workers.together import predict_together
@@ -212,7 +221,7 @@ def plan(
     *,
     calibrate: bool = False,
     **options: Any,
-) -> tuple[str, bool]:
+) -> PlansSummary:
     """Say what :func:`predict` would do with the same arguments.
 
     Args:
@@ -224,7 +233,7 @@ def plan(
         **options: As in the functions of :mod:`.api`.
 
     Returns:
-        One plan per scene, or what is wrong with it, as text; and whether all could be made.
+        One plan per scene, or what is wrong with it.
 
     Raises:
         FileNotFoundError: If a folder or pattern holds no scene, or the model does not exist.
@@ -232,10 +241,10 @@ def plan(
         OSError: If a single scene fails.
     """
     jobs, maker, chosen = _list(kind, source, destination, options)
+    model = _localize(kind, model)
     work = Work(maker=maker.load(model, chosen), options=chosen, is_single=jobs.is_single)
     plans, failures = run_jobs(jobs, partial(work.plan, calibrate=calibrate))
-    failed = [f'{"failed":<10} {scene}: {reason}' for scene, reason in failures]
-    return '\n\n'.join([*plans, *failed]), not failures
+    return PlansSummary(results=plans, failures=failures)
 
 
 def _list(

@@ -9,6 +9,7 @@ from .options import MapOptions, PredictionOptions
 from .output_paths import FileToMake
 from .outputs.output import Maker
 from .plan import PredictionPlan
+from .planned import PlannedScene
 from .prepare import prepare
 from .preview import check_picture
 from .resume.identity import identify
@@ -89,18 +90,22 @@ class Work:
         refuse_files(plan, identity)
         return plan, False
 
-    def plan(self, job: Job, *, calibrate: bool) -> str:
+    def plan(self, job: Job, *, calibrate: bool) -> PlannedScene:
         """Say what :meth:`run` would do."""
         plan, was_made = self._prepare(job)
+        name = str(job.target or job.final)
         if was_made:
-            made = f'{job.target or job.final}: made before, of the same scene, model and options'
-            return f'{"scene":<10} {job.scene}\n{self.maker.result:<10} {made}'
+            made = f'{name}: made before, of the same scene, model and options'
+            text = f'{"scene":<10} {job.scene}\n{self.maker.result:<10} {made}'
+            return PlannedScene.of(plan, destination=name, text=text, was_made=True)
         # a detector takes seconds per patch, and longer on a real one than on zeros
         is_quick = isinstance(self.options, MapOptions)
-        text = str(measure_costs(plan, calibrate=calibrate) if is_quick or calibrate else plan)
+        if is_quick or calibrate:
+            plan = measure_costs(plan, calibrate=calibrate)
+        text = str(plan)
         for path in plan.output.files:
             text = text.replace(str(path), shown(path, self.options.work))
-        return text
+        return PlannedScene.of(plan, destination=name, text=text, was_made=False)
 
     def _prepare(self, job: Job) -> tuple[PredictionPlan, bool]:
         """Check that all fits; say whether the file was made before, no error among several."""

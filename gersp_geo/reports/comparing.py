@@ -1,7 +1,7 @@
 """Weights compared, and the files in which that is told."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,31 @@ class EvaluationSummary:
 
     comparison: Comparison
     destination: Path
+
+    def as_record(self) -> dict[str, Any]:
+        """Give the rows, and what has to be known of them, in words of JSON."""
+        rows = [
+            {
+                'label': finding.candidate.label,
+                'protocol': finding.protocol,
+                'labels_per_class': finding.labels_per_class,
+                'accuracy': asdict(finding.accuracy),
+                'published': finding.published,
+                'chosen': dict(finding.chosen),
+            }
+            for finding in self.comparison.findings
+        ]
+        differences = [
+            {'label': label, 'protocol': protocol, 'labels_per_class': count, **asdict(interval)}
+            for (label, protocol, count), interval in self.comparison.differences.items()
+        ]
+        return {
+            'destination': self.destination,
+            'baseline': self.comparison.baseline,
+            'findings': rows,
+            'differences': differences,
+            'notes': list(self.comparison.notes),
+        }
 
     def __str__(self) -> str:
         """Give the table, and what has to be known of it."""

@@ -144,10 +144,10 @@ def test_every_scene_has_its_plan(tmp_path: Path) -> None:
     scenes = [write(tmp_path / name, 1) for name in ('a.tif', 'b.tif')]
     (tmp_path / 'c.tif').write_text('no raster')
     scenes.append(tmp_path / 'c.tif')
-    text, complete = plan('maps', identity, scenes, tmp_path / 'maps', **OPTIONS)
-    assert all(str(scene) in text for scene in scenes)
-    assert 'failed' in text
-    assert not complete
+    planned = plan('maps', identity, scenes, tmp_path / 'maps', **OPTIONS)
+    assert all(str(scene) in str(planned) for scene in scenes)
+    assert 'failed' in str(planned)
+    assert [scene for scene, _ in planned.failures] == [str(scenes[-1])]
     assert not (tmp_path / 'maps').exists()
 
 
@@ -240,19 +240,19 @@ def test_a_plan_says_which_maps_were_made_before_and_which_are_of_others(tmp_pat
     scenes = [write(tmp_path / name, 1) for name in ('a.tif', 'b.tif')]
     maps = tmp_path / 'maps'
     predict('maps', identity, scenes, maps, **OPTIONS)
-    text, complete = plan('maps', identity, scenes, maps, **OPTIONS)
-    assert complete
-    assert text.count('made before') == 2
+    planned = plan('maps', identity, scenes, maps, **OPTIONS)
+    assert not planned.failures
+    assert str(planned).count('made before') == 2
     (maps / 'a.tif').write_bytes(scenes[0].read_bytes())
     for failures in (
         predict('maps', identity, scenes, maps, **OPTIONS).failures,
-        plan('maps', identity, scenes, maps, **OPTIONS)[0].split('\n\n')[-1:],
+        plan('maps', identity, scenes, maps, **OPTIONS).failures,
     ):
         assert len(failures) == 1
         assert 'a.tif exists; pass another path, or overwrite' in str(failures)
-    text, complete = plan('maps', identity, scenes, maps, overwrite=True, **OPTIONS)
-    assert complete
-    assert 'made before' not in text
+    planned = plan('maps', identity, scenes, maps, overwrite=True, **OPTIONS)
+    assert not planned.failures
+    assert 'made before' not in str(planned)
 
 
 def test_the_picture_of_the_second_date_greys_what_that_scene_lacks(tmp_path: Path) -> None:
