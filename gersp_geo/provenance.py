@@ -1,6 +1,7 @@
 """What made a file: version and commit of this package, configuration, data."""
 
 import json
+import math
 import subprocess
 from collections.abc import Mapping
 from functools import cache
@@ -38,7 +39,7 @@ def configuration(checkpoint: Mapping[str, Any]) -> dict[str, str]:
 
     Returns:
         ``config``, the arguments of the task as JSON, long ones cut; ``epoch`` and
-        ``global_step``; and what :class:`~gersp_geo.callbacks.PreprocessingRecord` wrote: version,
+        ``global_step``; ``figures``, what it was chosen by; and what :class:`~gersp_geo.callbacks.PreprocessingRecord` wrote: version,
         commit, data, weights it started from. Whatever the checkpoint does not say is left out.
     """
     counters = {key: checkpoint.get(key) for key in ('epoch', 'global_step')}
@@ -46,6 +47,8 @@ def configuration(checkpoint: Mapping[str, Any]) -> dict[str, str]:
     arguments = checkpoint.get('hyper_parameters')
     if isinstance(arguments, Mapping) and arguments:
         found['config'] = json.dumps(_plain(arguments), ensure_ascii=False)
+    if figures := _figures(checkpoint.get('callbacks')):
+        found['figures'] = figures
     training = checkpoint.get(TRAINING_KEY)
     if isinstance(training, Mapping):
         found |= {key: text for key, text in training.items() if isinstance(text, str)}
@@ -66,6 +69,22 @@ def name_source(source: object) -> str:
     if isinstance(source, Mapping):
         return ', '.join(f'{old} -> {new}' for old, new in source.items())
     return type(source).__qualname__
+
+
+def _figures(callbacks: object) -> str:
+    """Say what a metric was when Lightning's ModelCheckpoint last looked at it."""
+    found: dict[str, None] = {}
+    for state in callbacks.values() if isinstance(callbacks, Mapping) else ():
+        if not isinstance(state, Mapping) or not isinstance(state.get('monitor'), str):
+            continue
+        try:
+            value = float(state.get('current_score'))  # type: ignore[arg-type]
+        # the file may hold anything
+        except (TypeError, ValueError, RuntimeError, OverflowError):
+            continue
+        if math.isfinite(value):
+            found[f'{state["monitor"][:LONGEST_TEXT]} {value:.4g}'] = None
+    return ', '.join(islice(found, MOST_ITEMS))
 
 
 def _plain(value: Any, depth: int = DEEPEST) -> Any:

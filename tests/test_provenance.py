@@ -187,3 +187,15 @@ def test_an_export_says_on_what_and_how_its_backbone_was_trained(
     started = json.loads(read_checkpoint(second).provenance['started_from'])
     assert started['sha256'] == read_checkpoint(checkpoint).provenance['sha256']
     assert started['file'] == 'a.ckpt'
+
+
+def test_a_checkpoint_tells_the_metric_that_it_was_chosen_by() -> None:
+    states: dict[str, Any] = {
+        'a': {'monitor': 'val_loss', 'current_score': torch.tensor(0.25)},
+        'b': {'monitor': 'val_miou', 'current_score': float('nan')},
+        'c': {'monitor': None, 'current_score': 1.0},
+        'd': {'monitor': 'val_acc', 'current_score': torch.zeros(2)},
+        'e': ['of', 'others'],
+    }
+    assert configuration({'callbacks': states}) == {'figures': 'val_loss 0.25'}
+    assert configuration({'callbacks': states.keys()}) == {}

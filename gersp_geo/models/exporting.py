@@ -26,7 +26,9 @@ from .checkpoint_files import (
     TIMM_CONFIG,
     TIMM_WEIGHTS,
 )
+from .model_card import CARD, is_untouched, write_card
 from .onnx_graph import write_graph
+from .remote_files import tell_download
 from .weight_sources import WeightsSource, refuse_source, resolve_weights
 
 type ExportFormat = Literal['torchvision', 'timm', 'torchgeo', 'openmmlab', 'onnx']
@@ -54,6 +56,9 @@ class ExportReport:
     part: str | None = None
     """'student' or 'teacher' where the source has both."""
 
+    downloaded: str = ''
+    """Where the source was downloaded from, in words; '' for one that was here."""
+
     left_out: tuple[str, ...] = ()
     """Modules of the source that belong to no backbone, such as the head of a fine-tuned model."""
 
@@ -64,7 +69,7 @@ class ExportReport:
         return (
             f'{self.path}: {self.tensors} tensors of {model}, '
             f'{self.source_format}{taken}{"," if taken else ""} to {self.format} format'
-            f'{self._tell_left_out()}'
+            f'{self.downloaded}{self._tell_left_out()}'
         )
 
     def _tell_left_out(self) -> str:
@@ -102,7 +107,8 @@ def export_backbone(
 
     Each carries preprocessing and provenance: in the metadata of safetensors and ONNX, under the
     keys ``gersp_geo`` and ``gersp_geo_provenance`` of .ckpt and OpenMMLab's .pth, and in
-    ``FILE.pth.json`` beside a flat .pth. The output appears only when it is complete.
+    ``FILE.pth.json`` beside a flat .pth. A timm folder has a model card, ``README.md``, too, whose
+    licence is left to whoever publishes it. The output appears only when it is complete.
 
     Args:
         source: Path to any known format, weights enum member, its name, or a state dict.
@@ -146,6 +152,7 @@ def export_backbone(
         model=weights.model,
         tensors=len(weights.state_dict),
         part=weights.provenance.get('part'),
+        downloaded=tell_download(weights.provenance),
         left_out=weights.left_out,
     )
 
@@ -209,11 +216,12 @@ def _write_torchvision(weights: BackboneWeights, destination: Path, overwrite: b
 
 
 def _write_timm(weights: BackboneWeights, destination: Path, overwrite: bool) -> Path:
-    """Write a folder as on the Hugging Face hub."""
+    """Write a folder as on the Hugging Face hub, ready to be uploaded."""
     with _folder(destination, overwrite=overwrite) as temporary:
         _save_safetensors(weights, temporary / TIMM_WEIGHTS)
         config = json.dumps(_timm_config(weights), indent=2)
         (temporary / TIMM_CONFIG).write_text(config, encoding='utf-8')
+        write_card(weights, temporary / CARD, name=destination.name)
     return destination
 
 
@@ -288,10 +296,16 @@ def _folder(destination: Path, *, overwrite: bool) -> Iterator[Path]:
         with new_folder(destination) as temporary:
             yield temporary
         return
-    strangers = {path.name for path in destination.iterdir()} - {TIMM_CONFIG, TIMM_WEIGHTS}
+    strangers = {path.name for path in destination.iterdir()} - {TIMM_CONFIG, TIMM_WEIGHTS, CARD}
     if strangers:
         raise FileExistsError(
             f'{destination} holds {min(strangers)}, which no export wrote; pass another folder'
+        )
+    card = destination / CARD
+    if card.exists() and not is_untouched(card):
+        raise FileExistsError(
+            f'{card} was edited since it was written, and would be replaced; move it away, or pass '
+            'another folder'
         )
     with TemporaryDirectory(dir=destination.parent, prefix=f'.{destination.name}.') as holding:
         fresh, old = Path(holding) / 'fresh', Path(holding) / 'old'

@@ -101,10 +101,20 @@ def _published(weights: PublishedWeights, *, teacher: bool) -> BackboneWeights:
         model=read.model,
         in_channels=read.in_channels,
         preprocessing=read.preprocessing or _described(weights.meta),
-        provenance={'weights': str(weights), **read.provenance},
+        provenance={'weights': str(weights), **_facts(weights.meta), **read.provenance},
         format=read.format,
         left_out=read.left_out,
     )
+
+
+def _facts(meta: Mapping[str, Any]) -> dict[str, str]:
+    """Take from the description of published weights what an export should pass on."""
+    keys = ('license', 'dataset', 'publication', 'repo', 'epochs')
+    facts = {key: str(meta[key]) for key in keys if isinstance(meta.get(key), str | int)}
+    results = meta.get('results')
+    if isinstance(results, Mapping):
+        facts['figures'] = ', '.join(f'{name} {value}' for name, value in results.items())
+    return facts
 
 
 def _described(meta: Mapping[str, Any]) -> Preprocessing | None:

@@ -259,7 +259,7 @@ def test_the_command_predicts_with_a_model_of_the_hub(
         crs='EPSG:32632', transform=rasterio.Affine(1, 0, 500000, 0, -1, 5000000),
     ) as file:  # fmt: skip
         file.write(pixels.byte().numpy())
-    maps = []
+    maps: list[Path] = []
     for model in ('hf-hub:org/name', str(small_checkpoint)):
         maps.append(tmp_path / f'{len(maps)}.tif')
         command = [sys.executable, '-m', 'gersp_geo.main', 'predict', model, str(scene)]
