@@ -16,11 +16,13 @@ import torch
 from huggingface_hub import constants
 from torch import Tensor
 
+from gersp_geo.comparison.candidates import parse_candidates
 from gersp_geo.main import main
 from gersp_geo.models import export_backbone, load_backbone
 from gersp_geo.models.downloads import FOLDER_VARIABLE
 from gersp_geo.models.remote_files import is_elsewhere, localize, obtain_file
 from gersp_geo.models.weight_sources import resolve_weights
+from gersp_geo.tasks import ChangeDetection, GeRSPTask, ObjectDetection
 from tests.models.file_servers import COMMIT, Served, serve
 
 BODY = bytes(range(256)) * 40
@@ -178,6 +180,35 @@ def test_the_hub_is_asked_once(
     for name in ('hf-hub:org/name', origin):
         assert resolve_weights(name).provenance['downloaded_sha256'] == digest
     assert hub.asked == []
+
+
+def test_what_compares_and_exports_weights_takes_names(
+    hub: Served, exported: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.files |= exported
+    for name, content in exported.items():
+        (tmp_path / name).write_bytes(content)
+    (here,) = parse_candidates([f'a={tmp_path / "model.safetensors"}'])
+    (there,) = parse_candidates(['b=hf-hub:org/name'])
+    assert (there.label, there.digest) == ('b', here.digest)
+    target = tmp_path / 'a.safetensors'
+    assert main(['export', 'hf-hub:org/name', str(target), '--format', 'torchvision']) == 0
+    digest = sha256(exported['model.safetensors']).hexdigest()
+    assert f'model.safetensors with SHA-256 {digest}' in capsys.readouterr().out
+    assert resolve_weights(target).provenance['downloaded_sha256'] == digest
+
+
+@pytest.mark.slow
+def test_tasks_take_names(hub: Served, exported: dict[str, bytes]) -> None:
+    hub.files |= exported
+    tasks: list[Any] = [
+        ObjectDetection('retinanet', 'resnet18', 'hf-hub:org/name', num_classes=2),
+        GeRSPTask('resnet18', weights='hf-hub:org/name'),
+        ChangeDetection('unet', 'resnet18', 'hf-hub:org/name'),
+    ]
+    for task in tasks:
+        assert task.report is not None
+        assert task.report.provenance['downloaded_from'].startswith('hf-hub:org/name@')
 
 
 @pytest.mark.parametrize(
