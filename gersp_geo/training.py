@@ -172,7 +172,7 @@ def find_reason(error: ValueError) -> BaseException:
     return reason
 
 
-def describe(command: str) -> dict[str, dict[str, str]]:
+def describe(command: str = '') -> dict[str, dict[str, str]]:
     """Say what --help says of a command of LightningCLI before its options."""
     if command not in TRAINING:
         return {}
@@ -187,7 +187,7 @@ def run_command(arguments: Sequence[str], request: StopRequest) -> None:
         model_class=BaseTask,
         datamodule_class=BaseDataModule,
         seed_everything_default=0,
-        parser_kwargs={'version': __version__, **describe(arguments[0])},
+        parser_kwargs={'version': __version__, **describe(*arguments[:1])},
         subclass_mode_model=True,
         subclass_mode_data=True,
         save_config_kwargs={'overwrite': True},
