@@ -24,13 +24,13 @@ check: $(READY)  ## lint, format, types
 test: check  ## everything that decides whether a change lands
 	@$(ALONE) $(BIN)/python $(FAST)
 
-# what only a cluster and object stores need, and a server of objects on loopback
-CLUSTER := .venv/.cluster
-$(CLUSTER): requirements/cluster.txt $(READY)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/cluster.txt
+# what only clusters, object stores (with a server of objects on loopback) and catalogues need
+MORE := .venv/.slow
+$(MORE): requirements/slow.txt $(READY)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/slow.txt
 	@touch $@
 
-slow: $(CLUSTER)  ## the laws of `test` on larger input, and each with many examples
+slow: $(MORE)  ## the laws of `test` on larger input, and each with many examples
 	@$(BIN)/python -m pytest -m 'slow or hypothesis' --hypothesis-profile=full
 
 oldest: VERSIONS := lowest-direct  ## fast tests with the lowest versions that are allowed
