@@ -55,12 +55,17 @@ def tell(found: object, *, as_json: bool) -> None:
 
 def say(text: object) -> None:
     """Write a message: one line, that a terminal is given in lines of its width."""
+    sys.stderr.write(lay_out(text))
+
+
+def lay_out(text: object) -> str:
+    """Lay out a message as :func:`say` writes it."""
     line = f'gersp-geo: {one_line(text)}'
     if sys.stderr.isatty():
         line = textwrap.fill(
             line, _width(), subsequent_indent='  ', break_long_words=False, break_on_hyphens=False
         )
-    sys.stderr.write(f'{line}\n')
+    return f'{line}\n'
 
 
 def _width() -> int:
@@ -90,8 +95,9 @@ def plain_warnings() -> Iterator[None]:
 
 def quieten() -> None:
     """Hide messages that a user of the command can do nothing about."""
-    # the place in our own code that warns is of no use to them
-    warnings.showwarning = lambda message, *_, **__: warn(str(message))
+    # the place in our own code that warns is of no use to them. Not showwarning, which would take
+    # warnings away from who records them
+    warnings.formatwarning = lambda message, *_, **__: lay_out(f'warning: {message}')
     # https://github.com/Lightning-AI/pytorch-lightning: uses a torch class on its way out
     warnings.filterwarnings('ignore', message='.*LeafSpec.*')
     # a few reader processes are a choice, not an oversight
