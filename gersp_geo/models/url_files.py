@@ -36,13 +36,19 @@ _DAY = re.compile(r'(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])')
 
 
 class _Redirects(HTTPRedirectHandler):
-    """Follows a server to another, but to none that is not encrypted."""
+    """Follows a server to another that is encrypted, or within this computer."""
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: object, newurl: str
     ) -> Request | None:
         """Check where it leads to."""
-        _check_url(urlsplit(newurl))
+        target = urlsplit(newurl)
+        # a server elsewhere has nothing to ask of this computer
+        if target.hostname in _LOOPBACK and urlsplit(req.full_url).hostname not in _LOOPBACK:
+            raise ValueError(
+                f'{req.host} leads to this computer; download the file, and pass its path'
+            )
+        _check_url(target)
         return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
 
 
@@ -55,8 +61,9 @@ def _opener() -> OpenerDirector:
 def obtain_from_url(url: str) -> RemoteFile:
     """Find what was downloaded from a URL before, or download it.
 
-    A name with a checksum (NAME-0123abcd.pth) is that of torch hub's folder. Any other lies in a
-    folder of its own, since two URLs may end in one name.
+    Each URL has a folder of its own: two may end in one name, and torch hub runs what lies in its
+    folder under a name that it knows, without a look at it. A checksum in the name
+    (NAME-0123abcd.pth) is checked.
 
     Args:
         url: https, or http on this computer; without a password.
@@ -76,7 +83,7 @@ def obtain_from_url(url: str) -> RemoteFile:
     if not name.strip('.'):
         raise ValueError(f'{_shown(parts)} names no file; pass the URL of one')
     known = _digest_in(name)
-    place = name if known else f'urls/{sha256(url.encode()).hexdigest()[:16]}/{name}'
+    place = f'urls/{sha256(url.encode()).hexdigest()[:16]}/{name}'
     path = find_file([place])
     if path is None:
         path = weight_folders()[0] / place
@@ -84,9 +91,8 @@ def obtain_from_url(url: str) -> RemoteFile:
     digest = sha256_of(path)
     if known is not None:
         _check_digest(digest, known, f'{path}; remove it, and it is downloaded again')
-    else:
-        refuse_changed(path)
-        remember_checksum(path)
+    refuse_changed(path)
+    remember_checksum(path)
     return RemoteFile(path=path, origin=_shown(parts), sha256=digest)
 
 

@@ -114,10 +114,20 @@ def test_the_checksum_in_a_name_is_checked(web: Served, folder: Path) -> None:
     with pytest.raises(ValueError, match=f'must begin with 0123abcd, got {DIGEST}'):
         obtain_file(f'{web.url}/model-0123abcd.pth')
     assert left(folder) == []
-    # also of what lies there already, from torch hub
-    (folder / 'model-0123abcd.pth').write_bytes(BODY)
+    name = f'model-{DIGEST[:8]}.pth'
+    web.files[f'/{name}'] = BODY
+    path = obtain_file(f'{web.url}/{name}').path
+    path.write_bytes(BODY[:-1])
     with pytest.raises(ValueError, match='remove it'):
-        obtain_file(f'{web.url}/model-0123abcd.pth')
+        obtain_file(f'{web.url}/{name}')
+
+
+def test_nothing_is_put_where_torch_hub_runs_what_it_finds(web: Served, folder: Path) -> None:
+    name = f'model-{DIGEST[:8]}.pth'
+    web.files[f'/{name}'] = BODY
+    found = obtain_file(f'{web.url}/{name}')
+    assert found.path.parent.parent.name == 'urls'
+    assert not [path for path in folder.iterdir() if path.is_file() and path.name == name]
 
 
 def test_a_file_that_changes_after_its_download_is_refused(web: Served) -> None:

@@ -39,6 +39,8 @@ def find_obstacle(
         return 'it is for classes that exclude each other'
     if record.dtype != 'uint8':
         return f'it is for bytes, and the model was trained on {record.dtype or "an unknown type"}'
+    if record.nodata is not None:
+        return f'the plugin knows no missing values, and {record.nodata:g} was one in training'
     return None if is_included else 'pass --include-preprocessing'
 
 

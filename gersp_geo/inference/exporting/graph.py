@@ -88,7 +88,7 @@ def check_kind(loaded: LoadedModel, *, side: int) -> int:
     # models raise anything
     except Exception as error:
         raise ValueError(
-            f'{loaded.name} does not take patches of {side} px: {_reason(error)}'
+            f'{loaded.name} does not take patches of {side} px: {tell_reason(error)}'
         ) from error
     if isinstance(found, Tensor) and found.ndim in (2, 4):
         return found.ndim
@@ -141,7 +141,7 @@ def write_whole(
             _compare(loaded, whole, path, shapes=shapes)
         # exporters and models raise anything
         except Exception as error:  # noqa: BLE001 - see above
-            reason = _reason(error)
+            reason = tell_reason(error)
             continue
         return is_free
     raise ValueError(f'{loaded.name} cannot be written as a graph: {reason}')
@@ -175,6 +175,6 @@ def _name(loaded: LoadedModel, form: GraphForm) -> str:
     return 'values' if loaded.scores == 'values' else 'scores'
 
 
-def _reason(error: Exception) -> str:
+def tell_reason(error: Exception) -> str:
     """Say in one line what is wrong."""
     return (one_line(error) or type(error).__name__)[:200]

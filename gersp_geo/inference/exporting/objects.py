@@ -14,7 +14,7 @@ from ..model.load import LoadedModel
 from ..model.object_graph import OUTPUTS, ObjectFacts, ObjectGraph
 from ..model.onnx import OnnxGraph
 from ..model.runtimes.forms import quiet
-from .graph import WholeModel
+from .graph import WholeModel, tell_reason
 
 # Largest difference in pixels of a side, and of a score, of one object found by both
 _FURTHEST = 0.01
@@ -96,7 +96,7 @@ def write_objects(
     # exporters raise anything
     except Exception as error:
         raise ValueError(
-            f'{loaded.name} cannot be written as a graph: {str(error).splitlines()[0][:200]}'
+            f'{loaded.name} cannot be written as a graph: {tell_reason(error)}'
         ) from error
     graph = onnx.load(path)
     onnx.helper.set_model_props(graph, dict(record))

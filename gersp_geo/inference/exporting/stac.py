@@ -183,7 +183,8 @@ def _input(described: Described) -> Any:
 def _scaling(described: Described, module: Any) -> list[Any] | None:
     """Say what is to be done with values as stored, per band, before the graph sees them."""
     record, factor = described.record, described.form.factor
-    if factor == 1:
+    # a band whose values count for nothing has no mean as stored
+    if factor == 1 or (factor is None and 0 in record.scale):
         return None
     repeats = 1 if described.dates.apart else described.dates.count
     if factor is not None:
