@@ -78,8 +78,10 @@ METHODS = {
     'gersp-released': Method(remote='eurosat', natural=True, settings=RELEASED, seeds=THREE_SEEDS),
     'moco-remote': Method(remote='eurosat', settings=SHORT, seeds=THREE_SEEDS),
     'moco-union': Method(remote='union', settings=SHORT, seeds=THREE_SEEDS),
-    'gersp-paper': Method(remote='eurosat', natural=True, settings=(('moco_momentum', 0.996),)),
-    'gersp-short': Method(remote='eurosat', natural=True, settings=SHORT, seeds=THREE_SEEDS),
+    'gersp-paper': Method(
+        remote='eurosat', natural=True, settings=(('moco_momentum', 0.996),), seeds=THREE_SEEDS
+    ),
+    'gersp-short': Method(remote='eurosat', natural=True, settings=SHORT),
     'simclr-remote': Method(remote='eurosat'),
     'moco-natural': Method(remote='natural_flat', settings=SHORT),
     'gersp-from-supervised': Method(
@@ -134,12 +136,14 @@ def main() -> None:
     run_words.add_argument('work', type=Path)
     run_words.add_argument('--runs', type=Path, required=True)
     run_words.add_argument('--threads', type=int, default=1)
+    # bfloat16 is fast only where the processor multiplies it, and ten times as slow elsewhere
+    run_words.add_argument('--precision', default='32-true', choices=('32-true', 'bf16-mixed'))
     options = parser.parse_args()
     if options.command == 'prepare':
         prepare(options.eurosat, options.natural, options.work)
         return
     torch.set_num_threads(options.threads)
-    while run_next(options.work, options.runs):
+    while run_next(options.work, options.runs, options.precision):
         pass
 
 
@@ -167,7 +171,7 @@ def prepare(eurosat: Path, natural: Path, work: Path) -> None:
     print({name: len(files) for name, files in sources.items()})
 
 
-def run_next(work: Path, folder: Path) -> bool:
+def run_next(work: Path, folder: Path, precision: str) -> bool:
     """Do the first run that is neither done nor begun; False if there is none."""
     done = {
         (row['method'], row['role'], int(row['seed']), float(row['lr'])): row
@@ -181,7 +185,7 @@ def run_next(work: Path, folder: Path) -> bool:
         except FileExistsError:
             continue
         try:
-            train(work, folder, method=method, role=role, seed=seed, lr=lr)
+            train(work, folder, method=method, role=role, seed=seed, lr=lr, precision=precision)
         finally:
             claim.unlink(missing_ok=True)
         return True
@@ -190,20 +194,22 @@ def run_next(work: Path, folder: Path) -> bool:
 
 def list_runs(done: dict[Key, dict[str, str]]) -> Iterator[Key]:
     """List what is missing, as far as it is known, in the order of its use."""
-    for name in [name for name, method in METHODS.items() if method.rates_of is None]:
-        if name == 'simclr-remote' and not find_spec('lightly'):
-            continue
-        for rate in RATES:
-            if (name, 'search', 0, rate) not in done:
-                yield name, 'search', 0, rate
-    longest = max(len(method.seeds) for method in METHODS.values())
-    for round_ in range(longest):
-        for name, method in METHODS.items():
-            lr = best_rate(done, method.rates_of or name)
-            if round_ >= len(method.seeds) or lr is None:
-                continue
-            if (name, 'final', method.seeds[round_], lr) not in done:
-                yield name, 'final', method.seeds[round_], lr
+    for is_single in (False, True):
+        # what is compared over seeds comes before what has one
+        names = [name for name in METHODS if (len(METHODS[name].seeds) == 1) == is_single]
+        if not find_spec('lightly'):
+            names = [name for name in names if name != 'simclr-remote']
+        searches = [(name, lr) for name in names for lr in RATES if not METHODS[name].rates_of]
+        for name, lr in searches:
+            if (name, 'search', 0, lr) not in done:
+                yield name, 'search', 0, lr
+        for seed in range(max(len(METHODS[name].seeds) for name in names)):
+            for name in names:
+                rate = best_rate(done, METHODS[name].rates_of or name)
+                if rate is None or seed not in METHODS[name].seeds:
+                    continue
+                if (name, 'final', seed, rate) not in done:
+                    yield name, 'final', seed, rate
 
 
 def best_rate(done: dict[Key, dict[str, str]], method: str) -> float | None:
@@ -331,7 +337,9 @@ def open_run(
     return task, data
 
 
-def train(work: Path, folder: Path, *, method: str, role: str, seed: int, lr: float) -> None:
+def train(
+    work: Path, folder: Path, *, method: str, role: str, seed: int, lr: float, precision: Any
+) -> None:
     """Train one backbone, keep it and its figures."""
     steps = SEARCH_STEPS if role == 'search' else STEPS
     seed_everything(seed, verbose=False)
@@ -341,7 +349,7 @@ def train(work: Path, folder: Path, *, method: str, role: str, seed: int, lr: fl
     trainer = Trainer(
         max_steps=steps,
         accelerator='cpu',
-        precision='bf16-mixed',
+        precision=precision,
         # a rival draws its images anew in each epoch
         reload_dataloaders_every_n_epochs=int(data is None),
         logger=False,
@@ -372,7 +380,7 @@ def train(work: Path, folder: Path, *, method: str, role: str, seed: int, lr: fl
         last_loss=float(last['train_loss']),
         seconds=round(seconds),
         threads=torch.get_num_threads(),
-        precision='bf16-mixed',
+        precision=precision,
         torch=torch.__version__,
         lightning=lightning.__version__,
         commit=read_commit(),
@@ -429,8 +437,7 @@ def validate(backbone: nn.Module, work: Path) -> float:
         found = []
         for rows in pixels.split(256):
             normal = (rows.float() - mean[:, None, None]) / std[:, None, None]
-            with torch.autocast('cpu', dtype=torch.bfloat16):
-                found.append(backbone(normal.to(memory_format=torch.channels_last)).float())
+            found.append(backbone(normal.to(memory_format=torch.channels_last)))
         return torch.cat(found)
 
     with evaluation_mode(backbone):

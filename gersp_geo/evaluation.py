@@ -2,28 +2,44 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+_LOCK = Lock()
+
+_EVALUATED: WeakKeyDictionary[nn.Module, tuple[int, bool]] = WeakKeyDictionary()
+"""By how many each module is held in evaluation mode, and the mode to which it goes back."""
 
 
 @contextmanager
 def evaluation_mode(model: object) -> Iterator[None]:
     """Put a module and all inside it into evaluation mode, and afterwards each back into its own.
 
+    Where several threads evaluate a module, that is after the last of them.
+
     Args:
         model: A function, which has no modes, stays as it is.
     """
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
-    modes = [module.training for module in modules]
-    for module in modules:
-        module.training = False
+    with _LOCK:
+        for module in modules:
+            holders, mode = _EVALUATED.get(module, (0, module.training))
+            _EVALUATED[module] = holders + 1, mode
+            module.training = False
     try:
         yield
     finally:
-        for module, mode in zip(modules, modes, strict=True):
-            module.training = mode
+        with _LOCK:
+            for module in modules:
+                holders, mode = _EVALUATED.pop(module)
+                if holders > 1:
+                    _EVALUATED[module] = holders - 1, mode
+                else:
+                    module.training = mode
 
 
 def knn_accuracy(

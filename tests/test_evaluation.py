@@ -117,3 +117,15 @@ def test_each_part_gets_its_own_mode_back() -> None:
     with evaluation_mode(module):
         assert not any(part.training for part in module.modules())
     assert [part.training for part in module.modules()] == modes
+
+
+def test_a_module_that_two_threads_evaluate_goes_back_after_both() -> None:
+    module = torch.nn.Sequential(torch.nn.BatchNorm2d(3))
+    first, second = evaluation_mode(module), evaluation_mode(module[0])
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert module.training
+    assert not module[0].training
+    second.__exit__(None, None, None)
+    assert module[0].training

@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator
-from typing import Any
+from itertools import product
+from typing import Any, cast
 
 import pytest
 import torch
@@ -35,9 +36,10 @@ def settings() -> list[object]:
 def as_before() -> Iterator[None]:
     """Undo what a test sets: the outer names first, which change the inner ones."""
     before = [kind.fp32_precision for kind in KINDS]
+    older_one = older(lambda: backends.cudnn.allow_tf32)
     yield
     torch.set_float32_matmul_precision('highest')
-    backends.cudnn.allow_tf32 = True
+    backends.cudnn.allow_tf32 = older_one is not False
     for kind, value in zip(KINDS, before, strict=True):
         kind.fp32_precision = value
 
@@ -71,6 +73,30 @@ def test_all_bits_are_kept_and_what_was_set_comes_back(choose: Callable[[], None
         # compiled code reads the older names too
         assert settings()[:3] == [False, False, 'highest']
         assert {kind.fp32_precision for kind in KINDS[3:]} == {'ieee'}
+    assert settings() == before
+
+
+def test_whatever_was_set_comes_back() -> None:
+    values = ('none', 'ieee', 'tf32')
+    for older_one, *newer in product(('highest', 'medium'), (True, False), *[values] * 3):
+        torch.set_float32_matmul_precision(cast(str, older_one))
+        backends.cudnn.allow_tf32 = newer[0]
+        for kind, value in zip((*KINDS[3:5], backends.mkldnn.matmul), newer[1:], strict=True):
+            kind.fp32_precision = value
+        before = settings()
+        with exact_floats():
+            assert settings()[:3] == [False, False, 'highest']
+        assert settings() == before
+
+
+def test_bits_are_kept_until_the_last_of_several_threads_is_done() -> None:
+    before = settings()
+    first, second = exact_floats(), exact_floats()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert backends.cudnn.conv.fp32_precision == 'ieee'
+    second.__exit__(None, None, None)
     assert settings() == before
 
 
