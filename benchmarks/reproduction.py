@@ -1,10 +1,11 @@
 """A reproduction that fits two CPU cores: GeRSP and single streams, equal numbers of images seen.
 
-    python benchmarks/reproduction.py prepare EUROSAT TINY_IMAGENET WORK
+    python benchmarks/reproduction.py prepare EUROSAT TINY_IMAGENET UC_MERCED WORK
     python benchmarks/reproduction.py run WORK --runs docs/results
 
 EUROSAT holds a folder per class and split_seeded.csv; only its split 'train' is ever trained on.
-TINY_IMAGENET holds a folder per class. `run` does what is missing of the list below, one run at a
+TINY_IMAGENET and UC_MERCED hold a folder per class; the latter is for what is judged later, by
+benchmarks/reproduction_results.py, and never trained on. `run` does what is missing of the list below, one run at a
 time, and may run several times at once; each finished run is a row of runs.csv in the folder of
 --runs, and what it logged is in curves.csv there. Weights are chosen by validation images alone.
 simclr-remote needs lightly (1.6.0), whose transform, head and loss it takes; without it, it is left
@@ -23,6 +24,7 @@ from dataclasses import asdict, dataclass, fields
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from random import Random
 from typing import Any, cast
 
 import lightning
@@ -131,6 +133,7 @@ def main() -> None:
     prepare_words = commands.add_parser('prepare')
     prepare_words.add_argument('eurosat', type=Path)
     prepare_words.add_argument('natural', type=Path)
+    prepare_words.add_argument('merced', type=Path)
     prepare_words.add_argument('work', type=Path)
     run_words = commands.add_parser('run')
     run_words.add_argument('work', type=Path)
@@ -140,15 +143,18 @@ def main() -> None:
     run_words.add_argument('--precision', default='32-true', choices=('32-true', 'bf16-mixed'))
     options = parser.parse_args()
     if options.command == 'prepare':
-        prepare(options.eurosat, options.natural, options.work)
+        prepare(options.eurosat, options.natural, options.merced, options.work)
         return
     torch.set_num_threads(options.threads)
     while run_next(options.work, options.runs, options.precision):
         pass
 
 
-def prepare(eurosat: Path, natural: Path, work: Path) -> None:
-    """Lay out what is trained on, by links: EuroSAT's training images, natural ones, their union."""
+def prepare(eurosat: Path, natural: Path, merced: Path, work: Path) -> None:
+    """Lay out, by links, what is trained on and what is judged.
+
+    What is trained on are EuroSAT's training images, natural ones, and their union.
+    """
     with (eurosat / 'split_seeded.csv').open(newline='') as file:
         rows = list(csv.DictReader(file))
     photographs = sorted(natural.glob('*/*'))
@@ -162,13 +168,28 @@ def prepare(eurosat: Path, natural: Path, work: Path) -> None:
         (work / name).mkdir(parents=True)
         for image in files:
             (work / name / f'{image.parent.name}_{image.name}').symlink_to(image.resolve())
-    (work / 'natural').unlink(missing_ok=True)
-    (work / 'natural').symlink_to(natural.resolve())
+    for name, folder in (('natural', natural), ('eurosat_rgb', eurosat), ('ucmerced', merced)):
+        (work / name).unlink(missing_ok=True)
+        (work / name).symlink_to(folder.resolve())
+    shutil.copy(eurosat / 'split_seeded.csv', work / 'eurosat_rgb.csv')
+    with (work / 'ucmerced.csv').open('w', newline='') as file:
+        csv.writer(file, lineterminator='\n').writerows(split_merced(merced))
     for split in ('train', 'val'):
         chosen = [row for row in rows if row['split'] == split]
         text = ''.join(f'{(eurosat / r["filename"]).resolve()}\t{r["label"]}\n' for r in chosen)
         (work / f'{split}.tsv').write_text(text)
     print({name: len(files) for name, files in sources.items()})
+
+
+def split_merced(folder: Path) -> Iterator[tuple[str, str]]:
+    """Draw 10 training and 4 validation images of each class; the rest, about half, are tested."""
+    yield 'filename', 'split'
+    draw = Random(0)
+    for images in (sorted(one.iterdir()) for one in sorted(folder.iterdir()) if one.is_dir()):
+        draw.shuffle(images)
+        for place, image in enumerate(images):
+            split = 'train' if place < 10 else 'val' if place < 14 else 'test'
+            yield f'{image.parent.name}/{image.name}', split
 
 
 def run_next(work: Path, folder: Path, precision: str) -> bool:

@@ -8,7 +8,7 @@ import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import sha256
 from io import StringIO
 from pathlib import Path
@@ -42,6 +42,8 @@ COLUMNS = ('label', 'source', 'seed', 'first_layer', 'protocol', 'labels_per_cla
            *TOLD, *DECISIVE, 'weights_digest', 'key')  # fmt: skip
 
 type Row = dict[str, str]
+type Arrays = tuple[NDArray[np.float64], NDArray[np.int64]]
+"""Accuracies of draws, and predictions."""
 
 
 def row_key(
@@ -102,22 +104,18 @@ class ResultsTable:
         if key not in self._rows or (arrays := self._read_arrays(key)) is None:
             return None
         row = self._rows[key]
-        draws, predictions = arrays
-        accuracy = Interval(**{name: float(row[name]) for name in ('low', 'high')},
-                            value=float(row['accuracy']))  # fmt: skip
-        finding = Finding(
-            candidate=candidate,
-            protocol=protocol,
-            labels_per_class=labels_per_class,
-            accuracy=accuracy,
-            draws=tuple(draws.tolist()),
-            chosen=_parse_chosen(row['chosen']),
-            settings={name: row[name] for name in (*TOLD, *DECISIVE)},
-            predictions=tuple(predictions.tolist()),
-        )
+        finding = _to_finding(row, candidate, arrays)
         if any(row[name] != text for name, text in _describe(candidate).items()):
             self._write(key, row | _describe(candidate))
         return finding
+
+    def list_all(self) -> list[Finding]:
+        """Read every row whose predictions are there, in the order of the file."""
+        return [
+            replace(_to_finding(row, _candidate(row), arrays), published=row['published'])
+            for key, row in self._rows.items()
+            if (arrays := self._read_arrays(key)) is not None
+        ]
 
     def add(self, finding: Finding) -> None:
         """Write down a finding: its predictions first, so that a row is never without them.
@@ -156,7 +154,7 @@ class ResultsTable:
         """Name the file of the predictions of a row."""
         return self.folder / 'predictions' / f'{key}.npz'
 
-    def _read_arrays(self, key: str) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
+    def _read_arrays(self, key: str) -> Arrays | None:
         """Read draws and predictions of a row; None if that is not possible."""
         try:
             with np.load(self._arrays(key), allow_pickle=False) as arrays:
@@ -196,6 +194,22 @@ def _to_row(finding: Finding, key: str) -> Row:
         'chosen': ' '.join(f'{name}={value!r}' for name, value in finding.chosen.items()),
         'key': key,
     }
+
+
+def _to_finding(row: Row, candidate: Candidate, arrays: Arrays) -> Finding:
+    """Read a row; *candidate* is what it is called now."""
+    draws, predictions = arrays
+    value, low, high = (float(row[name]) for name in ('accuracy', 'low', 'high'))
+    return Finding(
+        candidate=candidate,
+        protocol=cast(Protocol, row['protocol']),
+        labels_per_class=int(row['labels_per_class']) if row['labels_per_class'] else None,
+        accuracy=Interval(value=value, low=low, high=high),
+        draws=tuple(draws.tolist()),
+        chosen=_parse_chosen(row['chosen']),
+        settings={name: row[name] for name in (*TOLD, *DECISIVE)},
+        predictions=tuple(predictions.tolist()),
+    )
 
 
 def _parse_chosen(text: str) -> dict[str, float]:

@@ -60,6 +60,7 @@ def test_what_is_added_is_found_by_a_later_process(
     for finding in findings:
         ResultsTable(folder).add(finding)
         assert look_up(finding, folder) == finding
+    assert ResultsTable(folder).list_all()[-1] == findings[-1]
 
 
 @pytest.mark.parametrize('name', DECISIVE)

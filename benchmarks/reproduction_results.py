@@ -1,0 +1,118 @@
+"""What the backbones of benchmarks/reproduction.py are worth on images that were never seen.
+
+    python benchmarks/reproduction_results.py judge WORK --runs docs/results
+    python benchmarks/reproduction_results.py table --runs docs/results
+
+`judge` runs the protocols of `gersp-geo evaluate` on all final backbones in WORK and adds what is
+missing to the tables eurosat_rgb/ and ucmerced/ in the folder of --runs. `table` writes what lies there
+as Markdown, with differences to the stream that is best by validation images; it needs neither
+images nor backbones.
+"""
+
+import argparse
+import csv
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+
+from gersp_geo.comparison import evaluate_weights
+from gersp_geo.comparison.records import Finding, Protocol
+from gersp_geo.comparison.results import ResultsTable
+from gersp_geo.comparison.tables import find_differences, name_protocol, summarise, to_percent
+
+SINGLE_STREAMS = ('supervised-natural', 'moco-remote', 'moco-union')
+NO_TRAINING = ('random=random:resnet18',) * 3 + ('mean-colours',)
+LABELS = {'eurosat_rgb': 20, 'ucmerced': 5}
+TRIALS: tuple[Protocol, ...] = ('knn', 'few-shot', 'linear')
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest='command', required=True)
+    judge_words = commands.add_parser('judge')
+    judge_words.add_argument('work', type=Path)
+    judge_words.add_argument('--protocol', nargs='+', default=TRIALS, choices=TRIALS)
+    table_words = commands.add_parser('table')
+    for words in (judge_words, table_words):
+        words.add_argument('--runs', type=Path, required=True)
+    options = parser.parse_args()
+    if options.command == 'judge':
+        judge(options.work, options.runs.resolve(), options.protocol)
+    else:
+        print(tabulate(options.runs))
+
+
+def judge(work: Path, runs: Path, protocols: Sequence[Protocol]) -> None:
+    """Judge every final backbone on both data sets, protocol by protocol."""
+    # tables name backbones and images by their places in the working folder
+    os.chdir(work)
+    words = [*NO_TRAINING, *(f'{name_method(file)}={file}' for file in find_backbones())]
+    for protocol in protocols:
+        for name, labels in LABELS.items():
+            comparison = evaluate_weights(
+                words,
+                name,
+                f'judged/{name}',
+                split=f'{name}.csv',
+                size=64,
+                protocols=[protocol],
+                labels_per_class=[labels],
+            )
+            # features stay in the working folder
+            for finding in comparison.findings:
+                ResultsTable(runs / name).add(finding)
+            np.savetxt(runs / f'{name}_test.txt', comparison.images.labels, fmt='%d')
+
+
+def find_backbones() -> list[Path]:
+    """List final backbones, those of a method by their seeds."""
+    return sorted(Path('backbones').glob('*-final-*.safetensors'))
+
+
+def name_method(file: Path) -> str:
+    return file.stem.partition('-final-')[0]
+
+
+def choose_baseline(runs: Path) -> str:
+    """Choose among single streams by the mean over seeds of validation images."""
+    found = defaultdict(list)
+    with (runs / 'runs.csv').open(newline='') as file:
+        for row in csv.DictReader(file):
+            if row['role'] == 'final' and row['method'] in SINGLE_STREAMS:
+                found[row['method']].append(float(row['val_knn5']))
+    return max(SINGLE_STREAMS, key=lambda name: mean(found[name]))
+
+
+def tabulate(runs: Path) -> str:
+    """Write accuracies, and differences to the best single stream."""
+    baseline = choose_baseline(runs)
+    parts = [f'Baseline, chosen by validation images: {baseline}.']
+    for name in LABELS:
+        findings = ResultsTable(runs / name).list_all()
+        labels = np.loadtxt(runs / f'{name}_test.txt', dtype=np.int64)
+        figures = summarise(findings, labels)
+        apart = find_differences(findings, labels, baseline=baseline)
+        columns = list(dict.fromkeys(cell[1:] for cell in figures))
+        heads = [f'{name_protocol(*pair)}{end}' for pair in columns for end in ('', ', difference')]
+        lines = [['weights', 'seeds', *heads], ['---', '--:', *['---'] * len(heads)]]
+        for method in sorted({cell[0] for cell in figures}):
+            row = [f'`{method}`', str(count_seeds(findings, method))]
+            for pair in columns:
+                cell = (method, *pair)
+                row += [to_percent(figures[cell]) if cell in figures else '']
+                row += [to_percent(apart[cell], sign=True) if cell in apart else '']
+            lines.append(row)
+        parts += [f'## {name}', '\n'.join(f'| {" | ".join(line)} |' for line in lines)]
+    return '\n\n'.join(parts)
+
+
+def count_seeds(findings: Sequence[Finding], method: str) -> int:
+    return len({one.candidate.seed for one in findings if one.candidate.label == method})
+
+
+if __name__ == '__main__':
+    main()
