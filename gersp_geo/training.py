@@ -18,7 +18,14 @@ from torchgeo.datamodules import BaseDataModule
 from torchgeo.tasks import BaseTask
 
 from . import __version__, datamodules, models, tasks
-from .callbacks import DataWait, EpochMetrics, FusedOptimizer, PreprocessingRecord, ValidationReport
+from .callbacks import (
+    DataWait,
+    EpochLines,
+    EpochMetrics,
+    FusedOptimizer,
+    PreprocessingRecord,
+    ValidationReport,
+)
 from .callbacks.atomic_checkpoint import AtomicCheckpointIO
 from .callbacks.stop_between_steps import StopBetweenSteps
 from .command_line import EXAMPLES, TRAINING
@@ -64,8 +71,8 @@ class TrainingCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Make the Trainer.
 
-        It gets a record of preprocessing, a report of validation, a measure of waiting for data, and
-        what spares time, unless it was given them, logs to TensorBoard or else to CSV unless told,
+        It gets a record of preprocessing, a report of validation, a measure of waiting for data,
+        lines for a log, and what spares time, unless it was given them, logs to TensorBoard or else to CSV unless told,
         writes checkpoints atomically unless another way was chosen, and stops between steps.
         """
         options = self._get(self.config_init, 'trainer', default={})
@@ -76,7 +83,7 @@ class TrainingCLI(LightningCLI):
         if not any(isinstance(callback, PreprocessingRecord) for callback in callbacks):
             # first, so that a checkpoint callback finds the record in place
             callbacks.insert(0, PreprocessingRecord())
-        for kind in (DataWait, EpochMetrics, FusedOptimizer):
+        for kind in (DataWait, EpochLines, EpochMetrics, FusedOptimizer):
             if not any(isinstance(callback, kind) for callback in callbacks):
                 callbacks.append(kind())
         if not any(isinstance(callback, ValidationReport) for callback in callbacks):

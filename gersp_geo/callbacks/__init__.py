@@ -9,6 +9,7 @@
 - ``views`` draws the first batch beside its augmented views;
 - ``epoch_metrics`` spares torchgeo's tasks the metrics of single batches, and
   ``fused_optimizer`` passes over parameters once;
+- ``epoch_lines`` says in a log how far a training is, where no bar can be drawn;
 - ``report`` logs metrics per class by name, and writes tables and pictures of validation and test;
 - ``warm_up`` raises the learning rate over the first steps;
 - ``data_wait`` measures how long training waits for data;
@@ -19,6 +20,7 @@
 from ..models import weights as _weights  # noqa: F401
 from .collapse_monitor import CollapseMonitor
 from .data_wait import DataWait
+from .epoch_lines import EpochLines
 from .epoch_metrics import EpochMetrics
 from .exact_resume import ExactResume
 from .fused_optimizer import FusedOptimizer
@@ -31,6 +33,7 @@ from .warm_up import WarmUp
 __all__ = (
     'CollapseMonitor',
     'DataWait',
+    'EpochLines',
     'EpochMetrics',
     'ExactResume',
     'FusedOptimizer',

@@ -21,7 +21,7 @@ from torchgeo.tasks import SemanticSegmentation
 from torchmetrics.functional.classification import multiclass_jaccard_index
 
 from ..accuracy import Estimate
-from ..callbacks import EpochMetrics, FusedOptimizer, PreprocessingRecord
+from ..callbacks import EpochLines, EpochMetrics, FusedOptimizer, PreprocessingRecord
 from ..callbacks.atomic_checkpoint import AtomicCheckpointIO
 from ..datamodules import GeoTIFFSegmentationDataModule, GeRSPDataModule
 from ..geoio.read import open_reader
@@ -199,7 +199,13 @@ def train(
         enable_checkpointing=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        callbacks=[RichProgressBar(), PreprocessingRecord(), EpochMetrics(), FusedOptimizer()],
+        callbacks=[
+            RichProgressBar(),
+            PreprocessingRecord(),
+            EpochLines(seconds=20),
+            EpochMetrics(),
+            FusedOptimizer(),
+        ],
         plugins=[AtomicCheckpointIO()],
     )
     trainer.fit(task, datamodule=module)
