@@ -72,8 +72,9 @@ class TrainingCLI(LightningCLI):
         """Make the Trainer.
 
         It gets a record of preprocessing, a report of validation, a measure of waiting for data,
-        lines for a log, and what spares time, unless it was given them, logs to TensorBoard or else to CSV unless told,
-        writes checkpoints atomically unless another way was chosen, and stops between steps.
+        lines for a log, and what spares time, unless it was given them, logs to TensorBoard or else
+        to CSV unless told, writes checkpoints atomically unless another way was chosen, and stops
+        between steps.
         """
         options = self._get(self.config_init, 'trainer', default={})
         if options.get('logger') in (None, True) and 'logger' not in kwargs:

@@ -72,10 +72,13 @@ class LabelOptions:
                 'one out that a configuration names (--data.masks null)'
             )
         is_one = self.labels is not None and len(self.class_names) == 1
-        if (self.labels is None) != (self.attribute is None) and not is_one:
+        if self.labels is None and self.attribute is not None:
+            raise ValueError(f'attribute goes with labels, got {self.attribute!r} and masks')
+        if self.labels is not None and self.attribute is None and not is_one:
             raise ValueError(
-                f'labels and attribute go together, got {self.labels} and {self.attribute}; where '
-                'all features are of one class, name it in class_names instead'
+                f'labels need attribute, the column with the class, got {self.labels} without; '
+                'pass it (--data.attribute NAME), or where all features are of one class, name it '
+                'in class_names'
             )
         self._check_owners()
         self._check_values()

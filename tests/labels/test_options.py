@@ -20,7 +20,8 @@ POLYGONS: dict[str, Any] = {'labels': 'l', 'attribute': 'a'}
         (POLYGONS | {'area': 'b'}, 'area goes with background, got b without'),
         (POLYGONS | {'threshold': 3}, 'threshold goes with masks'),
         (POLYGONS | {'tolerance': 3, 'classes': {'a': 1}}, 'tolerance goes with masks'),
-        ({'labels': 'l'}, 'labels and attribute go together, got l and None; where all'),
+        (MASKS | {'attribute': 'a'}, "attribute goes with labels, got 'a' and masks"),
+        ({'labels': 'l'}, 'labels need attribute, the column with the class, got l without; pass'),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(
