@@ -26,7 +26,8 @@ def add_predict(commands: Commands) -> None:
             'source',
             metavar='SOURCE',
             nargs='+',
-            help='GeoTIFF, VRT, cloud path, folder or pattern.',
+            help="GeoTIFF or other raster, cloud path, folder, pattern in quotes ('tiles/**/*_rgb.tif'), or .txt "
+            'with a name per line.',
         )
         parser.add_argument(
             '-o', '--output-file', dest='destination', type=Path, required=True,

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ..bands import RGB
 from ..datasets.decoding import decode_any
-from ..datasets.hidden import list_visible
+from ..datasets.hidden import list_files
 from ..datasets.named_bands import (
     BandNames,
     band_names,
@@ -63,7 +63,7 @@ class ImageFiles:
         root = Path(folder)
         if not root.is_dir():
             raise FileNotFoundError(f'no folder {root}; give one with a sub-folder per class')
-        visible = [file for file in sorted(list_visible(root)) if file.is_file()]
+        visible = sorted(list_files(root))
         pictures, rasters = (
             [str(file) for file in visible if file.suffix.lower() in suffixes]
             for suffixes in (IMAGE_SUFFIXES, SCENE_SUFFIXES)

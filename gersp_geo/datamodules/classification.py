@@ -51,8 +51,8 @@ class GeoTIFFClassificationDataModule(LabelledDataModule):
         points or in polygons are split by blocks of ground.
 
         Args:
-            images: GeoTIFFs, or pictures such as PNG and JPEG files, or folders of them. Without
-                *labels*, a folder that holds one folder per class.
+            images: GeoTIFFs, or pictures such as PNG and JPEG files, or folders, patterns or lists.
+                Without *labels*, a folder that holds one folder per class.
             labels: A CSV with the class of each image, or of points on the ground; or a vector file
                 of points or polygons in any CRS. A patch has the class of the point in its middle
                 half, the nearest one to its centre; or of the polygon over its centre.

@@ -57,7 +57,7 @@ class GeoTIFFObjectDetectionDataModule(LabelledDataModule):
         """Initialize a new GeoTIFFObjectDetectionDataModule instance.
 
         Args:
-            images: GeoTIFFs, or pictures such as PNG and JPEG files, or folders of them.
+            images: GeoTIFFs, or pictures such as PNG and JPEG files, or folders, patterns or lists.
             labels: A vector file in any CRS; or files, or a folder of them, of one other format:
                 COCO JSON, Pascal VOC XML, YOLO or DOTA text, CSV.
             format: 'vector', 'coco', 'voc', 'yolo', 'dota' or 'csv'; 'auto' tells by suffix and

@@ -12,8 +12,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchgeo.datamodules import BaseDataModule
 
-from ..datasets.raster_files import Paths
 from ..datasets.raster_tiles import RasterTiles
+from ..datasets.scene_names import Paths
 from ..labels.sources import PatchLabels
 from ..normalization import Normalize
 from ..preprocessing import Preprocessing
@@ -65,7 +65,7 @@ class LabelledDataModule(BaseDataModule, ABC):
         """Initialize a new LabelledDataModule instance.
 
         Args:
-            images: GeoTIFFs or pictures such as PNG and JPEG files, or folders of them.
+            images: GeoTIFFs or pictures such as PNG and JPEG files, or folders, patterns or lists.
             bands: 1-based band indices or names. Defaults to all but alpha.
             nodata: Value that means "no observation", in all bands of 8 bits or in any band of
                 other types, for files that do not say so themselves. Such pixels are not learned

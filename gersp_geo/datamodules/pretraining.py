@@ -67,8 +67,8 @@ class GeRSPDataModule(BaseDataModule):
         r"""Initialize a new GeRSPDataModule instance.
 
         Args:
-            remote_sensing: Folder or list of GeoTIFFs to draw patches from, or of JPEG, PNG or
-                TIFF chips.
+            remote_sensing: GeoTIFFs to draw patches from, or JPEG, PNG or TIFF chips: files,
+                folders, patterns or lists.
             natural: Folder with one sub-folder of images per class; None for plain contrastive
                 learning (``supervised_weight=0``).
             remote_sensing_dataset: In place of *remote_sensing*, any data set whose samples have an

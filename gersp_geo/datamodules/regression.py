@@ -53,7 +53,7 @@ class GeoTIFFRegressionDataModule(LabelledDataModule):
         """Initialize a new GeoTIFFRegressionDataModule instance.
 
         Args:
-            images: GeoTIFFs, or pictures such as PNG and JPEG files, or folders of them.
+            images: GeoTIFFs, or pictures such as PNG and JPEG files, or folders, patterns or lists.
             targets: Rasters of one band with a value per pixel, and the file names of the images,
                 or folders of them; or one for all images; or a mapping, which makes the path of
                 each out of that of its image by replacing parts of it. For pixelwise regression.

@@ -67,7 +67,7 @@ class GeoTIFFSegmentationDataModule(LabelledDataModule):
         """Initialize a new GeoTIFFSegmentationDataModule instance.
 
         Args:
-            images: GeoTIFFs, or pictures such as PNG and JPEG files, or folders of them.
+            images: GeoTIFFs, or pictures such as PNG and JPEG files, or folders, patterns or lists.
             masks: Class rasters with the file names of the images, or folders of them; or one of
                 another name for all images. Or parts of the path of each image, and what they are
                 in that of its mask: ``{'/images/': '/masks/', '.jpg': '.png'}``. Masks of as many

@@ -1,5 +1,6 @@
 """Folders of ordinary images: unlabelled chips, and natural images in one folder per class."""
 
+import os
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -14,12 +15,13 @@ from torch.utils.data import Dataset
 
 from ..bands import RGB
 from ..batch_types import ImageSample, LabelledSample
-from ..geoio.formats import GEOTIFF_SUFFIXES, IMAGE_SUFFIXES, TILE_SUFFIXES
+from ..geoio.formats import GEOTIFF_SUFFIXES, IMAGE_SUFFIXES, SCENE_SUFFIXES
 from ..geoio.read import read_chip, read_header
 from .decoding import decode_image
-from .hidden import is_hidden, list_visible
+from .hidden import is_hidden, list_files
 from .named_bands import LOOKED_AT, BandNames, band_names, choose_bands, left_out, warn_of_data
-from .raster_files import Paths, check_reals
+from .raster_files import check_reals
+from .scene_names import Paths, find_rasters
 
 
 class ImageChips(Dataset[ImageSample]):
@@ -31,8 +33,8 @@ class ImageChips(Dataset[ImageSample]):
         """Initialize a new ImageChips instance.
 
         Args:
-            paths: Folders, searched as by :func:`find_images`, or files: JPEG, PNG and the like, or
-                TIFF files of any bands and data type, whose georeference, if any, is not used.
+            paths: As in :func:`.scene_names.find_rasters`: JPEG, PNG and the like, or TIFF files of
+                any bands and data type, whose georeference, if any, is not used.
             size: Side of the images returned: the largest square in the middle is resized to it.
             bands: Bands of TIFF files, 1-based or by name. Defaults to all but alpha.
 
@@ -152,7 +154,7 @@ def find_classes(root: Path) -> list[str]:
     if not root.is_dir():
         raise FileNotFoundError(f'no folder {root}; give one with a sub-folder per class')
     folders = [path for path in root.iterdir() if path.is_dir() and not is_hidden(path.name)]
-    named = {path.name: any(map(Path.is_file, list_visible(path))) for path in sorted(folders)}
+    named = {path.name: any(True for _ in list_files(path)) for path in sorted(folders)}
     if empty := [name for name, is_class in named.items() if not is_class]:
         warnings.warn(
             f'{root} has folders without any file, which count as no class: {", ".join(empty)}',
@@ -167,23 +169,16 @@ def find_images(paths: Paths, *, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> li
     """List image files in sorted order, so that a seed means the same on every machine.
 
     Args:
-        paths: Folders, searched recursively, or files. What is hidden in a folder is left out, as
-            are folders of programs: .ipynb_checkpoints, .git, @eaDir, __MACOSX.
-        suffixes: In lower case; other files are left out.
+        paths: As in :func:`.scene_names.find_rasters`.
+        suffixes: In lower case; other files in folders are left out.
 
     Raises:
         FileNotFoundError: If a path does not exist or holds no image.
+        ValueError: If a file that is named ends otherwise.
     """
-    given = [paths] if isinstance(paths, str | PathLike) else paths
-    files: list[Path] = []
-    for path in map(Path, given):
-        if not path.exists():
-            raise FileNotFoundError(f'no file or folder {path}')
-        found = [path] if path.is_file() else sorted(list_visible(path))
-        found = [file for file in found if file.suffix.lower() in suffixes]
-        if not found:
-            raise FileNotFoundError(f'no image ({", ".join(suffixes)}) in {path}')
-        files += found
+    files = sorted(map(Path, find_rasters(paths, kinds=(suffixes,))))
+    if other := next((file for file in files if file.suffix.lower() not in suffixes), None):
+        raise ValueError(f'images must end in {", ".join(suffixes)}, got {other}')
     return files
 
 
@@ -191,15 +186,12 @@ def holds_chips(paths: Paths) -> bool:
     """Whether files and folders hold JPEG, PNG and the like, rather than GeoTIFFs.
 
     Raises:
+        FileNotFoundError: If they hold neither.
         ValueError: If they hold both: training on one would leave out the other.
     """
-    given = [paths] if isinstance(paths, str | PathLike) else paths
-    suffixes = {
-        file.suffix.lower()
-        for path in map(Path, given)
-        for file in (list_visible(path) if path.is_dir() else [path])
-    }
-    chips, rasters = (sorted(suffixes & set(kind)) for kind in (IMAGE_SUFFIXES, TILE_SUFFIXES))
+    found = find_rasters(paths, kinds=((*IMAGE_SUFFIXES, *SCENE_SUFFIXES),))
+    suffixes = {os.path.splitext(file)[1].lower() for file in found}
+    chips, rasters = (sorted(suffixes & set(kind)) for kind in (IMAGE_SUFFIXES, SCENE_SUFFIXES))
     if chips and rasters:
         raise ValueError(
             f'{paths} holds both images ({", ".join(chips)}) and GeoTIFFs ({", ".join(rasters)}); '

@@ -19,6 +19,7 @@ from torchgeo.datasets import RasterDataset
 from torchgeo.datasets.utils import GeoSlice, Sample
 
 from ..geoio.crs import crs_text
+from ..geoio.formats import SCENE_SUFFIXES
 from ..geoio.read import (
     WORTH_KEEPING,
     hash_stamps,
@@ -34,17 +35,16 @@ from .index import IndexGrid, PatchSlice, build_index, read_index
 from .named_bands import band_names, choose_bands, warn_of_data
 from .raster_files import (
     ALIGNED,
-    Paths,
     check_reals,
     check_tiles,
     fill_slice,
-    find_rasters,
     match_names,
     measure_valid,
     open_headers,
     whole_pixels,
 )
 from .raster_tiles import OPEN_FILES, RasterTiles
+from .scene_names import Paths, find_rasters
 
 # Raise this when other pixels count as observations, so that shares are measured anew
 _SHARES = 2
@@ -80,8 +80,7 @@ class GeoTIFFPatches(RasterTiles, RasterDataset):
         r"""Initialize a new GeoTIFFPatches instance.
 
         Args:
-            paths: Files, or folders that are searched recursively for ``*.tif``, ``*.tiff`` and
-                ``*.vrt``.
+            paths: As in :func:`~gersp_geo.datasets.scene_names.find_rasters`, rasters only.
             crs: Coordinate reference system of queries. Defaults to that of the first file.
             res: Ground resolution of queries in units of *crs*. Defaults to the first file's.
             bands: 1-based band indices or band names, in the order wanted; one that is tagged as
@@ -109,7 +108,7 @@ class GeoTIFFPatches(RasterTiles, RasterDataset):
         self.filename_regex = filename_regex or self.filename_regex
         self.date_format = date_format or self.date_format
         self.nodata = self.nodata if nodata is None else nodata
-        found = match_names(find_rasters(paths), self.filename_regex)
+        found = match_names(find_rasters(paths, kinds=(SCENE_SUFFIXES,)), self.filename_regex)
         self._files, self.tiles = open_headers(found, on_error=on_error)
         self.all_bands = band_names(self.tiles[0])
         self.chosen = choose_bands(self.tiles[0], bands, file=self._files[0])

@@ -22,9 +22,19 @@ def list_visible(folder: Path) -> Iterator[Path]:
 
     Links to folders are followed, unless what they lead to is listed already.
 
-    Yields:
+    Returns:
         Files and folders, in the order of the file system; what links lead to comes last.
     """
+    return (path for path, _ in _walk(folder))
+
+
+def list_files(folder: Path) -> Iterator[Path]:
+    """List the same without folders, whatever they are called."""
+    return (path for path, is_folder in _walk(folder) if not is_folder)
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """List what is visible, and whether it is a folder."""
     folders, links, listed = [folder], list[Path](), set[str]()
     while folders or links:
         here = folders.pop() if folders else links.pop()
@@ -35,10 +45,9 @@ def list_visible(folder: Path) -> Iterator[Path]:
             for entry in entries:
                 if is_hidden(entry.name):
                     continue
-                path = Path(entry.path)
-                yield path
+                path, is_link = Path(entry.path), entry.is_symlink()
                 # an entry fails where a link leads to itself; a path asks the disk each time
-                if entry.is_symlink():
-                    links += [path] * path.is_dir()
-                elif entry.is_dir():
-                    folders.append(path)
+                is_folder = path.is_dir() if is_link else entry.is_dir()
+                yield path, is_folder
+                if is_folder:
+                    (links if is_link else folders).append(path)

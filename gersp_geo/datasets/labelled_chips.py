@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 from torchvision.datasets.folder import find_classes
 
+from ..geoio.formats import SCENE_SUFFIXES
 from ..geoio.read import open_reader, read_header, read_valid, read_window
 from ..windows import Window
 from .decoding import decode_image
 from .folders import NaturalImages, holds_chips
 from .named_bands import choose_bands
-from .raster_files import find_rasters
+from .scene_names import find_rasters
 
 
 class LabelledChips:
@@ -43,7 +44,7 @@ class LabelledChips:
             self.samples = [
                 (Path(file), indices[name])
                 for name in self.classes
-                for file in find_rasters(self.folder / name)
+                for file in find_rasters(self.folder / name, kinds=(SCENE_SUFFIXES,))
             ]
             first = self.samples[0][0]
             self.bands = choose_bands(read_header(first), None, file=str(first))

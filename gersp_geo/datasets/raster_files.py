@@ -1,24 +1,19 @@
-"""Find raster files, and say what their paths and headers alone tell."""
+"""What the paths and headers of raster files alone tell."""
 
 import os
 import re
-import warnings
-from collections.abc import Callable, Iterable, Sequence
-from glob import glob
+from collections.abc import Callable, Sequence
 from math import cos, degrees, hypot, pi, sqrt
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geoio.formats import TILE_SUFFIXES
 from ..geoio.grids import Grid
 from ..geoio.read import RasterHeader, UnreadableFileError, read_headers
 from ..geoio.warp import advise_place, describe_lack
 from ..windows import Window
 from .bad_files import Unreadable
-from .hidden import list_visible
 from .named_bands import BandNames, check_bands
 
 # mean radius of the Earth in metres (https://doi.org/10.1007/s001900050278)
@@ -33,57 +28,6 @@ WHOLE_PIXELS = 2**20
 
 # Windows per side of a larger tile that are read instead, and their side in pixels
 PROBES, PROBE_SIDE = 8, 64
-
-type Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
-
-
-def find_rasters(paths: Paths, *, kinds: Sequence[Sequence[str]] = (TILE_SUFFIXES,)) -> list[str]:
-    """List raster files in sorted order without repeats.
-
-    Args:
-        paths: Files, folders (searched recursively, without hidden files and folders), patterns
-            such as ``'train/*_sat.jpg'``, or names that only GDAL understands.
-        kinds: Endings that are looked for in a folder; if it holds none of the first kind, those of
-            the next.
-
-    Raises:
-        FileNotFoundError: If a path does not exist, a folder holds no raster, or no file follows a
-            pattern.
-
-    Warns:
-        UserWarning: If a folder holds files of the next kind too, which are left out.
-    """
-    given = [paths] if isinstance(paths, str | os.PathLike) else paths
-    found: set[str] = set()
-    for path in [os.fspath(path) for path in given]:
-        if '://' in path or path.startswith('/vsi') or Path(path).is_file():
-            found.add(path)
-            continue
-        named = [path] if Path(path).exists() else glob(path, recursive=True)
-        if not named:
-            raise FileNotFoundError(f'no file or folder {path}; check the path')
-        for name in named:
-            found.update([name] if Path(name).is_file() else _find_inside(name, kinds))
-    if not found:
-        raise FileNotFoundError('no raster given; name at least one file or folder')
-    return sorted(found)
-
-
-def _find_inside(folder: str, kinds: Sequence[Sequence[str]]) -> list[str]:
-    """List the raster files of the first kind that a folder holds."""
-    visible = list(list_visible(Path(folder)))
-    groups = [[str(file) for file in visible if file.suffix.lower() in kind] for kind in kinds]
-    inside = next((group for group in groups if group), None)
-    if inside is None:
-        wanted = ', '.join(suffix for kind in kinds for suffix in kind)
-        raise FileNotFoundError(f'no raster ({wanted}) in {folder}; name a folder that holds some')
-    if others := [file for group in groups for file in group if group is not inside]:
-        warnings.warn(
-            f'{folder} holds {len(inside)} files such as {inside[0]}, which are read, and '
-            f'{len(others)} such as {others[0]}, which are not; name the files to read both',
-            stacklevel=4,
-        )
-    return inside
 
 
 def match_names(files: Sequence[str], regex: str) -> list[str]:

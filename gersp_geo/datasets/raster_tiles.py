@@ -14,19 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..geoio.crs import WEB_MERCATOR
-from ..geoio.formats import IMAGE_SUFFIXES, SCENE_SUFFIXES
 from ..geoio.read import RasterHeader, open_reader, read_valid, read_window
 from ..windows import Window
 from .file_pool import HandlePool
 from .named_bands import band_names, check_bands, choose_bands, left_out, warn_of_data
-from .raster_files import (
-    Paths,
-    check_place,
-    check_reals,
-    find_rasters,
-    ground_resolution,
-    open_headers,
-)
+from .raster_files import check_place, check_reals, ground_resolution, open_headers
+from .scene_names import Paths, find_rasters
 
 # a process keeps so many files open; 1024 is the usual limit of an operating system
 OPEN_FILES = 256
@@ -70,8 +63,8 @@ class RasterTiles:
         """Initialize a new RasterTiles instance.
 
         Args:
-            paths: Files, or folders that are searched recursively: for rasters, and if they hold
-                none for pictures such as PNG and JPEG files.
+            paths: As in :func:`~gersp_geo.datasets.scene_names.find_rasters`: rasters, and where a
+                folder holds none, pictures such as PNG and JPEG files.
             bands: 1-based indices or names. Defaults to all but alpha.
             nodata: Value that means "no observation".
             tile_pattern: How paths of tiles of a web map end, without the suffix, such as
@@ -83,7 +76,7 @@ class RasterTiles:
             UnreadableFileError: If a file cannot be read.
             ValueError: If bands do not fit, or a name does not follow *tile_pattern*.
         """
-        found = find_rasters(paths, kinds=(SCENE_SUFFIXES, IMAGE_SUFFIXES))
+        found = find_rasters(paths)
         self._files, headers = open_headers(found, on_error='raise')
         self.tiles = [place_tile(*pair, tile_pattern) for pair in zip(found, headers, strict=True)]
         all_bands = band_names(self.tiles[0])

@@ -3,14 +3,14 @@
 GEOTIFF_SUFFIXES = ('.tif', '.tiff')
 """Endings of GeoTIFFs, the format of the maps that are written."""
 
-TILE_SUFFIXES = (*GEOTIFF_SUFFIXES, '.vrt')
-"""Endings by which training finds tiles in a folder; any raster can be named by itself."""
-
 SCENE_SUFFIXES = (*GEOTIFF_SUFFIXES, '.gtif', '.vrt', '.jp2', '.img')
-"""Endings by which prediction finds scenes in a folder; any raster can be named by itself."""
+"""Endings by which rasters are found in a folder; any raster can be named by itself."""
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
-"""Endings of pictures without a place that training finds in a folder."""
+"""Endings of pictures without a place that are found in a folder."""
+
+LIST_SUFFIXES = ('.txt',)
+"""Endings of lists of names."""
 
 TABLE_SUFFIXES = ('.parquet',)
 """Endings of the tables of patches, which hold lists of numbers."""

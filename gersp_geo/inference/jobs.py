@@ -1,12 +1,13 @@
 """What ``gersp-geo predict`` and ``plan`` do: one scene or many, made into what the model makes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..datasets.scene_names import Paths
 from ..models.checkpoint_files import PREPROCESSING_KEY, load_pickle
 from ..models.remote_files import localize
 from ..models.task_networks import known_tasks
@@ -119,7 +120,7 @@ def _kind_of_graph(path: Path) -> Kind:
 def predict(
     kind: Kind,
     model: str | PathLike[str] | Forward,
-    source: Sequence[str | PathLike[str]],
+    source: Paths,
     destination: str | PathLike[str],
     *,
     preview: str | PathLike[str] | None = None,
@@ -130,7 +131,7 @@ def predict(
     Args:
         kind: What the model makes.
         model: Loaded once; as in the functions of :mod:`.api`.
-        source: Files, names that GDAL understands, folders or patterns.
+        source: As in :func:`~gersp_geo.datasets.scene_names.find_rasters`.
         destination: File for a single scene, folder for several.
         preview: Picture of a single scene and what was made of it; a folder for several.
         **options: As in these functions.
@@ -139,7 +140,8 @@ def predict(
         What was produced. A scene of several that fails does not stop the others.
 
     Raises:
-        FileNotFoundError: If a folder or pattern holds no scene, or the model does not exist.
+        FileNotFoundError: If a scene or the model does not exist, or a folder, list or pattern
+            holds no scene.
         ValueError: If an option does not fit, or two scenes have one name.
         OSError: If a single scene fails.
     """
@@ -216,7 +218,7 @@ def predict_one(
 def plan(
     kind: Kind,
     model: str | PathLike[str] | Forward,
-    source: Sequence[str | PathLike[str]],
+    source: Paths,
     destination: str | PathLike[str],
     *,
     calibrate: bool = False,
@@ -227,7 +229,7 @@ def plan(
     Args:
         kind: What the model makes.
         model: Loaded once; as in the functions of :mod:`.api`.
-        source: Files, names that GDAL understands, folders or patterns.
+        source: As in :func:`~gersp_geo.datasets.scene_names.find_rasters`.
         destination: File for a single scene, folder for several.
         calibrate: Decode some pieces of each scene, to know how long reading takes.
         **options: As in the functions of :mod:`.api`.
@@ -236,7 +238,8 @@ def plan(
         One plan per scene, or what is wrong with it.
 
     Raises:
-        FileNotFoundError: If a folder or pattern holds no scene, or the model does not exist.
+        FileNotFoundError: If a scene or the model does not exist, or a folder, list or pattern
+            holds no scene.
         ValueError: If an option does not fit, or two scenes have one name.
         OSError: If a single scene fails.
     """
@@ -249,7 +252,7 @@ def plan(
 
 def _list(
     kind: Kind,
-    source: Sequence[str | PathLike[str]],
+    source: Paths,
     destination: str | PathLike[str],
     given: Mapping[str, Any],
     *,

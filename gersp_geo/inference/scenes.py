@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from glob import glob, has_magic
-from os import PathLike, fspath
 from pathlib import Path
+from warnings import catch_warnings
 
-from ..geoio.formats import FEATURE_SUFFIXES, GEOTIFF_SUFFIXES, PICTURE_SUFFIXES, SCENE_SUFFIXES
-from ..geoio.read import is_local
-from ..geoio.storage import is_remote, list_objects
+from ..datasets.scene_names import Name, Paths, find_rasters, names_one, split_names
+from ..geoio.formats import FEATURE_SUFFIXES, GEOTIFF_SUFFIXES, PICTURE_SUFFIXES
 from ..messages import one_line
 from ..models.remote_files import is_elsewhere
 from .stored_results import made_as, shown, target_of
@@ -86,17 +84,17 @@ class ScenesSummary:
 
 
 def list_jobs(
-    source: Sequence[str | PathLike[str]],
-    destination: str | PathLike[str],
+    source: Paths,
+    destination: Name,
     *,
     suffix: str,
-    preview: str | PathLike[str] | None = None,
-    work: str | PathLike[str] | None = None,
+    preview: Name | None = None,
+    work: Name | None = None,
 ) -> Jobs:
     """Say which scene becomes which file.
 
     Args:
-        source: As in :func:`find_scenes`.
+        source: As in :func:`~gersp_geo.datasets.scene_names.find_rasters`.
         destination: The file of a single scene; a folder for several, in which each file is called
             like its scene.
         suffix: How files in a folder end.
@@ -107,14 +105,15 @@ def list_jobs(
         What is made.
 
     Raises:
-        FileNotFoundError: If a folder or pattern holds no scene.
+        FileNotFoundError: If a scene does not exist, or a folder, list or pattern holds none.
         ValueError: If two scenes would become one file, a folder is called like a file, or an
             output is neither on a local disk nor in a store that is written to.
     """
     final = made_as(destination, work)
     picture = None if preview is None else made_as(preview, work)
-    scenes = find_scenes(source)
-    if len(scenes) == 1 and _names_one(source):
+    names = split_names(source)
+    scenes = find_scenes(names, results=(destination, preview))
+    if names_one(names):
         job = Job(scene=scenes[0], final=final, target=target_of(final, work), picture=picture)
         return Jobs(scenes=(job,), is_single=True)
     for folder in (final, picture):
@@ -125,7 +124,10 @@ def list_jobs(
         other = known.setdefault(Path(scene).stem, scene)
         if other != scene:
             both = shown(final / (Path(scene).stem + suffix), work)
-            raise ValueError(f'{other} and {scene} would both become {both}; rename one')
+            raise ValueError(
+                f'{other} and {scene} would both become {both}; rename one, or predict them into '
+                'two folders'
+            )
     return Jobs(
         scenes=tuple(
             Job(
@@ -140,24 +142,37 @@ def list_jobs(
     )
 
 
-def check_present(
-    source: Sequence[str | PathLike[str]], *, model: str | PathLike[str] | None
-) -> None:
+def find_scenes(source: Paths, *, results: Sequence[Name | None] = ()) -> list[str]:
+    """List the scenes that are meant, without results of earlier calls in a folder among them.
+
+    Args:
+        source: As in :func:`~gersp_geo.datasets.scene_names.find_rasters`.
+        results: Where results go.
+
+    Raises:
+        FileNotFoundError: If a scene does not exist, or a folder, list or pattern holds none.
+        ValueError: If a file belongs to another one, or a list cannot be read.
+    """
+    return find_rasters(source, without=[name for name in results if name is not None])
+
+
+def check_present(source: Paths, *, model: Name | None) -> None:
     """Refuse what is not there, without what opens it.
 
     Args:
-        source: As in :func:`find_scenes`. One of several scenes may be missing.
+        source: As in :func:`find_scenes`.
         model: File of a model, or a name of one elsewhere; None where it may be something else.
 
     Raises:
-        FileNotFoundError: If the model or the only scene does not exist, or a folder or pattern
+        FileNotFoundError: If the model or a scene does not exist, or a folder, list or pattern
             holds no scene.
+        ValueError: As :func:`find_scenes` says.
     """
     if model is not None and not is_elsewhere(model) and not Path(model).is_file():
         raise FileNotFoundError(f'{model} does not exist')
-    scenes = find_scenes(source)
-    if _names_one(source) and is_local(scenes[0]) and not Path(scenes[0]).exists():
-        raise FileNotFoundError(f'{scenes[0]} does not exist')
+    # who lists them for the work warns
+    with catch_warnings(action='ignore'):
+        find_scenes(source)
 
 
 def run_jobs[Result](
@@ -185,53 +200,6 @@ def run_jobs[Result](
                 raise
             failures.append((job.scene, one_line(error)))
     return tuple(results), tuple(failures)
-
-
-def find_scenes(sources: Sequence[str | PathLike[str]]) -> list[str]:
-    """List the scenes that are meant.
-
-    Args:
-        sources: Files, names that only GDAL understands, folders (their rasters, without those in
-            folders of theirs; in a store, names that end in a slash), or patterns with ``*``,
-            ``?`` or ``[``.
-
-    Returns:
-        Names, each once, in the order given; those of a folder or pattern sorted.
-
-    Raises:
-        FileNotFoundError: If a folder or pattern holds none.
-    """
-    found: dict[str, None] = {}
-    for given in sources:
-        source = fspath(given)
-        if is_remote(source) and source.endswith('/'):
-            names = list_objects(source, SCENE_SUFFIXES)
-        elif Path(source).is_dir():
-            names = sorted(str(path) for path in Path(source).iterdir() if _is_raster(path))
-        elif has_magic(source) and not Path(source).exists() and '://' not in source:
-            names = sorted(n for n in glob(source, recursive=True) if _is_raster(Path(n)))
-        else:
-            names = [source]
-        if not names:
-            raise FileNotFoundError(f'{source} holds no raster ({", ".join(SCENE_SUFFIXES)})')
-        found |= dict.fromkeys(names)
-    return list(found)
-
-
-def _is_raster(path: Path) -> bool:
-    """Say whether a file looks like a raster by its name."""
-    return path.suffix.lower() in SCENE_SUFFIXES and not path.name.startswith('.')
-
-
-def _names_one(sources: Sequence[str | PathLike[str]]) -> bool:
-    """Say whether one file is named, rather than a folder or a pattern that happens to hold one."""
-    only = fspath(sources[0])
-    return (
-        len(sources) == 1
-        and not Path(only).is_dir()
-        and not (is_remote(only) and only.endswith('/'))
-        and (not has_magic(only) or '://' in only or Path(only).exists())
-    )
 
 
 def _check_folder(path: Path, *, name: str) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 from affine import Affine
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from ..datasets.raster_files import Paths, find_rasters
+from ..datasets.scene_names import Paths, find_rasters
 from ..geoio.crs import name_crs, same_crs
-from ..geoio.formats import IMAGE_SUFFIXES, SCENE_SUFFIXES
+from ..geoio.formats import IMAGE_SUFFIXES
 from ..geoio.grids import Grid, describe_shift
 from ..geoio.read import RasterHeader
 from ..geoio.warp import describe_lack, find_nearest
@@ -53,7 +53,7 @@ def match_masks(
     """
     if isinstance(masks, Mapping):
         return [_rename(image, masks, word=word, option=option) for image in images]
-    found = find_rasters(masks, kinds=(SCENE_SUFFIXES, IMAGE_SUFFIXES))
+    found = find_rasters(masks)
     named = {Path(image).stem for image in images}
     if len(found) == 1 and (len(images) == 1 or Path(found[0]).stem not in named):
         return found * len(images)

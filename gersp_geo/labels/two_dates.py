@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..datasets.file_pool import HandlePool
-from ..datasets.raster_files import Paths
 from ..datasets.raster_tiles import RasterTiles
+from ..datasets.scene_names import Paths
 from ..geoio.read import find_rule, open_reader, read_valid, read_window
 from ..geoio.warp import check_common_ground, on_one_grid, open_aligned
 from ..windows import Window

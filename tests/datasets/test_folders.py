@@ -79,7 +79,7 @@ def test_an_empty_folder_is_no_class_and_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('make', 'message'),
     [
-        (lambda folder: ImageChips(folder / 'none', size=8), 'no file or folder .*none'),
+        (lambda folder: ImageChips(folder / 'none', size=8), 'none does not exist; check the path'),
         (lambda folder: ImageChips(folder, size=8), r'no image \(.*\.jpg.*\.tif.*\) in '),
         (lambda folder: NaturalImages(folder / 'none', size=8), 'no folder .*none; give one with'),
         (

@@ -174,9 +174,9 @@ def test_bands_are_chosen_by_number_or_name(tmp_path: Path) -> None:
 
 
 def test_missing_paths_raise(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r'no file or folder .*gone'):
+    with pytest.raises(FileNotFoundError, match=r'gone.* does not exist; check'):
         GeoTIFFPatches(tmp_path / 'gone')
-    with pytest.raises(FileNotFoundError, match='no raster'):
+    with pytest.raises(FileNotFoundError, match='no image'):
         GeoTIFFPatches(tmp_path)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from gersp_geo.datasets.folders import holds_chips
 from gersp_geo.datasets.hidden import is_hidden, list_visible
-from gersp_geo.datasets.raster_files import find_rasters
+from gersp_geo.datasets.scene_names import find_rasters
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_what_is_named_is_meant(folder: Path) -> None:
     assert find_rasters(folder / '.ipynb_checkpoints')
     hidden.unlink()
     (folder / 'a' / 'b.tif').unlink()
-    with pytest.raises(FileNotFoundError, match=r'no raster .* in .*scenes'):
+    with pytest.raises(FileNotFoundError, match=r'no image .* in .*scenes'):
         find_rasters(folder)
 
 

@@ -97,7 +97,7 @@ def test_images_of_two_kinds_or_sensors_are_refused(tmp_path: Path) -> None:
 def test_an_empty_class_is_refused(tmp_path: Path) -> None:
     write_chip(tmp_path / 'a' / '0.tif', numbered(2, 4, 4))
     (tmp_path / 'b').mkdir()
-    with pytest.raises(FileNotFoundError, match=r'no raster .* in .*b'):
+    with pytest.raises(FileNotFoundError, match=r'no image .* in .*b'):
         LabelledChips(tmp_path, size=4)
 
 

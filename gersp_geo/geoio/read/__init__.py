@@ -22,7 +22,7 @@ from .reader import (
     read_tags,
     read_window,
 )
-from .sidecars import is_local
+from .sidecars import find_owner, is_local
 from .stored_blocks import stored_blocks
 from .thumbnail import read_reduced
 from .truncation import check_whole
@@ -30,7 +30,7 @@ from .truncation import check_whole
 __all__ = (
     'WORTH_KEEPING', 'BlockDecoder', 'CellGrid', 'CellReader', 'CellSource', 'Georeference',
     'Observed', 'RasterHeader', 'Reader', 'Rule', 'Shown', 'UnreadableFileError', 'check_whole',
-    'describe_reader', 'find_rule', 'hash_stamps', 'is_local', 'list_files', 'look_like_data',
+    'describe_reader', 'find_owner', 'find_rule', 'hash_stamps', 'is_local', 'list_files', 'look_like_data',
     'open_decoder', 'open_on_grid', 'open_reader', 'padded_window', 'plan_cells', 'read_chip',
     'read_header', 'read_headers', 'read_observed', 'read_reduced', 'read_tags', 'read_unmasked',
     'read_valid', 'read_window', 'recall', 'remember', 'sample_band', 'stored_blocks',

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from os.path import splitext
+from os.path import isfile, splitext
 
 import rasterio
 from rasterio.env import get_gdal_config
@@ -28,6 +28,12 @@ def names_beside(file: str) -> list[str]:
     """Name the files that would belong to a raster, whether they exist or not."""
     stem = splitext(file)[0]
     return [*(file + ending for ending in ENDINGS), *(stem + suffix for suffix in SUFFIXES)]
+
+
+def find_owner(file: str) -> str | None:
+    """Name the raster beside which GDAL reads a file, such as a mask; None if there is none."""
+    owners = (file[: -len(ending)] for ending in ENDINGS if file.lower().endswith(ending))
+    return next(filter(isfile, owners), None)
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def look_up(name: str | PathLike[str]) -> StoredObject | None:
 
 
 def list_objects(name: str | PathLike[str], suffixes: Sequence[str]) -> list[str]:
-    """List the objects of a folder by their endings, sorted, without those in folders of it.
+    """List the objects of a folder by their endings, at any depth and sorted.
 
     Raises:
         OSError: If the store does not answer, or forbids it.
@@ -85,8 +85,8 @@ def list_objects(name: str | PathLike[str], suffixes: Sequence[str]) -> list[str
     """
     place = ObjectName.of(name)
     with _reaching(place):
-        found = open_store(place).list_with_delimiter(place.key or None)['objects']
-    keys = sorted(each['path'] for each in found)
+        pages = open_store(place).list(place.key or None)
+        keys = sorted(each['path'] for page in pages for each in page)
     return [
         str(ObjectName(scheme=place.scheme, bucket=place.bucket, key=key))
         for key in keys

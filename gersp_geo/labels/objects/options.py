@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ...datasets.hidden import list_visible
-from ...datasets.raster_files import Paths
+from ...datasets.scene_names import Paths
 from ...geoio.vector import read_vectors
 from .checking import make_tables
 from .coco import read_coco

@@ -8,8 +8,8 @@ import numpy as np
 from lightning.pytorch.utilities import rank_zero_warn
 
 from ...datasets.hidden import is_hidden, list_visible
-from ...datasets.raster_files import Paths
-from ...geoio.formats import IMAGE_SUFFIXES, SCENE_SUFFIXES, TILE_SUFFIXES
+from ...datasets.scene_names import Paths
+from ...geoio.formats import IMAGE_SUFFIXES, SCENE_SUFFIXES
 from ...messages import name_some
 from ..attribute_classes import warn_of_lookalikes
 from .marks import Marks, mark_texts
@@ -89,7 +89,7 @@ def check_empty(
         if path.is_dir() and not is_hidden(path.name) and path.name not in {*found, *splits}
     ]
     suffix, empty = Path(first).suffix.lower(), set[str]()
-    kind = next((some for some in (IMAGE_SUFFIXES, TILE_SUFFIXES) if suffix in some), ())
+    kind = next((some for some in (IMAGE_SUFFIXES, SCENE_SUFFIXES) if suffix in some), ())
     for folder in folders:
         inside = [
             file

@@ -11,8 +11,8 @@ from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import NDArray
 from shapely import GeometryType
 
-from ...datasets.raster_files import Paths
 from ...datasets.raster_tiles import RasterTiles
+from ...datasets.scene_names import Paths
 from ...geoio.formats import TEXT_TABLE_SUFFIXES
 from ...geoio.vector import attribute_texts, read_vectors
 from ...messages import name_some
