@@ -1,6 +1,7 @@
 """Weights and models that are named instead of lying in a file: on the Hugging Face hub, or a URL."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
@@ -87,7 +88,7 @@ def localize(model: Any, *, purpose: Purpose = 'model') -> Any:
     return obtain_file(fspath(model), purpose=purpose).path if is_elsewhere(model) else model
 
 
-def tell_download(provenance: dict[str, str]) -> str:
+def tell_download(provenance: Mapping[str, str]) -> str:
     """Say where weights were downloaded from, in words to append to reports; '' for a file."""
     origin = provenance.get('downloaded_from')
     if origin is None:

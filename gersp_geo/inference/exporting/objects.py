@@ -1,9 +1,15 @@
-"""Write a detector as a graph, and compare what both find before the graph is kept."""
+"""Write a detector as a graph, and compare what both find before the graph is kept.
 
-from collections.abc import Mapping
+In noise, a detector may find nothing that its lowest score lets through. So the graph holds this
+number under a name, and both are compared with the number set to 0: with all candidates.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,21 +21,30 @@ from ..model.object_graph import OUTPUTS, ObjectFacts, ObjectGraph
 from ..model.onnx import OnnxGraph
 from ..model.runtimes.forms import quiet
 from .graph import WholeModel, tell_reason
+from .samples import make_sample
 
-# Largest difference in pixels of a side, and of a score, of one object found by both
+# Largest difference of one object found by both: of a side in pixels, and of a score, of itself
 _FURTHEST = 0.01
-_SCORE = 1e-4
+_SCORE = 1e-3
+
+# Largest part of the objects that only one of the two finds: where two candidates overlap and score
+# alike, rounding decides which of them stays
+_LONE = 0.02
 
 # sides of the images of noise that both look at
 _SIDES = ((192, 192), (256, 192))
+
+# what the graph calls the number that scores must exceed
+_THRESHOLD = 'score_threshold'
 
 
 class _OneImage(nn.Module):
     """A detector as a graph can hold it: of one image, as tensors."""
 
-    def __init__(self, detector: nn.Module, form: GraphForm) -> None:
-        """Take a detector, and what the graph is to take."""
+    def __init__(self, detector: nn.Module, form: GraphForm, threshold: Tensor) -> None:
+        """Take a detector, what the graph is to take, and the number that the graph is to name."""
         super().__init__()
+        self.register_buffer(_THRESHOLD, threshold)
         self.whole = WholeModel(_First(detector), form)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -85,45 +100,85 @@ def write_objects(
             f'{loaded.name} returns a mask of every object, which no graph is written with; pass '
             'the checkpoint itself to gersp-geo predict, or --format for its backbone alone'
         )
+    threshold = torch.tensor(float(_keeper(network).score_thresh))
     try:
-        with quiet(), torch.inference_mode(mode=False), torch.no_grad():
+        with (
+            quiet(), torch.inference_mode(mode=False), torch.no_grad(),
+            _threshold_of(network, threshold),
+        ):  # fmt: skip
             # torch.export does not follow a detector, whose boxes decide how much is computed
             torch.onnx.export(
-                _OneImage(network, form).eval(), (images,), str(path), dynamo=False,
+                _OneImage(network, form, threshold).eval(), (images,), str(path), dynamo=False,
                 opset_version=OPSET, input_names=['image'], output_names=[*OUTPUTS],
                 dynamic_axes={'image': {2: 'height', 3: 'width'}, **{name: {0: 'objects'} for name in OUTPUTS}},
             )  # fmt: skip
-    # exporters raise anything
+        graph = onnx.load(path)
+        onnx.helper.set_model_props(graph, dict(record))
+        onnx.save(graph, path)
+        candidates = OnnxGraph(path, content=_without_threshold(onnx, graph))
+        with _threshold_of(network, 0.0):
+            _compare(loaded, form, ObjectGraph(candidates, tell_facts(loaded)))
+    # exporters and models raise anything
     except Exception as error:
         raise ValueError(
-            f'{loaded.name} cannot be written as a graph: {tell_reason(error)}'
+            f'{loaded.name} cannot be written as a graph: {tell_reason(error)}; pass the '
+            'checkpoint itself to gersp-geo predict, or --format for its backbone alone'
         ) from error
-    graph = onnx.load(path)
-    onnx.helper.set_model_props(graph, dict(record))
-    onnx.save(graph, path)
-    _compare(loaded, ObjectGraph(OnnxGraph(path, form=form), tell_facts(loaded)))
 
 
-def _compare(loaded: LoadedModel, graph: ObjectGraph) -> None:
-    """Refuse a graph that finds other objects than the detector."""
-    generator = torch.Generator().manual_seed(0)
+def _keeper(network: Any) -> Any:
+    """Give the part of a detector that chooses what is found."""
+    for part in (getattr(network, 'roi_heads', None), network):
+        if hasattr(part, 'score_thresh'):
+            return part
+    raise ValueError(
+        f'{type(network).__name__} has no score_thresh, and its graph could not be compared with it'
+    )
+
+
+@contextmanager
+def _threshold_of(network: nn.Module, threshold: Tensor | float) -> Iterator[None]:
+    """Let a detector keep what scores more than a number, and what it kept before afterwards."""
+    keeper = _keeper(network)
+    before, keeper.score_thresh = keeper.score_thresh, threshold
+    try:
+        yield
+    finally:
+        keeper.score_thresh = before
+
+
+def _without_threshold(onnx: Any, graph: Any) -> bytes:
+    """Give the same graph with a threshold of 0."""
+    found = onnx.ModelProto()
+    found.CopyFrom(graph)
+    named = [each for each in found.graph.initializer if each.name == _THRESHOLD]
+    if not named:
+        raise ValueError('its lowest score is lost, and all candidates cannot be compared')
+    named[0].CopyFrom(onnx.numpy_helper.from_array(np.zeros((), dtype=np.float32), _THRESHOLD))
+    content: bytes = found.SerializeToString()
+    return content
+
+
+def _compare(loaded: LoadedModel, form: GraphForm, graph: ObjectGraph) -> None:
+    """Refuse a graph that finds other objects than the detector, or none to compare."""
     for rows, cols in _SIDES:
-        images = torch.randn(2, loaded.in_channels, rows, cols, generator=generator)
-        for one, other in zip(Detector.of(loaded)(images), graph(images), strict=True):
-            lone = max(_count_lone(one, other), _count_lone(other, one))
-            if lone:
-                raise ValueError(
-                    f'{loaded.name} cannot be written as a graph: of {len(one["scores"])} objects '
-                    f'in noise, {lone} are others in the graph; pass the checkpoint itself to '
-                    'gersp-geo predict'
-                )
+        sample = make_sample(loaded, form, count=1, rows=rows, cols=cols)
+        (one,), (other,) = Detector.of(loaded)(sample.normalised), graph(sample.taken)
+        count = len(one['scores'])
+        if not count:
+            raise ValueError('in noise it has no candidate at all, so that nothing can be compared')
+        lone = max(_count_lone(one, other), _count_lone(other, one))
+        if lone > _LONE * count:
+            raise ValueError(f'of {count} objects in noise, {lone} are others in the graph')
 
 
 def _count_lone(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> int:
     """Count the objects of the one that the other lacks."""
     if not len(one['scores']) or not len(other['scores']):
         return len(one['scores'])
-    apart = (one['boxes'][:, None] - other['boxes'][None]).abs().amax(dim=2) > _FURTHEST
-    apart |= (one['scores'][:, None] - other['scores'][None]).abs() > _SCORE
-    apart |= one['labels'][:, None] != other['labels'][None]
-    return int(apart.all(dim=1).sum())
+    gap = (one['boxes'][:, None] - other['boxes'][None]).abs().amax(dim=2)
+    further = (one['scores'][:, None] - other['scores'][None]).abs()
+    # no number is near another if one of them is NaN
+    same = (gap <= _FURTHEST) & (further <= _SCORE * one['scores'][:, None])
+    same &= one['labels'][:, None] == other['labels'][None]
+    return int((~same.any(dim=1)).sum())

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...models.remote_files import tell_download
 from .stac import Described
 
 
@@ -31,7 +32,8 @@ class ModelReport:
     def __str__(self) -> str:
         """Sum up."""
         lines = {
-            'model': f'backbone and head of {self.source}, {self.described.tasks[0]}',
+            'model': f'backbone and head of {self.source}, {self.described.tasks[0]}'
+            + tell_download(self.described.provenance),
             'input': self._tell_input(),
             'output': self._tell_output(),
             'Deepness': 'metadata for this plugin of QGIS'

@@ -65,7 +65,10 @@ class Described:
     """Of what it returns."""
 
     axes: int
-    """Of what it returns: 4 of pixels, 2 of patches."""
+    """Of what it returns: 4 of pixels, 2 of patches, 0 of objects."""
+
+    names: Mapping[int, str]
+    """Of classes, by the numbers that prediction gives them; none of a regression."""
 
     parameters: int
     """Numbers that were learned."""
@@ -119,7 +122,7 @@ def make_item(described: Described, asset: str, *, size_bytes: int) -> dict[str,
     schema.MLModelExtension.ext(item, add_if_missing=True).apply(
         _properties(described, size_bytes=size_bytes)
     )
-    if described.scores != 'values':
+    if described.names:
         # of which the extension for models takes its classes
         classes = import_module('pystac.extensions.classification').ClassificationExtension
         item.stac_extensions.append(classes.get_schema_uri())
@@ -214,7 +217,7 @@ def _output(described: Described, tasks: set[Any]) -> Any:
         name='probabilities' if described.form.returned != 'scores' else 'scores',
         tasks=tasks,
         result=module.ModelResult(shape=shape, dim_order=order, data_type='float32'),
-        classes=None if described.scores == 'values' else _classes(described, module),
+        classes=_classes(described, module) or None,
         post_processing_function=base.ProcessingExpression(
             format='text', expression=what, description='What the output holds'
         ),
@@ -222,16 +225,11 @@ def _output(described: Described, tasks: set[Any]) -> Any:
 
 
 def _classes(described: Described, module: Any) -> list[Any]:
-    """Name classes; one logit means two, unless it is that of a label."""
-    is_pair = described.channels == 1 and described.scores == 'classes'
-    count = 2 if is_pair else described.channels
-    if not described.axes:
-        count = len(described.record.class_names)
-    names, colors = described.record.class_names, described.record.class_colors
+    """List classes, in the colours that maps of them have."""
+    colors = described.record.class_colors
     found = []
-    for value in range(count):
-        name = names[value] if len(names) == count else f'class {value}'
-        color = colors[value] if len(colors) == count else class_color(value)
+    for place, (value, name) in enumerate(described.names.items()):
+        color = colors[place] if len(colors) == len(described.names) else class_color(value)
         short = _NOT_IN_NAMES.sub('-', name).strip('-') or f'class-{value}'
         found.append(
             module.MLMClassification(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from torch import nn
 from ...geoio.write import check_absent, check_not_read, check_writable, new_file
 from ...models.checkpoint_files import PREPROCESSING_KEY, PROVENANCE_KEY, load_pickle
 from ...models.onnx_graph import USUAL_SIZE, import_onnx
-from ...models.remote_files import localize
+from ...models.remote_files import is_elsewhere, obtain_file
 from ...preprocessing import Preprocessing
 from ...provenance import configuration, software
 from ..model.detector import is_detector
@@ -25,6 +25,7 @@ from ..model.signature import SCORES_KEY, TASK_KEY
 from ..model.task_bases import tasks_of
 from ..scene.patch_choice import SIZE
 from . import deepness, stac
+from .class_names import name_classes
 from .graph import check_kind, write_whole
 from .objects import tell_facts, write_objects
 from .report import ModelReport
@@ -61,7 +62,7 @@ def export_model(
 
     A STAC item with the MLM extension is written beside it (extra ``stac``), ``NAME.stac.json``.
     Both appear only when they are complete. Before that, the graph is run on noise and compared
-    with the model.
+    with what prediction makes of it with the model; of a detector, all candidates are compared.
 
     Args:
         model: Lightning checkpoint of a task with a head, a file, ``hf-hub:ORG/NAME`` or a URL; or a
@@ -95,15 +96,17 @@ def export_model(
         check_writable(file)
         check_absent(file, overwrite=overwrite)
     import_onnx()
-    model = localize(model)
-    source = model if isinstance(model, str | PathLike) else None
+    origin: dict[str, str] = {}
+    if source is not None and is_elsewhere(source):
+        remote = obtain_file(fspath(source), purpose='model')
+        model, source, origin = remote.path, remote.path, remote.provenance
     provenance = _refuse_headless(Path(source)) if source is not None else {}
     loaded = load_model(model, preprocessing=preprocessing, task_class=task_class)
     if not isinstance(loaded.forward, nn.Module):
         raise TypeError(f'{loaded.name} is no module, and only modules are written as graphs')
     with evaluating(loaded.forward):
         return _write(
-            loaded, path, item_path, provenance, is_included=include_preprocessing,
+            loaded, path, item_path, provenance | origin, is_included=include_preprocessing,
             overwrite=overwrite,
         )  # fmt: skip
 
@@ -181,11 +184,12 @@ def _describe(
     side = int(record.size or SIZE) if obstacle is None else side
     # of objects: sides of their boxes
     channels = 4 if has_objects else _count(loaded, side=side)
+    # what is known here goes before what a checkpoint says of itself
     made_from = {
+        **provenance,
         'exported_by': ' '.join(f'{key} {value}' for key, value in software().items()),
         'file': loaded.name,
         **({} if loaded.sha256 is None else {'sha256': loaded.sha256}),
-        **provenance,
     }
     described = stac.Described(
         name=path.stem,
@@ -198,6 +202,7 @@ def _describe(
         side=side,
         channels=channels,
         axes=axes,
+        names=name_classes(loaded, channels, has_objects=has_objects),
         parameters=sum(each.numel() for each in _module(loaded).parameters()),
         provenance=made_from,
     )

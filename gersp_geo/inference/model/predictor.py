@@ -205,7 +205,7 @@ def _activation(scores: Scores, *, as_logits: bool) -> Callable[[Tensor], Tensor
         return _unchanged
     if scores == 'labels':
         return torch.sigmoid
-    return _probabilities
+    return to_probabilities
 
 
 def _unchanged(scores: Tensor) -> Tensor:
@@ -213,8 +213,8 @@ def _unchanged(scores: Tensor) -> Tensor:
     return scores
 
 
-def _probabilities(scores: Tensor) -> Tensor:
-    """Turn logits into probabilities; one logit means two classes."""
+def to_probabilities(scores: Tensor) -> Tensor:
+    """Turn logits of classes into probabilities; one logit means two classes."""
     return scores.sigmoid() if scores.shape[1] == 1 else scores.softmax(dim=1)
 
 

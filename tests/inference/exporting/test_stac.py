@@ -21,13 +21,14 @@ RECORD = Preprocessing(
     bands=('red', 'nir'), scale=(1e-4, 1e-4), mean=(0.1, 0.3), std=(0.05, 0.1), dtype='uint16',
     class_names=('open water', 'Wälder'),
 )  # fmt: skip
+NAMES = dict(enumerate(RECORD.class_names))
 
 
 def described(**changes: Any) -> Described:
     facts: dict[str, Any] = {
         'name': 'lakes', 'architecture': 'unet resnet18', 'tasks': ('SemanticSegmentation',),
         'record': RECORD, 'form': GraphForm(), 'scores': 'classes', 'dates': Dates(), 'side': None,
-        'channels': 2, 'axes': 4, 'parameters': 10, 'provenance': {'file': 'lakes.ckpt'},
+        'channels': 2, 'axes': 4, 'names': NAMES, 'parameters': 10, 'provenance': {'file': 'lakes.ckpt'},
     }  # fmt: skip
     return Described(**(facts | changes))
 
@@ -59,7 +60,11 @@ def test_what_is_to_be_done_with_values_is_said_in_their_own_unit() -> None:
         ({'dates': Dates(count=2, apart=True), 'channels': 1}, [-1, 2, 2, -1, -1], 2),
         ({'dates': Dates(count=2), 'channels': 1}, [-1, 4, -1, -1], 2),
         ({'scores': 'labels', 'axes': 2, 'tasks': ('Classification',)}, [-1, 2, -1, -1], 2),
-        ({'scores': 'values', 'tasks': ('PixelwiseRegression', 'Regression')}, [-1, 2, -1, -1], 0),
+        (
+            {'scores': 'values', 'names': {}, 'tasks': ('PixelwiseRegression', 'Regression')},
+            [-1, 2, -1, -1],
+            0,
+        ),
         ({'form': GraphForm(factor=1.0, record=RECORD), 'side': 64}, [-1, 2, 64, 64], 2),
     ],
 )
