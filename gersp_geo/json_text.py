@@ -8,16 +8,18 @@ from typing import Any
 
 
 def to_json(found: object) -> str:
-    """Write what was found in one line.
+    r"""Write what was found in one line.
 
     Args:
         found: A dataclass, whose fields are written by their names without those that its ``repr``
             leaves out; or what gives its own content by ``as_record()`` or ``to_dict()``.
 
     Returns:
-        JSON. A number that is not finite is null, and what JSON has no word for, such as a path, is text.
+        JSON in ASCII, which every terminal and file takes, and in which a path whose bytes are no
+        text has the escapes (``\udcff`` for 0xff) that ``os.fsencode`` turns back into bytes. A
+        number that is not finite is null, and what JSON has no word for, such as a path, is text.
     """
-    return json.dumps(plain(found), ensure_ascii=False, allow_nan=False)
+    return json.dumps(plain(found), allow_nan=False)
 
 
 def plain(value: Any) -> Any:

@@ -54,12 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def train(words: list[str]) -> int:
     """Hand over to LightningCLI with torchgeo's and our classes."""
+    from .command_line.config_files import check_configs
     from .shipped_configs import resolve_configs
 
     quieten()
     words, shipped = resolve_configs(words)
     for config in shipped:
         say(f'{config.name} is not here, and the one that is shipped is taken: {config.path}')
+    check_configs(words)
     with stoppable() as request:
         from .training import train_from_arguments
 

@@ -1,8 +1,10 @@
 """The configurations that come with the package: those of ``configs/``, in a clone or installed."""
 
 import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from os.path import exists
 from pathlib import Path
 
 # a wheel holds them inside of the package; a clone, also an editable one, beside it
@@ -106,18 +108,16 @@ def copy_config(name: str, destination: Path, *, overwrite: bool = False) -> Cop
 
     Raises:
         FileExistsError: If *destination* exists and *overwrite* is False.
-        ValueError: If no configuration is called so.
+        ValueError: If no configuration is called so, or *destination* is not on a local disk.
     """
     config = find_config(name)
     # read first, as the copy may be told to replace the file itself
     content = config.path.read_bytes()
-    try:
-        with destination.open('wb' if overwrite else 'xb') as file:
-            file.write(content)
-    except FileExistsError:
-        raise FileExistsError(
-            f'{destination} exists; pass another path, or overwrite (--overwrite)'
-        ) from None
+    # takes a while to import, and what lists or prints configurations does without
+    from .geoio.write import new_file
+
+    with new_file(destination, overwrite=overwrite) as temporary:
+        temporary.write_bytes(content)
     return CopiedConfig(name=config.name, destination=destination)
 
 
@@ -159,17 +159,31 @@ def resolve_configs(words: list[str]) -> tuple[list[str], list[ShippedConfig]]:
         The words, and which configurations are meant.
     """
     resolved, found = list(words), []
-    for number, word in enumerate(words):
-        option, equals, value = word.partition('=')
-        if not equals and number and words[number - 1] in _OPTIONS:
-            option, value = '', word
-        elif not equals or option not in _OPTIONS:
-            continue
-        # a class of data has no slash in its name
-        if '/' in value and not Path(value).exists() and (config := _look_up(value)):
-            resolved[number] = f'{option}{equals}{config.path}'
+    for number, before, value in find_values(words, _OPTIONS):
+        # a class of data has no slash in its name; what stands here may be YAML itself, and too
+        # long for a path, which `Path.exists` takes for an error
+        if '/' in value and not exists(value) and (config := _look_up(value)):
+            resolved[number] = f'{before}{config.path}'
             found.append(config)
     return resolved, found
+
+
+def find_values(words: Sequence[str], options: Collection[str]) -> Iterator[tuple[int, str, str]]:
+    """Find the values of options, given as ``--option value`` or ``--option=value``.
+
+    Args:
+        words: A command and its options.
+        options: Such as '--config'.
+
+    Yields:
+        Which word it is, what of the word stands before the value, and the value.
+    """
+    for number, word in enumerate(words):
+        option, equals, value = word.partition('=')
+        if equals and option in options:
+            yield number, f'{option}=', value
+        elif number and words[number - 1] in options and not word.startswith('-'):
+            yield number, '', word
 
 
 def _look_up(name: str) -> ShippedConfig | None:

@@ -5,14 +5,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NoReturn
 
 import torchgeo.datamodules
 import torchgeo.tasks
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torchgeo.datamodules import BaseDataModule
 from torchgeo.tasks import BaseTask
@@ -29,6 +29,7 @@ from .callbacks import (
 from .callbacks.atomic_checkpoint import AtomicCheckpointIO
 from .callbacks.stop_between_steps import StopBetweenSteps
 from .command_line import EXAMPLES, TRAINING
+from .command_line.speaking import say
 from .distributed import meet_anew
 from .geoio.write import NO_ROOM
 from .stopping import StopRequest, stoppable
@@ -42,6 +43,42 @@ _IDLE = ('💡 Tip', 'TPU available: False')
 
 # beginning of what jsonargparse 4.53 says where neither of several types takes a value
 _NO_SUBTYPE = 'Does not validate against any of the Union subtypes'
+
+
+# what is no news in the rest: how else a value could be written, and whole configurations
+_IDLE_LINES = (
+    _NO_SUBTYPE, 'Subtypes:', 'Errors:', "Expected a <class 'NoneType'>", 'Expected a path but',
+    'Not a valid subclass of', 'Subclass types expect one of', 'a class path (str)', 'a dict with',
+    'Given value type:', 'Given value: {', 'Given value: [{',
+)  # fmt: skip
+
+
+class TrainingParser(LightningArgumentParser):
+    """Says what is wrong in one line, as all commands do; its usage has more lines than a screen."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """End with the exit code of wrong words.
+
+        Raises:
+            ArgumentError: Of a parser that jsonargparse makes for its own use.
+            SystemExit: With code 2.
+        """
+        if not self.exit_on_error:
+            super().error(message, ex)
+        parser = getattr(ex, 'subcommand_parser', None) or self
+        command = parser.prog.replace(' [options]', '')
+        advice = f'`{command} --help` lists what there is'
+        if 'arguments are required' in message:
+            advice = 'a configuration (--config) has all; `gersp-geo configs` lists some'
+        say(f'error: {shorten(message)}; {advice}')
+        self.exit(2)
+
+
+def shorten(message: str) -> str:
+    """Take what there is to know from what jsonargparse says of a value that it cannot read."""
+    lines = (line.strip().removeprefix('- ') for line in message.splitlines())
+    kept = ' '.join(line for line in lines if not line.startswith(_IDLE_LINES))
+    return kept.replace(' Given value: ', ', got ').rstrip(' .')
 
 
 class TrainingCLI(LightningCLI):
@@ -144,7 +181,8 @@ def train_from_arguments(arguments: Sequence[str], request: StopRequest | None =
 
     Raises:
         OSError: If the disk is full; names the last complete checkpoint.
-        SystemExit: With code 143 if SIGTERM stopped the run, 130 if Ctrl-C did.
+        SystemExit: With code 143 if SIGTERM stopped the run, 130 if Ctrl-C did, 2 if an option is not
+            known or its value cannot be read.
         ValueError: If options of the trainer, the task and the data do not go together.
     """
     talk = logging.getLogger('lightning.pytorch.utilities.rank_zero')
@@ -195,7 +233,8 @@ def run_command(arguments: Sequence[str], request: StopRequest) -> None:
         model_class=BaseTask,
         datamodule_class=BaseDataModule,
         seed_everything_default=0,
-        parser_kwargs={'version': __version__, **describe(*arguments[:1])},
+        parser_class=TrainingParser,
+        parser_kwargs={'prog': 'gersp-geo', 'version': __version__, **describe(*arguments[:1])},
         subclass_mode_model=True,
         subclass_mode_data=True,
         save_config_kwargs={'overwrite': True},

@@ -1,5 +1,6 @@
 import json
 import math
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,12 @@ words: st.SearchStrategy[Any] = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
     st.text(),
 )
+
+
+@given(st.binary())
+def test_the_bytes_of_a_path_come_back(name: bytes) -> None:
+    text = to_json(Summary(Path(os.fsdecode(name))))
+    assert Path(os.fsdecode(name)) == Path(json.loads(text.encode('ascii'))['value'])
 
 
 @given(st.recursive(words, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))

@@ -11,11 +11,11 @@ import gersp_geo
 ROOT = Path(gersp_geo.__file__).parent
 FLOORS = {
     'windows': 0, 'preprocessing': 0, 'batch_types': 0, 'bands': 0, 'lazy': 0, 'provenance': 0,
-    'stopping': 0, 'shared_context': 0, 'messages': 0, 'json_text': 0, 'shipped_configs': 0, 'records': 1,
+    'stopping': 0, 'shared_context': 0, 'messages': 0, 'json_text': 0, 'records': 1,
     'losses': 1, 'momentum': 1, 'distributed': 1, 'evaluation': 1, 'normalization': 1, 'tiling': 1, 'stitching': 1,
     'suppression': 1,
     'geoio': 2, 'transforms': 2,
-    'pictures': 3, 'sample_data': 3, 'models': 3,
+    'pictures': 3, 'sample_data': 3, 'models': 3, 'shipped_configs': 3,
     'datasets': 4,
     'samplers': 5, 'labels': 5, 'accuracy': 6, 'reports': 10,
     'datamodules': 6, 'callbacks': 7, 'tasks': 8,

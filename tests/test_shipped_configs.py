@@ -1,4 +1,5 @@
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,27 @@ def test_one_is_printed_and_copied(
     assert copy.read_text() == 'mine'
     assert main(['configs', name, '-o', str(copy), '--overwrite']) == 0
     assert copy.read_text() == text
+
+
+def test_a_copy_that_is_not_complete_leaves_the_older_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / 'my.yaml'
+    copy.write_text('mine')
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # a limit of the system stands for a disk that is full
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, before[1]))
+    try:
+        assert main(['configs', 'finetune/change', '-o', str(copy), '--overwrite']) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert 'too large' in capsys.readouterr().err
+    assert [path.read_text() for path in tmp_path.iterdir()] == ['mine']
+
+
+def test_what_is_written_as_yaml_itself_is_no_name() -> None:
+    words = ['fit', '--config', '{trainer: {default_root_dir: ' + 'a/' * 300 + '}}']
+    assert resolve_configs(words) == (words, [])
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,34 @@ def test_the_shipped_fine_tuning_saves_when_it_is_stopped_in_its_first_epoch(
     assert errors.read_text().splitlines()[-1] == told
 
 
+@pytest.mark.parametrize(
+    ('content', 'told'),
+    [
+        ('modle: 3', "'fit' does not accept option 'modle'"),
+        ('trainer: {max_epoch: 3}', "does not accept option 'trainer.max_epoch'"),
+        (
+            'trainer: {max_epochs: many}',
+            '"trainer.max_epochs": Expected a <class \'int\'>, got many',
+        ),
+        ('model: {class_path: gersp_geo.tasks.None}', "'gersp_geo.tasks' has no attribute 'None'"),
+        ('model: {class_path: GeRSPTask, init_args: {a: 1}}', "Option 'a' is not accepted"),
+        ('trainer: {max_epochs: 3}', 'required: fit.data, fit.model; a configuration (--config)'),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_one_line(
+    content: str, told: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / 'my.yaml'
+    config.write_text(content)
+    with pytest.raises(SystemExit) as stop:
+        main(['fit', '--config', str(config)])
+    assert stop.value.code == 2
+    error = capfd.readouterr().err
+    assert error.startswith('gersp-geo: error: ')
+    assert told in error
+    assert error.count('\n') == 1
+
+
 def wait_for_the_end(began: Event) -> None:
     began.set()
     # short sleeps: a signal that arrives just before one is only seen after it

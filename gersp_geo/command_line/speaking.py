@@ -50,7 +50,11 @@ def tell(found: object, *, as_json: bool) -> None:
         found: As text, or as of :func:`.to_json`.
         as_json: For programs.
     """
-    sys.stdout.write(f'{to_json(found) if as_json else found}\n')
+    encoding = sys.stdout.encoding or 'utf-8'
+    text = f'{to_json(found) if as_json else found}\n'
+    # the name of a file may be no text, or of letters that a terminal lacks; the work is done, and
+    # an error would deny it
+    sys.stdout.write(text.encode(encoding, 'backslashreplace').decode(encoding))
 
 
 def say(text: object) -> None:
@@ -85,19 +89,27 @@ def warn(text: str) -> None:
 
 @contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Show a warning in one line; the place in our own code that warns is of no use to a user."""
+    """Show warnings as :func:`shorten_warnings` does, until the block ends."""
+    usual = warnings.formatwarning
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: warn(str(message))
+        shorten_warnings()
         # plan and summary say where a map lies
         warnings.filterwarnings('ignore', message='Dataset has no geotransform')
-        yield
+        try:
+            yield
+        finally:
+            warnings.formatwarning = usual
+
+
+def shorten_warnings() -> None:
+    """Show a warning in one line; the place in our own code that warns is of no use to a user."""
+    # not showwarning, which would take warnings away from who records them
+    warnings.formatwarning = lambda message, *_, **__: lay_out(f'warning: {message}')
 
 
 def quieten() -> None:
     """Hide messages that a user of the command can do nothing about."""
-    # the place in our own code that warns is of no use to them. Not showwarning, which would take
-    # warnings away from who records them
-    warnings.formatwarning = lambda message, *_, **__: lay_out(f'warning: {message}')
+    shorten_warnings()
     # https://github.com/Lightning-AI/pytorch-lightning: uses a torch class on its way out
     warnings.filterwarnings('ignore', message='.*LeafSpec.*')
     # a few reader processes are a choice, not an oversight

@@ -12,6 +12,10 @@ from ..geoio.write import new_file
 from .checkpoint_files import sha256_of
 
 FOLDER_VARIABLE = 'GERSP_WEIGHTS_DIR'
+LARGEST_VARIABLE = 'GERSP_GEO_DOWNLOAD_GIB'
+
+# that of a backbone of 7 billion parameters in single precision, and some more
+_LARGEST_GIB = 32
 
 
 def weight_folders() -> list[Path]:
@@ -30,6 +34,32 @@ def weight_folders() -> list[Path]:
     if not Path(named).is_dir():
         raise FileNotFoundError(f'{FOLDER_VARIABLE}={named} is not a folder')
     return [Path(named), hub]
+
+
+def check_download(size: int) -> None:
+    """Refuse to download more than was agreed to.
+
+    That is 32 GiB, or as many as the environment variable GERSP_GEO_DOWNLOAD_GIB says.
+
+    Args:
+        size: Bytes that there will be, or have come so far.
+
+    Raises:
+        OSError: If it is more.
+        ValueError: If the variable is no number greater than 0.
+    """
+    told = os.environ.get(LARGEST_VARIABLE) or str(_LARGEST_GIB)
+    try:
+        largest = float(told)
+    except ValueError:
+        largest = 0
+    if not largest > 0:
+        raise ValueError(f'{LARGEST_VARIABLE} must be a number of GiB > 0, got {told}')
+    if size > largest * 2**30:
+        raise OSError(
+            f'it has {size} bytes or more, and {told} GiB at most are downloaded; '
+            f'{LARGEST_VARIABLE} raises that'
+        )
 
 
 def find_file(names: Sequence[str]) -> Path | None:

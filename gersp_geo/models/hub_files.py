@@ -1,9 +1,12 @@
 """Files of the Hugging Face hub, by way of its own client and cache."""
 
 import re
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import (
     HfApi,
@@ -21,9 +24,11 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils.tqdm import tqdm
 
 from ..messages import name_some, one_line
 from .checkpoint_files import TIMM_CONFIG, TIMM_WEIGHTS, sha256_of
+from .downloads import check_download
 from .remote_files import HUB, Purpose, RemoteFile
 
 # what the file is called in a repository where none is named, best first
@@ -45,8 +50,30 @@ _FAILURES: tuple[type[Exception], ...] = (
     *(base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception)),
 )
 
+# what a branch or tag points to, which never changes
+_COMMIT = re.compile(r'[0-9a-f]{40}')
+
 # of large files, the hub takes this for their name in the cache
 _SHA256 = re.compile(r'[0-9a-f]{64}')
+
+
+class _Bar(tqdm):
+    """The bar of the hub's client, which stops a file that is longer than the hub said."""
+
+    received = 0
+
+    def update(self, n: float | None = 1) -> bool | None:
+        """Count the bytes that have come, also where no bar is shown."""
+        self.received += int(n or 0)
+        check_download(self.received)
+        is_shown: bool | None = super().update(n)
+        return is_shown
+
+
+# 1.0 shows its own bar alone
+_WATCH: dict[str, Any] = (
+    {'tqdm_class': _Bar} if 'tqdm_class' in signature(hf_hub_download).parameters else {}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +92,10 @@ class _Repository:
     def find(self, file: str, *, revision: str | None = None) -> Path | None:
         """Find a file in the cache, or download it.
 
+        A branch may have gained a file since the hub was asked last: what the cache knows of files
+        that are not there is believed of commits, and else with a warning where the hub does not
+        answer.
+
         Returns:
             The file; None if the repository has none of that name.
 
@@ -75,14 +106,26 @@ class _Repository:
         known = try_to_load_from_cache(self.name, file, revision=revision)
         if isinstance(known, str):
             return Path(known)
-        # the cache knows what a repository has not, too
-        if known is not None:
+        # the cache knows what a repository has not, too, which holds of a commit for ever
+        if known is not None and _COMMIT.fullmatch(revision or ''):
             return None
+        size = None
         try:
             # without a network, downloading tries again for half a minute, and this does not
             with suppress(EntryNotFoundError):
-                get_hf_file_metadata(hf_hub_url(self.name, file, revision=revision))
-            return Path(hf_hub_download(self.name, file, revision=revision))
+                size = get_hf_file_metadata(hf_hub_url(self.name, file, revision=revision)).size
+        except _FAILURES as error:
+            if known is None:
+                raise self._absent(file, error) from error
+            warnings.warn(
+                f'{self.word}: the hub cannot be asked for {file}, which {self.name} had not when it '
+                'was asked last; name a file or a commit, and nothing is asked',
+                stacklevel=2,
+            )
+            return None
+        try:
+            check_download(size or 0)
+            return Path(hf_hub_download(self.name, file, revision=revision, **_WATCH))
         except LocalEntryNotFoundError as error:
             raise self._absent(file, error) from error
         except EntryNotFoundError:

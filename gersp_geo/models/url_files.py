@@ -16,7 +16,7 @@ from .. import __version__
 from ..geoio.write import new_file
 from ..messages import one_line
 from .checkpoint_files import sha256_of
-from .downloads import find_file, refuse_changed, remember_checksum, weight_folders
+from .downloads import check_download, find_file, refuse_changed, remember_checksum, weight_folders
 from .remote_files import RemoteFile
 
 # seconds without an answer
@@ -158,7 +158,7 @@ def _receive(response: HTTPResponse, path: Path, *, is_known: bool) -> str:
     """Write what a server sends, and compute its SHA-256.
 
     Raises:
-        OSError: If it is a page, or not complete, or nothing tells whether it is.
+        OSError: If it is a page, too large, or not complete, or nothing tells whether it is.
     """
     if response.headers.get_content_type() == 'text/html':
         raise OSError('the server answers with a page')
@@ -166,6 +166,7 @@ def _receive(response: HTTPResponse, path: Path, *, is_known: bool) -> str:
     length = int(told) if told is not None and told.isdecimal() else None
     if length is None and not is_known and not response.chunked:
         raise OSError('the server does not say how long the file is')
+    check_download(length or 0)
     digest, received = sha256(), 0
     with (
         path.open('wb') as file,
@@ -173,9 +174,10 @@ def _receive(response: HTTPResponse, path: Path, *, is_known: bool) -> str:
         tqdm(total=length, unit='B', unit_scale=True, disable=None, leave=False) as bar,
     ):
         while chunk := response.read(_CHUNK):
+            received += len(chunk)
+            check_download(received)
             file.write(chunk)
             digest.update(chunk)
-            received += len(chunk)
             bar.update(len(chunk))
     # http.client takes a connection that is cut for the end of the file
     if length is not None and received != length:

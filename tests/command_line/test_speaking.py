@@ -4,11 +4,13 @@ import pty
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
 from gersp_geo.command_line import EXAMPLES, EXIT_CODES, TRAINING, build_parser
+from gersp_geo.command_line.speaking import plain_warnings
 from gersp_geo.main import COMMANDS, main
 
 LONG = 'a-name-that-is-as-long-as-some-are ' * 5
@@ -61,3 +63,31 @@ def test_json_is_all_that_is_on_stdout(tmp_path: Path, capfd: pytest.CaptureFixt
     data = tmp_path / 'data'
     assert main(['report', str(tmp_path), '-o', str(data / 'a.html'), '--json']) == 1
     assert capfd.readouterr().out == ''
+
+
+NAME = os.fsdecode(b'na\xefve.yaml')
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'ascii'])
+def test_a_file_whose_name_is_no_text_is_told(encoding: str, tmp_path: Path) -> None:
+    words = [sys.executable, '-m', 'gersp_geo.main', 'configs', 'finetune/change', '-o', NAME]
+    environment = os.environ | {'PYTHONIOENCODING': encoding}
+    for more in ([], ['--json', '--overwrite']):
+        done = subprocess.run(
+            [*words, *more], cwd=tmp_path, env=environment, capture_output=True, check=True
+        )
+    assert os.listdir(tmp_path) == [NAME]
+    assert json.loads(done.stdout.decode('ascii'))['destination'] == NAME
+
+
+def test_a_warning_is_one_line_and_whoever_records_warnings_has_it() -> None:
+    code = (
+        'import warnings\nfrom gersp_geo.command_line.speaking import plain_warnings\n'
+        'usual = warnings.formatwarning\n'
+        'with plain_warnings(): warnings.warn("of\\n two lines")\n'
+        'assert warnings.formatwarning is usual\n'
+    )
+    shown = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert shown.stderr == 'gersp-geo: warning: of two lines\n'
+    with pytest.warns(UserWarning, match='recorded'), plain_warnings():
+        warnings.warn('recorded', stacklevel=1)

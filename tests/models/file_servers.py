@@ -25,6 +25,9 @@ class Served:
     headers: dict[str, str | None] = field(default_factory=dict)
     """Sent besides; None leaves one out."""
 
+    longer: bytes = b''
+    """Sent, in chunks, behind what HEAD tells of a file."""
+
     redirects: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     port: int = 0
@@ -36,6 +39,8 @@ class Served:
 
 class _Files(BaseHTTPRequestHandler):
     """Sends files."""
+
+    protocol_version = 'HTTP/1.1'
 
     served: Served
 
@@ -56,12 +61,20 @@ class _Files(BaseHTTPRequestHandler):
     def send(self, code: int, body: bytes, **headers: str) -> None:
         self.send_response(code)
         told = {'Content-Length': str(len(body)), 'Content-Type': 'application/octet-stream'}
+        if self.served.longer and self.command == 'GET' and code == 200:
+            del told['Content-Length']
+            told['Transfer-Encoding'] = 'chunked'
+            body = b''.join(
+                b'%x\r\n%b\r\n' % (len(each), each) for each in (body, self.served.longer, b'')
+            )
         for name, value in {**told, **headers, **self.served.headers}.items():
             if value is not None:
                 self.send_header(name.replace('_', '-'), value)
         self.end_headers()
         if self.command == 'GET':
             self.wfile.write(body[: self.served.cut])
+        # else it is kept for the next file
+        self.close_connection |= self.served.cut is not None
 
 
 class _Hub(_Files):

@@ -19,7 +19,7 @@ from torch import Tensor
 from gersp_geo.comparison.candidates import parse_candidates
 from gersp_geo.main import main
 from gersp_geo.models import export_backbone, load_backbone
-from gersp_geo.models.downloads import FOLDER_VARIABLE
+from gersp_geo.models.downloads import FOLDER_VARIABLE, LARGEST_VARIABLE
 from gersp_geo.models.remote_files import is_elsewhere, localize, obtain_file
 from gersp_geo.models.weight_sources import resolve_weights
 from gersp_geo.tasks import ChangeDetection, GeRSPTask, ObjectDetection
@@ -109,6 +109,45 @@ def test_what_is_not_a_whole_file_is_never_taken_for_one(
     assert f'save it as {found.path}, or pass the path' in str(caught.value)
 
 
+@pytest.mark.parametrize('longer', [b'', BODY])
+def test_more_than_was_agreed_to_is_not_downloaded(
+    longer: bytes, web: Served, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web.files['/model.ckpt'], web.longer = BODY, longer
+    most = len(BODY + longer)
+    monkeypatch.setenv(LARGEST_VARIABLE, str((most - 1) / 2**30))
+    with pytest.raises(FileNotFoundError, match=f'it has {most} bytes or more, and .* raises that'):
+        obtain_file(f'{web.url}/model.ckpt')
+    assert left(folder) == []
+    monkeypatch.setenv(LARGEST_VARIABLE, str(most / 2**30))
+    assert obtain_file(f'{web.url}/model.ckpt').path.read_bytes() == BODY + longer
+
+
+@pytest.mark.parametrize('longer', [b'', BODY])
+def test_more_than_was_agreed_to_is_not_downloaded_from_the_hub(
+    longer: bytes, hub: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.files['model.ckpt'], hub.longer = BODY, longer
+    most = len(BODY + longer)
+    monkeypatch.setenv(LARGEST_VARIABLE, str((most - 1) / 2**30))
+    with pytest.raises(FileNotFoundError, match=f'it has {most} bytes or more, and .* raises that'):
+        obtain_file('hf-hub:org/name/model.ckpt')
+    assert not list(Path(constants.HF_HUB_CACHE).rglob('blobs/*'))
+    hub.longer = b''
+    monkeypatch.setenv(LARGEST_VARIABLE, str(most / 2**30))
+    assert obtain_file('hf-hub:org/name/model.ckpt').sha256 == DIGEST
+
+
+@pytest.mark.parametrize('told', ['much', '0', '-1', 'nan'])
+def test_a_limit_that_is_none_is_refused(
+    told: str, web: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web.files['/model.ckpt'] = BODY
+    monkeypatch.setenv(LARGEST_VARIABLE, told)
+    with pytest.raises(ValueError, match=f'GERSP_GEO_DOWNLOAD_GIB must be .* > 0, got {told}'):
+        obtain_file(f'{web.url}/model.ckpt')
+
+
 def test_the_checksum_in_a_name_is_checked(web: Served, folder: Path) -> None:
     web.files['/model-0123abcd.pth'] = BODY
     with pytest.raises(ValueError, match=f'must begin with 0123abcd, got {DIGEST}'):
@@ -190,6 +229,28 @@ def test_the_hub_is_asked_once(
     for name in ('hf-hub:org/name', origin):
         assert resolve_weights(name).provenance['downloaded_sha256'] == digest
     assert hub.asked == []
+
+
+def test_a_branch_may_gain_a_file_and_a_commit_may_not(
+    hub: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.files['pytorch_model.bin'] = b'old'
+    at_commit = f'hf-hub:org/name@{COMMIT}'
+    for name in ('hf-hub:org/name', at_commit):
+        assert obtain_file(name).path.name == 'pytorch_model.bin'
+    hub.asked.clear()
+    assert obtain_file(at_commit).path.name == 'pytorch_model.bin'
+    assert hub.asked == []
+    with serve() as gone:
+        pass
+    hub.files['model.safetensors'] = BODY
+    nowhere = gone.url + '/{repo_id}/{revision}/{filename}'
+    with monkeypatch.context() as offline:
+        offline.setattr(constants, 'HUGGINGFACE_CO_URL_TEMPLATE', nowhere)
+        with pytest.warns(UserWarning, match=r'asked for model\.safetensors, which org/name had'):
+            assert obtain_file('hf-hub:org/name').path.name == 'pytorch_model.bin'
+    assert obtain_file('hf-hub:org/name').sha256 == DIGEST
+    assert obtain_file(at_commit).path.name == 'pytorch_model.bin'
 
 
 def test_what_compares_and_exports_weights_takes_names(
