@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from ..datasets.raster_tiles import RasterTiles
+from ..labels.pixels import PixelLabels
 from ..labels.sources import IGNORE, BlockLabels, PatchLabels, PatchLayout, Sample
 from ..windows import Window
 from .allowed_positions import Territory, holds_patch
@@ -204,7 +205,7 @@ class GridPatches(Dataset[Sample]):
             for block in blocks
             if holds_patch(block.window, size=size, shape=tiles.shape(block.tile))
             for window in lay_patches(tiles.labels, block, size=size)
-            if tiles.labels.holds(block.tile, window)
+            if tiles.labels.holds(block.tile, own_part(tiles.labels, window, block.window))
         ]
         self.patches = [(tile, window) for tile, window, _ in found]
         self._repeated = [seen for *_, seen in found]
@@ -233,6 +234,23 @@ def repeated(patch: Window, block: Window) -> tuple[int, int]:
         (patch.col_off - block.col_off) % patch.width,
     )
     return (patch.height - past[0]) % patch.height, (patch.width - past[1]) % patch.width
+
+
+def own_part(labels: PatchLabels, patch: Window, block: Window) -> Window:
+    """Cut off what patches before it show too, where single pixels have a class.
+
+    A patch of a block that is a few pixels wider than a patch may show nothing else. An object or the
+    class of a patch is no sum of its pixels: there, the whole patch counts.
+    """
+    if not isinstance(labels, PixelLabels):
+        return patch
+    rows, cols = repeated(patch, block)
+    return Window(
+        row_off=patch.row_off + rows,
+        col_off=patch.col_off + cols,
+        height=patch.height - rows,
+        width=patch.width - cols,
+    )
 
 
 def lay_patches(labels: PatchLabels, block: Block, *, size: int) -> list[Window]:

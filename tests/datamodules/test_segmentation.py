@@ -230,6 +230,24 @@ def test_patches_of_sparse_polygons_hold_labels(tmp_path: Path) -> None:
     assert all((sample['mask'] != 255).any() for sample in (val[i] for i in range(len(val))))
 
 
+def test_a_patch_that_adds_no_label_is_left_out_of_validation(tmp_path: Path) -> None:
+    # two blocks of 78 x 80 pixels, which four patches of 64 each cover
+    write(tmp_path / 'images' / 'a.tif', noise(3, 78, 160))
+    spots = [
+        box(500000 + 2 * col, 5000000 - 80, 500000 + 2 * col + 20, 5000000 - 40)
+        for col in (20, 30, 110, 120)
+    ]
+    frame = geopandas.GeoDataFrame({'cover': ['sand', 'marsh'] * 2}, geometry=spots, crs=32633)
+    frame.to_file(tmp_path / 'labels.gpkg')
+    datamodule = GeoTIFFSegmentationDataModule(
+        str(tmp_path / 'images'), labels=str(tmp_path / 'labels.gpkg'), attribute='cover',
+        size=64, block_size=64, val_split=0.5,
+    )  # fmt: skip
+    datamodule.setup('fit')
+    val: Any = datamodule.val_dataset
+    assert [(val[i]['mask'] != 255).sum().item() for i in range(len(val))] == [400]
+
+
 def test_a_class_that_training_never_sees_is_warned_about(tmp_path: Path) -> None:
     write(tmp_path / 'images' / 'a.tif', noise(3, 64, 64))
     mask = np.zeros((1, 64, 64), dtype='uint8')
@@ -284,8 +302,8 @@ def test_masks_must_fit_their_images(scenes: Path) -> None:
     [
         ({}, 'either masks or labels'),
         ({'masks': 'm', 'labels': 'l', 'attribute': 'a'}, 'either masks or labels'),
-        ({'labels': 'l'}, 'go together'),
-        ({'masks': 'm', 'attribute': 'a'}, 'go together'),
+        ({'labels': 'l'}, 'labels need attribute'),
+        ({'masks': 'm', 'attribute': 'a'}, 'attribute goes with labels'),
         ({'masks': 'm', 'mean': [0.0]}, 'go together'),
         ({'masks': 'm', 'length': 0}, 'block_size must be >= 1'),
         ({'masks': 'm', 'seed': -1}, 'seed >= 0'),
