@@ -25,22 +25,28 @@ def list_visible(folder: Path) -> Iterator[Path]:
     Returns:
         Files and folders, in the order of the file system; what links lead to comes last.
     """
-    return (path for path, _ in _walk(folder))
+    return (path for _, entries in _walk(folder) for path, _ in entries)
 
 
 def list_files(folder: Path) -> Iterator[Path]:
     """List the same without folders, whatever they are called."""
-    return (path for path, is_folder in _walk(folder) if not is_folder)
+    return (path for _, entries in _walk(folder) for path, is_folder in entries if not is_folder)
 
 
-def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:
-    """List what is visible, and whether it is a folder."""
+def list_folders(folder: Path) -> Iterator[Path]:
+    """List a folder and those in it at any depth, each by one name, links last."""
+    return (here for here, _ in _walk(folder))
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, list[tuple[Path, bool]]]]:
+    """List folders, with what is visible in each, and whether that is a folder."""
     folders, links, listed = [folder], list[Path](), set[str]()
     while folders or links:
         here = folders.pop() if folders else links.pop()
         if (real := os.path.realpath(here)) in listed:
             continue
         listed.add(real)
+        found: list[tuple[Path, bool]] = []
         with os.scandir(here) as entries:
             for entry in entries:
                 if is_hidden(entry.name):
@@ -48,6 +54,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:
                 path, is_link = Path(entry.path), entry.is_symlink()
                 # an entry fails where a link leads to itself; a path asks the disk each time
                 is_folder = path.is_dir() if is_link else entry.is_dir()
-                yield path, is_folder
+                found.append((path, is_folder))
                 if is_folder:
                     (links if is_link else folders).append(path)
+        yield here, found

@@ -12,7 +12,7 @@ from typing import Literal
 from ..geoio.formats import IMAGE_SUFFIXES, LIST_SUFFIXES, SCENE_SUFFIXES
 from ..geoio.read import find_owner
 from ..geoio.storage import ObjectName, is_remote, list_objects, object_read
-from .hidden import is_hidden, list_files
+from .hidden import is_hidden, list_files, list_folders
 
 type Name = str | PathLike[str]
 
@@ -55,7 +55,7 @@ def find_rasters(
             list.
 
     Warns:
-        UserWarning: If a folder holds files of the next kind too, which are left out.
+        UserWarning: If a folder or pattern holds files of the next kind too, which are left out.
     """
     found: dict[str, str] = {}
     folders: dict[str, str] = {}
@@ -151,16 +151,10 @@ def _find_inside(folder: str, kinds: Sequence[Sequence[str]], without: Sequence[
         ]
     else:
         files = [str(file) for file in list_files(Path(folder)) if _ends(file, endings)]
-    inside, others = _choose(_leave_out(files, folder, without), kinds)
+    inside = _choose(_leave_out(files, folder, without), kinds, place=folder)
     if not inside:
         raise FileNotFoundError(
             f'no image ({", ".join(endings)}) in {folder}; name a folder that holds some'
-        )
-    if others:
-        warnings.warn(
-            f'{folder} holds {len(inside)} files such as {inside[0]}, which are read, and '
-            f'{len(others)} such as {others[0]}, which are not; name the files to read both',
-            stacklevel=5,
         )
     return inside
 
@@ -173,22 +167,39 @@ def _follow(
     # folders that exist are no patterns either
     depth = max(n for n in range(len(parts)) if n == 0 or Path(*parts[:n]).is_dir())
     root = str(Path(*parts[:depth]))
-    hits = glob(os.path.join(*map(escape, parts[:depth]), *parts[depth:]), recursive=True)
+    hits = [str(Path(hit)) for hit in _expand(root, parts[depth:])]
     hits = [hit for hit in hits if not _is_of_programs(hit, parts)]
-    files = [hit for hit in hits if not os.path.isdir(hit) and find_owner(hit) is None]
+    folders = {hit for hit in hits if os.path.isdir(hit)}
+    files = [hit for hit in hits if hit not in folders and find_owner(hit) is None]
+    # a slash at the end is that of folders
+    files = [] if pattern.endswith(('/', os.sep)) else _leave_out(files, root, without)
     suffix = Path(pattern).suffix
     if not suffix or has_magic(suffix):
-        files, _ = _choose(files, kinds)
+        files = _choose(files, kinds, place=pattern)
     if not files:
-        endings = tuple(suffix for kind in kinds for suffix in kind)
-        inside = (list_files(Path(hit)) for hit in hits if os.path.isdir(hit))
-        files, _ = _choose([str(f) for some in inside for f in some if _ends(f, endings)], kinds)
-    files = _leave_out(files, root, without)
+        inside = [str(f) for hit in sorted(folders) for f in list_files(Path(hit))]
+        files = _choose(_leave_out(inside, root, without), kinds, place=pattern)
     if not files:
         raise FileNotFoundError(
             f'no image follows the pattern {pattern}{place}; check the path, ** means any depth'
         )
     return files
+
+
+def _expand(root: str, parts: Sequence[str]) -> Iterator[str]:
+    """List what follows a pattern below a folder, also what is hidden and named.
+
+    The ``**`` of glob does not end where links lead to folders above them.
+    """
+    if '**' not in parts:
+        yield from glob(os.path.join(escape(root), *parts))
+        return
+    depth = parts.index('**')
+    # at the end of a pattern it means files too
+    further = parts[depth + 1 :] or ['*']
+    for start in filter(os.path.isdir, _expand(root, parts[:depth])):
+        for folder in list_folders(Path(start)):
+            yield from _expand(str(folder), further)
 
 
 def _is_of_programs(hit: str, named: Sequence[str]) -> bool:
@@ -205,18 +216,25 @@ def _ends(file: Name, endings: tuple[str, ...]) -> bool:
     return fspath(file).lower().endswith(endings)
 
 
-def _choose(files: Sequence[str], kinds: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
-    """Split files into those of the first kind that there is, and those of others."""
+def _choose(files: Sequence[str], kinds: Sequence[Sequence[str]], *, place: str) -> list[str]:
+    """Take the files of the first kind that there is, and say which of another one are not."""
     groups = [[file for file in files if _ends(file, tuple(kind))] for kind in kinds]
-    first = next((group for group in groups if group), [])
-    return first, [file for group in groups if group is not first for file in group]
+    found, *rest = [group for group in groups if group] or [[]]
+    if others := [file for group in rest for file in group]:
+        warnings.warn(
+            f'{place} holds {len(found)} files such as {found[0]}, which are read, and '
+            f'{len(others)} such as {others[0]}, which are not; name the files to read both',
+            stacklevel=6,
+        )
+    return found
 
 
 def _leave_out(files: list[str], root: str, without: Sequence[Name]) -> list[str]:
-    """Leave out what lies in folders of results that lie inside the one that is searched."""
+    """Leave out what lies in folders of results, unless all of what is searched lies in them."""
     start = _place(root)
-    inner = tuple(p for each in without if (p := _place(each)).startswith(start) and p != start)
-    return [file for file in files if not _place(file).startswith(inner)] if inner else files
+    results = tuple(place for each in without if not start.startswith(place := _place(each)))
+    places = {folder: _place(folder) for folder in {os.path.dirname(file) for file in files}}
+    return [file for file in files if not places[os.path.dirname(file)].startswith(results)]
 
 
 def _place(name: Name) -> str:
@@ -228,7 +246,7 @@ def _place(name: Name) -> str:
 
 def _identify(file: str, folders: dict[str, str]) -> str:
     """Write all names of one file alike; *folders* are those whose place is known."""
-    if _is_of_gdal(file):
+    if _is_of_gdal(file) and not os.path.exists(file):
         return object_read(file) or file
     folder, name = os.path.split(file)
     if folder not in folders:

@@ -45,6 +45,9 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ('f/**/*_rgb.tif', ALL[3:]),
         # where no file follows, folders count
         ('?/sub', ALL[3:]),
+        # a slash at the end is that of folders
+        ('f/*/', ALL[3:]),
+        ('f/**/.hidden/*.tif', ['f/.hidden/e_rgb.tif']),
         ('f/.hidden/*.tif', ['f/.hidden/e_rgb.tif']),
         ('f/@eaDir/*.tif', ['f/@eaDir/c_rgb.tif']),
         ('f/scene[1].tif', ['f/scene[1].tif']),
@@ -71,6 +74,7 @@ def test_a_name_means_files(name: str, files: list[str]) -> None:
         ['f/b.tif', './f/b.tif'],
         ['f/b.tif', 'f/../f/b.tif', 'f/*b.tif'],
         ['link/b.tif', 'f/b.tif'],
+        ['year:2020.tif', './year:2020.tif', '*.tif'],
         ['s3://bucket/b.tif', '/vsis3/bucket/b.tif'],
     ],
 )
@@ -78,6 +82,13 @@ def test_a_file_that_is_named_twice_counts_once(names: list[str], tmp_path: Path
     (tmp_path / 'link').symlink_to(tmp_path / 'f')
     names = [*names, str(tmp_path / names[0])] if 's3' not in names[0] else names
     assert find_rasters(names) == names[:1]
+
+
+def test_links_to_folders_above_end(tmp_path: Path) -> None:
+    for name in ('f/up', 'f/sub/up', 'f/sub/deep/up'):
+        (tmp_path / name).symlink_to(tmp_path / 'f')
+    for name in ('f', 'f/**', 'f/**/*.[tT]*', 'f/**/**/*'):
+        assert find_rasters(name) == ALL
 
 
 def test_the_order_is_that_of_the_names_and_not_that_of_the_words() -> None:
@@ -137,8 +148,9 @@ def test_no_name_is_refused() -> None:
 
 def test_pictures_beside_rasters_are_left_out_and_named(tmp_path: Path) -> None:
     (tmp_path / 'f' / 'quicklook.png').touch()
-    with pytest.warns(UserWarning, match=r'1 such as f/quicklook\.png, which are not'):
-        assert find_rasters('f') == ALL
+    for name in ('f', 'f/**', '[f]', '[f]/**'):
+        with pytest.warns(UserWarning, match=r'1 such as f/quicklook\.png, which are not'):
+            assert find_rasters(name) == ALL
     with pytest.raises(ValueError, match=r'holds both images \(\.png\) and GeoTIFFs \(\.tif\)'):
         holds_chips('f')
 
@@ -169,6 +181,18 @@ def test_results_in_the_folder_that_is_searched_are_no_scenes(
     assert find_rasters(ALL[3], without=[results]) == [ALL[3]]
     for inside in ('f/sub', 'f/sub/*.tif'):
         assert ALL[3] in find_rasters(inside, without=[results, 'f', tmp_path])
+
+
+@pytest.mark.parametrize('name', ['p', 'p/**', 'p*', 'p/*'])
+@pytest.mark.parametrize('results', ['p/maps', 'maps'])
+def test_results_do_not_hide_pictures_nor_get_in_by_a_link(
+    name: str, results: str, tmp_path: Path
+) -> None:
+    (tmp_path / results).mkdir()
+    (tmp_path / results / '1.tif').touch()
+    if results == 'maps':
+        (tmp_path / 'p' / 'last').symlink_to(tmp_path / 'maps')
+    assert find_rasters(name, without=[results]) == ['p/1.png', 'p/2.jpg']
 
 
 @pytest.mark.parametrize('name', ['f/b.tif', 'f/scene[1].tif', 's3://b/a.tif', 'NETCDF:"a.nc":b'])
