@@ -16,11 +16,13 @@ _ENDINGS = ('.yaml', '.yml')
 def check_configs(words: Sequence[str]) -> None:
     """Refuse a configuration that is not there, or holds no options.
 
+    A pipe and a URL are left to LightningCLI, as each can be read once, or costs a download.
+
     Args:
         words: A command of LightningCLI and its options.
 
     Raises:
-        FileNotFoundError: If one is no file.
+        FileNotFoundError: If one does not exist, or is a folder.
         ValueError: If one is no YAML, or not options and their values.
     """
     for _, _, value in find_values(words, _WHOLE):
@@ -36,17 +38,21 @@ def _check(name: str) -> None:
     """Check one file."""
     import yaml
 
-    path = Path(name)
-    # unlike that of a path, this takes any text
-    if os.path.isdir(name):
+    if '://' in name:
+        return
+    # unlike those of a path, these take any text
+    file = os.path.expanduser(name)
+    if os.path.isdir(file):
         raise FileNotFoundError(f'{name} is a folder; name a file in it')
-    if not os.path.exists(name):
+    if not os.path.exists(file):
         try:
             find_config(name)
         except ValueError as error:
             raise FileNotFoundError(f'{name} does not exist, and {error}') from None
+    elif not os.path.isfile(file):
+        return
     try:
-        root = yaml.compose(path.read_text(encoding='utf-8'), Loader=yaml.SafeLoader)
+        root = yaml.compose(Path(file).read_text(encoding='utf-8'), Loader=yaml.SafeLoader)
     except UnicodeDecodeError as error:
         raise ValueError(f'{name} must be text in UTF-8, got other bytes ({error})') from error
     except yaml.MarkedYAMLError as error:

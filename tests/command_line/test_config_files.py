@@ -1,5 +1,6 @@
 """Configurations that cannot be read are refused in one line, at once."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,24 @@ def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
         ['--model', 'SemanticSegmentation', '--data=GeoTIFFSegmentationDataModule'],
         ['--config'],
         ['--config', '--trainer.max_epochs=3'],
+        ['--config', 's3://bucket/my.yaml', '--data=https://host/data.yaml'],
     ],
 )
 def test_what_is_no_path_is_left_to_the_parser(words: list[str]) -> None:
     check_configs(['fit', *words])
+
+
+def test_what_is_in_a_pipe_is_left_in_it() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b'a: 1')
+    os.close(writer)
+    check_configs(['fit', '--config', f'/dev/fd/{reader}'])
+    with open(reader, 'rb') as pipe:
+        assert pipe.read() == b'a: 1'
+
+
+def test_a_tilde_is_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('HOME', str(tmp_path))
+    (tmp_path / 'my.yaml').write_text('- a')
+    with pytest.raises(ValueError, match=r'~/my\.yaml must hold options'):
+        check_configs(['fit', '--config=~/my.yaml'])
