@@ -29,7 +29,7 @@ from .model.load import LoadedModel
 from .model.onnx import OnnxGraph
 from .model.predictor import Views
 from .model.runtimes.choice import Choice
-from .options import PredictionOptions
+from .options import MapOptions, PredictionOptions
 from .outputs.output import Output
 from .resume.journal import work_folder
 from .scene.bands import describe_bands
@@ -129,6 +129,17 @@ class PredictionPlan:
     """Notices that the scenes change while they are read."""
 
     @property
+    def trained(self) -> str | None:
+        """Says that a map is made of much larger patches than the model knows; None if it is not."""
+        side = self.loaded.preprocessing.size
+        if side is None or self.tiles.size < 2 * side or not isinstance(self.options, MapOptions):
+            return None
+        return (
+            f'on patches of {side} px, where these have {self.tiles.size}: the map may be worse than '
+            f'validation said; compare with --size {side}'
+        )
+
+    @property
     def destination(self) -> str:
         """The file asked for."""
         return str(self.output.files[0])
@@ -215,9 +226,11 @@ class PredictionPlan:
             said := self.loaded.forward.form.describe()
         ):
             lines['graph'] = said
+        trained = {} if self.trained is None else {'trained': self.trained}
         lines |= {
             'patches': f'{len(tiles):,} = {rows:,} rows x {cols:,} columns of {tiles.size} px, '
             f'overlap {tiles.overlap}{self.output.joining}{reach}',
+            **trained,
             'panels': f'{len(self.panels)} of up to {max(p.width for p in self.panels):,} columns',
             'batches': f'up to {self.batch_size} patches on {self.device}, '
             f'{self.options.precision}',

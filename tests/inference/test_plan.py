@@ -13,7 +13,7 @@ from affine import Affine
 from torch import Tensor, nn
 from torchgeo.tasks import PixelwiseRegression, SemanticSegmentation
 
-from gersp_geo.inference import plan_prediction
+from gersp_geo.inference import plan_prediction, predict_geotiff
 from gersp_geo.inference.options import MapKind
 from gersp_geo.inference.plan import PredictionPlan
 from gersp_geo.preprocessing import Preprocessing
@@ -49,6 +49,19 @@ def test_a_plan_counts_what_will_be_done(tmp_path: Path) -> None:
     assert 'ms per patch; reading not measured (--calibrate)' in text
     slow = replace(costs, patch_seconds=600.0)
     assert '9,000 s = 2.5 h, without overviews' in str(replace(plan, costs=slow))
+
+
+@pytest.mark.parametrize(('side', 'is_told'), [(32, True), (33, False), (None, False)])
+def test_patches_much_larger_than_those_of_training_are_told(
+    tmp_path: Path, side: int | None, is_told: bool
+) -> None:
+    source, record = make_scene(tmp_path / 'scene.tif'), replace(RGB, size=side)
+    for make in (plan_prediction, predict_geotiff):
+        made = make(
+            nn.Identity(), source, tmp_path / 'map.tif', size=64, preprocessing=record, device='cpu'
+        )
+        told = re.search('(?m)^trained +on patches of 32 px, .*compare with --size 32$', str(made))
+        assert (told is not None) == is_told
 
 
 def test_blocks_are_decoded_for_a_plan_only_to_calibrate(tmp_path: Path) -> None:

@@ -51,6 +51,9 @@ class Summary:
     runtime: str | None = None
     """The form in which the model ran, and what it was chosen from, in one line."""
 
+    trained: str | None = None
+    """On which much smaller patches the model was trained, in one line; None unless it was."""
+
     @property
     def unmerged(self) -> str:
         """Says after the name of a file that it is not made yet; empty once it is."""
@@ -68,6 +71,7 @@ class Summary:
         return [
             f'pixels   {self.pixels:,} ({self.valid_pixels:,} with an observation)',
             f'patches  {self.patches:,} ({self.forwarded:,} forwarded)',
+            *([] if self.trained is None else [f'trained  {self.trained}']),
         ]
 
     @property
@@ -98,6 +102,7 @@ def facts_of(plan: 'PredictionPlan', result: 'Result') -> dict[str, Any]:
         'seconds': result.seconds,
         'values': plan.values,
         'place': plan.place,
+        'trained': plan.trained,
         'runtime': None if plan.runtime is None else str(plan.runtime),
         'dates': None if plan.after is None else plan.after.describe_overlap(plan.source),
     }
