@@ -12,6 +12,7 @@ import torchgeo.tasks
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torchgeo.datamodules import BaseDataModule
@@ -39,7 +40,7 @@ from .tasks.targets import TargetCheck
 NAMED = (datamodules, models, tasks, torchgeo.datamodules, torchgeo.tasks)
 
 # beginnings of what Lightning says in every run, whatever there is to know
-_IDLE = ('💡 Tip', 'TPU available: False')
+_IDLE = ('💡 Tip', 'TPU available: False', '`weights_only` was not set')
 
 # beginning of what jsonargparse 4.53 says where neither of several types takes a value
 _NO_SUBTYPE = 'Does not validate against any of the Union subtypes'
@@ -185,8 +186,8 @@ def train_from_arguments(arguments: Sequence[str], request: StopRequest | None =
             known or its value cannot be read.
         ValueError: If options of the trainer, the task and the data do not go together.
     """
-    talk = logging.getLogger('lightning.pytorch.utilities.rank_zero')
-    talk.addFilter(tells_something)
+    for talker in ('utilities.rank_zero', 'trainer.connectors.checkpoint_connector'):
+        logging.getLogger(f'lightning.pytorch.{talker}').addFilter(tells_something)
     meet_anew()
     with stoppable() if request is None else nullcontext(request) as listening:
         try:
@@ -227,6 +228,15 @@ def describe(command: str = '') -> dict[str, dict[str, str]]:
     return {command: {'description': text}}
 
 
+def name_best(trainer: Trainer) -> str:
+    """Name the checkpoint of the best validation in a line; empty if none was chosen by that."""
+    saver = trainer.checkpoint_callback
+    if not isinstance(saver, ModelCheckpoint) or saver.best_model_score is None:
+        return ''
+    score = f'{saver.monitor} {float(saver.best_model_score):.3f}'
+    return f'best checkpoint: {saver.best_model_path} ({score})\n'
+
+
 def run_command(arguments: Sequence[str], request: StopRequest) -> None:
     """Hand over to LightningCLI, and say where the result is."""
     command = TrainingCLI(
@@ -249,5 +259,6 @@ def run_command(arguments: Sequence[str], request: StopRequest) -> None:
     writer = trainer.strategy.checkpoint_io
     if isinstance(writer, AtomicCheckpointIO) and writer.saved:
         sys.stdout.write(f'last checkpoint: {writer.saved}\n')
+        sys.stdout.write(name_best(trainer))
     if report is not None and report.written is not None:
         sys.stdout.write(f'report: {report.written}\n')

@@ -3,6 +3,7 @@
 import errno
 import multiprocessing
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -152,9 +153,21 @@ def test_a_stop_replaces_the_last_checkpoint_of_a_shipped_configuration(
     watch.moment, watch.act = ('training_step', 0, 0), lambda: os.kill(os.getpid(), signal.SIGINT)
     with pytest.raises(SystemExit):
         fit_segmentation(sources | SAVER)
-    assert str(old) in capfd.readouterr().err.splitlines()[-1]
+    err = capfd.readouterr().err
+    assert str(old) in err.splitlines()[-1]
+    assert '`weights_only` was not set' not in err
     assert checkpoints(tmp_path) == ['last.ckpt']
     assert torch.load(old, weights_only=True)['global_step'] == 1
+
+
+def test_the_end_names_the_checkpoint_of_the_best_validation(
+    sources: dict[str, object], fit_segmentation: Callable[..., Any]
+) -> None:
+    # the first epoch is the best one
+    best = {'trainer.callbacks.monitor': 'epoch', 'trainer.callbacks.mode': 'min'}
+    run = fit_segmentation(sources | SAVER | best)
+    assert run.code == 0, run.err
+    assert re.search(r'(?m)^best checkpoint: .*epoch=0-step=4.ckpt \(epoch 0.000\)$', run.out)
 
 
 def test_a_second_interrupt_stops_at_once_and_names_the_last_checkpoint(
