@@ -65,6 +65,7 @@ $(SITE): requirements/docs.txt $(READY)
 
 docs: $(SITE)  ## the site, in docs/_build/html; about a minute
 	@OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs docs/_build/html
+	@echo docs/_build/html/index.html
 
 clean:  ## remove the environments, the site and what the demo made
 	@rm -rf .venv .venv-oldest .venv-latest .venv-parity demo-output docs/_build docs/_generated
