@@ -1,5 +1,6 @@
 """Which mask belongs to which image, and how the pixels of both lie to each other."""
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -46,7 +47,8 @@ def match_masks(
 
     Raises:
         FileNotFoundError: If an image has no mask.
-        ValueError: If two images or two masks share a name, or a path lacks a part.
+        ValueError: If two images or two masks share a name, a mask is an image too, or a path lacks
+            a part.
 
     Warns:
         UserWarning: If a mask has no image.
@@ -54,6 +56,14 @@ def match_masks(
     if isinstance(masks, Mapping):
         return [_rename(image, masks, word=word, option=option) for image in images]
     found = find_rasters(masks)
+    # a link to a file may stand for any file of the same content
+    own = {(os.path.realpath(Path(image).parent), Path(image).name) for image in images}
+    both = [m for m in found if (os.path.realpath(Path(m).parent), Path(m).name) in own]
+    if both:
+        raise ValueError(
+            f'{both[0]} is an image too, and cannot be a {word}; name files or folders that hold '
+            f'{option} alone, or say which parts of a path differ: {option}={EXAMPLE}'
+        )
     named = {Path(image).stem for image in images}
     if len(found) == 1 and (len(images) == 1 or Path(found[0]).stem not in named):
         return found * len(images)

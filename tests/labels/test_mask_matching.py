@@ -55,6 +55,15 @@ def test_paths_that_lead_nowhere_are_named(
         match_masks(images, parts)
 
 
+@pytest.mark.parametrize('word', ['mask', 'second date'])
+def test_an_image_is_no_mask_of_itself(tmp_path: Path, word: str) -> None:
+    images = touch(tmp_path, 'a.tif', 'b.tif')
+    (tmp_path / 'link').symlink_to(tmp_path)
+    for masks in (tmp_path, tmp_path / 'link' / 'b.tif'):
+        with pytest.raises(ValueError, match=f'is an image too, and cannot be a {word}'):
+            match_masks(images, masks, word=word)
+
+
 def test_folders_hold_masks_of_the_same_names(tmp_path: Path) -> None:
     images = touch(tmp_path, 'images/a.jpg', 'images/b.jpg')
     masks = touch(tmp_path, 'masks/a.png', 'masks/b.png')
