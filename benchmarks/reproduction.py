@@ -4,12 +4,12 @@
     python benchmarks/reproduction.py run WORK --runs docs/results
 
 EUROSAT holds a folder per class and split_seeded.csv; only its split 'train' is ever trained on.
-TINY_IMAGENET and UC_MERCED hold a folder per class; the latter is for what is judged later, by
-benchmarks/reproduction_results.py, and never trained on. `run` does what is missing of the list below, one run at a
-time, and may run several times at once; each finished run is a row of runs.csv in the folder of
---runs, and what it logged is in curves.csv there. Weights are chosen by validation images alone.
-simclr-remote needs lightly (1.6.0), whose transform, head and loss it takes; without it, it is left
-out.
+TINY_IMAGENET and UC_MERCED hold a folder per class; benchmarks/reproduction_results.py judges
+weights by the latter, on which nothing is trained. `run` does what is missing of the list below,
+one run at a time, and may run several times at once; each finished run is a row of runs.csv in the
+folder of --runs, and what it logged is in curves.csv there. Weights are chosen by validation images
+alone. simclr-remote needs lightly (1.6.0), whose transform, head and loss it takes; without it, it
+is left out.
 """
 
 import argparse
@@ -145,6 +145,7 @@ def main() -> None:
     if options.command == 'prepare':
         prepare(options.eurosat, options.natural, options.merced, options.work)
         return
+    check_precision(options.runs, options.precision)
     torch.set_num_threads(options.threads)
     while run_next(options.work, options.runs, options.precision):
         pass
@@ -190,6 +191,16 @@ def split_merced(folder: Path) -> Iterator[tuple[str, str]]:
         for place, image in enumerate(images):
             split = 'train' if place < 10 else 'val' if place < 14 else 'test'
             yield f'{image.parent.name}/{image.name}', split
+
+
+def check_precision(folder: Path, precision: str) -> None:
+    """Refuse to compare final runs of two precisions."""
+    others = {row['precision'] for row in read(folder) if row['role'] == 'final'} - {precision}
+    if others:
+        raise SystemExit(
+            f'final runs in {folder} are of {", ".join(sorted(others))}, got --precision '
+            f'{precision}; pass the same one, or another folder'
+        )
 
 
 def run_next(work: Path, folder: Path, precision: str) -> bool:

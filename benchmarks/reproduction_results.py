@@ -4,9 +4,9 @@
     python benchmarks/reproduction_results.py table --runs docs/results
 
 `judge` runs the protocols of `gersp-geo evaluate` on all final backbones in WORK and adds what is
-missing to the tables eurosat_rgb/ and ucmerced/ in the folder of --runs. `table` writes what lies there
-as Markdown, with differences to the stream that is best by validation images; it needs neither
-images nor backbones.
+missing to the tables eurosat_rgb/ and ucmerced/ in the folder of --runs. `table` writes what lies
+there as Markdown, with differences to the single stream that is best by validation images; it needs
+neither images nor backbones.
 """
 
 import argparse
