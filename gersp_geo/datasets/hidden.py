@@ -17,20 +17,15 @@ def is_hidden(name: str) -> bool:
     return name.startswith('.') or name in _NAMES
 
 
-def list_visible(folder: Path) -> Iterator[Path]:
-    """List what lies in a folder at any depth, without what is hidden or lies in something hidden.
+def list_files(folder: Path) -> Iterator[Path]:
+    """List the files in a folder at any depth, without what is hidden or lies in something hidden.
 
     Links to folders are followed, unless what they lead to is listed already.
 
     Returns:
-        Files and folders, in the order of the file system; what links lead to comes last.
+        Files in the order of the file system; those that links to folders lead to come last.
     """
-    return (path for _, entries in _walk(folder) for path, _ in entries)
-
-
-def list_files(folder: Path) -> Iterator[Path]:
-    """List the same without folders, whatever they are called."""
-    return (path for _, entries in _walk(folder) for path, is_folder in entries if not is_folder)
+    return (file for _, files in _walk(folder) for file in files)
 
 
 def list_folders(folder: Path) -> Iterator[Path]:
@@ -38,23 +33,23 @@ def list_folders(folder: Path) -> Iterator[Path]:
     return (here for here, _ in _walk(folder))
 
 
-def _walk(folder: Path) -> Iterator[tuple[Path, list[tuple[Path, bool]]]]:
-    """List folders, with what is visible in each, and whether that is a folder."""
+def _walk(folder: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """List folders that are visible, and the files in each."""
     folders, links, listed = [folder], list[Path](), set[str]()
     while folders or links:
         here = folders.pop() if folders else links.pop()
         if (real := os.path.realpath(here)) in listed:
             continue
         listed.add(real)
-        found: list[tuple[Path, bool]] = []
+        files: list[Path] = []
         with os.scandir(here) as entries:
             for entry in entries:
                 if is_hidden(entry.name):
                     continue
                 path, is_link = Path(entry.path), entry.is_symlink()
                 # an entry fails where a link leads to itself; a path asks the disk each time
-                is_folder = path.is_dir() if is_link else entry.is_dir()
-                found.append((path, is_folder))
-                if is_folder:
+                if path.is_dir() if is_link else entry.is_dir():
                     (links if is_link else folders).append(path)
-        yield here, found
+                else:
+                    files.append(path)
+        yield here, files

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from gersp_geo.datasets.folders import holds_chips
-from gersp_geo.datasets.hidden import is_hidden, list_visible
+from gersp_geo.datasets.hidden import is_hidden, list_files
 from gersp_geo.datasets.scene_names import find_rasters
 
 
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_what_is_hidden_is_not_listed(folder: Path) -> None:
-    assert sorted(list_visible(folder)) == [folder / 'a', folder / 'a' / 'b.tif']
+    assert list(list_files(folder)) == [folder / 'a' / 'b.tif']
     assert find_rasters(folder) == [str(folder / 'a' / 'b.tif')]
     # thumbnails do not make it a folder of two kinds
     assert not holds_chips(folder)
@@ -54,7 +54,7 @@ def test_the_working_directory_is_a_folder_like_any_other(
 ) -> None:
     (folder / 'ab.tif').touch()
     monkeypatch.chdir(folder)
-    assert sorted(list_visible(Path())) == [Path('a'), Path('a/b.tif'), Path('ab.tif')]
+    assert sorted(list_files(Path())) == [Path('a/b.tif'), Path('ab.tif')]
 
 
 def test_links_to_folders_are_followed_and_nothing_is_listed_twice(
@@ -69,7 +69,7 @@ def test_links_to_folders_are_followed_and_nothing_is_listed_twice(
     (folder / 'c').symlink_to(other)
     (folder / 'itself').symlink_to(folder / 'itself')
     (folder / 'e.tif').symlink_to(other / 'd.tif')
-    names = [file.relative_to(folder).as_posix() for file in list_visible(folder)]
+    names = [file.relative_to(folder).as_posix() for file in list_files(folder)]
     assert len(set(names)) == len(names)
     found = {name for name in names if name.endswith('.tif')}
     assert found == {'a/b.tif', 'c/d.tif', 'e.tif'}

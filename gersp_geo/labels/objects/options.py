@@ -6,7 +6,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Literal, get_args
 
-from ...datasets.hidden import list_visible
+from ...datasets.hidden import list_files
 from ...datasets.scene_names import Paths
 from ...geoio.vector import read_vectors
 from .checking import make_tables
@@ -100,7 +100,7 @@ def open_objects(images: Images, options: ObjectOptions) -> ObjectSource:
     Warns:
         UserWarning: If some of it may be meant in another way.
     """
-    source, files = list_files(options.labels)
+    source, files = find_labels(options.labels)
     kind, files = choose_format(files, images, options, source=source)
     check_options(kind, options)
     read = READERS[kind](images, files, options, source)
@@ -109,7 +109,7 @@ def open_objects(images: Images, options: ObjectOptions) -> ObjectSource:
     return make_tables(read, images, options.class_names)
 
 
-def list_files(labels: Paths) -> tuple[str, list[str]]:
+def find_labels(labels: Paths) -> tuple[str, list[str]]:
     """Name what the user passed, and list its files; names that only GDAL understands stay."""
     given = [labels] if isinstance(labels, str | PathLike) else list(labels)
     paths = [fspath(path) for path in given]
@@ -118,7 +118,7 @@ def list_files(labels: Paths) -> tuple[str, list[str]]:
     source = paths[0] if len(paths) == 1 else f'{paths[0]} and {len(paths) - 1} more'
     files: list[str] = []
     for path in paths:
-        inside = sorted(list_visible(Path(path))) if Path(path).is_dir() else []
+        inside = sorted(list_files(Path(path))) if Path(path).is_dir() else []
         plain = [str(file) for file in inside if not str(file).lower().endswith(_BESIDE)]
         texts = [file for file in plain if Path(file).suffix.lower() in _SUFFIXES]
         vectors = [file for file in plain if Path(file).suffix.lower() in _VECTORS]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from lightning.pytorch.utilities import rank_zero_warn
 
-from ...datasets.hidden import is_hidden, list_visible
+from ...datasets.hidden import is_hidden, list_files
 from ...datasets.scene_names import Paths
 from ...geoio.formats import IMAGE_SUFFIXES, SCENE_SUFFIXES
 from ...messages import name_some
@@ -93,7 +93,7 @@ def check_empty(
     for folder in folders:
         inside = [
             file
-            for file in list_visible(folder)
+            for file in list_files(folder)
             if file.suffix.lower() in (*IMAGE_SUFFIXES, *SCENE_SUFFIXES)
         ]
         # images that a link leads to are listed where they are
