@@ -84,7 +84,7 @@ def choose_baseline(runs: Path) -> str:
         for row in csv.DictReader(file):
             if row['role'] == 'final' and row['method'] in SINGLE_STREAMS:
                 found[row['method']].append(float(row['val_knn5']))
-    return max(SINGLE_STREAMS, key=lambda name: mean(found[name]))
+    return max(found, key=lambda name: mean(found[name]))
 
 
 def tabulate(runs: Path) -> str:

@@ -74,8 +74,8 @@ class EpochLines(Callback):
         of = f' of {most:,}' if most > 0 else ''
         self.wrote = monotonic()
         self.is_validated = False
-        sys.stdout.write(
+        sys.stderr.write(
             f'epoch {trainer.current_epoch + 1:,}{of}{place}, {self.wrote - self.began:,.0f} s'
             f'{": " * bool(metrics)}{metrics}\n'
         )
-        sys.stdout.flush()
+        sys.stderr.flush()

@@ -47,7 +47,7 @@ def test_each_epoch_has_a_line_with_the_losses_that_are_new(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     fit(seconds=1e9, bar=True)
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith('epoch')]
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith('epoch')]
     value = r'train_loss \S+'
     for number, line in enumerate(lines, start=1):
         # validation is in the second epoch alone
@@ -58,7 +58,7 @@ def test_each_epoch_has_a_line_with_the_losses_that_are_new(
 
 def test_a_long_epoch_has_lines_between(capsys: pytest.CaptureFixture[str]) -> None:
     fit(seconds=0, bar=True)
-    out = capsys.readouterr().out
+    out = capsys.readouterr().err
     assert all(f'epoch 2 of 3, batch {batch} of 3, ' in out for batch in (1, 2, 3))
 
 
@@ -66,8 +66,8 @@ def test_a_terminal_and_a_run_without_a_bar_get_none(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit(seconds=0, bar=False)
-    assert 'of 3' not in capsys.readouterr().out
+    assert 'of 3' not in capsys.readouterr().err
     # what rich takes for a terminal
     monkeypatch.setenv('FORCE_COLOR', '1')
     fit(seconds=0, bar=True)
-    assert 'epoch 1 of 3' not in capsys.readouterr().out
+    assert 'epoch 1 of 3' not in capsys.readouterr().err
