@@ -4,9 +4,7 @@ import re
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
-from inspect import signature
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import (
     HfApi,
@@ -70,12 +68,6 @@ class _Bar(tqdm):
         return is_shown
 
 
-# 1.0 shows its own bar alone
-_WATCH: dict[str, Any] = (
-    {'tqdm_class': _Bar} if 'tqdm_class' in signature(hf_hub_download).parameters else {}
-)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Repository:
     """A repository of models at one revision."""
@@ -125,7 +117,7 @@ class _Repository:
             return None
         try:
             check_download(size or 0)
-            return Path(hf_hub_download(self.name, file, revision=revision, **_WATCH))
+            return Path(hf_hub_download(self.name, file, revision=revision, tqdm_class=_Bar))
         except LocalEntryNotFoundError as error:
             raise self._absent(file, error) from error
         except EntryNotFoundError:
