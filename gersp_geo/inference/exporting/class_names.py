@@ -16,6 +16,9 @@ def name_classes(loaded: LoadedModel, channels: int, *, has_objects: bool) -> di
 
     Returns:
         Number to name, "class 3" where there is none; nothing of a regression.
+
+    Raises:
+        ValueError: If the record names another number of classes, which prediction refuses.
     """
     record = loaded.preprocessing
     if has_objects:
@@ -30,5 +33,10 @@ def name_classes(loaded: LoadedModel, channels: int, *, has_objects: bool) -> di
         record = name_change(record, channels=channels)
     # one logit means two classes, unless it is that of a label
     count = channels if is_labels else max(channels, 2)
-    found = record.class_names
-    return {n: found[n] if len(found) == count else f'class {n}' for n in range(count)}
+    found = record.class_names or tuple(f'class {n}' for n in range(count))
+    if len(found) != count:
+        raise ValueError(
+            f'{loaded.name} returns {count} classes, but its record names {len(found)}: '
+            f'{", ".join(found)}; pass preprocessing with a name for each, or without names'
+        )
+    return dict(enumerate(found))
