@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,19 +55,21 @@ def stop(*arguments: object, **options: object) -> None:
 
 
 def predict(folder: Path, destination: Path, *words: str) -> tuple[int, str]:
-    """Predict by the command, in parts of 32 rows; return exit code and the error stream."""
+    """Predict by the command, in parts of 32 rows; return exit code, and errors and warnings."""
     line = ['predict', folder / 'model.ckpt', folder / 'scene.tif', '-o', destination, *words]
     line += ['--size', '32', '--overlap', '0', '--device', 'cpu', '--no-progress']
     with (
         pytest.MonkeyPatch.context() as patch,
         contextlib.redirect_stderr(io.StringIO()) as error,
         contextlib.redirect_stdout(io.StringIO()),
+        warnings.catch_warnings(record=True) as told,
     ):
+        warnings.simplefilter('always', UserWarning)
         patch.setitem(DEFAULTS, 'part_pixels', 1)
         # threads of a test are not the main one, where alone signals can be caught
         patch.setattr('gersp_geo.main.end_on_signals', lambda advice: None)
         code = main([str(word) for word in line])
-    return code, error.getvalue()
+    return code, error.getvalue() + ''.join(f'{one.message}\n' for one in told)
 
 
 @pytest.fixture
