@@ -36,23 +36,24 @@ def main() -> None:
     judge_words = commands.add_parser('judge')
     judge_words.add_argument('work', type=Path)
     judge_words.add_argument('--protocol', nargs='+', default=TRIALS, choices=TRIALS)
+    judge_words.add_argument('--data', nargs='+', default=[*LABELS], choices=LABELS)
     table_words = commands.add_parser('table')
     for words in (judge_words, table_words):
         words.add_argument('--runs', type=Path, required=True)
     options = parser.parse_args()
     if options.command == 'judge':
-        judge(options.work, options.runs.resolve(), options.protocol)
+        judge(options.work, options.runs.resolve(), options.protocol, options.data)
     else:
         print(tabulate(options.runs))
 
 
-def judge(work: Path, runs: Path, protocols: Sequence[Protocol]) -> None:
-    """Judge every final backbone on both data sets, protocol by protocol."""
+def judge(work: Path, runs: Path, protocols: Sequence[Protocol], data: Sequence[str]) -> None:
+    """Judge every final backbone on some data sets, protocol by protocol."""
     # tables name backbones and images by their places in the working folder
     os.chdir(work)
     words = [*NO_TRAINING, *(f'{name_method(file)}={file}' for file in find_backbones())]
     for protocol in protocols:
-        for name, labels in LABELS.items():
+        for name in data:
             comparison = evaluate_weights(
                 words,
                 name,
@@ -60,7 +61,7 @@ def judge(work: Path, runs: Path, protocols: Sequence[Protocol]) -> None:
                 split=f'{name}.csv',
                 size=64,
                 protocols=[protocol],
-                labels_per_class=[labels],
+                labels_per_class=[LABELS[name]],
             )
             # features stay in the working folder
             for finding in comparison.findings:
