@@ -12,8 +12,9 @@ neither images nor backbones.
 import argparse
 import csv
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
@@ -51,7 +52,7 @@ def judge(work: Path, runs: Path, protocols: Sequence[Protocol], data: Sequence[
     """Judge every final backbone on some data sets, protocol by protocol."""
     # tables name backbones and images by their places in the working folder
     os.chdir(work)
-    words = [*NO_TRAINING, *(f'{name_method(file)}={file}' for file in find_backbones())]
+    words = [*NO_TRAINING, *(f'{name_method(file)}={file}' for file in find_backbones(runs))]
     for protocol in protocols:
         for name in data:
             comparison = evaluate_weights(
@@ -65,13 +66,29 @@ def judge(work: Path, runs: Path, protocols: Sequence[Protocol], data: Sequence[
             )
             # features stay in the working folder
             for finding in comparison.findings:
-                ResultsTable(runs / name).add(finding)
+                ResultsTable(runs / name).add(name_seed(finding))
             np.savetxt(runs / f'{name}_test.txt', comparison.images.labels, fmt='%d')
 
 
-def find_backbones() -> list[Path]:
-    """List final backbones, those of a method by their seeds."""
-    return sorted(Path('backbones').glob('*-final-*.safetensors'))
+def find_backbones(runs: Path) -> list[Path]:
+    """List the backbones of final runs that are here, those of a method by their seeds."""
+    with (runs / 'runs.csv').open(newline='') as file:
+        names = [
+            f'{row["method"]}-final-{row["seed"]}-{row["lr"]}'
+            for row in csv.DictReader(file)
+            if row['role'] == 'final'
+        ]
+    files = [Path('backbones') / f'{name}.safetensors' for name in sorted(names)]
+    return [file for file in files if file.exists()]
+
+
+def name_seed(finding: Finding) -> Finding:
+    """Call a finding by the seed of its run, of which others may be elsewhere."""
+    _, final, rest = finding.candidate.source.partition('-final-')
+    if not final:
+        return finding
+    seed = int(rest.partition('-')[0])
+    return replace(finding, candidate=replace(finding.candidate, seed=seed))
 
 
 def name_method(file: Path) -> str:
@@ -94,6 +111,7 @@ def tabulate(runs: Path) -> str:
     parts = [f'Baseline, chosen by validation images: {baseline}.']
     for name in LABELS:
         findings = ResultsTable(runs / name).list_all()
+        check_findings(findings, runs / name)
         labels = np.loadtxt(runs / f'{name}_test.txt', dtype=np.int64)
         figures = summarise(findings, labels)
         apart = find_differences(findings, labels, baseline=baseline)
@@ -109,6 +127,25 @@ def tabulate(runs: Path) -> str:
             lines.append(row)
         parts += [f'## {name}', '\n'.join(f'| {" | ".join(line)} |' for line in lines)]
     return '\n\n'.join(parts)
+
+
+def check_findings(findings: Sequence[Finding], folder: Path) -> None:
+    """Refuse rows that do not belong together.
+
+    Raises:
+        SystemExit: If they are of several data, or two are of one seed, as after a second training.
+    """
+    data = {one.settings['data_digest'] for one in findings}
+    cells = Counter(
+        (one.candidate.label, one.candidate.seed, one.protocol, one.labels_per_class)
+        for one in findings
+    )
+    twice = [cell for cell, count in cells.items() if count > 1]
+    if len(data) > 1 or twice:
+        raise SystemExit(
+            f'{folder} must have one row for each seed, and all of one data set; take others out: '
+            + (f'{twice[0]} is there twice' if twice else f'data {", ".join(sorted(data))}')
+        )
 
 
 def count_seeds(findings: Sequence[Finding], method: str) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
+from ...shared_context import SharedContext
+
 # of glibc's malloc.h
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
@@ -17,7 +19,7 @@ _USUAL = 32 * 2**20
 
 
 @contextmanager
-def keeping_pages() -> Iterator[None]:
+def _keeping_pages() -> Iterator[None]:
     """Let freed memory be used again, and give it back to the system at the end.
 
     glibc maps every block of more than 32 MiB anew, and the system clears each of its pages when it
@@ -39,6 +41,10 @@ def keeping_pages() -> Iterator[None]:
         library.mallopt(_MMAP_THRESHOLD, _USUAL)
         library.mallopt(_TRIM_THRESHOLD, 2 * _USUAL)
         library.malloc_trim(0)
+
+
+keeping_pages = SharedContext(_keeping_pages)
+"""Let freed memory be used again, until the last of several threads is done."""
 
 
 @cache
