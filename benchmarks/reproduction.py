@@ -199,7 +199,7 @@ def check_precision(folder: Path, precision: str) -> None:
     if others:
         raise SystemExit(
             f'final runs in {folder} are of {", ".join(sorted(others))}, got --precision '
-            f'{precision}; pass the same one, or another folder'
+            f'{precision}; pass the same one, or another WORK and another --runs'
         )
 
 
