@@ -35,6 +35,7 @@ from .distributed import meet_anew
 from .geoio.write import NO_ROOM
 from .stopping import StopRequest, stoppable
 from .tasks.targets import TargetCheck
+from .tasks.torchgeo_weights import check_torchgeo_weights
 
 # importing these packages makes their classes known by name alone, and registers our weights
 NAMED = (datamodules, models, tasks, torchgeo.datamodules, torchgeo.tasks)
@@ -105,6 +106,14 @@ class TrainingCLI(LightningCLI):
         """
         offered: dict[str, set[str]] = super().subcommands()
         return {name: skip for name, skip in offered.items() if name in self.words[:1]} or offered
+
+    def before_instantiate_classes(self) -> None:
+        """Look at weights before a task of torchgeo reads them."""
+        model = self._get(self.config, 'model')
+        options = getattr(model, 'init_args', None)
+        check_torchgeo_weights(
+            str(getattr(model, 'class_path', '')), getattr(options, 'weights', None)
+        )
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Make the Trainer.
