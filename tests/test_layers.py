@@ -11,7 +11,7 @@ import gersp_geo
 ROOT = Path(gersp_geo.__file__).parent
 FLOORS = {
     'windows': 0, 'preprocessing': 0, 'batch_types': 0, 'bands': 0, 'lazy': 0, 'provenance': 0,
-    'stopping': 0, 'shared_context': 0, 'messages': 0, 'json_text': 0, 'records': 1,
+    'stopping': 0, 'shared_context': 0, 'devices': 0, 'messages': 0, 'json_text': 0, 'records': 1,
     'losses': 1, 'momentum': 1, 'distributed': 1, 'evaluation': 1, 'normalization': 1, 'tiling': 1, 'stitching': 1,
     'suppression': 1,
     'geoio': 2, 'transforms': 2,

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import get_args
 
+from ..devices import find_device
 from .published import check_benchmark
 from .records import Candidate, FirstLayer, Normalization, Protocol
 
@@ -42,7 +43,7 @@ class EvaluationOptions:
         """Refuse what no data and no weights can make right.
 
         Raises:
-            ValueError: If a number is out of range, or a name unknown.
+            ValueError: If a number is out of range, a name unknown, or the device is not there.
         """
         least = {
             'size': 1, 'k': 1, 'draws': 2, 'seed': 0, 'resamples': 2, 'epochs': 1, 'batch_size': 1,
@@ -67,6 +68,7 @@ class EvaluationOptions:
         if wrong_rates := [lr for lr in self.lrs if not (lr > 0 and math.isfinite(lr))]:
             raise ValueError(f'a learning rate (--lr) must be > 0, got {wrong_rates[0]}')
         check_benchmark(self.benchmark)
+        find_device(self.device)
 
     def check_counts(self, counts: Mapping[str, int], *, of_class: Mapping[str, int]) -> None:
         """Refuse what these images are too few for.

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..devices import find_device
 from ..provenance import software
 from . import few_shot, linear_probe, neighbours
 from .candidates import open_features
@@ -113,7 +114,7 @@ class Judge:
             lrs=rates,
             seed=candidate.seed,
             batch_size=asked.batch_size,
-            device=choose_device(asked.device),
+            device=torch.device(find_device(asked.device)),
             folder=self.folder / 'finetuning',
             anew=anew,
             advance=self.progress.begin(f'training {candidate.label}', asked.epochs * len(rates)),
@@ -127,7 +128,7 @@ class Judge:
             self.images,
             cache=self.folder / 'features',
             batch_size=asked.batch_size,
-            device=choose_device(asked.device),
+            device=torch.device(find_device(asked.device)),
             normalization=asked.normalization,
             rgb_bands=asked.rgb_bands,
             advance=self.progress.begin(
@@ -163,14 +164,6 @@ def software_versions() -> dict[str, str]:
 def count_images(images: ImageSet) -> dict[str, int]:
     """Count the images of each split."""
     return {name: len(images.files(name)) for name in SPLITS}
-
-
-def choose_device(name: str) -> torch.device:
-    """Choose an accelerator if there is one, unless told."""
-    if name != 'auto':
-        return torch.device(name)
-    found = torch.accelerator.current_accelerator(check_available=True)
-    return torch.device('cpu') if found is None else found
 
 
 def _average(draws: Sequence[float]) -> Interval:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ..devices import find_device
 from ..geoio.read import check_whole, read_tags
 from ..geoio.vector import Area
 from ..geoio.warp import describe_place
@@ -17,7 +18,7 @@ from ..stitching import Weighting
 from ..tiling import TilePlan, cut_panels
 from ..windows import Panel
 from .estimate import Rows, check_parts, count_costs, reading_threads
-from .model.device import find_device, fitting_batch, leave_to_cpu
+from .model.device import fitting_batch, leave_to_cpu
 from .model.runtimes.choice import Choice
 from .option_values import parse_shard
 from .options import MapOptions, PredictionOptions

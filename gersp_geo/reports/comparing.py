@@ -11,7 +11,6 @@ from ..comparison.results import NAME
 from ..comparison.run import evaluate_weights
 from ..comparison.tables import describe, to_markdown
 from ..geoio.write import check_absent, new_file
-from ..inference.model.device import find_device
 from .comparison_report import write_comparison_report
 
 _TEXT, _PAGE = 'results.md', 'report.html'
@@ -98,13 +97,7 @@ def evaluate(
     for name in (_TEXT, _PAGE):
         check_absent(folder / name, overwrite=mine)
     comparison = evaluate_weights(
-        weights,
-        data,
-        folder,
-        device=find_device(device),
-        overwrite=overwrite,
-        progress=progress,
-        **options,
+        weights, data, folder, device=device, overwrite=overwrite, progress=progress, **options
     )
     with new_file(folder / _TEXT, overwrite=True) as temporary:
         temporary.write_text(to_markdown(comparison), encoding='utf-8')

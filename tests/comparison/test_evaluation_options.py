@@ -40,3 +40,5 @@ def test_a_class_that_is_not_trained_is_no_reason_to_refuse_few_labels() -> None
         options.check_counts(counts, of_class={'a': 8, 'b': 4, 'c': 0})
     with pytest.raises(ValueError, match=r'normalization must be of data, record, got .own.'):
         EvaluationOptions(normalization='own').check()  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="device 'cuda:999' cannot be used"):
+        EvaluationOptions(device='cuda:999').check()

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 from torch import nn
 
-from gersp_geo.inference.model.device import find_device, leave_to_cpu
+from gersp_geo.inference.model.device import leave_to_cpu
 from gersp_geo.inference.model.load import LoadedModel
 from gersp_geo.inference.model.onnx import OnnxGraph, can_run_on
 from gersp_geo.inference.model.runtimes.availability import find_obstacle
@@ -33,11 +33,6 @@ def write_graph(path: Path) -> Path:
         helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8), path
     )
     return path
-
-
-@pytest.mark.parametrize('name', ['cpu', 'cpu:0'])
-def test_the_processor_has_one_name(name: str) -> None:
-    assert find_device(name) == 'cpu'
 
 
 def test_a_module_stays_on_its_device() -> None:
