@@ -2,6 +2,7 @@
 
 from ..model.detector import name_labels
 from ..model.load import LoadedModel
+from ..outputs.map_values import list_class_names
 from ..scene.bands import name_change
 from .objects import tell_facts
 
@@ -33,10 +34,4 @@ def name_classes(loaded: LoadedModel, channels: int, *, has_objects: bool) -> di
         record = name_change(record, channels=channels)
     # one logit means two classes, unless it is that of a label
     count = channels if is_labels else max(channels, 2)
-    found = record.class_names or tuple(f'class {n}' for n in range(count))
-    if len(found) != count:
-        raise ValueError(
-            f'{loaded.name} returns {count} classes, but its record names {len(found)}: '
-            f'{", ".join(found)}; pass preprocessing with a name for each, or without names'
-        )
-    return dict(enumerate(found))
+    return dict(enumerate(list_class_names(record, classes=count)))

@@ -64,7 +64,7 @@ def layout_map(
             names or colours make no legend.
     """
     is_classes = output == 'classes'
-    names = _class_names(preprocessing, classes=max(channels, 2)) if is_classes else ()
+    names = list_class_names(preprocessing, classes=max(channels, 2)) if is_classes else ()
     colors = preprocessing.class_colors or tuple(map(class_color, range(len(names))))
     if is_classes:
         check_legend(names, colors)
@@ -224,13 +224,17 @@ def _best_on_cpu(scores: Tensor, kind: torch.dtype) -> Tensor:
     return torch.from_numpy(index)
 
 
-def _class_names(preprocessing: Preprocessing, *, classes: int) -> tuple[str, ...]:
-    """Name every class."""
+def list_class_names(preprocessing: Preprocessing, *, classes: int) -> tuple[str, ...]:
+    """Name every class, "class 3" where the record has no names.
+
+    Raises:
+        ValueError: If it names another number of classes.
+    """
     names = preprocessing.class_names or tuple(f'class {index}' for index in range(classes))
     if len(names) != classes:
         raise ValueError(
             f'the model returns {classes} classes, but preprocessing names {len(names)}: '
-            f'{", ".join(names)}'
+            f'{", ".join(names)}; pass preprocessing with a name for each, or without names'
         )
     if classes > _MAX_UINT16_CLASSES:
         raise ValueError(f'a class map holds up to {_MAX_UINT16_CLASSES} classes, got {classes}')

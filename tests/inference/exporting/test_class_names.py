@@ -38,5 +38,5 @@ def test_classes_are_called_as_prediction_calls_them(
 
 @pytest.mark.parametrize('channels', [1, 5])
 def test_other_numbers_of_names_are_refused_as_by_prediction(channels: int) -> None:
-    with pytest.raises(ValueError, match=r'classes, but its record names 3: a, b, c; pass'):
+    with pytest.raises(ValueError, match=r'classes, but preprocessing names 3: a, b, c; pass'):
         name('a', 'b', 'c', channels=channels)
