@@ -461,14 +461,13 @@ def validate(backbone: nn.Module, work: Path) -> float:
     bank, bank_labels = open_images(work / 'train.tsv')
     images, labels = open_images(work / 'val.tsv')
     classes = sorted(set(bank_labels))
-    values = bank.float().flatten(2)
-    mean, std = (values.mean(dim=(0, 2)), values.transpose(0, 1).flatten(1).std(dim=1))
+    mean, std = (value[:, None, None] for value in measure(bank.float()))
 
     @torch.no_grad()
     def describe(pixels: Tensor) -> Tensor:
         found = []
         for rows in pixels.split(256):
-            normal = (rows.float() - mean[:, None, None]) / std[:, None, None]
+            normal = (rows.float() - mean) / std
             found.append(backbone(normal.to(memory_format=torch.channels_last)))
         return torch.cat(found)
 
@@ -479,6 +478,12 @@ def validate(backbone: nn.Module, work: Path) -> float:
     votes = F.one_hot(of_bank[nearest], len(classes)).sum(dim=1)
     truth = torch.tensor([classes.index(label) for label in labels])
     return float((votes.argmax(dim=1) == truth).float().mean())
+
+
+def measure(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Measure mean and deviation of each band of images (N, C, rows, cols)."""
+    values = pixels.transpose(0, 1).flatten(1)
+    return values.mean(dim=1), values.std(dim=1)
 
 
 _OPENED: dict[Path, tuple[Tensor, list[str]]] = {}

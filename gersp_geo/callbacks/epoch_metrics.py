@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
-from torchgeo.tasks import Classification, SemanticSegmentation
+from torchgeo.tasks import ChangeDetection, Classification, SemanticSegmentation
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassStatScores
 
@@ -13,18 +13,18 @@ STEPS = tuple(
     (f'{part}_metrics', f'{step}_step')
     for part, step in (('train', 'training'), ('val', 'validation'), ('test', 'test'))
 )
-TASKS = (SemanticSegmentation, Classification)
+TASKS = (SemanticSegmentation, Classification, ChangeDetection)
 
 
 class EpochMetrics(Callback):
-    """Count each batch of torchgeo's segmentation and classification once, for all metrics.
+    """Count each batch of torchgeo's multiclass tasks once, for all metrics.
 
     torchgeo logs fifteen metrics at the end of an epoch. Calling them finds the classes of all
     logits fifteen times, sorts the mask as often, and computes values of the batch that are thrown
     away: on a CPU, a third of the time of fine-tuning a U-Net. With this callback all values that
     are logged stay the same, to the last bit.
 
-    For multiclass tasks; a task with a step of its own, or with metrics that need more than the
+    For segmentation, classification and change; a task with a step of its own, or with metrics that need more than the
     predicted class, is left as it is.
     """
 

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from lightning.pytorch import Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
-from torchgeo.tasks import Classification, SemanticSegmentation
+from torchgeo.tasks import ChangeDetection, Classification, SemanticSegmentation
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassAUROC
 
@@ -20,11 +21,13 @@ def new_task(**options: Any) -> SemanticSegmentation:
     return SemanticSegmentation(**given)
 
 
-def batches(target: str, *, shape: tuple[int, ...] = (16, 16)) -> DataLoader[dict[str, Tensor]]:
+def batches(
+    target: str, *, image: tuple[int, ...] = (3, 16, 16), shape: tuple[int, ...] = (16, 16)
+) -> DataLoader[dict[str, Tensor]]:
     generator = torch.Generator().manual_seed(0)
     samples = [
         {
-            'image': torch.rand(3, 16, 16, generator=generator),
+            'image': torch.rand(*image, generator=generator),
             target: torch.randint(3, shape, generator=generator),
         }
         for _ in range(6)
@@ -43,14 +46,27 @@ def train(task: Any, data: DataLoader[dict[str, Tensor]], *callbacks: Any) -> di
     return logged | dict(trainer.callback_metrics)
 
 
-@pytest.mark.parametrize('kind', ['segmentation', 'classification'])
+KINDS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
+    'segmentation': (new_task, {'target': 'mask'}),
+    'classification': (
+        lambda: Classification('test_resnet', num_classes=3),
+        {'target': 'label', 'shape': ()},
+    ),
+    'change': (
+        lambda: ChangeDetection('fcn', num_filters=2, task='multiclass', num_classes=3, loss='ce'),
+        {'target': 'mask', 'image': (2, 3, 16, 16), 'shape': (1, 16, 16)},
+    ),
+}
+
+
+@pytest.mark.parametrize('kind', KINDS)
 def test_all_that_torchgeo_logs_stays_the_same(kind: str) -> None:
-    pixels = kind == 'segmentation'
-    data = batches('mask') if pixels else batches('label', shape=())
+    make, shapes = KINDS[kind]
+    data = batches(**shapes)
     runs = []
     for callbacks in ([], [EpochMetrics()]):
         torch.manual_seed(0)
-        task = new_task() if pixels else Classification('test_resnet', num_classes=3)
+        task = make()
         runs.append(train(task, data, *callbacks))
         counted = [isinstance(task.train_metrics, CountedOnce)]
         assert counted == [bool(callbacks)]
