@@ -25,7 +25,7 @@ from gersp_geo.comparison.records import Finding, Protocol
 from gersp_geo.comparison.results import ResultsTable
 from gersp_geo.comparison.tables import find_differences, name_protocol, summarise, to_percent
 
-SINGLE_STREAMS = ('supervised-natural', 'moco-remote', 'moco-union')
+SINGLE_STREAMS = ('supervised-natural', 'moco-remote', 'moco-union', 'moco-union-released')
 NO_TRAINING = ('random=random:resnet18',) * 3 + ('mean-colours',)
 # variants of one method: validation images tell which is better, and the test says nothing of them
 VARIANTS = ('gersp-short', 'gersp-released-weight-')
