@@ -36,6 +36,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from gersp_geo import GeRSPDataModule, GeRSPTask
 from gersp_geo.batch_types import JointBatch
@@ -286,10 +287,11 @@ class SimCLR(LightningModule):
         self.criterion = loss.NTXentLoss(temperature=0.1)
         self.transform = transforms.SimCLRTransform(input_size=SIDE)
 
-    def train_dataloader(self) -> list[list[Path]]:
+    def train_dataloader(self) -> DataLoader[Path]:
         """Draw the images of an epoch."""
-        order = torch.randperm(len(self.files))[: self.batches * IMAGES]
-        return [[self.files[i] for i in rows] for rows in order.split(IMAGES)]
+        order = RandomSampler(self.files, num_samples=self.batches * IMAGES)
+        files = cast(Dataset[Path], self.files)
+        return DataLoader(files, batch_size=IMAGES, sampler=order, collate_fn=list)
 
     def training_step(self, batch: list[Path], batch_idx: int) -> Tensor:
         """Tell two views of an image from those of others."""
