@@ -24,6 +24,7 @@ COLORS = {
     'gersp-paper': '#58a6b5',
     'supervised-natural': '#c8553d',
     'moco-union': '#6b4e9b',
+    'moco-union-released': '#b39ddb',
     'moco-remote': '#d19a2e',
     'moco-natural': '#9a9a9a',
 }

@@ -38,7 +38,8 @@ from .reproduction import MODEL, SIDE, append, measure
 from .reproduction_results import choose_baseline
 
 METHODS = (
-    'mean-colours', 'random', 'supervised-natural', 'moco-remote', 'moco-union', 'gersp-released',
+    'mean-colours', 'random', 'supervised-natural', 'moco-remote', 'moco-union',
+    'moco-union-released', 'gersp-released',
 )  # fmt: skip
 SEEDS = (0, 1, 2)
 COLUMNS = ('data', 'method', 'seed', 'value')
