@@ -1,16 +1,15 @@
-"""What of a backbone of benchmarks/reproduction.py is its filters, and what its statistics.
+"""How much of a backbone of benchmarks/reproduction.py is filters, and how much statistics.
 
     python -m benchmarks.reproduction_diagnosis WORK --runs docs/results
 
 BatchNorm of a student of GeRSP keeps statistics of both streams, that of a single stream statistics
 of one. Validation images of EuroSAT are classified by five neighbours with the statistics of the
-training (runs.csv), and with those of EuroSAT's training images in their place. Each result is a row
-of statistics_of_eurosat.csv in the folder of --runs; what is there is not done again. Ends with a
-table.
+training (runs.csv), and with those of EuroSAT's training images in their place. Each result is a
+row of statistics_of_eurosat.csv in the folder of --runs; what is there is not done again. Ends with
+a table in Markdown.
 """
 
 import argparse
-import csv
 from collections import defaultdict
 from pathlib import Path
 from statistics import mean
@@ -22,6 +21,7 @@ from torch import nn
 from gersp_geo.models.backbones import create_backbone
 
 from .reproduction import MODEL, SIDE, append, measure, open_images, validate
+from .reproduction_results import find_runs, name_run, read_rows, write_table
 
 COLUMNS = ('run', 'val_knn5')
 
@@ -29,39 +29,30 @@ COLUMNS = ('run', 'val_knn5')
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('work', type=Path)
-    parser.add_argument('--runs', type=Path, required=True)
+    parser.add_argument('--runs', type=find_runs, required=True)
     options = parser.parse_args()
     table = options.runs / 'statistics_of_eurosat.csv'
-    trained = {name_run(row): float(row['val_knn5']) for row in read(options.runs / 'runs.csv')}
+    trained = {
+        name_run(row): float(row['val_knn5'])
+        for row in read_rows(options.runs / 'runs.csv')
+        if row['role'] == 'final'
+    }
+    done = {row['run'] for row in read_rows(table)}
     for name in trained:
         path = options.work / 'backbones' / f'{name}.safetensors'
-        done = {row['run'] for row in read(table)}
-        if '-final-' not in name or name in done or not path.exists():
+        if name in done or not path.exists():
             continue
         backbone = create_backbone(MODEL, in_channels=3, size=SIDE)
         backbone.load_state_dict(load_file(path))
         take_statistics(backbone, options.work)
         value = validate(backbone, options.work)
         append(table, [{'run': name, 'val_knn5': f'{value:.4f}'}], COLUMNS)
-    print(tabulate(trained, {row['run']: float(row['val_knn5']) for row in read(table)}))
-
-
-def read(table: Path) -> list[dict[str, str]]:
-    """Read the rows of a table; none where it is not there."""
-    if not table.exists():
-        return []
-    with table.open(newline='') as file:
-        return list(csv.DictReader(file))
-
-
-def name_run(row: dict[str, str]) -> str:
-    """Name a run as its backbone is named."""
-    return f'{row["method"]}-{row["role"]}-{row["seed"]}-{row["lr"]}'
+    print(tabulate(trained, {row['run']: float(row['val_knn5']) for row in read_rows(table)}))
 
 
 @torch.no_grad()
 def take_statistics(backbone: nn.Module, work: Path) -> None:
-    """Give BatchNorm the means and variances of EuroSAT's training images."""
+    """Give BatchNorm the means and variances of 2,048 of EuroSAT's training images."""
     for module in backbone.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_running_stats()
@@ -79,15 +70,20 @@ def take_statistics(backbone: nn.Module, work: Path) -> None:
 
 
 def tabulate(trained: dict[str, float], changed: dict[str, float]) -> str:
-    """Write the mean over seeds of each method."""
+    """Write the means over seeds of each method, with its own statistics and with EuroSAT's.
+
+    Args:
+        trained: Run to share of validation images that are right.
+        changed: The same, with the statistics of EuroSAT.
+    """
     methods = defaultdict(list)
     for run, value in changed.items():
         methods[run.partition('-final-')[0]].append((trained[run], value))
-    lines = [['weights', 'seeds', 'as trained', 'of EuroSAT'], ['---', *['--:'] * 3]]
+    rows = [['weights', 'seeds', 'as trained', 'of EuroSAT'], ['---', *['--:'] * 3]]
     for name, seeds in sorted(methods.items()):
         means = [f'{100 * mean(values):.1f}' for values in zip(*seeds, strict=True)]
-        lines.append([f'`{name}`', str(len(seeds)), *means])
-    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+        rows.append([f'`{name}`', str(len(seeds)), *means])
+    return write_table(rows)
 
 
 if __name__ == '__main__':

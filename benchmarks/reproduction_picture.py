@@ -1,10 +1,11 @@
 """The picture of docs/results.md: losses of the reproduction, and what each seed is worth.
 
-python -m benchmarks.reproduction_picture --runs docs/results -o docs/images/reproduction.png
+    python -m benchmarks.reproduction_picture --runs docs/results -o docs/images/reproduction.png
+
+Draws what lies in the folder of --runs, and needs neither images nor backbones.
 """
 
 import argparse
-import csv
 from collections import defaultdict
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from gersp_geo.comparison.results import ResultsTable
 
 from .reproduction import IMAGES
-from .reproduction_results import LABELS
+from .reproduction_results import LABELS, find_runs, read_rows
 
 COLORS = {
     'gersp-released': '#0f6e84',
@@ -36,7 +37,7 @@ TITLES = {'eurosat_rgb': 'EuroSAT', 'ucmerced': 'UC Merced'}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--runs', type=Path, required=True)
+    parser.add_argument('--runs', type=find_runs, required=True)
     parser.add_argument('-o', '--output', type=Path, required=True)
     options = parser.parse_args()
     mpl.rcParams.update({'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False})
@@ -49,13 +50,12 @@ def main() -> None:
 
 
 def draw_loss(panel: Axes, runs: Path, column: str) -> None:
-    """Draw the loss of each method, as the mean of its seeds."""
+    """Draw the loss of each method: the mean of its seeds, smoothed."""
     found: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    with (runs / 'curves.csv').open(newline='') as file:
-        for row in csv.DictReader(file):
-            method, is_final, _ = row['run'].partition('-final-')
-            if is_final and row[column] and method in COLORS:
-                found[method][int(row['step'])].append(float(row[column]))
+    for row in read_rows(runs / 'curves.csv'):
+        method, is_final, _ = row['run'].partition('-final-')
+        if is_final and row[column] and method in COLORS:
+            found[method][int(row['step'])].append(float(row[column]))
     for method in (name for name in COLORS if name in found):
         seeds = max(map(len, found[method].values()))
         points = sorted((step, np.mean(v)) for step, v in found[method].items() if len(v) == seeds)

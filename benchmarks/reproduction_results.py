@@ -3,17 +3,17 @@
     python benchmarks/reproduction_results.py judge WORK --runs docs/results
     python benchmarks/reproduction_results.py table --runs docs/results
 
-`judge` runs the protocols of `gersp-geo evaluate` on all final backbones in WORK and adds what is
+`judge` runs the protocols of `gersp-geo evaluate` on the final backbones in WORK and adds what is
 missing to the tables eurosat_rgb/ and ucmerced/ in the folder of --runs. `table` writes what lies
-there as Markdown, with differences to the single stream that is best by validation images; it needs
-neither images nor backbones.
+there as Markdown, with differences to the single stream that is best by validation images, or to
+--baseline; it needs neither images nor backbones.
 """
 
 import argparse
 import csv
 import os
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
@@ -41,9 +41,9 @@ def main() -> None:
     judge_words.add_argument('--protocol', nargs='+', default=TRIALS, choices=TRIALS)
     judge_words.add_argument('--data', nargs='+', default=[*LABELS], choices=LABELS)
     table_words = commands.add_parser('table')
-    table_words.add_argument('--baseline', help='best single stream by validation images')
+    table_words.add_argument('--baseline', help='default: best single stream by validation images')
     for words in (judge_words, table_words):
-        words.add_argument('--runs', type=Path, required=True)
+        words.add_argument('--runs', type=find_runs, required=True)
     options = parser.parse_args()
     if options.command == 'judge':
         judge(options.work, options.runs.resolve(), options.protocol, options.data)
@@ -51,8 +51,33 @@ def main() -> None:
         print(tabulate(options.runs, options.baseline or choose_baseline(options.runs)))
 
 
+def find_runs(folder: str) -> Path:
+    """Take a folder for --runs, if it is one."""
+    if not (Path(folder) / 'runs.csv').exists():
+        raise argparse.ArgumentTypeError(f'it must be a folder with runs.csv, got {folder}')
+    return Path(folder)
+
+
+def read_rows(table: Path) -> list[dict[str, str]]:
+    """Read a CSV; no rows where it is not there."""
+    if not table.exists():
+        return []
+    with table.open(newline='') as file:
+        return list(csv.DictReader(file))
+
+
+def name_run(row: Mapping[str, str]) -> str:
+    """Name a row of runs.csv as its backbone is named."""
+    return f'{row["method"]}-{row["role"]}-{row["seed"]}-{row["lr"]}'
+
+
+def write_table(rows: Sequence[Sequence[str]]) -> str:
+    """Write rows as Markdown; the first has the heads, the second their alignment."""
+    return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
+
+
 def judge(work: Path, runs: Path, protocols: Sequence[Protocol], data: Sequence[str]) -> None:
-    """Judge every final backbone on some data sets, protocol by protocol."""
+    """Judge final backbones on some data sets, protocol by protocol."""
     # tables name backbones and images by their places in the working folder
     os.chdir(work)
     words = [*NO_TRAINING, *(f'{name_method(file)}={file}' for file in find_backbones(runs))]
@@ -74,19 +99,21 @@ def judge(work: Path, runs: Path, protocols: Sequence[Protocol], data: Sequence[
 
 
 def find_backbones(runs: Path) -> list[Path]:
-    """List the backbones of methods that are here, those of a method by their seeds."""
-    with (runs / 'runs.csv').open(newline='') as file:
-        names = [
-            f'{row["method"]}-final-{row["seed"]}-{row["lr"]}'
-            for row in csv.DictReader(file)
-            if row['role'] == 'final' and not row['method'].startswith(VARIANTS)
-        ]
+    """List final backbones, those of a method by their seeds, without variants.
+
+    Those that are elsewhere, as after runs on another machine, are left out.
+    """
+    names = [
+        name_run(row)
+        for row in read_rows(runs / 'runs.csv')
+        if row['role'] == 'final' and not row['method'].startswith(VARIANTS)
+    ]
     files = [Path('backbones') / f'{name}.safetensors' for name in sorted(names)]
     return [file for file in files if file.exists()]
 
 
 def name_seed(finding: Finding) -> Finding:
-    """Call a finding by the seed of its run, of which others may be elsewhere."""
+    """Give a finding the seed of its run in place of a number among the backbones that are here."""
     _, final, rest = finding.candidate.source.partition('-final-')
     if not final:
         return finding
@@ -101,33 +128,41 @@ def name_method(file: Path) -> str:
 def choose_baseline(runs: Path) -> str:
     """Choose among single streams by the mean over seeds of validation images."""
     found = defaultdict(list)
-    with (runs / 'runs.csv').open(newline='') as file:
-        for row in csv.DictReader(file):
-            if row['role'] == 'final' and row['method'] in SINGLE_STREAMS:
-                found[row['method']].append(float(row['val_knn5']))
+    for row in read_rows(runs / 'runs.csv'):
+        if row['role'] == 'final' and row['method'] in SINGLE_STREAMS:
+            found[row['method']].append(float(row['val_knn5']))
     return max(found, key=lambda name: mean(found[name]))
 
 
 def tabulate(runs: Path, baseline: str) -> str:
-    """Write accuracies, and differences to a baseline."""
+    """Write accuracies, and differences to a baseline.
+
+    Raises:
+        SystemExit: If rows do not belong together, or none are of the baseline.
+    """
     parts = [f'Differences are to {baseline}.']
     for name in LABELS:
         findings = ResultsTable(runs / name).list_all()
         check_findings(findings, runs / name)
         labels = np.loadtxt(runs / f'{name}_test.txt', dtype=np.int64)
         figures = summarise(findings, labels)
+        methods = sorted({cell[0] for cell in figures})
+        if baseline not in methods:
+            raise SystemExit(
+                f'--baseline must be one of {", ".join(methods)} in {runs / name}, got {baseline}'
+            )
         apart = find_differences(findings, labels, baseline=baseline)
         columns = list(dict.fromkeys(cell[1:] for cell in figures))
         heads = [f'{name_protocol(*pair)}{end}' for pair in columns for end in ('', ', difference')]
-        lines = [['weights', 'seeds', *heads], ['---', '--:', *['---'] * len(heads)]]
-        for method in sorted({cell[0] for cell in figures}):
+        rows = [['weights', 'seeds', *heads], ['---', '--:', *['---'] * len(heads)]]
+        for method in methods:
             row = [f'`{method}`', str(count_seeds(findings, method))]
             for pair in columns:
                 cell = (method, *pair)
                 row += [to_percent(figures[cell]) if cell in figures else '']
                 row += [to_percent(apart[cell], sign=True) if cell in apart else '']
-            lines.append(row)
-        parts += [f'## {name}', '\n'.join(f'| {" | ".join(line)} |' for line in lines)]
+            rows.append(row)
+        parts += [f'## {name}', write_table(rows)]
     return '\n\n'.join(parts)
 
 
@@ -135,7 +170,8 @@ def check_findings(findings: Sequence[Finding], folder: Path) -> None:
     """Refuse rows that do not belong together.
 
     Raises:
-        SystemExit: If they are of several data, or two are of one seed, as after a second training.
+        SystemExit: If they are of several data sets, or two of them of one seed, as after a second
+            training.
     """
     data = {one.settings['data_digest'] for one in findings}
     cells = Counter(
