@@ -17,6 +17,9 @@ def test_large_blocks_use_the_pages_of_those_before() -> None:
     # in pages of 4 KiB
     size, pages = 2**26, 2**14
     with keeping_pages():
+        with keeping_pages():
+            # another thread that is done sooner
+            pass
         bytearray(size).upper()
         before = _faults()
         for _ in range(4):
