@@ -24,8 +24,8 @@ class EpochMetrics(Callback):
     away: on a CPU, a third of the time of fine-tuning a U-Net. With this callback all values that
     are logged stay the same, to the last bit.
 
-    For segmentation, classification and change; a task with a step of its own, or with metrics that need more than the
-    predicted class, is left as it is.
+    For segmentation, classification and change; a task with a step of its own, or with metrics that
+    need more than the predicted class, is left as it is.
     """
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

@@ -228,7 +228,7 @@ def list_class_names(preprocessing: Preprocessing, *, classes: int) -> tuple[str
     """Name every class, "class 3" where the record has no names.
 
     Raises:
-        ValueError: If it names another number of classes.
+        ValueError: If it names another number of classes, or they are more than a map can hold.
     """
     names = preprocessing.class_names or tuple(f'class {index}' for index in range(classes))
     if len(names) != classes:
