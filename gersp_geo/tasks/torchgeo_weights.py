@@ -10,8 +10,8 @@ from ..models.checkpoint_files import load_pickle
 def check_torchgeo_weights(class_path: str, weights: object) -> None:
     """Refuse a file that a task of torchgeo 0.10 would trip over.
 
-    Its tasks read checkpoints of torchgeo's tasks alone; what they do not find there keeps its random
-    start without a word.
+    Its tasks read checkpoints of torchgeo's tasks alone; what they do not find there keeps its
+    random start without a word.
 
     Args:
         class_path: Full name of the task; ours read any known format, and nothing is checked.
