@@ -83,17 +83,26 @@ METHODS = {
     'moco-union': Method(remote='union', settings=SHORT, seeds=THREE_SEEDS),
     # the teacher of the released variant alone, without natural labels
     'moco-union-released': Method(remote='union', settings=RELEASED, seeds=THREE_SEEDS),
-    'gersp-paper': Method(remote='eurosat', natural=True, settings=(('moco_momentum', 0.996),)),
-    'gersp-short': Method(remote='eurosat', natural=True, settings=SHORT),
-    'simclr-remote': Method(remote='eurosat'),
-    'moco-natural': Method(remote='natural_flat', settings=SHORT),
     'gersp-from-supervised': Method(
         remote='eurosat',
         natural=True,
         settings=RELEASED,
         start='supervised-natural',
         rates_of='gersp-released',
+        seeds=THREE_SEEDS,
     ),
+    # the same start and the same images, without natural labels in the second half
+    'moco-union-from-supervised': Method(
+        remote='union',
+        settings=RELEASED,
+        start='supervised-natural',
+        rates_of='moco-union-released',
+        seeds=THREE_SEEDS,
+    ),
+    'gersp-paper': Method(remote='eurosat', natural=True, settings=(('moco_momentum', 0.996),)),
+    'gersp-short': Method(remote='eurosat', natural=True, settings=SHORT),
+    'simclr-remote': Method(remote='eurosat'),
+    'moco-natural': Method(remote='natural_flat', settings=SHORT),
     **{
         f'gersp-released-weight-{weight}': Method(
             remote='eurosat',
