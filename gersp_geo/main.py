@@ -201,6 +201,7 @@ def export(options: argparse.Namespace) -> object:
     with without_collector():
         from .inference.exporting.command import export as run
 
+    end_on_signals(BEGINS_ANEW)
     return run(**keywords(options))
 
 
@@ -215,6 +216,7 @@ def sample_data(options: argparse.Namespace) -> object:
     """Write the sample landscape."""
     from .sample_data import write_sample_data
 
+    end_on_signals(BEGINS_ANEW)
     files = write_sample_data(**keywords(options))
     text = f'{len(files)} files in {options.folder}; README.txt there says what is what'
     return Made(text, {'folder': options.folder, 'files': files})
@@ -234,6 +236,7 @@ def report(options: argparse.Namespace) -> object:
     """Write the page of a run."""
     from .reports import write_run_report
 
+    end_on_signals(BEGINS_ANEW)
     page = write_run_report(**keywords(options))
     return Made(str(page), {'destination': page})
 

@@ -2,8 +2,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
+from time import sleep
 
 # its log handler keeps the stderr of the time of import, and a test's own is closed behind it
 import lightning.pytorch  # noqa: F401
@@ -161,13 +164,36 @@ def test_a_traceback_can_be_asked_for(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_signal_ends_the_command_as_a_shell_reports_it_and_says_what_next(
     number: signal.Signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with handlers_kept():
         end_on_signals('all is lost')
         with pytest.raises(SystemExit) as stop:
             signal.raise_signal(number)
+    assert stop.value.code == 128 + number
+    assert capsys.readouterr().err == 'gersp-geo: stopped; all is lost\n'
+
+
+@contextmanager
+def handlers_kept() -> Iterator[None]:
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
-    assert stop.value.code == 128 + number
-    assert capsys.readouterr().err == 'gersp-geo: stopped; all is lost\n'
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='Windows has no SIGTERM to catch')
+def test_sample_data_that_are_stopped_leave_nothing_half_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop_once_begun() -> None:
+        while not any(tmp_path.iterdir()):
+            sleep(0.001)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    Thread(target=stop_once_begun, daemon=True).start()
+    with handlers_kept(), pytest.raises(SystemExit) as stop:
+        main(['sample-data', str(tmp_path / 'made')])
+    assert stop.value.code == 128 + signal.SIGTERM
+    assert 'begins anew with the same command' in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
