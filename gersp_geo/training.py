@@ -112,7 +112,7 @@ class TrainingCLI(LightningCLI):
         model = self._get(self.config, 'model')
         options = getattr(model, 'init_args', None)
         check_torchgeo_weights(
-            str(getattr(model, 'class_path', '')), getattr(options, 'weights', None)
+            str(getattr(model, 'class_path', '')), {} if options is None else vars(options)
         )
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
