@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..bands import RGB
-from ..datasets.decoding import decode_any
+from ..datasets.decoding import decode_any, refuse_deep
 from ..datasets.hidden import list_files
 from ..datasets.named_bands import (
     BandNames,
@@ -131,10 +131,7 @@ def read_picture(file: str) -> Tensor:
     """Read a picture upright as red, green and blue; NaN where it is fully transparent."""
     try:
         with Image.open(file) as image:
-            if image.mode.startswith(('I', 'F')):
-                raise ValueError(
-                    f'{file} has more than 8 bits per band (mode {image.mode}); convert it'
-                )
+            refuse_deep(image, file)
             alpha = None
             if image.has_transparency_data:
                 alpha = np.array(ImageOps.exif_transpose(image).convert('RGBA').getchannel('A'))

@@ -1,5 +1,6 @@
 """Decode ordinary images: upright, in three bands, at one size, whole or cropped at random."""
 
+import re
 from collections.abc import Callable
 from io import BytesIO
 from math import ceil, exp, log, sqrt
@@ -22,6 +23,9 @@ from ..geoio.read import UnreadableFileError
 # https://github.com/tensorflow/models/blob/3bf23083/research/slim/preprocessing/inception_preprocessing.py
 CROP_TRIES = 10
 CROP_RATIO = (3 / 4, 4 / 3)
+
+# Pillow's modes of whole numbers and fractions, and those as stored of 16 bits per band
+_DEEP = re.compile(r'^[IF]|;16[BLN]$')
 
 # where cameras say which way is up (TIFF tag 274)
 ORIENTATION = 0x0112
@@ -101,16 +105,12 @@ def decode_image(file: str | PathLike[str], *, size: int, crop: Crop = middle) -
 
     Raises:
         UnreadableFileError: If the file cannot be decoded; the message names it.
-        ValueError: If it is grayscale of more than 8 bits.
+        ValueError: If it has more than 8 bits per band.
     """
     try:
         content = Path(file).read_bytes()
         with Image.open(BytesIO(content)) as image:
-            if image.mode.startswith(('I', 'F')):
-                # Pillow would cut every value above 255 off
-                raise ValueError(
-                    f'{fspath(file)} has more than 8 bits per band (mode {image.mode}); convert it'
-                )
+            refuse_deep(image, file)
             orientation = image.getexif().get(ORIENTATION, 1)
             turned = orientation in (5, 6, 7, 8)
             width, height = image.size[::-1] if turned else image.size
@@ -127,6 +127,22 @@ def decode_image(file: str | PathLike[str], *, size: int, crop: Crop = middle) -
     # smaller than the file says, where it was decoded at a fraction
     part = box.scale(down=pixels.shape[0] / height, across=pixels.shape[1] / width)
     return resize(part.cut(torch.from_numpy(pixels).permute(2, 0, 1)), size=size)
+
+
+def refuse_deep(image: Image.Image, file: str | PathLike[str]) -> None:
+    """Refuse an image of more than 8 bits per band, of which no pixel has been read.
+
+    Of grey, Pillow would cut every value above 255 off; of colours it takes the higher byte, which is
+    0 in most images of reflectances.
+
+    Raises:
+        ValueError: If *image* is one; names *file*.
+    """
+    modes = [image.mode, *(str(tile[3]) for tile in getattr(image, 'tile', ()))]
+    if deep := [mode for mode in modes if _DEEP.search(mode)]:
+        raise ValueError(
+            f'{fspath(file)} has more than 8 bits per band (mode {deep[-1]}); convert it'
+        )
 
 
 def decode_jpeg(

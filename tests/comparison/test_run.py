@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 
 from gersp_geo.main import main
@@ -128,6 +129,22 @@ def test_somebody_elses_files_stay(
     (tmp_path / 'results.csv').write_text('mine\n1\n')
     assert evaluate('mean-colours', data=stones, folder=tmp_path) == 1
     assert 'is no table of this command' in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings('ignore:Dataset has no geotransform')
+def test_pictures_of_sixteen_bits_are_refused_and_not_cut_to_eight(
+    stones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, file in enumerate(stones.rglob('*.png')):
+        values = np.full((3, 16, 16), 200 + number, dtype=np.uint16)
+        with rasterio.open(
+            file, 'w', driver='PNG', count=3, height=16, width=16, dtype='uint16'
+        ) as dst:
+            dst.write(values)
+    assert evaluate('mean-colours', data=stones, folder=tmp_path / 'out') == 1
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert re.search(r'has more than 8 bits per band \(mode RGB;16B\); convert it', error)
 
 
 @pytest.mark.slow

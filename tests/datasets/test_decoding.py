@@ -5,6 +5,7 @@ from random import Random
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,8 +61,14 @@ def test_a_broken_file_is_named(tmp_path: Path, content: bytes | None) -> None:
         decode_image(file, size=8)
 
 
-def test_more_than_eight_bits_are_refused_rather_than_cut_off(tmp_path: Path) -> None:
-    Image.fromarray(np.full((8, 8), 4000, dtype='uint16')).save(tmp_path / 'deep.png')
+@pytest.mark.parametrize('bands', [1, 2, 3, 4])
+def test_more_than_eight_bits_are_refused_rather_than_cut_off(tmp_path: Path, bands: int) -> None:
+    values = np.full((bands, 8, 8), 4000, dtype='uint16')
+    # Pillow reads colours of 16 bits, and writes none
+    with rasterio.open(
+        tmp_path / 'deep.png', 'w', driver='PNG', count=bands, height=8, width=8, dtype='uint16'
+    ) as file:
+        file.write(values)
     with pytest.raises(ValueError, match=r'deep\.png has more than 8 bits per band .*; convert it'):
         decode_image(tmp_path / 'deep.png', size=8)
 
