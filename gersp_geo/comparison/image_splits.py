@@ -22,7 +22,8 @@ SPLITS: tuple[SplitName, ...] = ('train', 'val', 'test')
 # what splits are called, in lower case
 WORDS: dict[str, SplitName] = {
     'train': 'train', 'training': 'train', 'trn': 'train',
-    'val': 'val', 'valid': 'val', 'validation': 'val', 'dev': 'val',
+    'val': 'val', 'valid': 'val', 'validation': 'val', 'dev': 'val', 'eval': 'val',
+    'evaluation': 'val',
     'test': 'test', 'testing': 'test', 'tst': 'test',
 }  # fmt: skip
 SPLIT_COLUMNS = ('split', 'set', 'subset', 'partition')
@@ -78,7 +79,7 @@ def assign(
     elif folders := find_folders(names):
         found = by_folders(files, names, folder, folders)
     else:
-        found = by_seed(files, folder, contents, seed=seed)
+        found = by_seed(files, names, folder, contents, seed=seed)
     for place, needed in ((0, 'trains'), (2, 'tests')):
         if not (found.splits == place).any():
             raise ValueError(
@@ -216,7 +217,7 @@ def by_folders(
 
 
 def by_seed(
-    files: Sequence[str], folder: Path, contents: Sequence[str], *, seed: int
+    files: Sequence[str], names: Sequence[str], folder: Path, contents: Sequence[str], *, seed: int
 ) -> Assignment:
     """Draw a share of each class; equal files go together. See :func:`assign`."""
     marks = mark_folders(files, folder, splits={}, given=())
@@ -235,7 +236,25 @@ def by_seed(
         f'The split is drawn by seed {seed}: about 70 % of each class train, 15 % validate, 15 % test; '
         'no published value has it.'
     )
-    return _without_idle(marks.class_names, _numbers(marks), splits, note, [])
+    return _without_idle(marks.class_names, _numbers(marks), splits, note, _doubt_classes(names))
+
+
+def _doubt_classes(names: Sequence[str]) -> list[str]:
+    """Say where folders hold folders of the same names each, which are rather the classes."""
+    inner: dict[str, set[str]] = {}
+    for name in names:
+        # '' for an image that lies in no folder below
+        outer, *more = name.split('/')[:-1]
+        inner.setdefault(outer, set()).add(more[0] if more else '')
+    shared = set.intersection(*inner.values()) if len(inner) > 1 else set()
+    if len(shared) < 2 or '' in set.union(*inner.values()):
+        return []
+    text = (
+        f'the folders {name_some(sorted(inner))} are taken for the classes, and each of them holds '
+        f'{name_some(sorted(shared))}; if those are the classes, call the outer folders train, val '
+        'and test, or pass a table (--split)'
+    )
+    return [text]
 
 
 def _numbers(marks: Marks) -> NDArray[np.int64]:
@@ -280,7 +299,8 @@ def _without_idle(
     lacking = [classes[old] for new, old in enumerate(used) if new not in trained]
     more = (
         [
-            f'{name_some(lacking)} have no image to train on, so that few or none of theirs can be right'
+            # notes begin with a capital letter, which is not to be that of a class
+            f'no image of {name_some(lacking)} trains, so that few or none of theirs can be right'
         ]
         if lacking
         else []

@@ -133,15 +133,13 @@ def test_a_table_decides_and_says_what_it_leaves(tmp_path: Path) -> None:
         'lake/lake_1.png,lake,Validation', 'lake/lake_2.png,lake,test', 'road/road_0.png,road,test',
         'road/road_9.png,road,train', '',
     )  # fmt: skip
-    with pytest.warns(UserWarning, match='road have no image') as told:
+    with pytest.warns(UserWarning, match='no image of road trains') as told:
         images = ImageSet(folder, split=table)
     messages = [str(warning.message) for warning in told]
     assert len(messages) == 3
     assert messages[0].startswith('1 of the 5 images that')
     assert messages[1].startswith('4 of the 8 images in')
-    assert (
-        messages[2] == 'road have no image to train on, so that few or none of theirs can be right'
-    )
+    assert messages[2] == 'no image of road trains, so that few or none of theirs can be right'
     assert images.classes == ('lake', 'road')
     assert names(images, 'test') == ['lake_2.png', 'road_0.png']
     assert images.labels('test').tolist() == [0, 1]

@@ -131,6 +131,45 @@ def test_somebody_elses_files_stay(
     assert 'is no table of this command' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('outer', [('train', 'holdout'), ('train_images', 'test_images')])
+def test_folders_that_hold_the_same_folders_are_doubted_as_classes(
+    outer: tuple[str, str], stones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nested = tmp_path / 'nested'
+    for place, name in enumerate(outer):
+        for colour in COLOURS:
+            (nested / name / colour).mkdir(parents=True)
+            for i in range(4 * place, 4 * place + 4):
+                shutil.copy(stones / colour / f'{colour}_{i}.png', nested / name / colour)
+    assert evaluate('mean-colours', data=nested, folder=tmp_path / 'out') == 0
+    told = (
+        f'folders {", ".join(sorted(outer))} are taken for the classes, and each of them holds '
+        'brick, lake, meadow; if those are the classes'
+    )
+    assert told in capsys.readouterr().out
+    assert told in (tmp_path / 'out' / 'results.md').read_text()
+
+
+def test_a_split_for_evaluation_is_no_class(
+    stones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nested = tmp_path / 'nested'
+    for name in ('train', 'evaluation'):
+        shutil.copytree(stones, nested / name)
+    assert evaluate('mean-colours', data=nested, folder=tmp_path / 'out') == 1
+    assert 'no image tests; one of its splits must be called test' in capsys.readouterr().err
+
+
+def test_notes_call_classes_as_they_are_called(
+    stones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ('train', 'test'):
+        shutil.copytree(stones, tmp_path / 'nested' / name)
+    shutil.rmtree(tmp_path / 'nested' / 'train' / 'lake')
+    assert evaluate('mean-colours', data=tmp_path / 'nested', folder=tmp_path / 'out') == 0
+    assert '- No image of lake trains, so that few' in capsys.readouterr().out
+
+
 @pytest.mark.filterwarnings('ignore:Dataset has no geotransform')
 def test_pictures_of_sixteen_bits_are_refused_and_not_cut_to_eight(
     stones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
