@@ -1,5 +1,6 @@
 """Words of the user, told apart: what a candidate is called, and where its weights come from."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,8 @@ class CandidateWord:
         """What tables call it: the label, else the name of the source, or the stem of its file."""
         if self.label is not None:
             return self.label
-        path = Path(self.source)
+        # of the folder ., only the whole path has a name
+        path = Path(os.path.abspath(self.source))
         return path.stem if path.is_file() else path.name if path.is_dir() else self.source
 
 
@@ -82,13 +84,18 @@ def parse_word(text: str) -> CandidateWord:
 
 
 def _check_labels(parsed: Sequence[CandidateWord]) -> None:
-    """Refuse files of one name in several folders: nobody said that they are seeds of one method."""
-    paths: dict[str, str] = {}
+    """Refuse files that share a name by chance: nobody said that they are seeds of one method."""
     for word in parsed:
-        if word.label is None and Path(word.source).exists():
-            other = paths.setdefault(word.name, word.source)
-            if other != word.source:
+        if word.label is not None or not Path(word.source).exists():
+            continue
+        for other in parsed:
+            if other.name == word.name and not _are_same(other.source, word.source):
                 raise ValueError(
-                    f'{other} and {word.source} would both be called {word.name!r}; write '
-                    f'LABEL={other}, with one label for seeds of one method'
+                    f'{word.source} and {other.source} would both be called {word.name!r}; write '
+                    f'LABEL={word.source}, with one label for seeds of one method'
                 )
+
+
+def _are_same(one: str, other: str) -> bool:
+    """Say whether two sources are one file or folder, or one name."""
+    return one == other or (Path(other).exists() and Path(one).samefile(other))

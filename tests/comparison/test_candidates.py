@@ -156,6 +156,21 @@ def test_two_files_of_one_name_are_not_taken_for_seeds(
     ]
 
 
+def test_a_file_is_no_seed_of_a_label_by_the_chance_of_its_name(made: Path) -> None:
+    with pytest.raises(ValueError, match="would both be called 'a'; write LABEL=a\\.safetensors"):
+        parse('a=other.safetensors', 'a.safetensors')
+    # one file by two paths is given twice
+    with pytest.raises(ValueError, match='a is given twice'):
+        parse('a.safetensors', str(made / 'a.safetensors'))
+
+
+def test_the_folder_one_is_in_is_called_by_its_name(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(made / 'b')
+    assert [parse(word)[0].label for word in ('.', './', '../b')] == ['b', 'b', 'b']
+
+
 def test_a_word_that_means_two_files_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Path
 ) -> None:
