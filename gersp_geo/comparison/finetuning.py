@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -27,6 +26,7 @@ from ..transforms import RandomFlips
 from .image_sets import ImageSet
 from .image_splits import SPLITS
 from .records import Judged, SplitName
+from .results import read_arrays
 
 _FLOAT_BYTES = 4
 # of the images of one split that are held in memory
@@ -288,12 +288,8 @@ def _write(path: Path, trained: _Trained) -> None:
 
 def _read(path: Path) -> _Trained | None:
     """Read what a learning rate came to; None if it is not known, or damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return _Trained(
-                accuracy=float(arrays['accuracy']),
-                epochs=int(arrays['epochs']),
-                predictions=arrays['predictions'],
-            )
-    except (OSError, EOFError, KeyError, ValueError, BadZipFile):
+    arrays = read_arrays(path, 'accuracy', 'epochs', 'predictions')
+    if arrays is None:
         return None
+    accuracy, epochs, predictions = arrays
+    return _Trained(accuracy=float(accuracy), epochs=int(epochs), predictions=predictions)

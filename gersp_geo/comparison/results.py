@@ -6,13 +6,14 @@ in ``predictions/``, under the key of their row.
 
 import csv
 import math
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from hashlib import sha256
 from io import StringIO
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 from zipfile import BadZipFile
 
 import numpy as np
@@ -156,11 +157,18 @@ class ResultsTable:
 
     def _read_arrays(self, key: str) -> Arrays | None:
         """Read draws and predictions of a row; None if that is not possible."""
-        try:
-            with np.load(self._arrays(key), allow_pickle=False) as arrays:
-                return arrays['draws'], arrays['predictions']
-        except (OSError, EOFError, KeyError, ValueError, BadZipFile):
-            return None
+        arrays = read_arrays(self._arrays(key), 'draws', 'predictions')
+        return None if arrays is None else (arrays[0], arrays[1])
+
+
+def read_arrays(path: Path, *names: str) -> list[NDArray[Any]] | None:
+    """Read arrays that NumPy has compressed; None if they are not there, or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return [arrays[name] for name in names]
+    # what a wrong byte leads to depends on where it is
+    except (OSError, EOFError, KeyError, ValueError, RuntimeError, BadZipFile, zlib.error):
+        return None
 
 
 @contextmanager

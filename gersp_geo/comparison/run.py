@@ -71,7 +71,7 @@ def evaluate_weights(
             begin=shown.begin,
         )  # fmt: skip
         candidates = _choose_candidates(weights, asked, images)
-        pairs = _pair(list(_list_trials(asked)), candidates)
+        pairs = _pair(list(_list_trials(asked)), candidates, asked.baseline)
         shown.expect(len(pairs))
         evaluation = _Evaluation(
             judge=Judge(
@@ -118,7 +118,7 @@ def _list_trials(options: EvaluationOptions) -> Iterator[Trial]:
 
 
 def _pair(
-    trials: Sequence[Trial], candidates: Sequence[Candidate]
+    trials: Sequence[Trial], candidates: Sequence[Candidate], baseline: str | None
 ) -> list[tuple[Trial, Candidate]]:
     """List what is judged how, trial by trial; what is no network is not trained."""
     pairs = [
@@ -131,6 +131,11 @@ def _pair(
         raise ValueError(
             'nothing to train (--protocol finetune): mean-colours and image-statistics are no '
             'networks'
+        )
+    if baseline is not None and all(candidate.label != baseline for _, candidate in pairs):
+        raise ValueError(
+            f'baseline (--baseline) {baseline} is no network, and --protocol finetune trains networks '
+            'alone; pass another baseline, or another protocol besides'
         )
     return pairs
 

@@ -11,6 +11,7 @@ import pytest
 import rasterio
 from PIL import Image
 
+from gersp_geo.comparison.results import ResultsTable
 from gersp_geo.main import main
 
 COLOURS = {'brick': (160, 60, 40), 'lake': (20, 60, 120), 'meadow': (60, 140, 50)}
@@ -93,6 +94,10 @@ def test_the_command_compares_tells_and_goes_on(
         (['--lr', '-1', '--protocol', 'finetune'], 'must be > 0, got -1'),
         (['--device', 'abacus'], 'abacus'),
         (['--protocol', 'finetune'], 'mean-colours and image-statistics are no networks'),
+        (
+            [WORDS[1], '--protocol', 'finetune', '--baseline', 'mean-colours'],
+            r'baseline \(--baseline\) mean-colours is no network',
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_before_an_image_is_read(
@@ -129,6 +134,49 @@ def test_somebody_elses_files_stay(
     (tmp_path / 'results.csv').write_text('mine\n1\n')
     assert evaluate('mean-colours', data=stones, folder=tmp_path) == 1
     assert 'is no table of this command' in capsys.readouterr().err
+
+
+def test_spaces_around_the_name_of_a_folder_are_no_part_of_the_class(
+    stones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (stones / 'lake').rename(stones / 'lake ')
+    (stones / 'brick').rename(stones / ' brick')
+    assert evaluate('mean-colours', data=stones, folder=tmp_path / 'out') == 0
+    assert {row['classes'] for row in read_rows(tmp_path / 'out')} == {'3'}
+    assert ' brick' not in capsys.readouterr().out
+
+
+def test_columns_of_a_table_are_found_in_any_case(stones: Path, tmp_path: Path) -> None:
+    # classes that the folders do not tell
+    rows = [
+        f'{file.name},{("even", "odd, rather")[number % 2]},{("Train", "Test")[number % 3 == 2]}'
+        for number, file in enumerate(sorted(stones.rglob('*.png')))
+    ]
+    rows = [row.replace('odd, rather', '"odd, rather"') for row in rows]
+    table = tmp_path / 'split.csv'
+    table.write_bytes('\r\n'.join(['Filename,Label,Split', *rows, '']).encode())
+    assert (
+        evaluate('mean-colours', '--split', str(table), data=stones, folder=tmp_path / 'out') == 0
+    )
+    (row,) = {
+        (row['classes'], row['n_train'], row['n_test']) for row in read_rows(tmp_path / 'out')
+    }
+    assert row == ('2', '24', '12')
+
+
+def test_damaged_predictions_are_found_anew(stones: Path, tmp_path: Path) -> None:
+    assert evaluate('mean-colours', data=stones, folder=tmp_path / 'out') == 0
+    before = read_rows(tmp_path / 'out')
+    kept = tmp_path / 'out' / 'predictions' / f'{before[0]["key"]}.npz'
+    whole = kept.read_bytes()
+    for place in range(len(whole)):
+        kept.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        # either as they were, or none
+        assert len(ResultsTable(tmp_path / 'out').list_all()) in (1, 2)
+    assert evaluate('mean-colours', data=stones, folder=tmp_path / 'out') == 0
+    assert [row['accuracy'] for row in read_rows(tmp_path / 'out')] == [
+        row['accuracy'] for row in before
+    ]
 
 
 @pytest.mark.parametrize('outer', [('train', 'holdout'), ('train_images', 'test_images')])

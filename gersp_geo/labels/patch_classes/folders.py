@@ -48,6 +48,8 @@ def mark_folders(
             f'{loose[0]}; give a folder that holds one folder per class, or pass labels'
         )
     found = sorted({name for name in names if name is not None})
+    # what tables call a class has no spaces around it either
+    classes = sorted({name.strip() for name in found} - {''})
     if not splits and len(found) > 1 and {name.lower() for name in found} <= _SPLITS:
         raise ValueError(
             f'the folders of {source} are {name_some(found)}, which are splits, no classes; pass '
@@ -55,11 +57,11 @@ def mark_folders(
         )
     check_empty(roots, set(splits.values()), found, first=files[0], source=source)
     if not given:
-        warn_of_lookalikes(found, where=f'the folder of {source}')
+        warn_of_lookalikes(classes, where=f'the folder of {source}')
     return mark_texts(
         names,
         np.ones(len(names), dtype=np.bool_),
-        given or found,
+        given or classes,
         attribute='folder',
         source=source,
         separator=None,

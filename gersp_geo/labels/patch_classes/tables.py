@@ -90,12 +90,23 @@ def mark_table(
 def choose(
     table: pandas.DataFrame, given: str | None, usual: Sequence[str], *, file: str, what: str
 ) -> str | None:
-    """Find a column that is named, or has a usual name; None if there is none of these."""
+    """Find a column that is named, or has a usual name in any case; None if there is none of these.
+
+    Raises:
+        ValueError: If the column that is named is not there.
+    """
     if given is not None and given not in table.columns:
         raise ValueError(
             f'{file} has no column {given!r} for {what}, only {name_some([*table.columns])}'
         )
-    return given or next((name for name in usual if name in table.columns), None)
+    if given is not None:
+        return given
+    columns = [str(name) for name in reversed(table.columns)]
+    # to the letter, before in any case
+    for known in ({name: name for name in columns}, {name.lower(): name for name in columns}):
+        if name := next((known[one] for one in usual if one in known), None):
+            return name
+    return None
 
 
 def per_image(
