@@ -3,6 +3,7 @@
 import csv
 import re
 import shutil
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,6 +163,22 @@ def test_columns_of_a_table_are_found_in_any_case(stones: Path, tmp_path: Path) 
         (row['classes'], row['n_train'], row['n_test']) for row in read_rows(tmp_path / 'out')
     }
     assert row == ('2', '24', '12')
+
+
+def test_names_with_accents_are_found_however_they_are_encoded(
+    stones: Path, tmp_path: Path
+) -> None:
+    folder, name = unicodedata.normalize('NFD', 'Grünland'), unicodedata.normalize('NFD', 'é.png')
+    for number, place in enumerate(('train', 'test')):
+        (stones / 'lake' / f'lake_{number}.png').rename(stones / 'lake' / f'{place}{name}')
+    (stones / 'lake').rename(stones / folder)
+    table = tmp_path / 'split.csv'
+    rows = ['Grünland/trainé.png,train', 'Grünland/testé.png,test', 'brick/brick_0.png,train']
+    table.write_text('\n'.join(['filename,split', *rows]), encoding='utf-8')
+    words = ('mean-colours', '--split', str(table), '--protocol', 'knn', '--k', '1')
+    assert evaluate(*words, data=stones, folder=tmp_path / 'out') == 0
+    (row,) = read_rows(tmp_path / 'out')
+    assert (row['n_train'], row['n_test']) == ('2', '1')
 
 
 def test_damaged_predictions_are_found_anew(stones: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Which image an annotation means by a name or a path."""
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from pathlib import PurePosixPath
@@ -85,8 +86,11 @@ class ImageNames:
 
 
 def split(name: str) -> tuple[str, ...]:
-    """Split a path of any system into its parts."""
-    return PurePosixPath(name.replace('\\', '/')).parts
+    """Split a path of any system into its parts.
+
+    A letter with its accent is one sign, as tables have it; macOS and archives made there write two.
+    """
+    return PurePosixPath(unicodedata.normalize('NFC', name).replace('\\', '/')).parts
 
 
 def without_suffix(name: str) -> str:
