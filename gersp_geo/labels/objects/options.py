@@ -142,7 +142,7 @@ def choose_format(
         if kind == 'coco' and is_geojson(file):
             kind = 'vector'
         # a text may be anything; one that is meant has the name of an image
-        is_meant = kind != 'text' or len(files) == 1 or Path(file).stem in stems
+        is_meant = kind != 'text' or len(files) == 1 or without_suffix(split(file)[-1]) in stems
         is_chosen = options.format in ('yolo', 'dota') and Path(file).name != NAMES_FILE
         if is_meant or is_chosen:
             groups.setdefault(kind, []).append(file)

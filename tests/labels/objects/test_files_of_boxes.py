@@ -1,8 +1,9 @@
 """VOC, YOLO, DOTA and CSV: which image a file means, and what cannot be."""
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -102,6 +103,18 @@ def test_folders_tell_images_of_one_name_apart(
     source = open_labels(tmp_path / 'labels', images)
     heights = [np.ptp(objects.bounds[0, 1::2]) for i in range(3) if (objects := source.of(i))]
     assert heights == [8, 32, 16]
+
+
+@pytest.mark.parametrize('form', ['NFC', 'NFD'])
+def test_names_with_accents_are_the_same_however_they_are_encoded(
+    form: Literal['NFC', 'NFD'], put: Put, open_labels: Open, scene: Scene
+) -> None:
+    scene(unicodedata.normalize('NFD', 'é.png'))
+    put('README.txt', 'No labels in here.')
+    put('a.txt', '')
+    folder = put(unicodedata.normalize(form, 'é.txt'), '0 0.5 0.5 0.25 0.5')
+    found = [open_labels(folder).of(tile) for tile in range(2)]
+    assert [None if objects is None else len(objects) for objects in found] == [0, 1]
 
 
 def test_a_name_means_an_image_by_as_much_of_its_path_as_any_confirms() -> None:
