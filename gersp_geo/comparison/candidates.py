@@ -61,7 +61,7 @@ def parse_candidates(
     Warns:
         UserWarning: If *first_layers* do nothing.
     """
-    parsed = parse_words(words)
+    parsed, first_layers = parse_words(words), tuple(dict.fromkeys(first_layers))
     images = None if bands is None else plain_record(bands, dtype)
     counts: Counter[str] = Counter()
     known: dict[tuple[str, str], CandidateWord] = {}

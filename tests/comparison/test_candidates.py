@@ -193,6 +193,8 @@ def test_first_layers_multiply_weights_for_three_bands_alone() -> None:
         ('random:test_resnet', 'scaled'), ('mean-colours', 'scaled'),
     ]  # fmt: skip
     assert [c.label for c in parse('a.safetensors', first_layers=('mean',), bands=MANY)] == ['a']
+    twice: Any = ('mean', 'mean')
+    assert [c.label for c in parse('a.safetensors', first_layers=twice, bands=MANY)] == ['a']
     with pytest.warns(UserWarning, match='first layers scaled, repeat, random do nothing'):
         assert len(parse(*words, first_layers=rules, bands=COLORS)) == 3
 
