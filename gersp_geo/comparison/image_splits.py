@@ -113,16 +113,26 @@ def by_table(files: Sequence[str], names: Sequence[str], folder: Path, table: Pa
             f'{idle} of the {len(files)} images in {folder} are in no split of {source} and are '
             f'left out, one is {example}'
         )
+    labels = np.full(len(files), -1, dtype=np.int64)
     if attribute is None:
-        marks = mark_folders(files, folder, splits=find_folders(names), given=())
+        # what the table leaves out may lie anywhere
+        used = np.flatnonzero(splits >= 0) if (splits >= 0).any() else np.arange(len(files))
+        chosen = [files[i] for i in used.tolist()]
+        marks = mark_folders(chosen, folder, splits=find_folders(names), given=())
+        labels[used] = _numbers(marks)
     else:
         texts = mark_texts(
             rows['label'].tolist(), places >= 0, (), attribute=attribute, source=source,
             separator=None,
         )  # fmt: skip
         marks = per_image(texts, places, files, file=source, single=True)
+        labels = _numbers(marks)
         told += _compare(marks, files, folder, source=source)
-    labels = _numbers(marks)
+    if (nameless := (splits >= 0) & (labels < 0)).any():
+        told.append(
+            f'{int(nameless.sum())} images of a split have no class in {source} and are left out, one '
+            f'is {files[int(nameless.argmax())]}'
+        )
     splits = np.where(labels < 0, -1, splits)
     return _without_idle(
         marks.class_names, labels, splits, f'The split is that of {table.name}.', told

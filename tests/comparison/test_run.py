@@ -165,6 +165,35 @@ def test_columns_of_a_table_are_found_in_any_case(stones: Path, tmp_path: Path) 
     assert row == ('2', '24', '12')
 
 
+def test_what_a_table_leaves_out_may_lie_anywhere(stones: Path, tmp_path: Path) -> None:
+    names = sorted(f'{file.parent.name}/{file.name}' for file in stones.rglob('*.png'))
+    shutil.copy(stones / 'lake' / 'lake_0.png', stones / 'preview.png')
+    table = tmp_path / 'split.csv'
+    rows = [f'{name},{("train", "test")[number % 2]}' for number, name in enumerate(names)]
+    table.write_text('\n'.join(['filename,split', *rows]))
+    assert (
+        evaluate('mean-colours', '--split', str(table), data=stones, folder=tmp_path / 'out') == 0
+    )
+    (row,) = {
+        (row['classes'], row['n_train'], row['n_test']) for row in read_rows(tmp_path / 'out')
+    }
+    assert row == ('3', '18', '18')
+
+
+def test_images_without_class_are_told_on_the_page_too(stones: Path, tmp_path: Path) -> None:
+    table = tmp_path / 'split.csv'
+    rows = [
+        f'{file.name},{"" if number == 5 else file.parent.name},{("train", "test")[number % 2]}'
+        for number, file in enumerate(sorted(stones.rglob('*.png')))
+    ]
+    table.write_text('\n'.join(['filename,label,split', *rows]))
+    assert (
+        evaluate('mean-colours', '--split', str(table), data=stones, folder=tmp_path / 'out') == 0
+    )
+    text = (tmp_path / 'out' / 'results.md').read_text()
+    assert '- 1 images of a split have no class in' in text
+
+
 def test_names_with_accents_are_found_however_they_are_encoded(
     stones: Path, tmp_path: Path
 ) -> None:
