@@ -217,10 +217,12 @@ class GeRSPDataModule(BaseDataModule):
 
     @property
     def distinct_samples(self) -> int | None:
-        """Number of different remote-sensing images in an epoch; None before ``setup``."""
-        if self.batches is None:
-            return None
-        return min(len(self.batches.remote_sensing), len(self.batches) * self.batch_size)
+        """Number of remote-sensing images in a pass over them, of one epoch or of many.
+
+        None before ``setup``. The stream goes on from epoch to epoch: where an epoch is shorter
+        than a pass, the next one holds other images.
+        """
+        return None if self.batches is None else len(self.batches.remote_sensing)
 
     def train_dataloader(self) -> ResumableLoader[JointBatch]:
         """Load whole batches, in the order of their positions."""

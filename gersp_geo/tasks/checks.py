@@ -98,14 +98,14 @@ def check_streams(batch: JointBatch) -> None:
 
 
 def warn_of_large_queue(memory_bank_size: int, *, samples: float) -> None:
-    """Warn where many queries meet keys of their own image, made in the epoch before.
+    """Warn where many queries meet keys of their own image, made in the pass before.
 
-    *samples* is the number of different remote-sensing images per epoch.
+    *samples* is the number of remote-sensing images in a pass.
     """
     if 2 * memory_bank_size > samples:
         rank_zero_warn(
             f'memory_bank_size={memory_bank_size} is more than half of the {samples:.0f} '
-            'remote-sensing images of an epoch: images will meet keys of their own as negatives; '
+            'remote-sensing images of a pass: images will meet keys of their own as negatives; '
             f'memory_bank_size <= {max(samples // 2, 1):.0f} avoids it'
         )
 

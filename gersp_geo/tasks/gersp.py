@@ -254,7 +254,7 @@ class GeRSPTask(BaseTask):
         share_first(self.queue)
 
     def on_train_batch_start(self, batch: JointBatch, batch_idx: int) -> None:
-        """Warn once, at the first batch, of a queue that outlives half an epoch."""
+        """Warn once, at the first batch, of a queue that outlives half a pass."""
         if self.trainer.global_step > 0 or batch_idx > 0:
             return
         data: Any = getattr(self.trainer, 'datamodule', None)

@@ -212,11 +212,11 @@ def test_fewer_logits_than_folders_of_natural_images_are_refused_at_the_start(
         trainer.fit(task, datamodule=data)
 
 
-def test_an_epoch_counts_each_image_once(tiles: Path, natural: Path) -> None:
-    data = module(tiles, natural, steps_per_epoch=2, patches_per_pass=20)
-    data.setup('fit')
-    assert data.distinct_samples == 2 * 4
-    data = module(tiles, natural, steps_per_epoch=50, patches_per_pass=20)
+@pytest.mark.parametrize('steps', [2, 50])
+def test_images_count_by_the_pass_however_long_an_epoch_is(
+    steps: int, tiles: Path, natural: Path
+) -> None:
+    data = module(tiles, natural, steps_per_epoch=steps, patches_per_pass=20)
     data.setup('fit')
     assert data.distinct_samples == 20
 

@@ -269,7 +269,7 @@ def fit(task: GeRSPTask, *batches: JointBatch, **arguments: Any) -> None:
 
 def test_a_queue_longer_than_half_an_epoch_is_warned_of_with_both_numbers() -> None:
     batches = [make_batch(pairs=4) for _ in range(3)]
-    message = 'memory_bank_size=7 is more than half of the 12 remote-sensing images of an epoch'
+    message = 'memory_bank_size=7 is more than half of the 12 remote-sensing images of a pass'
     with pytest.warns(UserWarning, match=message):
         fit(make_task(memory_bank_size=7), *batches)
     with warnings.catch_warnings():
