@@ -1,7 +1,7 @@
 """A reproduction that fits two CPU cores: GeRSP and single streams, equal numbers of images seen.
 
     python benchmarks/reproduction.py prepare EUROSAT TINY_IMAGENET UC_MERCED WORK
-    python benchmarks/reproduction.py run WORK --runs docs/results
+    python benchmarks/reproduction.py run WORK --runs FOLDER
 
 EUROSAT holds a folder per class and split_seeded.csv; only its split 'train' is ever trained on.
 TINY_IMAGENET and UC_MERCED hold a folder per class; benchmarks/reproduction_results.py judges
@@ -156,6 +156,7 @@ def main() -> None:
         prepare(options.eurosat, options.natural, options.merced, options.work)
         return
     check_precision(options.runs, options.precision)
+    options.runs.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)
     while run_next(options.work, options.runs, options.precision):
         pass
@@ -353,7 +354,13 @@ def open_run(
     settings = {'supervised_weight': 1.0 if chosen.natural else 0.0} | dict(chosen.settings)
     weights = None
     if chosen.start:
-        (weights,) = (work / 'backbones').glob(f'{chosen.start}-final-{seed}-*.safetensors')
+        pattern = f'{chosen.start}-final-{seed}-*.safetensors'
+        weights = next((work / 'backbones').glob(pattern), None)
+        if weights is None:
+            raise SystemExit(
+                f'{method} starts from {work / "backbones" / pattern}, which must exist; train '
+                f'{chosen.start} here first, with a folder for --runs that has no row of it'
+            )
     only_natural = chosen.remote is None
     task = (Supervised if only_natural else GeRSPTask)(
         model=MODEL,
