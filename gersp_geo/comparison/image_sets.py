@@ -86,7 +86,8 @@ class ImageSet:
 
         Warns:
             UserWarning: Counts images that the CSV names and are not there, those that it leaves
-                out, equal files in two splits, and names classes that are not trained.
+                out, equal files in two splits or of two classes, and names classes that are not
+                trained.
         """
         if size < 2:
             raise ValueError(f'size must be at least 2 px, got {size}')
@@ -112,7 +113,11 @@ class ImageSet:
             for place, name in enumerate(SPLITS)
         }
         self._labels = found.labels
-        doubts = (*found.warnings, *find_leaks(files, contents, self._members))
+        doubts = (
+            *found.warnings,
+            *find_leaks(files, contents, self._members),
+            *find_contradictions(files, contents, np.where(found.splits < 0, -1, found.labels)),
+        )
         for text in doubts:
             warnings.warn(text, stacklevel=2)
         # a table or a page is passed on without what was said while it was made
@@ -261,3 +266,22 @@ def find_leaks(
         f'{equal[0]} are the same file'
     )
     return [text]
+
+
+def find_contradictions(
+    files: Sequence[str], contents: Sequence[str], labels: NDArray[np.int64]
+) -> list[str]:
+    """Find equal files of two classes, of which one must be wrong; -1 is no class.
+
+    Returns:
+        A sentence that counts them and names two, or nothing.
+    """
+    first: dict[str, tuple[int, str]] = {}
+    wrong = [
+        f'{file} and {other[1]}'
+        for file, content, label in zip(files, contents, labels.tolist(), strict=True)
+        if label >= 0 and (other := first.setdefault(content, (label, file)))[0] != label
+    ]
+    if not wrong:
+        return []
+    return [f'{len(wrong)} images have another class than the same file elsewhere: {wrong[0]}']

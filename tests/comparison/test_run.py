@@ -210,6 +210,16 @@ def test_names_with_accents_are_found_however_they_are_encoded(
     assert (row['n_train'], row['n_test']) == ('2', '1')
 
 
+def test_equal_images_of_two_classes_are_told(
+    stones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in range(2):
+        shutil.copy(stones / 'lake' / f'lake_{i}.png', stones / 'brick' / f'also_{i}.png')
+    assert evaluate('mean-colours', data=stones, folder=tmp_path / 'out') == 0
+    told = '- 2 images have another class than the same file elsewhere: '
+    assert told in capsys.readouterr().out
+
+
 def test_damaged_predictions_are_found_anew(stones: Path, tmp_path: Path) -> None:
     assert evaluate('mean-colours', data=stones, folder=tmp_path / 'out') == 0
     before = read_rows(tmp_path / 'out')
