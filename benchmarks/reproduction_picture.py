@@ -21,16 +21,19 @@ from .reproduction import IMAGES
 from .reproduction_results import LABELS, find_runs, read_rows
 
 COLORS = {
+    'gersp-from-supervised': '#0a3945',
     'gersp-released': '#0f6e84',
     'gersp-paper': '#58a6b5',
     'supervised-natural': '#c8553d',
+    'moco-union-from-supervised': '#3b2a5c',
     'moco-union': '#6b4e9b',
     'moco-union-released': '#b39ddb',
     'moco-remote': '#d19a2e',
     'moco-natural': '#9a9a9a',
 }
-"""Of methods whose losses are drawn."""
+"""Of methods whose losses are drawn; their names beside the seeds tell which is which."""
 
+OTHER = '#444444'
 LOSSES = {'train_contrastive_loss': 'contrastive loss', 'train_supervised_loss': 'supervised loss'}
 TITLES = {'eurosat_rgb': 'EuroSAT', 'ucmerced': 'UC Merced'}
 
@@ -41,7 +44,7 @@ def main() -> None:
     parser.add_argument('-o', '--output', type=Path, required=True)
     options = parser.parse_args()
     mpl.rcParams.update({'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False})
-    figure, panels = plt.subplots(1, 4, figsize=(13, 3.6), layout='constrained')
+    figure, panels = plt.subplots(1, 4, figsize=(14, 3.8), layout='constrained')
     for panel, column in zip(panels, LOSSES, strict=False):
         draw_loss(panel, options.runs, column)
     for panel, name in zip(panels[2:], TITLES, strict=True):
@@ -60,9 +63,8 @@ def draw_loss(panel: Axes, runs: Path, column: str) -> None:
         seeds = max(map(len, found[method].values()))
         points = sorted((step, np.mean(v)) for step, v in found[method].items() if len(v) == seeds)
         steps, losses = np.array(points).T
-        panel.plot(steps * IMAGES / 1000, smooth(losses), color=COLORS[method], label=method)
+        panel.plot(steps * IMAGES / 1000, smooth(losses), color=COLORS[method])
     panel.set(title=LOSSES[column], xlabel='thousand images seen')
-    panel.legend(frameon=False, fontsize=7)
 
 
 def smooth(values: NDArray[np.float64], width: int = 5) -> NDArray[np.float64]:
@@ -79,10 +81,12 @@ def draw_seeds(panel: Axes, runs: Path, name: str) -> None:
             found[finding.candidate.label].append(100 * finding.accuracy.value)
     order = sorted(found, key=lambda method: float(np.mean(found[method])))
     for place, method in enumerate(order):
-        color = COLORS.get(method, '#444444')
+        color = COLORS.get(method, OTHER)
         panel.plot(found[method], [place] * len(found[method]), 'o', color=color, alpha=0.7, ms=6)
         panel.plot(np.mean(found[method]), place, '|', color=color, ms=16)
     panel.set_yticks(range(len(order)), order)
+    for text, method in zip(panel.get_yticklabels(), order, strict=True):
+        text.set_color(COLORS.get(method, OTHER))
     panel.grid(axis='x', alpha=0.3)
     panel.set(
         title=f'{TITLES[name]}, {LABELS[name]} labels per class', xlabel='% right; a seed each'
