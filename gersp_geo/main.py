@@ -58,6 +58,7 @@ def train(words: list[str]) -> int:
     from .shipped_configs import resolve_configs
 
     quieten()
+    sleep_while_waiting()
     words, shipped = resolve_configs(words)
     for config in shipped:
         say(f'{config.name} is not here, and the one that is shipped is taken: {config.path}')
@@ -89,7 +90,8 @@ def predict(options: argparse.Namespace) -> object:
 def sleep_while_waiting() -> None:
     """Let threads of torch sleep between operations, which leaves their cores to those that read.
 
-    Left to themselves they spin for milliseconds. OpenMP reads this once, when torch is imported.
+    Left to themselves they spin for milliseconds, and where another process has a core, each waits
+    for one that does not run. OpenMP reads this once, when torch is imported.
     """
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
@@ -187,6 +189,7 @@ def assess(options: argparse.Namespace) -> object:
 
 def evaluate(options: argparse.Namespace) -> object:
     """Compare weights."""
+    sleep_while_waiting()
     with without_collector():
         from .geoio.gdal import gdal_messages
         from .reports.comparing import evaluate as run
@@ -225,6 +228,7 @@ def sample_data(options: argparse.Namespace) -> object:
 def demo(options: argparse.Namespace) -> object:
     """Run the main job."""
     quieten()
+    sleep_while_waiting()
     with stoppable() as request:
         request.advice = 'begin anew with --overwrite'
         from .demo import run_demo
