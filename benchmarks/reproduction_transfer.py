@@ -255,8 +255,8 @@ def judge_objects(scenes: Sequence[Sequence[Tensor]], describe: Describe) -> flo
 
 def draw_places(features: Tensor, boxes: Tensor, random: np.random.Generator) -> Places:
     """Take the places in the middle half of a box, and draw others outside of all."""
-    side = torch.zeros(features.shape[1:], dtype=torch.bool)
-    inside, middle = side, side.clone()
+    inside = torch.zeros(features.shape[1:], dtype=torch.bool)
+    middle = inside.clone()
     for left, top, right, bottom in boxes.tolist():
         inside[span(top, bottom, 1.0), span(left, right, 1.0)] = True
         middle[span(top, bottom, 0.5), span(left, right, 0.5)] = True
@@ -290,7 +290,7 @@ def judge_points(points: Tensor, boxes: Tensor) -> NDArray[np.bool_]:
     inside = ((points[:, None] > boxes[:, :2]) & (points[:, None] < boxes[:, 2:])).all(dim=2)
     free = torch.ones(len(boxes), dtype=torch.bool)
     right = np.zeros(len(points), dtype=bool)
-    for index, hit in enumerate(inside & free):
+    for index, hit in enumerate(inside):
         taken = (hit & free).nonzero()
         if len(taken):
             right[index], free[taken[0]] = True, False
