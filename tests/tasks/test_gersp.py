@@ -267,7 +267,7 @@ def fit(task: GeRSPTask, *batches: JointBatch, **arguments: Any) -> None:
     trainer.fit(task, loader_of(*batches))
 
 
-def test_a_queue_longer_than_half_an_epoch_is_warned_of_with_both_numbers() -> None:
+def test_a_queue_longer_than_half_a_pass_is_warned_of_with_both_numbers() -> None:
     batches = [make_batch(pairs=4) for _ in range(3)]
     message = 'memory_bank_size=7 is more than half of the 12 remote-sensing images of a pass'
     with pytest.warns(UserWarning, match=message):
