@@ -5,8 +5,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
-from time import sleep
 
 # its log handler keeps the stderr of the time of import, and a test's own is closed behind it
 import lightning.pytorch  # noqa: F401
@@ -183,15 +181,17 @@ def handlers_kept() -> Iterator[None]:
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='Windows has no SIGTERM to catch')
+@pytest.mark.parametrize('pattern', ['*', '*/*'], ids=['once-begun', 'on-the-way'])
 def test_sample_data_that_are_stopped_leave_nothing_half_written(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], pattern: str
 ) -> None:
-    def stop_once_begun() -> None:
-        while not any(tmp_path.iterdir()):
-            sleep(0.001)
-        os.kill(os.getpid(), signal.SIGTERM)
+    def stop_after_folder(frame: object, event: str, called: object) -> None:
+        # between two lines, at the moment that a folder is there
+        if event == 'c_return' and called is os.mkdir and any(tmp_path.glob(pattern)):
+            sys.setprofile(None)
+            os.kill(os.getpid(), signal.SIGTERM)
 
-    Thread(target=stop_once_begun, daemon=True).start()
+    sys.setprofile(stop_after_folder)
     with handlers_kept(), pytest.raises(SystemExit) as stop:
         main(['sample-data', str(tmp_path / 'made')])
     assert stop.value.code == 128 + signal.SIGTERM

@@ -208,8 +208,9 @@ def new_folder(destination: str | PathLike[str]) -> Iterator[Path]:
         raise FileExistsError(f'{final} exists and is not an empty folder; pass a new folder')
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = _hidden(final)
-    temporary.mkdir()
     try:
+        # here, since a signal may end this as soon as the folder is there
+        temporary.mkdir()
         yield temporary
         if final.is_dir():
             # a folder cannot be renamed over an existing one on every system
