@@ -47,6 +47,8 @@ from gersp_geo.models.backbones import create_backbone
 
 MODEL, SIDE, CLASSES, IMAGES = 'resnet18', 64, 200, 128
 SEARCH_STEPS, STEPS, EPOCHS = 100, 400, 20
+# at most half of the images, so that no image meets its own key
+QUEUE = 2048
 RATES = (0.03, 0.1)
 THREE_SEEDS = (0, 1, 2)
 
@@ -73,9 +75,24 @@ class Method:
     rates_of: str | None = None
     """Method whose learning rate is taken; None where it is chosen."""
 
+    size: int = SIDE
+    """Side of the views in pixels; the images have 64 px, and are judged so."""
+
+    steps: int = STEPS
+    queue: int = QUEUE
+
 
 RELEASED = (('moco_momentum', 0.999), ('teacher_projector', 'frozen'))
 SHORT = (('moco_momentum', 0.99),)
+# views keep half of an image at least, and colours change a quarter as much
+GENTLE = (('crop_scale', (0.5, 1.0)), ('color_strength', 0.25))
+CHANGES: dict[str, dict[str, Any]] = {
+    'gentle': {'settings': (*RELEASED, *GENTLE)},
+    'queue-512': {'queue': 512},
+    '32-px': {'size': 32},
+    '800-steps': {'steps': 800},
+    '96-px': {'size': 96},
+}
 METHODS = {
     'supervised-natural': Method(natural=True, seeds=THREE_SEEDS),
     'gersp-released': Method(remote='eurosat', natural=True, settings=RELEASED, seeds=THREE_SEEDS),
@@ -112,6 +129,25 @@ METHODS = {
         )
         for weight in (0.0, 0.3, 3.0)
     },
+    # what may keep natural labels from showing, with them and without
+    **{
+        f'{name}-{change}': Method(
+            remote=remote,
+            natural=natural,
+            rates_of=name,
+            # what is best by validation images at the first seed
+            seeds=THREE_SEEDS if change == 'gentle' else (0,),
+            **({'settings': RELEASED} | options),
+        )
+        for change, options in CHANGES.items()
+        for name, remote, natural in (
+            ('gersp-released', 'eurosat', True),
+            ('moco-union-released', 'union', False),
+        )
+    },
+    'supervised-natural-gentle': Method(
+        natural=True, settings=GENTLE, rates_of='supervised-natural', seeds=THREE_SEEDS
+    ),
 }
 
 
@@ -365,10 +401,9 @@ def open_run(
     task = (Supervised if only_natural else GeRSPTask)(
         model=MODEL,
         weights=None if weights is None else str(weights),
-        size=SIDE,
+        size=chosen.size,
         num_classes=CLASSES,
-        # at most half of the images, so that no image meets its own key
-        memory_bank_size=2048,
+        memory_bank_size=chosen.queue,
         lr=lr,
         min_lr=lr / 30,
         restart_period=EPOCHS,
@@ -378,7 +413,7 @@ def open_run(
     data = GeRSPDataModule(
         str(work / (chosen.remote or 'eurosat')),
         str(work / 'natural') if chosen.natural else None,
-        size=SIDE,
+        size=chosen.size,
         batch_size=1 if only_natural else IMAGES // 2 if both else IMAGES,
         natural_batch_size=IMAGES if only_natural else IMAGES // 2,
         steps_per_epoch=steps // EPOCHS,
@@ -391,7 +426,7 @@ def train(
     work: Path, folder: Path, *, method: str, role: str, seed: int, lr: float, precision: Any
 ) -> None:
     """Train one backbone, keep it and its figures."""
-    steps = SEARCH_STEPS if role == 'search' else STEPS
+    steps = SEARCH_STEPS if role == 'search' else METHODS[method].steps
     seed_everything(seed, verbose=False)
     task, data = open_run(work, method, seed=seed, lr=lr, steps=steps)
     task.to(memory_format=torch.channels_last)

@@ -15,6 +15,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 from statistics import mean
 
@@ -25,10 +26,17 @@ from gersp_geo.comparison.records import Finding, Protocol
 from gersp_geo.comparison.results import ResultsTable
 from gersp_geo.comparison.tables import find_differences, name_protocol, summarise, to_percent
 
-SINGLE_STREAMS = ('supervised-natural', 'moco-remote', 'moco-union', 'moco-union-released')
+SINGLE_STREAMS = (
+    'supervised-natural',
+    'supervised-natural-gentle',
+    'moco-remote',
+    'moco-union',
+    'moco-union-released',
+    'moco-union-released-gentle',
+)
 NO_TRAINING = ('random=random:resnet18',) * 3 + ('mean-colours',)
 # variants of one method: validation images tell which is better, and the test says nothing of them
-VARIANTS = ('gersp-short', 'gersp-released-weight-')
+VARIANTS = ('gersp-short', '*-weight-*', '*-queue-*', '*-px', '*-steps')
 LABELS = {'eurosat_rgb': 20, 'ucmerced': 5}
 TRIALS: tuple[Protocol, ...] = ('knn', 'few-shot', 'linear')
 
@@ -106,7 +114,7 @@ def find_backbones(runs: Path) -> list[Path]:
     names = [
         name_run(row)
         for row in read_rows(runs / 'runs.csv')
-        if row['role'] == 'final' and not row['method'].startswith(VARIANTS)
+        if row['role'] == 'final' and not any(fnmatch(row['method'], one) for one in VARIANTS)
     ]
     files = [Path('backbones') / f'{name}.safetensors' for name in sorted(names)]
     return [file for file in files if file.exists()]

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+CROP_SCALE = (0.2, 1.0)
+"""Smallest and largest share of the area that the released code crops."""
+
 
 class ScaleValues(nn.Module):
     """Bring file values into the unit in which mean and standard deviation are given.
@@ -179,6 +182,8 @@ def released_recipe(
     std: Sequence[float],
     crop: bool = True,
     scales_floats: bool = False,
+    crop_scale: tuple[float, float] = CROP_SCALE,
+    color_strength: float = 1.0,
 ) -> nn.Sequential:
     """Augment photographs as the authors' released code does, for both streams.
 
@@ -194,19 +199,22 @@ def released_recipe(
         std: Per band, divides after that.
         crop: False leaves the crop out, for images that come cropped at random to *size*.
         scales_floats: Multiply floating point by *scale* as well.
+        crop_scale: Smallest and largest share of the area that a crop keeps.
+        color_strength: Factor of the jitter and of the probability of grayscale, 0 to 1.25.
 
     Returns:
         A pipeline from colours that scaling brings to [0, 1], shape (B, 3, H, W), to normalised
         float, shape (B, 3, *size*, *size*). The input is not changed; NaN counts as the mean. It
         refuses other values, see :class:`CheckUnitRange`, since the jitter ends at 0 and 1.
     """
+    jitter = 0.4 * color_strength
     return without_state(
         ScaleValues(scale, scales_floats=scales_floats),
         FillMissing(mean),
         CheckUnitRange(),
-        *([CropTogether((size, size), scale=(0.2, 1.0))] if crop else []),
-        K.RandomGrayscale(p=0.2),
-        K.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.4, p=1.0),
+        *([CropTogether((size, size), scale=crop_scale)] if crop else []),
+        K.RandomGrayscale(p=0.2 * color_strength),
+        K.ColorJitter(jitter, jitter, jitter, jitter, p=1.0),
         K.RandomHorizontalFlip(),
         K.Normalize(torch.as_tensor(mean), torch.as_tensor(std)),
     )
@@ -219,6 +227,8 @@ def spectral_recipe(
     mean: Sequence[float],
     std: Sequence[float],
     scales_floats: bool = False,
+    crop_scale: tuple[float, float] = CROP_SCALE,
+    color_strength: float = 1.0,
 ) -> nn.Sequential:
     """Augment images of any bands and values, without mixing bands or ending at a bound.
 
@@ -232,21 +242,24 @@ def spectral_recipe(
         mean: Per band, subtracted after scaling.
         std: Per band, divides after that.
         scales_floats: Multiply floating point by *scale* as well.
+        crop_scale: Smallest and largest share of the area that a crop keeps.
+        color_strength: Factor of the changes of gain and offset, 0 to 1.25.
 
     Returns:
         A pipeline from integers or scaled float, shape (B, C, H, W), to normalised float, shape
         (B, C, *size*, *size*). The input is not changed; NaN counts as the mean.
     """
+    change = (1 - 0.4 * color_strength, 1 + 0.4 * color_strength)
     return without_state(
         ScaleValues(scale, scales_floats=scales_floats),
         FillMissing(mean),
-        CropTogether((size, size), scale=(0.2, 1.0)),
+        CropTogether((size, size), scale=crop_scale),
         K.RandomHorizontalFlip(),
         K.RandomVerticalFlip(),
         K.Normalize(torch.as_tensor(mean), torch.as_tensor(std)),
         # after normalisation, so that one strength fits reflectances, decibels and counts
-        K.RandomContrast(contrast=(0.6, 1.4), clip_output=False, p=1.0),
-        K.RandomBrightness(brightness=(0.6, 1.4), clip_output=False, p=1.0),
+        K.RandomContrast(contrast=change, clip_output=False, p=1.0),
+        K.RandomBrightness(brightness=change, clip_output=False, p=1.0),
     )
 
 

@@ -75,6 +75,29 @@ def test_recipes_add_nothing_to_a_checkpoint() -> None:
     assert [dict(recipe.state_dict()) for recipe in recipes(3)] == [{}, {}]
 
 
+@pytest.mark.parametrize('make', [released_recipe, spectral_recipe])
+def test_with_nothing_left_of_crop_and_colours_pixels_only_move(make: Any) -> None:
+    images = torch.rand(8, 3, 16, 16)
+    recipe = make(
+        size=16, scale=1.0, mean=[0] * 3, std=[1] * 3, crop_scale=(1.0, 1.0), color_strength=0.0
+    )
+    for view, image in zip(recipe(images), images, strict=True):
+        moved = (image, image.flip(-1), image.flip(-2), image.flip(-2, -1))
+        assert min(float((view - one).abs().max()) for one in moved) < 1e-5
+
+
+@pytest.mark.parametrize('make', [released_recipe, spectral_recipe])
+def test_gentler_recipes_change_images_less(make: Any) -> None:
+    images = torch.rand(64, 3, 1, 1).expand(-1, -1, 16, 16)
+
+    def measure(**options: Any) -> float:
+        torch.manual_seed(0)
+        views = make(size=16, scale=1.0, mean=[0] * 3, std=[1] * 3, **options)(images)
+        return float((views - images).abs().mean())
+
+    assert measure(color_strength=0.25) < 0.5 * measure() < 0.5 * measure(color_strength=1.25)
+
+
 @pytest.mark.parametrize('hole', [float('nan'), float('inf')])
 def test_a_missing_pixel_counts_as_the_mean(hole: float) -> None:
     images, missing = torch.rand(4, 3, 20, 20), torch.rand(4, 1, 20, 20) < 0.3

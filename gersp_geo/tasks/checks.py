@@ -9,6 +9,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from ..batch_types import JointBatch
+from ..transforms import CROP_SCALE
 
 POSITIVE = (
     'in_channels',
@@ -21,6 +22,8 @@ POSITIVE = (
     'num_classes',
     'restart_period',
 )
+# hue then turns by half a circle either way
+STRONGEST = 1.25
 NOT_NEGATIVE = ('supervised_weight', 'weight_decay', 'momentum', 'min_lr')
 
 
@@ -107,6 +110,23 @@ def warn_of_large_queue(memory_bank_size: int, *, samples: float) -> None:
             f'memory_bank_size={memory_bank_size} is more than half of the {samples:.0f} '
             'remote-sensing images of a pass: images will meet keys of their own as negatives; '
             f'memory_bank_size <= {max(samples // 2, 1):.0f} avoids it'
+        )
+
+
+def check_recipe(hparams: Mapping[str, Any], *pipelines: nn.Module | None) -> None:
+    """Refuse settings of the default recipes that are out of range, or that no view would use."""
+    smallest, largest = hparams['crop_scale']
+    if not 0 < smallest <= largest <= 1:
+        raise ValueError(
+            f'crop_scale must be [smallest, largest] in (0, 1], got {[smallest, largest]}'
+        )
+    if not 0 <= (strength := hparams['color_strength']) <= STRONGEST:
+        raise ValueError(f'color_strength must be in [0, {STRONGEST}], got {strength}')
+    settings = ((smallest, largest), strength)
+    if settings != (CROP_SCALE, 1.0) and None not in pipelines:
+        raise ValueError(
+            'crop_scale and color_strength are of the default recipes, and augmentation1 and '
+            'augmentation_natural replace those; leave them out'
         )
 
 

@@ -31,7 +31,9 @@ LARGEST_SHARE_AT_BOUNDS = 0.25
 DESTROYED, CUT, PADDED = 0.5, 0.05, 0.1
 
 
-def choose_pipeline(data: Any, *, size: int) -> nn.Module | None:
+def choose_pipeline(
+    data: Any, *, size: int, crop_scale: tuple[float, float], color_strength: float
+) -> nn.Module | None:
     """Choose the recipe that suits the values of a data module.
 
     Args:
@@ -39,6 +41,8 @@ def choose_pipeline(data: Any, *, size: int) -> nn.Module | None:
             are colours in [0, 1]. Where it does not, bytes are taken for colours unless their names
             mean something else.
         size: Side of the views in pixels.
+        crop_scale: Smallest and largest share of the area that a crop keeps.
+        color_strength: Factor of the changes of colours.
 
     Returns:
         The released recipe for photographs, else the one for any bands; None where *data* does not
@@ -60,6 +64,8 @@ def choose_pipeline(data: Any, *, size: int) -> nn.Module | None:
         mean=known.mean,
         std=known.std,
         scales_floats=known.dtype.startswith('float') if known.dtype else has_own_unit,
+        crop_scale=crop_scale,
+        color_strength=color_strength,
     )
 
 

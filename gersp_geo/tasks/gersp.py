@@ -31,7 +31,7 @@ from ..models.backbones import count_features, create_backbone
 from ..models.loading import LoadReport
 from ..models.weights import WeightsEnum
 from ..momentum import enqueue, update_teacher
-from ..transforms import place_rgb, released_recipe
+from ..transforms import CROP_SCALE, place_rgb, released_recipe
 from .checks import (
     NoViews,
     check_arguments,
@@ -39,6 +39,7 @@ from .checks import (
     check_labels,
     check_normalization,
     check_precision,
+    check_recipe,
     check_sizes,
     check_streams,
     warn_of_large_queue,
@@ -89,6 +90,8 @@ class GeRSPTask(BaseTask):
         augmentation1: nn.Module | None = None,
         augmentation2: nn.Module | None = None,
         augmentation_natural: nn.Module | None = None,
+        crop_scale: tuple[float, float] = CROP_SCALE,
+        color_strength: float = 1.0,
     ) -> None:
         """Initialize a new GeRSPTask instance.
 
@@ -123,13 +126,18 @@ class GeRSPTask(BaseTask):
                 module that knows their statistics.
             augmentation2: Pipeline of the teacher's view. Defaults to *augmentation1*.
             augmentation_natural: Pipeline of natural images. Defaults to the released recipe.
+            crop_scale: Smallest and largest share of the area that crops of the default recipes
+                keep, in (0, 1]; (0.2, 1) in the released code.
+            color_strength: Factor of what the default recipes do to colours, 0 to 1.25; 1 is the
+                jitter of 0.4 and the grayscale of 0.2 of the released code.
 
         Raises:
             ValueError: If an argument is outside its range or *model* is unknown.
         """
         self.weights = weights
         super().__init__()
-        natural = released_recipe(size=size, scale=RGB.scale, mean=RGB.mean, std=RGB.std)
+        check_recipe(self.hparams, augmentation1, augmentation_natural)
+        natural = self.augment_photographs()
         # not `or`: an empty Sequential is false
         self.augmentation_natural = (
             natural if augmentation_natural is None else augmentation_natural
@@ -142,6 +150,18 @@ class GeRSPTask(BaseTask):
         self.augmentation1 = NoViews() if augmentation1 is None else augmentation1
         self.augmentation2 = self.augmentation1 if augmentation2 is None else augmentation2
         self.first_views = FirstViews()
+
+    @property
+    def view_settings(self) -> dict[str, Any]:
+        """What the default recipes take of the settings of a task."""
+        names = ('size', 'crop_scale', 'color_strength')
+        return {name: self.hparams[name] for name in names}
+
+    def augment_photographs(self, *, crop: bool = True) -> nn.Sequential:
+        """Make the recipe of red, green and blue of photographs."""
+        return released_recipe(
+            scale=RGB.scale, mean=RGB.mean, std=RGB.std, crop=crop, **self.view_settings
+        )
 
     def configure_models(self) -> None:
         """Initialize student, teacher, heads and queue."""
@@ -222,12 +242,10 @@ class GeRSPTask(BaseTask):
         data: Any = getattr(self.trainer, 'datamodule', None)
         cropped = getattr(data, 'natural_crop_scale', None) is not None
         if stage == 'fit' and self.default_natural and cropped:
-            self.augmentation_natural = released_recipe(
-                size=self.hparams['size'], scale=RGB.scale, mean=RGB.mean, std=RGB.std, crop=False
-            ).to(self.device)
+            self.augmentation_natural = self.augment_photographs(crop=False).to(self.device)
         if stage != 'fit' or not self.default_views:
             return
-        pipeline = choose_pipeline(data, size=self.hparams['size'])
+        pipeline = choose_pipeline(data, **self.view_settings)
         if pipeline is not None:
             shared = self.augmentation2 is self.augmentation1
             self.augmentation1 = pipeline.to(self.device)

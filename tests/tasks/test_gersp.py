@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from gersp_geo import GeRSPTask
+from gersp_geo.bands import RGB
 from gersp_geo.batch_types import JointBatch
 from gersp_geo.tasks.checks import check_normalization
 
@@ -214,6 +215,12 @@ def test_a_checkpoint_holds_queue_and_pointer_and_no_augmentation() -> None:
         ({'temperature': 0.0}, 'temperature must be > 0, got 0'),
         ({'memory_bank_size': 0}, 'memory_bank_size must be > 0, got 0'),
         ({'moco_momentum': 1.5}, r'moco_momentum must be in \[0, 1\], got 1.5'),
+        ({'crop_scale': (0.5, 0.2)}, r'crop_scale must be .* in \(0, 1\], got \[0.5, 0.2\]'),
+        ({'color_strength': 2.0}, r'color_strength must be in \[0, 1.25\], got 2.0'),
+        (
+            {'color_strength': 0.5} | identity_views(),
+            'augmentation1 and augmentation_natural replace those',
+        ),
         ({'min_lr': 1.0}, r'min_lr must be <= lr=0.007, got 1.0'),
         ({'teacher_projector': 'none'}, "teacher_projector must be 'ema' or 'frozen', got 'none'"),
         (
@@ -233,6 +240,15 @@ def test_bad_arguments_are_refused_with_rule_and_value(
 def test_images_of_another_band_count_are_refused() -> None:
     with pytest.raises(ValueError, match=r'remote-sensing images must be \(B, C=3, H, W\)'):
         make_task().training_step(make_batch(channels=4), 0)
+
+
+def test_gentler_recipes_reach_every_view() -> None:
+    task = make_task(crop_scale=(1.0, 1.0), color_strength=0.0)
+    images = make_batch()['remote_sensing']['image']
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (RGB.mean, RGB.std))
+    for pipeline in (task.augmentation1, task.augmentation2, task.augmentation_natural):
+        for view, image in zip(pipeline(images) * std + mean, images / 255, strict=True):
+            assert min(float((view - one).abs().max()) for one in (image, image.flip(-1))) < 1e-5
 
 
 def test_views_of_two_sizes_are_refused() -> None:
