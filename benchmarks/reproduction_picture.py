@@ -22,10 +22,13 @@ from .reproduction_results import LABELS, find_runs, read_rows
 
 COLORS = {
     'gersp-from-supervised': '#0a3945',
+    'gersp-released-gentle': '#12b886',
     'gersp-released': '#0f6e84',
     'gersp-paper': '#58a6b5',
+    'supervised-natural-gentle': '#f2a07b',
     'supervised-natural': '#c8553d',
     'moco-union-from-supervised': '#3b2a5c',
+    'moco-union-released-gentle': '#d6336c',
     'moco-union': '#6b4e9b',
     'moco-union-released': '#b39ddb',
     'moco-remote': '#d19a2e',
