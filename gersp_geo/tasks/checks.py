@@ -22,9 +22,9 @@ POSITIVE = (
     'num_classes',
     'restart_period',
 )
-# hue then turns by half a circle either way
-STRONGEST = 1.25
 NOT_NEGATIVE = ('supervised_weight', 'weight_decay', 'momentum', 'min_lr')
+# the color_strength with which hue turns by half a circle either way
+STRONGEST = 1.25
 
 
 def check_sizes(query_view: Tensor, natural_view: Tensor) -> None:
@@ -113,20 +113,22 @@ def warn_of_large_queue(memory_bank_size: int, *, samples: float) -> None:
         )
 
 
-def check_recipe(hparams: Mapping[str, Any], *pipelines: nn.Module | None) -> None:
-    """Refuse settings of the default recipes that are out of range, or that no view would use."""
-    smallest, largest = hparams['crop_scale']
-    if not 0 < smallest <= largest <= 1:
-        raise ValueError(
-            f'crop_scale must be [smallest, largest] in (0, 1], got {[smallest, largest]}'
-        )
+def check_recipe(hparams: Mapping[str, Any]) -> None:
+    """Refuse settings of the default recipes that are out of range."""
+    shares = list(hparams['crop_scale'])
+    if len(shares) != 2 or not 0 < shares[0] <= shares[1] <= 1:
+        raise ValueError(f'crop_scale must be [smallest, largest] in (0, 1], got {shares}')
     if not 0 <= (strength := hparams['color_strength']) <= STRONGEST:
         raise ValueError(f'color_strength must be in [0, {STRONGEST}], got {strength}')
-    settings = ((smallest, largest), strength)
+
+
+def check_recipe_is_used(hparams: Mapping[str, Any], *pipelines: nn.Module | None) -> None:
+    """Refuse settings of the default recipes where *pipelines* replace those in every view."""
+    settings = (tuple(hparams['crop_scale']), hparams['color_strength'])
     if settings != (CROP_SCALE, 1.0) and None not in pipelines:
         raise ValueError(
-            'crop_scale and color_strength are of the default recipes, and augmentation1 and '
-            'augmentation_natural replace those; leave them out'
+            f'crop_scale={list(settings[0])} and color_strength={settings[1]} are for the default '
+            'recipes, and your own pipelines replace those in every view; leave both settings out'
         )
 
 

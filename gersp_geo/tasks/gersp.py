@@ -40,6 +40,7 @@ from .checks import (
     check_normalization,
     check_precision,
     check_recipe,
+    check_recipe_is_used,
     check_sizes,
     check_streams,
     warn_of_large_queue,
@@ -136,7 +137,8 @@ class GeRSPTask(BaseTask):
         """
         self.weights = weights
         super().__init__()
-        check_recipe(self.hparams, augmentation1, augmentation_natural)
+        used = (augmentation1, augmentation_natural) if supervised_weight > 0 else (augmentation1,)
+        check_recipe_is_used(self.hparams, *used)
         natural = self.augment_photographs()
         # not `or`: an empty Sequential is false
         self.augmentation_natural = (
@@ -167,6 +169,7 @@ class GeRSPTask(BaseTask):
         """Initialize student, teacher, heads and queue."""
         hparams = self.hparams
         check_arguments(hparams)
+        check_recipe(hparams)
         self.backbone = create_backbone(
             hparams['model'],
             in_channels=hparams['in_channels'],

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from kornia.augmentation import Normalize
 from lightning.pytorch import Trainer
 from PIL import Image
 from rasterio.transform import from_origin
@@ -235,6 +236,30 @@ def test_natural_images_that_come_cropped_are_not_cropped_again(tiles: Path, nat
         kinds.append([type(step).__name__ for step in task.augmentation_natural.children()])
     assert 'CropTogether' in kinds[0]
     assert kinds[1] == [kind for kind in kinds[0] if kind != 'CropTogether']
+
+
+def test_gentler_recipes_reach_the_views_of_any_bands(tiles: Path, natural: Path) -> None:
+    task = GeRSPTask(
+        model='test_resnet',
+        in_channels=4,
+        size=32,
+        num_classes=2,
+        memory_bank_size=4,
+        crop_scale=(1.0, 1.0),
+        color_strength=0.0,
+    )
+    data = module(tiles, natural, steps_per_epoch=1, natural_crop_scale=(0.2, 1.0))
+    trainer = Trainer(
+        max_steps=1, logger=False, enable_checkpointing=False, enable_progress_bar=False
+    )
+    trainer.fit(task, datamodule=data)
+    pipelines = (task.augmentation1, task.augmentation2, task.augmentation_natural)
+    for pipeline, bands in zip(pipelines, (4, 4, 3), strict=True):
+        images = torch.rand(8, bands, 32, 32)
+        (normalize,) = (step for step in pipeline.modules() if isinstance(step, Normalize))
+        # pixels only move
+        views, still = (x.flatten(2).sort().values for x in (pipeline(images), normalize(images)))
+        torch.testing.assert_close(views, still, atol=1e-4, rtol=0)
 
 
 def test_two_dates_are_the_two_views_of_a_place(tmp_path: Path, natural: Path) -> None:
