@@ -183,10 +183,7 @@ def handlers_kept() -> Iterator[None]:
 @pytest.mark.skipif(os.name == 'nt', reason='Windows has no SIGTERM to catch')
 @pytest.mark.parametrize('pattern', ['*', '*/*'], ids=['once-begun', 'on-the-way'])
 def test_sample_data_that_are_stopped_leave_nothing_half_written(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    request: pytest.FixtureRequest,
-    pattern: str,
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest, pattern: str
 ) -> None:
     def stop_after_folder(frame: object, event: str, called: object) -> None:
         # between two lines, at the moment that a folder is there
